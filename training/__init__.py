@@ -1,0 +1,9 @@
+"""The training job: data, network, augmentation, fit, evaluation, gates, export, publication.
+
+    slipway train --recipe mnist          the command a person types
+    training.job.train(load_recipe("mnist"), ...)   the same from Python
+
+Importing this package loads no TensorFlow: only the modules that train do.
+"""
+
+__all__: list[str] = []

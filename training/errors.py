@@ -1,0 +1,58 @@
+"""The errors of the training job.
+
+* TrainingError
+  - RecipeError         the recipe file is missing, is no YAML, or holds an unknown key or an impossible value
+  - DataError           a data set cannot be had, is not what it claims to be, or would poison a model
+      - DataUnavailable     every source was tried and failed; the text lists them
+      - DataRefused         the arrays were read, and a check refused them; the text names the rows
+  - FitError            the network cannot be built or trained, or a run cannot be resumed
+  - ExportError         the trained network cannot be written as ONNX, or ONNX answers differently from Keras
+  - GateRefused         the model was trained, and a gate keeps it out of the repository
+"""
+
+from __future__ import annotations
+
+from slipway.errors import SlipwayError
+
+__all__ = [
+    "DataError",
+    "DataRefused",
+    "DataUnavailable",
+    "ExportError",
+    "FitError",
+    "GateRefused",
+    "RecipeError",
+    "TrainingError",
+]
+
+
+class TrainingError(SlipwayError):
+    """Base class of every error of the training job."""
+
+
+class RecipeError(TrainingError):
+    """A recipe cannot be used."""
+
+
+class DataError(TrainingError):
+    """Base class of everything that is wrong with data."""
+
+
+class DataUnavailable(DataError):
+    """No source could deliver the data set."""
+
+
+class DataRefused(DataError):
+    """The data would poison a model."""
+
+
+class FitError(TrainingError):
+    """The network cannot be built, trained or resumed."""
+
+
+class ExportError(TrainingError):
+    """The trained network cannot be exported faithfully."""
+
+
+class GateRefused(TrainingError):
+    """The model may not be published."""
