@@ -1,0 +1,70 @@
+"""What a served classifier promises at its door. Standard library only; nothing else defines these names.
+
+contract = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
+contract.image.dims          # (28, 28, 1)
+contract.probabilities.dims  # (10,)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["IMAGE", "PROBABILITIES", "ModelContract", "TensorSpec"]
+
+IMAGE = "image"
+"""Name of the one input tensor: raw pixels, UINT8, `[batch, height, width, channels]`."""
+
+PROBABILITIES = "probabilities"
+"""Name of the one output tensor: FP32, `[batch, labels]`; each row sums to 1."""
+
+_MODEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """One tensor at the model's door. `dims` leaves the batch axis out."""
+
+    name: str
+    dtype: Literal["UINT8", "FP32"]
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelContract:
+    """The promise of one image classifier.
+
+    Attributes:
+        name: Triton's model name; the folder below the model repository.
+        image_shape: `(height, width, channels)` of one image, channels last.
+        labels: One name per class, in the order of the probabilities.
+        max_batch_size: Most images in one request, at least 1.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    labels: tuple[str, ...]
+    max_batch_size: int
+
+    def __post_init__(self) -> None:
+        if not _MODEL_NAME.fullmatch(self.name):
+            raise ValueError(
+                f"model name: expected lower-case letters and digits, with '-' and '_' inside, got {self.name!r}"
+            )
+        if len(self.image_shape) != 3 or min(self.image_shape) < 1:
+            raise ValueError(f"image_shape: expected (height, width, channels), each >= 1, got {self.image_shape}")
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels: expected at least two different names, got {list(self.labels)}")
+        if self.max_batch_size < 1:
+            raise ValueError(f"max_batch_size: expected >= 1, got {self.max_batch_size}")
+
+    @property
+    def image(self) -> TensorSpec:
+        """The input: raw pixels, 0 to 255; scaling is inside the model."""
+        return TensorSpec(name=IMAGE, dtype="UINT8", dims=self.image_shape)
+
+    @property
+    def probabilities(self) -> TensorSpec:
+        """The output: one probability per label."""
+        return TensorSpec(name=PROBABILITIES, dtype="FP32", dims=(len(self.labels),))
