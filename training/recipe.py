@@ -1,0 +1,240 @@
+"""A recipe says what is trained, and what it must reach. YAML in, one frozen value out.
+
+recipe = load_recipe("mnist")            # training/recipes/mnist.yaml
+recipe = load_recipe("my/recipe.yaml")   # a user's own file
+recipe.fit.epochs
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from slipway.contract import ModelContract
+from slipway.model_config import ServingProfile
+from training.errors import RecipeError
+
+__all__ = [
+    "AugmentationSettings",
+    "DatasetSettings",
+    "ExportSettings",
+    "FitSettings",
+    "GateSettings",
+    "NetworkSettings",
+    "OptimizerSettings",
+    "Recipe",
+    "RegularisationSettings",
+    "ServingSettings",
+    "load_recipe",
+    "shipped_recipes",
+]
+
+RECIPES = Path(__file__).parent / "recipes"
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class DatasetSettings(_Settings):
+    """Which images."""
+
+    name: Literal["mnist"] = "mnist"
+    """The data set. A user's own arrays replace its images (`--data`), not its rules."""
+    validation_images: Annotated[int, Field(ge=100)] = 5_000
+    """Training images that are set aside to choose by; the test images are touched once, at the end."""
+
+
+class NetworkSettings(_Settings):
+    """Which network: a function `builder(image_shape, classes, regularisation, **arguments) -> keras.Model`.
+
+    The model takes float32 images in [0, 1], channels last, and answers probabilities.
+    """
+
+    builder: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    """`package.module:function`."""
+    arguments: dict[str, Any] = {}
+    """Passed to the builder by name."""
+
+
+class RegularisationSettings(_Settings):
+    """What keeps the weights small; handed to the builder."""
+
+    l1: NotNegative = 0.0
+    l2: NotNegative = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class AugmentationSettings(_Settings):
+    """Random distortion of each training image, drawn uniformly from +- the figure, anew each epoch."""
+
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
+    shift_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Of the image's height and width, each."""
+    zoom_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class OptimizerSettings(_Settings):
+    """How the weights move."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Positive = 1e-3
+    """The peak, after warm-up."""
+    weight_decay: NotNegative = 0.0
+    """Decoupled; `adamw` only."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: NotNegative = 0.0
+    """Linear from zero; part of `fit.epochs`."""
+
+    @model_validator(mode="after")
+    def _decay_needs_adamw(self) -> OptimizerSettings:
+        if self.weight_decay and self.name != "adamw":
+            raise ValueError(f"weight_decay needs name: adamw, got name: {self.name}")
+        return self
+
+
+class FitSettings(_Settings):
+    """How long."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    early_stopping_patience: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without a better validation loss before training stops and the best weights return."""
+
+
+class GateSettings(_Settings):
+    """What a version must reach, on the test images, to be published."""
+
+    min_accuracy: Fraction
+    min_macro_f1: Fraction
+    max_ece: Fraction
+    """Largest expected calibration error, 15 bins."""
+    max_parity_difference: Positive = 1e-5
+    """Largest absolute difference of any probability between Keras and ONNX Runtime."""
+
+
+class ExportSettings(_Settings):
+    """How the network is written."""
+
+    opset: Annotated[int, Field(ge=13, le=17)] = 17
+    """ONNX operator set; at most 17, which every Triton since 23.05 can load."""
+
+
+class ServingProfileSettings(_Settings):
+    """How one kind of machine serves the model."""
+
+    instances: Annotated[int, Field(ge=1)]
+    queue_delay_us: Annotated[int, Field(ge=0)] = 0
+    intra_op_threads: Annotated[int, Field(ge=1)] = 1
+
+
+class ServingSettings(_Settings):
+    """What Triton is told, per kind of machine."""
+
+    max_batch_size: Annotated[int, Field(ge=1)]
+    cpu: ServingProfileSettings
+    gpu: ServingProfileSettings
+
+    def profile(self, accelerator: Literal["cpu", "gpu"]) -> ServingProfile:
+        """The library's value for one kind of machine."""
+        chosen = self.cpu if accelerator == "cpu" else self.gpu
+        return ServingProfile(accelerator=accelerator, **chosen.model_dump())
+
+
+class Recipe(_Settings):
+    """What is trained. Attributes are the sections of the file."""
+
+    model: str
+    """Name in the model repository."""
+    description: str
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Two runs with one seed are equal on one machine."""
+    dataset: DatasetSettings = DatasetSettings()
+    network: NetworkSettings
+    regularisation: RegularisationSettings = RegularisationSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    fit: FitSettings
+    gates: GateSettings
+    export: ExportSettings = ExportSettings()
+    serving: ServingSettings
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> Recipe:
+        if self.optimizer.warmup_epochs >= self.fit.epochs:
+            raise ValueError(
+                f"optimizer.warmup_epochs: expected less than fit.epochs ({self.fit.epochs}), "
+                f"got {self.optimizer.warmup_epochs}"
+            )
+        return self
+
+    def contract(self, image_shape: tuple[int, int, int], labels: tuple[str, ...]) -> ModelContract:
+        """The promise of the model this recipe makes from images of that shape with those labels."""
+        return ModelContract(
+            name=self.model, image_shape=image_shape, labels=labels, max_batch_size=self.serving.max_batch_size
+        )
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with Slipway, sorted."""
+    return tuple(sorted(path.stem for path in RECIPES.glob("*.yaml")))
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        name_or_path: A shipped recipe's name, or the path of a YAML file.
+
+    Raises:
+        RecipeError: With file, key, expected, got, and the nearest known key for an unknown one.
+    """
+    path = RECIPES / f"{name_or_path}.yaml"
+    if not path.is_file():
+        path = Path(name_or_path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise RecipeError(
+            f"no recipe {name_or_path!r}: expected one of {', '.join(shipped_recipes())}, or a YAML file"
+        ) from exc
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise RecipeError(f"{path}: not YAML: {exc}") from exc
+    if not isinstance(document, dict):
+        raise RecipeError(f"{path}: expected sections such as 'network:' and 'fit:', got {type(document).__name__}")
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as exc:
+        lines = [_explain(error) for error in exc.errors(include_url=False)]
+        raise RecipeError("\n  ".join([f"{path}: {len(lines)} problem(s)", *lines])) from exc
+
+
+def _explain(error: Any) -> str:  # noqa: ANN401  # pydantic's ErrorDetails is not exported as a public name
+    where = [str(part) for part in error["loc"]]
+    key = ".".join(where) or "recipe"
+    if error["type"] == "extra_forbidden":
+        known = list(_section(where[:-1]).model_fields)
+        nearest = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    if error["type"] == "missing":
+        return f"{key}: missing"
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{key}: {text}" if key == "recipe" else f"{key}: {text}, got {error['input']!r}"
+
+
+def _section(where: list[str]) -> type[BaseModel]:
+    section: type[BaseModel] = Recipe
+    for name in where:
+        annotation = section.model_fields[name].annotation
+        candidates = (annotation, *get_args(annotation))
+        section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return section
