@@ -1,0 +1,40 @@
+"""The `slipway` command: one sub-command per task, found where it is installed.
+
+The library's own commands are listed here; the job packages (training, load test, rehearsal) announce theirs as
+entry points of the group `slipway.commands`, so nothing here imports them, and `slipway --help` stays fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+
+import typer
+from rich.console import Console
+
+from slipway.cli import _models, _predict, _serve
+from slipway.errors import SlipwayError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="slipway",
+    help="From a Keras classifier to an autoscaled GPU service on Kubernetes.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(_models.app, name="models")
+app.command("serve")(_serve.serve)
+app.command("predict")(_predict.predict)
+for entry_point in entry_points(group="slipway.commands"):
+    app.command(entry_point.name)(entry_point.load())
+
+
+def main() -> None:
+    """Run the command line; an error that was raised on purpose is one line on stderr and exit code 1."""
+    try:
+        app()
+    except SlipwayError as exc:
+        Console(stderr=True, highlight=False).print("[bold red]error:[/]", str(exc), soft_wrap=True, markup=True)
+        sys.exit(1)

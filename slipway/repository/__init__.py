@@ -1,0 +1,50 @@
+"""Versions of models on disk, in the layout that Triton reads.
+
+    <root>/<model>/config.pbtxt          how Triton serves it on CPU; rendered, committed
+    <root>/<model>/configs/gpu.pbtxt     the same for GPUs, chosen with --model-config-name=gpu
+    <root>/<model>/labels.txt            one label a line
+    <root>/<model>/<version>/model.onnx  immutable, with a model card and manifest.sha256 beside it
+
+    published = publish(root, contract, model_files(contract, cpu=cpu, gpu=gpu), fill)
+    verify(root, "mnist", published.version)
+
+A version is never half there and never changes: readers see nothing, or all of it.
+"""
+
+from slipway.repository._errors import (
+    ContractChanged,
+    ModelNotPublished,
+    NothingToRollBack,
+    PublishFailed,
+    RepositoryError,
+    VersionDamaged,
+    VersionNotFound,
+    VersionTaken,
+)
+from slipway.repository._layout import model_files
+from slipway.repository._manifest import MANIFEST
+from slipway.repository._publish import Published, publish
+from slipway.repository._retire import prune, rollback
+from slipway.repository._versions import ModelEntry, VersionEntry, find_model, list_models, verify
+
+__all__ = [
+    "MANIFEST",
+    "ContractChanged",
+    "ModelEntry",
+    "ModelNotPublished",
+    "NothingToRollBack",
+    "PublishFailed",
+    "Published",
+    "RepositoryError",
+    "VersionDamaged",
+    "VersionEntry",
+    "VersionNotFound",
+    "VersionTaken",
+    "find_model",
+    "list_models",
+    "model_files",
+    "prune",
+    "publish",
+    "rollback",
+    "verify",
+]

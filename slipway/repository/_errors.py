@@ -1,0 +1,72 @@
+"""What can go wrong with versions on disk.
+
+* RepositoryError
+  - ModelNotPublished   no such model, or no version of it yet
+  - VersionNotFound     the model has no such version
+  - VersionDamaged      a file of a version is changed, missing, or not listed in its manifest
+  - VersionTaken        an explicitly asked-for number is published already; versions are immutable
+  - ContractChanged     the new version's door differs from the published one under the same name
+  - NothingToRollBack   no earlier version with other contents
+  - PublishFailed       the file system refused: full, read-only, not permitted; nothing was left behind
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+
+
+class RepositoryError(SlipwayError):
+    """Base class of everything that can go wrong with versions on disk."""
+
+
+class ModelNotPublished(RepositoryError):
+    """The repository holds no version of the model."""
+
+
+class VersionNotFound(RepositoryError):
+    """The model has no such version."""
+
+
+class VersionDamaged(RepositoryError):
+    """The files of a version are not those of its manifest."""
+
+
+class VersionTaken(RepositoryError):
+    """The version number is published already."""
+
+
+class ContractChanged(RepositoryError):
+    """A model's door may not change under its name."""
+
+
+class NothingToRollBack(RepositoryError):
+    """There is no earlier version with other contents."""
+
+
+class PublishFailed(RepositoryError):
+    """The file system refused; nothing was left behind."""
+
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full: free some space, or run `slipway models prune`",
+    errno.EDQUOT: "the disk quota is used up: free some space, or run `slipway models prune`",
+    errno.EFBIG: "the file is larger than this process may write: raise `ulimit -f`",
+    errno.EROFS: "the file system is read-only: name a writable repository",
+    errno.EACCES: "this user may not write there: name a writable repository",
+    errno.EPERM: "this user may not write there: name a writable repository",
+}
+
+
+@contextmanager
+def refused_by_disk(action: str, root: Path) -> Iterator[None]:
+    """Turn the operating system's refusal into `PublishFailed`, with the way out."""
+    try:
+        yield
+    except OSError as exc:
+        remedy = _REMEDIES.get(exc.errno or 0, "see the system's message")
+        raise PublishFailed(f"{action} in {root}: {exc.strerror or exc}; {remedy}. Nothing was left behind") from exc

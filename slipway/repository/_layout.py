@@ -1,0 +1,31 @@
+"""Names of files and folders in a model repository, and the text of those that belong to a model. Pure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from slipway.contract import ModelContract
+from slipway.model_config import ServingProfile, render_config
+
+CONFIG = "config.pbtxt"
+SCRATCH_PREFIX = ".scratch-"
+"""Triton reads only numeric folders as versions, so a scratch folder inside a model's folder is invisible to it."""
+
+_VERSION = re.compile(r"[1-9][0-9]*")  # Triton ignores version folders that begin with 0
+
+
+def model_files(contract: ModelContract, *, cpu: ServingProfile, gpu: ServingProfile) -> dict[str, str]:
+    """Text of every file that all versions of a model share, by its path below the model's folder."""
+    return {
+        "labels.txt": "".join(f"{label}\n" for label in contract.labels),
+        "configs/gpu.pbtxt": render_config(contract, gpu),
+        CONFIG: render_config(contract, cpu),
+    }
+
+
+def version_numbers(model_dir: Path) -> tuple[int, ...]:
+    """Published version numbers, ascending; empty when there is no such folder."""
+    if not model_dir.is_dir():
+        return ()
+    return tuple(sorted(int(p.name) for p in model_dir.iterdir() if _VERSION.fullmatch(p.name) and p.is_dir()))

@@ -1,0 +1,129 @@
+"""What is published: models, versions, and whether their files are still the published ones."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from slipway.repository._errors import ModelNotPublished, VersionNotFound
+from slipway.repository._layout import CONFIG, version_numbers
+from slipway.repository._manifest import check_manifest, read_manifest
+
+CARD = "card.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionEntry:
+    """One published version.
+
+    Attributes:
+        version: Its number.
+        path: Its folder.
+    """
+
+    version: int
+    path: Path
+
+    @property
+    def published_at(self) -> datetime:
+        """When the folder was sealed, UTC."""
+        return datetime.fromtimestamp(self.path.stat().st_mtime, tz=UTC)
+
+    @property
+    def size_bytes(self) -> int:
+        """Sum of all files."""
+        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+
+    def contents(self) -> dict[str, str]:
+        """SHA-256 by path, as its manifest says; nothing is compared (`verify` does).
+
+        Raises:
+            VersionDamaged: No readable manifest.
+        """
+        return read_manifest(self.path)
+
+    def card(self) -> dict[str, Any]:
+        """The model card for machines; empty when the version has none."""
+        with suppress(OSError, ValueError):
+            document = json.loads((self.path / CARD).read_text(encoding="utf-8"))
+            if isinstance(document, dict):
+                return document
+        return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEntry:
+    """One model of a repository. `versions` is ascending; Triton serves the last."""
+
+    name: str
+    path: Path
+    versions: tuple[VersionEntry, ...]
+
+    @property
+    def served(self) -> VersionEntry:
+        """The version that Triton serves: the highest number."""
+        if not self.versions:
+            raise ModelNotPublished(f"{self.path} has no version yet: run `slipway train`")
+        return self.versions[-1]
+
+    def version(self, number: int) -> VersionEntry:
+        """The version of that number.
+
+        Raises:
+            VersionNotFound: Lists those that are there.
+        """
+        for entry in self.versions:
+            if entry.version == number:
+                return entry
+        there = ", ".join(str(entry.version) for entry in self.versions) or "none"
+        raise VersionNotFound(f"{self.name!r} has no version {number}; published: {there}")
+
+
+def list_models(root: Path) -> tuple[ModelEntry, ...]:
+    """Every model with a configuration or a version, by name.
+
+    Raises:
+        ModelNotPublished: `root` is no folder.
+    """
+    if not root.is_dir():
+        raise ModelNotPublished(f"{root} is no model repository: expected a folder that holds <model>/config.pbtxt")
+    entries = (_entry(path) for path in sorted(root.iterdir()) if path.is_dir())
+    return tuple(entry for entry in entries if entry.versions or (entry.path / CONFIG).is_file())
+
+
+def find_model(root: Path, model: str) -> ModelEntry:
+    """One model, which has at least one version.
+
+    Raises:
+        ModelNotPublished: There is no such model, or no version of it yet.
+    """
+    models = {entry.name: entry for entry in list_models(root)}
+    if model not in models:
+        raise ModelNotPublished(f"{root} holds no model {model!r}; there are: {', '.join(models) or 'none'}")
+    if not models[model].versions:
+        raise ModelNotPublished(f"{models[model].path} has no version yet: run `slipway train`")
+    return models[model]
+
+
+def verify(root: Path, model: str, version: int | None = None) -> tuple[VersionEntry, ...]:
+    """Compare the files of a model's versions (or of one) with their manifests; return what was verified.
+
+    Raises:
+        VersionDamaged: At the first version with a file that is changed, missing or not listed.
+        ModelNotPublished: There is nothing to verify.
+        VersionNotFound: The model has no such version.
+    """
+    entry = find_model(root, model)
+    chosen = entry.versions if version is None else (entry.version(version),)
+    for candidate in chosen:
+        check_manifest(candidate.path)
+    return chosen
+
+
+def _entry(path: Path) -> ModelEntry:
+    versions = (VersionEntry(version=n, path=path / str(n)) for n in version_numbers(path))
+    return ModelEntry(name=path.name, path=path, versions=tuple(versions))
