@@ -23,7 +23,7 @@ from slipway.repository._errors import (
 )
 from slipway.repository._layout import model_files
 from slipway.repository._manifest import MANIFEST
-from slipway.repository._publish import Published, publish
+from slipway.repository._publish import Published, check_publishable, publish
 from slipway.repository._retire import prune, rollback
 from slipway.repository._versions import ModelEntry, VersionEntry, find_model, list_models, verify
 
@@ -40,6 +40,7 @@ __all__ = [
     "VersionEntry",
     "VersionNotFound",
     "VersionTaken",
+    "check_publishable",
     "find_model",
     "list_models",
     "model_files",

@@ -78,6 +78,21 @@ def publish(
     return Published(model=contract.name, version=number, path=model_dir / str(number), changed_files=changed)
 
 
+def check_publishable(root: Path, contract: ModelContract) -> None:
+    """Refuse now what `publish` would refuse after an hour of training: another door, a folder nobody may write.
+
+    Raises:
+        ContractChanged: The model is published with another door.
+        PublishFailed: The file system refused.
+    """
+    model_dir = root / contract.name
+    _refuse_changed_contract(model_dir, contract)
+    with refused_by_disk(f"publish {contract.name!r}", root):
+        _make_folder(model_dir)
+        with scratch_folder(model_dir):
+            pass
+
+
 def republish(root: Path, model: str, source: Path) -> Published:
     """Publish the verified bytes of `source`, an older version, once more under the next number.
 

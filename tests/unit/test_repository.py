@@ -21,6 +21,7 @@ from slipway.repository import (
     VersionDamaged,
     VersionNotFound,
     VersionTaken,
+    check_publishable,
     find_model,
     list_models,
     model_files,
@@ -303,3 +304,15 @@ def test_a_repository_that_cannot_be_written_is_named(tmp_path):
 
     with pytest.raises(PublishFailed, match="repository"):
         publish_text(tmp_path / "repository", "one")
+    with pytest.raises(PublishFailed, match="repository"):
+        check_publishable(tmp_path / "repository", DIGITS)
+
+
+def test_what_publish_would_refuse_is_refused_before_training(tmp_path):
+    publish_text(tmp_path, "one")
+    letters = ModelContract(name="digits", image_shape=(28, 28, 1), labels=tuple("abcdefghij"), max_batch_size=16)
+
+    check_publishable(tmp_path, DIGITS)
+    with pytest.raises(ContractChanged, match="labels"):
+        check_publishable(tmp_path, letters)
+    assert [] == leftovers(tmp_path)

@@ -1,0 +1,222 @@
+"""A user's own arrays: what is taken, and what is refused before anything is trained."""
+
+from __future__ import annotations
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from training.data import load_dataset
+from training.errors import DataRefused, DataUnavailable
+from training.recipe import DatasetSettings
+
+SETTINGS = DatasetSettings(validation_images=100)
+
+
+def arrays(**replaced):
+    """300 training and 60 test images of three classes, 6x5 pixels; None drops an array."""
+    rng = np.random.default_rng(0)
+    whole = {
+        "x_train": rng.integers(0, 256, (300, 6, 5), dtype=np.uint8),
+        "y_train": np.arange(300) % 3,
+        "x_test": rng.integers(0, 256, (60, 6, 5), dtype=np.uint8),
+        "y_test": np.arange(60) % 3,
+    }
+    return {name: array for name, array in (whole | replaced).items() if array is not None}
+
+
+def with_rows(array, rows, value):
+    changed = array.copy()
+    changed[list(rows)] = value
+    return changed
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(**replaced):
+        path = tmp_path / "own.npz"
+        np.savez(path, **arrays(**replaced))
+        return load_dataset(SETTINGS, own=path, seed=0)
+
+    return load
+
+
+def test_own_arrays_become_three_splits_with_classes_from_the_labels(load, tmp_path):
+    dataset = load()
+
+    assert ("own", str(tmp_path / "own.npz"), ("0", "1", "2")) == (dataset.name, dataset.source, dataset.labels)
+    assert (6, 5, 1) == dataset.image_shape
+    assert (200, 100, 60) == tuple(len(s.images) for s in (dataset.train, dataset.validation, dataset.test))
+    assert {np.dtype(np.uint8)} == {s.images.dtype for s in (dataset.train, dataset.validation, dataset.test)}
+    assert {np.dtype(np.int64)} == {s.labels.dtype for s in (dataset.train, dataset.validation, dataset.test)}
+    assert np.array_equal(arrays()["x_test"][..., np.newaxis], dataset.test.images)
+
+
+def test_colour_images_keep_their_channels(load):
+    rng = np.random.default_rng(0)
+    colour = {
+        name: rng.integers(0, 256, (n, 6, 5, 3), dtype=np.uint8) for name, n in (("x_train", 300), ("x_test", 60))
+    }
+
+    assert (6, 5, 3) == load(**colour).image_shape
+
+
+def test_names_of_classes_come_from_the_array_labels(load):
+    assert ("cat", "dog", "eel") == load(labels=np.array(["cat", "dog", "eel"])).labels
+
+
+def test_digest_follows_every_array(load):
+    digest = load().digest
+    y_test = with_rows(arrays()["y_test"], [0, 1], [1, 0])
+
+    assert digest == load(y_train=arrays()["y_train"].astype(np.uint8)).digest
+    assert digest != load(y_test=y_test).digest
+    assert (
+        digest
+        != load(x_train=arrays()["x_train"].reshape(300, 5, 6), x_test=arrays()["x_test"].reshape(60, 5, 6)).digest
+    )
+
+
+FLOATS = arrays()["x_train"] / 255
+HOLES = with_rows(with_rows(FLOATS.astype(np.float32), [3, 17], np.nan), [290], np.inf)
+REFUSED = {
+    "NaN": ({"x_train": HOLES}, r"x_train: rows 3, 17, 290 have NaN or infinite values"),
+    "NaN all over": (
+        {"x_train": FLOATS * np.nan},
+        r"x_train: expected uint8, 0 to 255, got float64; pixels are numbers",
+    ),
+    "no labels": ({"y_test": np.zeros(0)}, r"y_test: expected integers, got float64;"),
+    "one infinite label": (
+        {"y_test": with_rows(np.zeros(60), [7], np.inf)},
+        r"y_test: row 7 has NaN or infinite values",
+    ),
+    "float in 0 to 1": (
+        {"x_train": FLOATS},
+        r"x_train: expected uint8, 0 to 255, got float64 .* 0 to 1; convert with \(x \* 255\)\.round\(\)\.astype",
+    ),
+    "float in 0 to 255": ({"x_train": FLOATS * 255}, r"convert with \(x\)\.round\(\)\.astype\(np\.uint8\)"),
+    "signed": ({"x_test": arrays()["x_test"].astype(np.int32)}, r"x_test: .* got int32 .*convert with x\.astype"),
+    "signed, out of range": (
+        {"x_test": with_rows(arrays()["x_test"].astype(np.int32), [4, 9], 256)},
+        r"x_test: .* got int32 with values 0 to 256; rows 4, 9 are out of range",
+    ),
+    "bool": ({"x_test": arrays()["x_test"] > 9}, r"x_test: .* got bool; convert with x\.astype\(np\.uint8\) \* 255"),
+    "flat images": ({"x_train": np.zeros((300, 30), np.uint8)}, r"x_train: expected images .*, got shape \(300, 30\)"),
+    "two channels": ({"x_train": np.zeros((300, 6, 5, 2), np.uint8)}, r"1 or 3\), got shape \(300, 6, 5, 2\)"),
+    "no images": ({"x_test": np.zeros((0, 6, 5), np.uint8), "y_test": np.zeros(0, int)}, r"x_test: .*\(0, 6, 5\)"),
+    "two shapes": (
+        {"x_test": np.ones((60, 7, 5), np.uint8)},
+        r"x_train, x_test: expected images of one shape, got \(6, 5, 1\) and \(7, 5, 1\)",
+    ),
+    "missing arrays": ({"y_train": None, "y_test": None}, r"missing: y_train, y_test; the file holds: x_train, x_test"),
+    "lengths differ": (
+        {"y_train": np.zeros(299, int)},
+        r"x_train, y_train: expected one label for each image, got shapes \(300, 6, 5\) and \(299,\)",
+    ),
+    "one-hot labels": ({"y_train": np.eye(3)[np.arange(300) % 3]}, r"y_train: .*one-hot rows: y\.argmax\(axis=1\)"),
+    "float labels": (
+        {"y_test": np.arange(60) % 3 + 0.0},
+        r"y_test: expected integers, got float64 .*astype\(np\.int64",
+    ),
+    "text labels": ({"y_test": np.array(["a"] * 60)}, r"y_test: expected integers, got <U1"),
+    "pickled labels": ({"y_test": np.array([None] * 60)}, r"not a whole npz file of plain arrays"),
+    "negative labels": (
+        {"y_train": with_rows(arrays()["y_train"], range(1, 20), -1)},
+        r"y_train: expected labels from 0 to 2, got -1, -1, -1, -1, -1 in rows 1, 2, 3, 4, 5 and 14 more",
+    ),
+    "labels beyond the names": (
+        {"labels": np.array(["cat", "dog"])},
+        r"y_train: expected labels from 0 to 1, got 2, 2, 2, 2, 2 in rows 2, 5, 8, 11, 14 and 95 more",
+    ),
+    "class missing in train": (
+        {"y_train": np.arange(300) % 2},
+        r"y_train: expected images of each of 3 classes, got none of '2'|got none of 2",
+    ),
+    "class missing in test": (
+        {"y_test": np.arange(60) % 2, "labels": np.array(["cat", "dog", "eel"])},
+        r"y_test: expected images of each of 3 classes, got none of 'eel'",
+    ),
+    "a stray label": (
+        {"y_train": with_rows(arrays()["y_train"], [8], 10**12)},
+        r"y_train: expected images of each of 1,000,000,000,001 classes, got none of 3, 4, 5, 6, 7 and 999,999,999,992",
+    ),
+    "one class": (
+        {"y_train": np.zeros(300, int), "y_test": np.zeros(60, int)},
+        r"expected at least two classes, got 1",
+    ),
+    "numbers as names": ({"labels": np.arange(3)}, r"labels: expected one string per class, got int64 \(3,\)"),
+    "names twice": ({"labels": np.array(["a", "a", "b"])}, r"labels: expected different names"),
+    "a name of two lines": ({"labels": np.array(["a", "b\nc", "d"])}, r"labels: .*printable"),
+    "too few to validate": (
+        {"x_train": arrays()["x_train"][:102], "y_train": arrays()["y_train"][:102]},
+        r"expected more than dataset\.validation_images \(100\) images.*got 102",
+    ),
+    "one image of a class": (
+        {"y_train": with_rows(arrays()["y_train"] % 2, [5], 2)},
+        r"expected at least 2 images of each class .*got 1 image\(s\) of class 2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("replaced", "reason"), REFUSED.values(), ids=REFUSED)
+def test_unfit_arrays_are_refused_with_rows_and_a_way_out(load, replaced, reason):
+    with pytest.raises(DataRefused, match=reason):
+        load(**replaced)
+
+
+def test_everything_that_is_wrong_is_said_at_once(load):
+    with pytest.raises(DataRefused) as refused:
+        load(x_train=FLOATS, x_test=np.zeros((60, 30), np.uint8), y_test=np.zeros(60))
+
+    assert ["x_train", "x_test", "y_test", "x_train, x_test"] == [
+        line.removeprefix("  - ").split(":")[0] for line in str(refused.value).splitlines()[1:]
+    ]
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.999], ids=["empty", "cut in an array", "cut in the index"])
+def test_a_file_that_is_cut_short_is_refused(tmp_path, kept):
+    path = tmp_path / "own.npz"
+    np.savez(path, **arrays())
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+
+    with pytest.raises(DataRefused, match=r"own\.npz cannot be trained on; .*:\n  - not a whole npz file"):
+        load_dataset(SETTINGS, own=path, seed=0)
+
+
+def test_a_flipped_byte_in_an_array_is_refused(tmp_path):
+    path = tmp_path / "own.npz"
+    np.savez(path, **arrays())
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(DataRefused, match="Bad CRC-32"):
+        load_dataset(SETTINGS, own=path, seed=0)
+
+
+def test_text_and_single_arrays_are_refused_as_no_npz(tmp_path):
+    text, single = tmp_path / "digits.csv", tmp_path / "single.npy"
+    text.write_text("5,0,4,1\n")
+    np.save(single, np.zeros(3))
+
+    with pytest.raises(DataRefused, match="not a whole npz file"):
+        load_dataset(SETTINGS, own=text, seed=0)
+    with pytest.raises(DataRefused, match="got one array"):
+        load_dataset(SETTINGS, own=single, seed=0)
+
+
+def test_members_that_are_no_arrays_are_named(tmp_path):
+    path = tmp_path / "own.npz"
+    np.savez(path, **arrays(x_train=None))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x_train.npy", "5,0,4,1")
+
+    with pytest.raises(DataRefused, match="no arrays in: x_train"):
+        load_dataset(SETTINGS, own=path, seed=0)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataUnavailable, match=r"absent\.npz: No such file or directory; give the path"):
+        load_dataset(SETTINGS, own=tmp_path / "absent.npz", seed=0)

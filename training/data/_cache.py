@@ -1,0 +1,74 @@
+"""The copy of MNIST on this machine: one `.npz` with the arrays that Keras' file has, so that either can stand in."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.data._arrays import ARRAY_NAMES, Arrays
+from training.data._canonical import canonical
+from training.data._npz import read_npz, write_npz
+from training.errors import DataUnavailable
+
+__all__ = ["Cache", "default_cache_dir"]
+
+log = logging.getLogger(__name__)
+
+
+def default_cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/slipway`, else `~/.cache/slipway`; a relative XDG_CACHE_HOME is ignored, as XDG asks."""
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (configured if configured.is_absolute() else Path.home() / ".cache") / "slipway"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """A file of four arrays.
+
+    Attributes:
+        path: The file.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"cache {self.path}"
+
+    def fetch(self) -> Arrays:
+        """Read the arrays.
+
+        Raises:
+            DataUnavailable: There is no file.
+            DataRefused: The file is damaged.
+        """
+        try:
+            raw = read_npz(self.path, required=ARRAY_NAMES)
+        except FileNotFoundError as exc:
+            raise DataUnavailable("no file yet") from exc
+        return canonical(raw)
+
+    def store(self, arrays: Arrays) -> None:
+        """Keep the arrays for the next time. A folder that cannot be written is a warning: the data is there."""
+        narrow = {
+            "x_train": arrays.x_train.squeeze(-1),
+            "y_train": arrays.y_train.astype(np.uint8),
+            "x_test": arrays.x_test.squeeze(-1),
+            "y_test": arrays.y_test.astype(np.uint8),
+        }
+        try:
+            write_npz(self.path, narrow)
+        except OSError as exc:
+            log.warning("%s: not written (%s); the data set will be downloaded again next time", self.name, exc)
+
+    def discard(self) -> None:
+        """Remove a file that is not what it claims to be."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as exc:
+            log.warning("%s: cannot be removed (%s); remove it by hand", self.name, exc)

@@ -1,0 +1,56 @@
+"""What the training job trains on: three splits of labelled images, and where they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Dataset", "Split"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Split:
+    """Images with their labels.
+
+    Attributes:
+        images: uint8, (n, height, width, channels), 0 to 255.
+        labels: int64, (n,), index into the data set's `labels`.
+        rows: int64, (n,): where each image stands in the array it came from (`x_train` or `x_test`), so that a
+            finding names the row that a person has to look at. None: at its own position.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    rows: NDArray[np.int64] | None = None
+
+    def source_row(self, position: int) -> int:
+        """The row, in the array it came from, of the image at that position of the split."""
+        return position if self.rows is None else int(self.rows[position])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """Train on `train`, choose by `validation`, touch `test` once, at the end.
+
+    Attributes:
+        name: What the images show; `mnist`, or the name of the user's file.
+        source: Where this copy came from.
+        digest: SHA-256, in hex, of all arrays before the split: two equal digests are equal data.
+        labels: One name per class.
+    """
+
+    name: str
+    source: str
+    digest: str
+    labels: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of every image."""
+        _, height, width, channels = self.train.images.shape
+        return height, width, channels

@@ -1,0 +1,148 @@
+"""What a data set's numbers mean: what a person should know, and what would poison a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from training.data._measures import OverlapMeasures, SplitMeasures
+from training.data._rows import Pairs, Rows
+
+__all__ = [
+    "MAX_BLANK_SHARE",
+    "MAX_CONFLICT_SHARE",
+    "MAX_IMBALANCE",
+    "MAX_OVERLAP_SHARE",
+    "Finding",
+    "judge",
+]
+
+Severity = Literal["refusal", "warning"]
+
+MAX_OVERLAP_SHARE = 0.01
+"""Of a held-out split. A model knows these images by heart: one in a hundred can lift its measured accuracy by as
+much as the shipped gate leaves for errors (0.8 %), so beyond that the gate decides nothing."""
+
+MAX_BLANK_SHARE = 0.01
+"""Of any split. An image of one value shows nothing, so its label is noise; a few are scanner faults, more than one
+in a hundred is a broken export."""
+
+MAX_CONFLICT_SHARE = 0.005
+"""Of any split. Of two equal images with different labels one is wrong, so no model can get both right: five in a
+thousand are most of the eight errors that the shipped gate allows. MNIST has none."""
+
+MAX_IMBALANCE = 10.0
+"""Images of the most frequent class for each of the rarest; MNIST has 1.24. Beyond, the rarest of ten classes may be
+one image in 91 (9 x 10 + 1): a model that never answers it loses about one point of accuracy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that a person should know about the data.
+
+    Attributes:
+        severity: `refusal`: nothing is trained on this. `warning`: it is, and the report says so.
+        check: What was looked at.
+        text: What was found, in which rows of which array, and the way out.
+    """
+
+    severity: Severity
+    check: str
+    text: str
+
+
+def judge(
+    labels: tuple[str, ...], splits: tuple[SplitMeasures, ...], overlaps: tuple[OverlapMeasures, ...]
+) -> tuple[Finding, ...]:
+    """Compare the numbers with the limits of this module; refusals come first."""
+    findings = [finding for split in splits for finding in _split_findings(labels, split)]
+    findings += [finding for overlap in overlaps for finding in _overlap_findings(overlap)]
+    return tuple(sorted(findings, key=lambda finding: finding.severity))
+
+
+def _split_findings(labels: tuple[str, ...], split: SplitMeasures) -> Iterator[Finding]:
+    if not split.images:
+        yield Finding(severity="refusal", check="images", text=f"the {split.name} split has no images")
+        return
+    yield from _class_findings(labels, split)
+    if split.maximum <= 1:
+        yield Finding(
+            severity="refusal",
+            check="value range",
+            text=f"{split.name}: expected pixels from 0 to 255, got {split.minimum} to {split.maximum}: scaled to "
+            "0 to 1 before they were cast to uint8? multiply by 255 first",
+        )
+    yield from _rows_finding(
+        split, "blank", split.blank, MAX_BLANK_SHARE, "of one value all over; remove them, or read them again"
+    )
+    yield from _rows_finding(split, "duplicates", split.duplicates, None, "equal to an earlier image")
+    yield from _rows_finding(
+        split,
+        "conflicting labels",
+        split.conflicts,
+        MAX_CONFLICT_SHARE,
+        "equal to an earlier image with another label; one of the two labels is wrong",
+    )
+
+
+def _class_findings(labels: tuple[str, ...], split: SplitMeasures) -> Iterator[Finding]:
+    if split.unlabelled.count:
+        yield Finding(
+            severity="refusal",
+            check="labels",
+            text=f"{split.name}: expected labels from 0 to {len(labels) - 1}, got others in {split.unlabelled} "
+            f"of {split.array}",
+        )
+    missing = [label for label, count in zip(labels, split.class_counts, strict=True) if not count]
+    if missing:
+        yield Finding(
+            # Validation only chooses the epoch: it may miss a rare class. Training and testing may not.
+            severity="warning" if split.name == "validation" else "refusal",
+            check="classes",
+            text=f"{split.name}: no image of {', '.join(map(repr, missing))}",
+        )
+    if split.imbalance is not None and split.imbalance > MAX_IMBALANCE:
+        yield Finding(
+            severity="warning",
+            check="balance",
+            text=f"{split.name}: the most frequent class has {split.imbalance:.1f} images for each of the rarest; "
+            "accuracy hides the rare one, so gate on gates.min_macro_f1",
+        )
+
+
+def _overlap_findings(overlap: OverlapMeasures) -> Iterator[Finding]:
+    share = overlap.shared.count / overlap.images if overlap.images else 0.0
+    if overlap.shared.count:
+        yield Finding(
+            severity="refusal" if share > MAX_OVERLAP_SHARE else "warning",
+            check="overlap",
+            text=f"{overlap.held_out}: {_counted(overlap.shared, overlap.images)} in {overlap.seen} too, so it is no "
+            f"measure of new images; {overlap.held_out_array} {overlap.shared} of {overlap.seen_array}",
+        )
+    if overlap.conflicts.count:
+        conflicting = overlap.conflicts.count / overlap.images
+        yield Finding(
+            severity="refusal" if conflicting > MAX_CONFLICT_SHARE else "warning",
+            check="conflicting labels",
+            text=f"{overlap.held_out}: {_counted(overlap.conflicts, overlap.images)} in {overlap.seen} under another "
+            f"label; {overlap.held_out_array} {overlap.conflicts} of {overlap.seen_array}",
+        )
+
+
+def _rows_finding(
+    split: SplitMeasures, check: str, rows: Rows | Pairs, limit: float | None, what: str
+) -> Iterator[Finding]:
+    """A warning about any row; a refusal beyond `limit`, a share of the split, if there is one."""
+    if rows.count:
+        refused = limit is not None and rows.count / split.images > limit
+        yield Finding(
+            severity="refusal" if refused else "warning",
+            check=check,
+            text=f"{split.name}: {_counted(rows, split.images)} {what}; {split.array} {rows}",
+        )
+
+
+def _counted(rows: Rows | Pairs, images: int) -> str:
+    """As in `120 of 10,000 images (1.2 %) are`."""
+    return f"{rows.count:,} of {images:,} images ({rows.count / images:.2%}) {'is' if rows.count == 1 else 'are'}"

@@ -1,0 +1,56 @@
+"""From a recipe's settings to three splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.data._arrays import Arrays
+from training.data._cache import Cache, default_cache_dir
+from training.data._dataset import Dataset, Split
+from training.data._keras import KerasDownload
+from training.data._mnist import MNIST_LABELS, first_good
+from training.data._own import read_own
+from training.data._split import stratified_rows
+from training.data._wheel import MnistWheel
+from training.recipe import DatasetSettings
+
+__all__ = ["load_dataset"]
+
+
+def load_dataset(
+    settings: DatasetSettings, *, own: Path | None = None, cache_dir: Path | None = None, seed: int
+) -> Dataset:
+    """Get the images and set validation images aside.
+
+    Args:
+        settings: The recipe's section `dataset`.
+        own: A user's `.npz` with x_train, y_train, x_test, y_test, in place of MNIST.
+        cache_dir: Where MNIST is kept on this machine; default `$XDG_CACHE_HOME/slipway` or `~/.cache/slipway`.
+        seed: Equal seeds choose equal validation images.
+
+    Raises:
+        DataUnavailable: No source could deliver MNIST, or the user's file cannot be read.
+        DataRefused: The user's arrays cannot be used, or there are too few images to set some aside; the text
+            names the rows.
+    """
+    if own is None:
+        cache = Cache(path=(cache_dir or default_cache_dir()) / "mnist.npz")
+        arrays, source = first_good(cache, (KerasDownload(), MnistWheel()))
+        return _split(arrays, settings, seed, name=settings.name, source=source, labels=MNIST_LABELS)
+    arrays, labels = read_own(own)
+    return _split(arrays, settings, seed, name=own.stem, source=str(own), labels=labels)
+
+
+def _split(
+    arrays: Arrays, settings: DatasetSettings, seed: int, *, name: str, source: str, labels: tuple[str, ...]
+) -> Dataset:
+    train, validation = stratified_rows(arrays.y_train, validation_images=settings.validation_images, seed=seed)
+    return Dataset(
+        name=name,
+        source=source,
+        digest=arrays.digest(),
+        labels=labels,
+        train=Split(images=arrays.x_train[train], labels=arrays.y_train[train], rows=train),
+        validation=Split(images=arrays.x_train[validation], labels=arrays.y_train[validation], rows=validation),
+        test=Split(images=arrays.x_test, labels=arrays.y_test),
+    )

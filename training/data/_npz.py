@@ -1,0 +1,82 @@
+"""Read and write NumPy's `.npz`: never a pickle, never half a file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import DataRefused
+
+__all__ = ["read_npz", "write_npz"]
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+"""What reading a damaged archive raises: an altered header can ask for any position, size, method or password."""
+
+
+def read_npz(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
+    """Read named arrays; the others in the file are left alone.
+
+    Raises:
+        DataRefused: The file is no npz, is cut short or damaged, lacks a required array, or holds one that
+            needs pickle.
+        OSError: The file is missing or may not be opened.
+    """
+    with path.open("rb") as file:
+        try:
+            return _read(file, required, optional)
+        except _DAMAGE as exc:
+            raise DataRefused(f"not a whole npz file of plain arrays ({exc})") from exc
+
+
+def _read(file: BinaryIO, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    archive = np.load(file, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+        raise DataRefused(f"expected an npz file with {', '.join(required)}, got one array")
+    missing = [name for name in required if name not in archive]
+    if missing:
+        raise DataRefused(
+            f"expected the arrays {', '.join(required)}; missing: {', '.join(missing)}; "
+            f"the file holds: {', '.join(archive.files) or 'nothing'}"
+        )
+    arrays = {name: archive[name] for name in (*required, *optional) if name in archive}
+    # NumPy hands out the bytes of a member that does not start like an array.
+    foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if foreign:
+        raise DataRefused(f"no arrays in: {', '.join(foreign)}")
+    return arrays
+
+
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write compressed arrays: a reader sees the old file or the whole new one, whoever else writes it.
+
+    Raises:
+        OSError: The folder cannot be made or written, or the disk is full; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not from `mkstemp`: mode 0600 would hide a shared cache from other users.
+    scratch = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    try:
+        with scratch.open("xb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
