@@ -11,8 +11,11 @@ from importlib.metadata import entry_points
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from slipway.cli import _models, _predict, _serve
+from slipway.cli._models import app as models
+from slipway.cli._predict import predict
+from slipway.cli._serve import serve
 from slipway.errors import SlipwayError
 
 __all__ = ["app", "main"]
@@ -24,9 +27,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
-app.add_typer(_models.app, name="models")
-app.command("serve")(_serve.serve)
-app.command("predict")(_predict.predict)
+app.add_typer(models)
+app.command()(serve)
+app.command()(predict)
 for entry_point in entry_points(group="slipway.commands"):
     app.command(entry_point.name)(entry_point.load())
 
@@ -36,5 +39,5 @@ def main() -> None:
     try:
         app()
     except SlipwayError as exc:
-        Console(stderr=True, highlight=False).print("[bold red]error:[/]", str(exc), soft_wrap=True, markup=True)
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(exc))}", soft_wrap=True)
         sys.exit(1)

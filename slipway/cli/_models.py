@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from slipway.repository import (
-    ModelEntry,
-    RepositoryError,
-    VersionDamaged,
-    VersionEntry,
-    find_model,
-    list_models,
-    verify,
-)
-from slipway.repository import prune as prune_versions
-from slipway.repository import rollback as roll_back
+if TYPE_CHECKING:
+    from slipway.repository import ModelEntry, VersionEntry
 
 __all__ = ["app"]
 
@@ -44,7 +35,9 @@ def list_(repository: RepositoryOption = _REPOSITORY) -> None:
 
     Example: slipway models list
     """
-    table = Table("model", "version", "published (UTC)", "recipe", "test accuracy", "size", "files", box=None)
+    from slipway.repository import VersionDamaged, list_models
+
+    table = Table("model", "version", "published (UTC)", "network", "test accuracy", "size", "files", box=None)
     damaged = False
     for model in list_models(repository):
         if not model.versions:
@@ -70,13 +63,18 @@ def verify_(
 
     Example: slipway models verify mnist --version 2
     """
+    from slipway.repository import RepositoryError, find_model, list_models, verify
+
     names = [entry.name for entry in list_models(repository) if entry.versions] if model is None else [model]
     if not names:
         raise RepositoryError(f"{repository} has no version yet: run `slipway train`")
     console = Console(highlight=False)
     for name in names:
-        for entry in verify(repository, name, version):
-            console.print(f"[green]intact[/] {name} version {entry.version}: {len(entry.contents())} files")
+        entry = find_model(repository, name)
+        numbers = [version] if version is not None else [published.version for published in entry.versions]
+        for number in numbers:
+            (intact,) = verify(repository, name, number)
+            console.print(f"[green]intact[/] {name} version {number}: {len(intact.contents())} files")
 
 
 @app.command()
@@ -95,6 +93,8 @@ def rollback(
 
     Example: slipway models rollback mnist --to 1
     """
+    from slipway.repository import rollback as roll_back
+
     source, published = roll_back(repository, model, to=to)
     typer.echo(f"{model} version {published.version} now holds the bytes of version {source.version}")
 
@@ -110,6 +110,9 @@ def prune(
 
     Example: slipway models prune mnist --keep 2 --dry-run
     """
+    from slipway.repository import find_model
+    from slipway.repository import prune as prune_versions
+
     removed = prune_versions(repository, model, keep=keep, dry_run=dry_run)
     numbers = ", ".join(str(entry.version) for entry in removed) or "none"
     stays = ", ".join(str(entry.version) for entry in find_model(repository, model).versions if entry not in removed)
@@ -117,6 +120,8 @@ def prune(
 
 
 def _state(model: ModelEntry, version: VersionEntry) -> str:
+    from slipway.repository import VersionDamaged, verify
+
     try:
         verify(model.path.parent, model.name, version.version)
     except VersionDamaged:
@@ -132,7 +137,7 @@ def _row(model: ModelEntry, version: VersionEntry) -> tuple[str, ...]:
         model.name,
         f"{version.version}{served}",
         f"{version.published_at:%Y-%m-%d %H:%M}",
-        str(card.get("recipe_name", "")),
+        str(card.get("recipe", {}).get("network", {}).get("builder", "")).rpartition(":")[2],
         f"{accuracy:.2%}" if accuracy is not None else "",
         f"{version.size_bytes / 1e3:,.0f} kB",
     )
