@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from slipway.contract import ModelContract
+from training._tensorflow import keras, tf
+from training.errors import ExportError
+from training.export import describe_onnx, export_onnx, measure_parity, onnx_probabilities
+
+layers = keras.layers
+
+DIGITS = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
+CLOSE = 1e-5
+
+
+def network(*body, image_shape=(28, 28, 1), classes=10):
+    """A body between an image and a softmax. Layer names, and so TensorFlow's, differ from call to call."""
+    head = [layers.Flatten(), layers.Dense(classes, activation="softmax")]
+    return keras.Sequential([keras.Input(image_shape), *body, *head])
+
+
+def conv_first():
+    return network(layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"), layers.MaxPool2D())
+
+
+def dense_first():
+    return network()
+
+
+def regularised():
+    """Batch norm with moments that a training left behind, and dropout."""
+    model = network(
+        layers.Conv2D(4, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.5)
+    )
+    norm = next(layer for layer in model.layers if isinstance(layer, layers.BatchNormalization))
+    norm.set_weights(np.array([[1, 2, 3, 4], [0, 1, 0, -1], [0.1, -0.2, 0.3, 0], [0.5, 1, 2, 3]], np.float32))
+    return model
+
+
+def residual():
+    """The scaled image is needed twice, so that no one layer can absorb the scaling."""
+    image = keras.Input((28, 28, 1))
+    both = layers.Add()([image, layers.Conv2D(1, 3, padding="same")(image)])
+    return keras.Model(image, layers.Dense(10, activation="softmax")(layers.Flatten()(both)))
+
+
+def rescaling_first():
+    return network(layers.Rescaling(2.0, offset=-1.0), layers.Conv2D(4, 3))
+
+
+def norm_first():
+    return network(layers.BatchNormalization(), layers.Conv2D(4, 3))
+
+
+def shared_weights():
+    """The first layer's weights serve a second time, on what needs no scaling."""
+    convolution = layers.Conv2D(1, 3, padding="same")
+    return network(convolution, layers.ReLU(), convolution)
+
+
+def digits(images, image_shape=(28, 28, 1), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (images, *image_shape), dtype=np.uint8)
+
+
+def graph_of(onnx_bytes):
+    return onnx.ModelProto.FromString(onnx_bytes).graph
+
+
+def operators(onnx_bytes):
+    return [node.op_type for node in graph_of(onnx_bytes).node]
+
+
+def door(value):
+    tensor = value.type.tensor_type
+    return value.name, tensor.elem_type, [dim.dim_param or dim.dim_value for dim in tensor.shape.dim]
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    keras.utils.set_random_seed(7)
+
+
+@pytest.fixture(scope="module")
+def exported():
+    keras.utils.set_random_seed(7)
+    model = conv_first()
+    return SimpleNamespace(model=model, onnx_bytes=export_onnx(model, DIGITS, opset=17))
+
+
+def test_the_door_is_the_contract(exported):
+    graph = graph_of(exported.onnx_bytes)
+
+    assert [("image", onnx.TensorProto.UINT8, ["batch", 28, 28, 1])] == [door(value) for value in graph.input]
+    assert [("probabilities", onnx.TensorProto.FLOAT, ["batch", 10])] == [door(value) for value in graph.output]
+
+
+@pytest.mark.parametrize("opset", [13, 17])
+def test_opset_and_format_are_old_enough_for_every_triton(opset):
+    proto = onnx.ModelProto.FromString(export_onnx(dense_first(), DIGITS, opset=opset))
+
+    assert {"": opset} == {imported.domain: imported.version for imported in proto.opset_import}
+    assert 8 == proto.ir_version
+
+
+@pytest.mark.parametrize("opset", [12, 18])
+def test_an_opset_outside_the_range_is_refused(exported, opset):
+    with pytest.raises(ExportError, match=f"expected 13 to 17, got {opset}"):
+        export_onnx(exported.model, DIGITS, opset=opset)
+
+
+def test_images_of_three_channels_keep_parity():
+    contract = ModelContract(name="colour", image_shape=(12, 16, 3), labels=("a", "b"), max_batch_size=4)
+    model = network(layers.Conv2D(4, 3), image_shape=contract.image_shape, classes=2)
+
+    onnx_bytes = export_onnx(model, contract)
+    parity = measure_parity(model, onnx_bytes, digits(60, contract.image_shape), max_batch_size=4)
+
+    assert ["batch", 12, 16, 3] == door(graph_of(onnx_bytes).input[0])[2]
+    assert "Mul" not in operators(onnx_bytes)
+    assert CLOSE > parity.max_abs_difference
+
+
+@pytest.mark.parametrize("build", [conv_first, dense_first, regularised], ids=lambda build: build.__name__)
+def test_scaling_is_folded_into_the_first_layer(build):
+    model = build()
+
+    onnx_bytes = export_onnx(model, DIGITS)
+
+    assert not {"Mul", "Div"} & set(operators(onnx_bytes))
+    assert CLOSE > measure_parity(model, onnx_bytes, digits(60)).max_abs_difference
+
+
+@pytest.mark.parametrize("build", [residual, rescaling_first, norm_first], ids=lambda build: build.__name__)
+def test_scaling_stays_where_the_first_layer_cannot_take_it(build):
+    model = build()
+
+    onnx_bytes = export_onnx(model, DIGITS)
+
+    assert {"Mul", "Div"} & set(operators(onnx_bytes))
+    assert CLOSE > measure_parity(model, onnx_bytes, digits(60)).max_abs_difference
+
+
+def test_a_scale_for_each_channel_stays_in_the_graph():
+    contract = ModelContract(name="colour", image_shape=(12, 16, 3), labels=("a", "b"), max_batch_size=4)
+    model = network(layers.Rescaling([1.0, 2.0, 3.0]), layers.Conv2D(4, 3), image_shape=contract.image_shape, classes=2)
+
+    onnx_bytes = export_onnx(model, contract)
+
+    assert "Mul" in operators(onnx_bytes)
+    assert CLOSE > measure_parity(model, onnx_bytes, digits(20, contract.image_shape)).max_abs_difference
+
+
+def test_weights_shared_with_a_later_layer_are_scaled_only_in_the_first():
+    model = shared_weights()
+
+    onnx_bytes = export_onnx(model, DIGITS)
+
+    assert "Mul" not in operators(onnx_bytes)
+    assert CLOSE > measure_parity(model, onnx_bytes, digits(60)).max_abs_difference
+
+
+def test_the_graph_is_lean():
+    model = network(layers.Conv2D(4, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU())
+
+    expected = ["Cast", "Reshape", "Conv", "Relu", "Transpose", "Reshape", "MatMul", "Softmax"]
+
+    assert expected == operators(export_onnx(model, DIGITS))
+
+
+def test_the_callers_network_is_only_read(exported):
+    before = [np.array(weight) for weight in exported.model.get_weights()]
+
+    export_onnx(exported.model, DIGITS)
+
+    for old, new in zip(before, exported.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_second_export_writes_the_same_bytes(exported):
+    assert exported.onnx_bytes == export_onnx(exported.model, DIGITS)
+
+
+def test_equal_weights_under_other_layer_names_write_the_same_bytes(exported):
+    twin = conv_first()
+    twin.set_weights(exported.model.get_weights())
+
+    assert exported.model.layers[0].name != twin.layers[0].name
+    assert exported.onnx_bytes == export_onnx(twin, DIGITS)
+
+
+def test_another_process_writes_the_same_bytes_and_nothing_else(exported, tmp_path):
+    np.savez(tmp_path / "weights.npz", *exported.model.get_weights())
+    program = (
+        "import sys\n"
+        "from training.export import export_onnx\n"
+        "from training._tensorflow import keras\n"
+        "import numpy as np\n"
+        "from slipway.contract import ModelContract\n"
+        f"model = keras.models.model_from_json({exported.model.to_json()!r})\n"
+        f"model.set_weights(list(np.load({str(tmp_path / 'weights.npz')!r}).values()))\n"
+        f"sys.stdout.buffer.write(export_onnx(model, {DIGITS!r}))\n"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "4711"}
+
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, check=False)
+
+    assert b"" == finished.stderr
+    assert exported.onnx_bytes == finished.stdout
+
+
+def test_names_say_the_operator_and_its_number(exported):
+    graph = graph_of(exported.onnx_bytes)
+
+    names = [name for node in graph.node for name in (node.name, *node.input, *node.output)]
+
+    assert {"conv_0", "conv_0.input_1", "conv_0.output_0", "image", "probabilities"} <= set(names)
+    assert not [name for name in names if "sequential" in name or "__" in name]
+
+
+def test_the_file_names_no_run_and_no_machine(exported):
+    proto = onnx.ModelProto.FromString(exported.onnx_bytes)
+
+    assert ("slipway", "", "") == (proto.producer_name, proto.producer_version, proto.doc_string)
+    assert ("mnist", "") == (proto.graph.name, proto.graph.doc_string)
+
+
+def test_parity_of_a_thousand_images_in_changing_batches(exported):
+    parity = measure_parity(exported.model, exported.onnx_bytes, digits(1_000), max_batch_size=16)
+
+    assert (1_000, 0) == (parity.images, parity.argmax_disagreements)
+    assert 0 < parity.max_abs_difference < CLOSE
+
+
+def test_answers_do_not_depend_on_the_batch(exported):
+    images = digits(40)
+    in_sixteens, one_by_one = (onnx_probabilities(exported.onnx_bytes, images, size) for size in (16, 1))
+
+    np.testing.assert_allclose(one_by_one, in_sixteens, atol=1e-6)
+
+
+def test_parity_sees_a_network_that_is_not_the_exported_one(exported):
+    other = network(layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"), layers.MaxPool2D())
+    other.set_weights([-weight for weight in other.get_weights()])
+
+    parity = measure_parity(other, exported.onnx_bytes, digits(60))
+
+    assert CLOSE < parity.max_abs_difference
+    assert 0 < parity.argmax_disagreements
+
+
+def test_parity_of_no_images_is_refused(exported):
+    with pytest.raises(ExportError, match="expected at least one image"):
+        measure_parity(exported.model, exported.onnx_bytes, digits(0))
+
+
+def test_a_file_that_onnx_runtime_cannot_load_is_named(exported):
+    with pytest.raises(ExportError, match=f"ONNX Runtime {onnxruntime.__version__} does not run the exported network"):
+        measure_parity(exported.model, exported.onnx_bytes[:-100], digits(1))
+
+
+def test_another_number_of_classes_is_refused():
+    with pytest.raises(ExportError, match=r"expected answers of shape \(None, 10\), got \(None, 9\)"):
+        export_onnx(network(classes=9), DIGITS)
+
+
+def test_a_network_for_other_images_is_refused_with_kerass_own_words():
+    with pytest.raises(ExportError, match=r"does not take images of shape \(28, 28, 1\)") as refusal:
+        export_onnx(network(image_shape=(32, 32, 1)), DIGITS)
+
+    assert "to have value 1024, but received input with shape (None, 784)" in str(refusal.value)
+    assert "Its builder must use the image_shape it is given" in str(refusal.value)
+    assert str(refusal.value).replace("\n", "").isprintable()  # Keras colours its text
+
+
+def test_an_operator_that_onnx_lacks_is_named():
+    with pytest.raises(ExportError, match=r"(?s)BesselI0.*no counterpart in that operator set"):
+        export_onnx(network(layers.Lambda(tf.math.bessel_i0)), DIGITS)
+
+
+def test_a_loop_is_refused():
+    def doubled(image):
+        return tf.while_loop(lambda x: tf.reduce_sum(x) < 9, lambda x: [2 * x + 1], [image])[0]
+
+    with pytest.raises(ExportError, match=r"branches or loops at run time \(ONNX operator Loop\)"):
+        export_onnx(network(layers.Lambda(doubled, output_shape=(28, 28, 1))), DIGITS)
+
+
+def test_a_converter_that_fails_is_named_with_its_reason(exported, monkeypatch):
+    def broken(*_args, **_kwargs):
+        raise KeyError("keras_tensor_6")
+
+    monkeypatch.setattr("training.export._convert.from_function", broken)
+
+    with pytest.raises(ExportError, match="cannot be converted to ONNX: KeyError: 'keras_tensor_6'"):
+        export_onnx(exported.model, DIGITS)
+
+
+def test_order_and_names_follow_from_the_graph_alone(exported):
+    from training.export._naming import canonical
+
+    shuffled = onnx.ModelProto.FromString(exported.onnx_bytes)
+    nodes = list(shuffled.graph.node)
+    for node, counter in zip(nodes, itertools.count(900)):
+        node.name = f"node__{counter}"
+        attributes = list(node.attribute)
+        del node.attribute[:]
+        node.attribute.extend(reversed(attributes))
+    del shuffled.graph.node[:]
+    shuffled.graph.node.extend(reversed(nodes))
+
+    assert onnx.ModelProto.FromString(exported.onnx_bytes).graph == canonical(shuffled).graph
+
+
+def test_facts_are_those_of_the_file(exported):
+    facts = describe_onnx(exported.onnx_bytes)
+
+    assert (17, 8, len(exported.onnx_bytes)) == (facts.opset, facts.ir_version, facts.size_bytes)
+    assert len(operators(exported.onnx_bytes)) == facts.nodes
+    assert 4 * 3 * 3 + 7 * 7 * 4 * 10 == facts.parameters  # Keras starts biases at 0, and zeros are dropped

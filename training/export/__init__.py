@@ -1,0 +1,27 @@
+"""From a trained Keras network to the ONNX file that Triton serves, and the proof that both answer alike.
+
+    onnx_bytes = export_onnx(model, contract, opset=17)
+    parity = measure_parity(model, onnx_bytes, images, max_batch_size=contract.max_batch_size)
+    describe_onnx(onnx_bytes).sha256
+
+Nothing is written to disk, and the network is only read.
+"""
+
+from __future__ import annotations
+
+from training.export._facts import OnnxFacts, describe_onnx
+from training.export._onnx import IR_VERSION, MAX_OPSET, MIN_OPSET, export_onnx
+from training.export._parity import Parity, keras_probabilities, measure_parity, onnx_probabilities
+
+__all__ = [
+    "IR_VERSION",
+    "MAX_OPSET",
+    "MIN_OPSET",
+    "OnnxFacts",
+    "Parity",
+    "describe_onnx",
+    "export_onnx",
+    "keras_probabilities",
+    "measure_parity",
+    "onnx_probabilities",
+]

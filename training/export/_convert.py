@@ -1,0 +1,63 @@
+"""The one place that calls tf2onnx: its exceptions and its chatter end here."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import onnx
+from tf2onnx.convert import from_function
+
+from slipway.contract import IMAGE, PROBABILITIES, ModelContract
+from training._tensorflow import keras, tf
+from training.errors import ExportError
+
+__all__ = ["convert"]
+
+_WHITE = 255.0
+_TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
+
+# It reports failures twice, as a log record and as an exception or an unknown operator in the graph; one is enough.
+logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
+
+
+def convert(model: keras.Model, contract: ModelContract, *, opset: int) -> onnx.ModelProto:
+    """Trace the network behind raw pixels and convert the trace.
+
+    Returns:
+        A graph with the contract's tensor names; inner names, order and the batch axis are the converter's.
+
+    Raises:
+        ExportError: The network does not take the contract's images, does not answer its probabilities, or the
+            converter fails.
+    """
+
+    def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        answers = model(tf.cast(image, tf.float32) / _WHITE, training=False)
+        return {PROBABILITIES: tf.cast(answers, tf.float32)}
+
+    signature = [tf.TensorSpec((None, *contract.image.dims), tf.uint8, name=IMAGE)]
+    traced = tf.function(serve, input_signature=signature, autograph=False)  # as Keras itself traces a network
+    try:
+        answers = traced.get_concrete_function().structured_outputs[PROBABILITIES]
+    except Exception as exc:
+        raise ExportError(
+            f"network {model.name!r} does not take images of shape {contract.image_shape}: {_plain(exc)}\n"
+            "Its builder must use the image_shape it is given, and return a model with one input and one output"
+        ) from exc
+    expected = (None, *contract.probabilities.dims)
+    if tuple(answers.shape) != expected:
+        raise ExportError(f"network {model.name!r}: expected answers of shape {expected}, got {tuple(answers.shape)}")
+    try:
+        proto, _ = from_function(traced, input_signature=signature, opset=opset)
+    except Exception as exc:
+        raise ExportError(
+            f"network {model.name!r} cannot be converted to ONNX: {_plain(exc)}\n"
+            "Replace the layer named above by one with an ONNX counterpart; ordinary Keras layers have one"
+        ) from exc
+    return proto
+
+
+def _plain(exc: Exception) -> str:
+    """The exception's own words, without the colours that Keras puts in."""
+    return f"{type(exc).__name__}: {_TERMINAL_COLOUR.sub('', str(exc)).strip()}"

@@ -1,0 +1,74 @@
+"""The way of a network through the export: convert, simplify, name, check."""
+
+from __future__ import annotations
+
+import onnx
+
+from slipway.contract import IMAGE, PROBABILITIES, ModelContract
+from training._tensorflow import keras
+from training.errors import ExportError
+from training.export._convert import convert
+from training.export._naming import canonical
+from training.export._reshapes import freeze_reshapes
+from training.export._scaling import fold_scaling
+
+__all__ = ["IR_VERSION", "MAX_OPSET", "MIN_OPSET", "export_onnx"]
+
+IR_VERSION = 8
+"""Of the file format; with an opset of at most 17, every Triton since 23.05 loads the file."""
+
+MIN_OPSET = 13
+MAX_OPSET = 17
+
+_BATCH = "batch"
+
+
+def export_onnx(model: keras.Model, contract: ModelContract, *, opset: int = MAX_OPSET) -> bytes:
+    """Write a network as ONNX. The same weights give the same bytes, in any process.
+
+    The network takes float32 images in [0, 1]; the file takes raw pixels. Where the first layer is a convolution or a
+    matrix product, the division by 255 moves into its weights, otherwise it stays in the graph. `model` is only read.
+
+    Args:
+        model: Takes `(n, *contract.image_shape)`, answers probabilities `(n, classes)`.
+        contract: Names and shapes at the door.
+        opset: ONNX operator set, 13 to 17.
+
+    Returns:
+        An ONNX file with one input `image` UINT8 `[batch, height, width, channels]` and one output
+        `probabilities` FP32 `[batch, classes]`.
+
+    Raises:
+        ExportError: The network does not keep the contract, or holds something that ONNX or its converter lacks.
+    """
+    if not MIN_OPSET <= opset <= MAX_OPSET:
+        raise ExportError(f"export.opset: expected {MIN_OPSET} to {MAX_OPSET}, got {opset}")
+    proto = convert(model, contract, opset=opset)
+    _set_door(proto, contract)
+    fold_scaling(proto.graph)
+    try:
+        freeze_reshapes(proto)
+        proto = canonical(proto)
+        proto.ir_version = IR_VERSION
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
+        raise ExportError(
+            f"network {model.name!r} does not make a valid ONNX file of opset {opset}: {exc}\n"
+            "A layer has no counterpart in that operator set: raise export.opset (at most "
+            f"{MAX_OPSET}) or build the layer from simpler ones"
+        ) from exc
+    serialized: bytes = proto.SerializeToString(deterministic=True)
+    return serialized
+
+
+def _set_door(proto: onnx.ModelProto, contract: ModelContract) -> None:
+    """Give both tensors the contract's shape; the converter calls the batch axis `unk__<counter>`."""
+    door = (
+        (proto.graph.input, IMAGE, onnx.TensorProto.UINT8, contract.image.dims),
+        (proto.graph.output, PROBABILITIES, onnx.TensorProto.FLOAT, contract.probabilities.dims),
+    )
+    for tensors, name, element_type, dims in door:
+        if [tensor.name for tensor in tensors] != [name]:
+            raise ExportError(f"the converted network: expected one tensor {name!r}, got {[t.name for t in tensors]}")
+        tensors[0].CopyFrom(onnx.helper.make_tensor_value_info(name, element_type, [_BATCH, *dims]))
+    proto.graph.name = contract.name
