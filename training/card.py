@@ -1,0 +1,213 @@
+"""The model card: what a version is, for machines (`card.json`) and for people (`card.html`).
+
+    card = build_card(contract=contract, recipe=recipe, data=report.to_dict(), ..., created=datetime.now(UTC))
+    write_card(card, folder, plots=plots)
+
+Both texts are computed by pure functions; `write_card` alone touches the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from slipway.contract import ModelContract
+from training.evaluation import Evaluation
+from training.export import OnnxFacts, Parity
+from training.gates import GateResult
+from training.history import EpochRecord
+from training.pages import render_page
+from training.plots import Plot
+from training.recipe import Recipe
+
+__all__ = [
+    "CARD_SCHEMA",
+    "ModelCard",
+    "TrainingFacts",
+    "build_card",
+    "render_html",
+    "render_json",
+    "write_card",
+]
+
+CARD_SCHEMA = "slipway.model-card/1"
+"""Named in every `card.json`; the number grows when a reader of the old one would break."""
+
+_PACKAGES = (
+    "keras",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "scikit-learn",
+    "slipway",
+    "tensorflow",
+    "tensorflow-cpu",
+    "tf2onnx",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingFacts:
+    """How the training went.
+
+    Attributes:
+        history: One record per epoch.
+        stopped_early: Whether fewer epochs ran than the recipe allows.
+        seconds: Wall time of the fit.
+        images_per_s: Training images, over all epochs, by that time.
+    """
+
+    history: tuple[EpochRecord, ...]
+    stopped_early: bool
+    seconds: float
+    images_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """Everything worth knowing of one version.
+
+    Attributes:
+        created: In UTC. Beside it, only times and speeds differ between two equal runs on one machine.
+        contract: What the model promises at its door.
+        recipe: The recipe's sections, as plain values.
+        data: The data report, with source and digest, as plain values.
+        training: How the training went.
+        evaluation: On the test images.
+        parity: Of Keras and ONNX Runtime.
+        gates: What the version had to reach.
+        onnx: The file.
+        packages: Version of each package that had a hand in it.
+        python: Version of the interpreter.
+        platform: Operating system and processor.
+        limits: What the model must not be used for, a sentence each.
+    """
+
+    created: datetime
+    contract: ModelContract
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    training: TrainingFacts
+    evaluation: Evaluation
+    parity: Parity
+    gates: tuple[GateResult, ...]
+    onnx: OnnxFacts
+    packages: dict[str, str]
+    python: str
+    platform: str
+    limits: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed."""
+        return all(gate.passed for gate in self.gates)
+
+    @property
+    def summary(self) -> str:
+        """The card in one paragraph."""
+        height, width, channels = self.contract.image_shape
+        colours = "1 channel" if channels == 1 else f"{channels} channels"
+        return (
+            f"Sorts images of {height} x {width} pixels and {colours} into {len(self.contract.labels)} classes. "
+            f"Of {self.evaluation.images:,} test images, which it had never seen, it answered "
+            f"{self.evaluation.accuracy:.2%} correctly. The network has {self.onnx.parameters:,} parameters in "
+            f"{self.onnx.size_bytes / 1000:,.0f} kB."
+        )
+
+
+def build_card(
+    *,
+    created: datetime,
+    contract: ModelContract,
+    recipe: Recipe,
+    data: dict[str, Any],
+    training: TrainingFacts,
+    evaluation: Evaluation,
+    parity: Parity,
+    gates: tuple[GateResult, ...],
+    onnx: OnnxFacts,
+) -> ModelCard:
+    """Gather a card, and add what this machine knows: package versions, Python, platform.
+
+    Args:
+        created: With a time zone.
+        contract: Of the published model.
+        recipe: What was trained.
+        data: `DataReport.to_dict()`; the card for people shows `source`, `digest`, `splits` and `findings`.
+        training: How it went.
+        evaluation: On the test images.
+        parity: Of Keras and ONNX Runtime.
+        gates: From `check_gates`.
+        onnx: Of the published file.
+    """
+    return ModelCard(
+        created=created.astimezone(UTC).replace(microsecond=0),
+        contract=contract,
+        recipe=recipe.model_dump(mode="json"),
+        data=TypeAdapter(dict[str, Any]).dump_python(data, mode="json"),  # tuples become lists, as JSON reads them
+        training=training,
+        evaluation=evaluation,
+        parity=parity,
+        gates=gates,
+        onnx=onnx,
+        packages=_installed(_PACKAGES),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        limits=_limits(contract),
+    )
+
+
+def _installed(names: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # TensorFlow comes under one of two names
+    return found
+
+
+def _limits(contract: ModelContract) -> tuple[str, ...]:
+    height, width, _ = contract.image_shape
+    nothing = f"It answers one of its {len(contract.labels)} classes for every image, also for one that shows none."
+    polarity = (
+        f"An image must be {height} x {width} pixels, centred and scaled as the training images were, in the same "
+        "polarity: the digits of MNIST are white on black. Invert a photograph of dark ink on paper first."
+    )
+    confidence = (
+        "Its probabilities are calibrated on images like the test images. On blurred, noisy or otherwise different "
+        "images they may be high and wrong."
+    )
+    representation = (
+        "Its figures come from one test set and say nothing about writers, scanners or places that are not in it. "
+        "Measure on your own images before a decision depends on an answer."
+    )
+    return nothing, polarity, confidence, representation
+
+
+def render_json(card: ModelCard) -> str:
+    """Write the card for machines: the attributes of `ModelCard`, and what follows from them."""
+    plain = TypeAdapter(ModelCard).dump_python(card, mode="json")
+    for entry, gate in zip(plain["gates"], card.gates, strict=True):
+        entry.update(passed=gate.passed, margin=gate.margin)
+    document = {"schema": CARD_SCHEMA, "summary": card.summary, "passed": card.passed} | plain
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def render_html(card: ModelCard, plots: Sequence[Plot] = ()) -> str:
+    """Write the card for people: one page that needs no other file."""
+    return render_page("card.html", card=card, plots=plots)
+
+
+def write_card(card: ModelCard, folder: Path, *, plots: Sequence[Plot] = ()) -> None:
+    """Write `card.json` and `card.html` into an existing folder."""
+    (folder / "card.json").write_text(render_json(card), encoding="utf-8")
+    (folder / "card.html").write_text(render_html(card, plots), encoding="utf-8")
