@@ -1,0 +1,46 @@
+"""A real tritonserver on this machine: the one of the system, or the one inside the wheel of the extra `serve`.
+
+    with TritonServer(ServerSettings(repository=Path("model_repository"))) as server:
+        print(server.grpc_url, server.models())
+
+Both serve the very same model repository: the wheel's has only Triton's Python backend, so a backend of ours named
+`onnxruntime` stands in for the official one.
+"""
+
+from slipway.triton._arguments import arguments
+from slipway.triton._errors import (
+    LibpythonMissing,
+    ModelNotServable,
+    NotReadyInTime,
+    PortTaken,
+    PythonUnsupported,
+    ServeError,
+    ServerDied,
+    SettingsInvalid,
+    TritonNotFound,
+)
+from slipway.triton._launch import Launch, prepare
+from slipway.triton._models import servable_models
+from slipway.triton._ports import Ports
+from slipway.triton._server import ServedModel, TritonServer
+from slipway.triton._settings import ServerSettings
+
+__all__ = [
+    "Launch",
+    "LibpythonMissing",
+    "ModelNotServable",
+    "NotReadyInTime",
+    "PortTaken",
+    "Ports",
+    "PythonUnsupported",
+    "ServeError",
+    "ServedModel",
+    "ServerDied",
+    "ServerSettings",
+    "SettingsInvalid",
+    "TritonNotFound",
+    "TritonServer",
+    "arguments",
+    "prepare",
+    "servable_models",
+]

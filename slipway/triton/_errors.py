@@ -1,0 +1,70 @@
+"""What can go wrong between a model repository and an answering tritonserver.
+
+* ServeError
+  - SettingsInvalid     also ValueError; an impossible address, port or time
+  - TritonNotFound      no tritonserver here, or what was named is none that can serve ONNX
+      - LibpythonMissing    there is one, and its Python backend lacks this Python's shared library
+      - PythonUnsupported   there is one, and its Python backend was not built for this Python
+  - ModelNotServable    the repository has no such model, no version of it, or no such configuration
+  - PortTaken           somebody else listens where tritonserver should
+  - ServerDied          tritonserver ended by itself; the text begins with the reason out of its log
+  - NotReadyInTime      tritonserver runs, and its models are not ready
+"""
+
+from __future__ import annotations
+
+from slipway.errors import SlipwayError
+
+
+class ServeError(SlipwayError):
+    """Base class of everything that can go wrong while serving."""
+
+
+class SettingsInvalid(ServeError, ValueError):
+    """A setting is impossible, whatever the machine."""
+
+
+class TritonNotFound(ServeError):
+    """There is no tritonserver that can serve ONNX."""
+
+
+class LibpythonMissing(TritonNotFound):
+    """This Python has no shared library, which tritonserver's Python backend loads."""
+
+
+class PythonUnsupported(TritonNotFound):
+    """tritonserver's Python backend was not built for this Python."""
+
+
+class ModelNotServable(ServeError):
+    """There is nothing to serve under that name."""
+
+
+class PortTaken(ServeError):
+    """Somebody else listens on the port.
+
+    Attributes:
+        port: Its number.
+    """
+
+    def __init__(self, message: str, *, port: int) -> None:
+        super().__init__(message)
+        self.port = port
+
+
+class ServerDied(ServeError):
+    """tritonserver ended by itself.
+
+    Attributes:
+        exit_code: Its exit code; below zero, the number of the signal that killed it.
+        reason: What its log says, one line.
+    """
+
+    def __init__(self, message: str, *, exit_code: int, reason: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.reason = reason
+
+
+class NotReadyInTime(ServeError):
+    """tritonserver runs, and not every model was ready within `ready_timeout_s`."""

@@ -1,0 +1,64 @@
+"""Three ports that nobody listens on, given or free."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slipway.triton._errors import PortTaken, ServeError
+
+if TYPE_CHECKING:
+    from slipway.triton._settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where one tritonserver listens."""
+
+    http: int
+    grpc: int
+    metrics: int
+
+
+def choose_ports(settings: ServerSettings) -> Ports:
+    """Bind every port for a moment: the given ones, and where none is given a free one.
+
+    They are released at once, so somebody else can still be faster than tritonserver.
+
+    Raises:
+        PortTaken: Somebody listens on a given port.
+        ServeError: The address is not this machine's, or the port needs a privilege.
+    """
+    wanted = {"http": settings.http_port, "grpc": settings.grpc_port, "metrics": settings.metrics_port}
+    given_first = sorted(wanted, key=lambda name: wanted[name] is None)
+    with ExitStack() as held:
+        chosen = {name: _bind(held, settings.address, wanted[name], name) for name in given_first}
+    return Ports(**chosen)
+
+
+def port_taken(name: str, address: str, port: int) -> PortTaken:
+    """The error for a port that somebody else listens on."""
+    return PortTaken(
+        f"{name} port {port} on {address} is taken: choose another, or 0 for a free one "
+        f"(who has it: `ss -ltnp 'sport = :{port}'`)",
+        port=port,
+    )
+
+
+def _bind(held: ExitStack, address: str, port: int | None, name: str) -> int:
+    probe = held.enter_context(socket.socket())
+    if port is not None:
+        # What a server that ended a moment ago left in TIME_WAIT does not count as taken. A free port is chosen
+        # without this option: with it, the kernel may give one port to two of the three.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((address, port or 0))
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE and port is not None:
+            raise port_taken(name, address, port) from exc
+        raise ServeError(f"{name}: cannot listen on {address}:{port or 'any port'}: {exc.strerror}") from exc
+    bound: int = probe.getsockname()[1]
+    return bound

@@ -1,0 +1,88 @@
+"""One child process that does not outlive this one."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slipway.triton._launch import Launch
+
+_LAUNCHER = Path(__file__).with_name("_launcher.py")
+_SLICE_S = 0.2
+
+
+class ServerProcess:
+    """A started tritonserver, in a session of its own: Ctrl-C in a terminal reaches only the process that started it.
+
+    The kernel ends the child when the *thread* that started it ends. So one thread starts it, stays with it, and
+    reaps it at once when it ends: a zombie would keep Triton's stubs alive, which watch for their parent.
+    """
+
+    def __init__(self, launch: Launch, log: IO[bytes]) -> None:
+        """Start it.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        # A bare lock, held until the child ends. An Event is no match for Ctrl-C: an exception inside its wait()
+        # can leave it locked for ever.
+        self._running = threading.Lock()
+        self._running.acquire()
+        started: Future[subprocess.Popen[bytes]] = Future()
+        threading.Thread(target=self._run, args=(launch, log, started), name="tritonserver", daemon=True).start()
+        self._child = started.result()
+
+    @property
+    def pid(self) -> int:
+        """Process id; also the id of the process group, which Triton's stubs share."""
+        return self._child.pid
+
+    def wait(self, timeout_s: float | None) -> int | None:
+        """Wait for the end; the exit code (below zero for a signal), or None when the time is over first."""
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while self._child.returncode is None and (left_s := deadline - time.monotonic()) > 0:
+            # In slices: a signal that arrives just before the lock is waited for is handled only after the wait.
+            if self._running.acquire(timeout=min(left_s, _SLICE_S)):
+                self._running.release()
+        return self._child.returncode
+
+    def terminate(self) -> None:
+        """Ask the process to finish what it has, and end."""
+        if self._child.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process and its stubs at once."""
+        if self._child.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _run(self, launch: Launch, log: IO[bytes], started: Future[subprocess.Popen[bytes]]) -> None:
+        command = (sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *launch.command)
+        try:
+            child = subprocess.Popen(
+                command,
+                cwd=launch.directory,
+                env={**os.environ, **launch.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as exc:
+            started.set_exception(exc)
+            return
+        started.set_result(child)
+        child.wait()
+        self._running.release()

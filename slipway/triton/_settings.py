@@ -1,0 +1,70 @@
+"""What a tritonserver is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
+
+from slipway.triton._errors import SettingsInvalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """How a tritonserver serves a model repository.
+
+    Attributes:
+        repository: The model repository, `<repository>/<model>/<version>/model.onnx`.
+        models: The models to load; None is every model that has a version.
+        http_port: None is any free port; so for the other two.
+        grpc_port: As `http_port`.
+        metrics_port: As `http_port`.
+        address: IPv4 address for all three; 0.0.0.0 is every interface.
+        config_name: Serve `<model>/configs/<config_name>.pbtxt` in place of `<model>/config.pbtxt`.
+        tritonserver: The program; None is the one on PATH, else the one in the wheel of the extra `serve`.
+        ready_timeout_s: Longest wait until every model is ready.
+        exit_timeout_s: Longest wait when the server is stopped, whole seconds: for requests in flight, then for the
+            models to unload, which alone takes about three.
+        log_file: Where the log is appended; None keeps only what an error message needs.
+        extra_args: Further arguments for tritonserver, last. Paths in them are absolute.
+    """
+
+    repository: Path
+    models: tuple[str, ...] | None = None
+    http_port: int | None = None
+    grpc_port: int | None = None
+    metrics_port: int | None = None
+    address: str = "127.0.0.1"
+    config_name: str | None = None
+    tritonserver: Path | None = None
+    ready_timeout_s: float = 60
+    exit_timeout_s: int = 30
+    log_file: Path | None = None
+    extra_args: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = {
+            name: port
+            for name, port in (("http", self.http_port), ("grpc", self.grpc_port), ("metrics", self.metrics_port))
+            if port is not None
+        }
+        for name, port in given.items():
+            if not 1 <= port <= 65535:
+                raise SettingsInvalid(f"{name} port: expected 1 to 65535, or none for a free one, got {port}")
+        if len(set(given.values())) < len(given):
+            raise SettingsInvalid(f"ports: expected three different ones, got {given}")
+        try:
+            IPv4Address(self.address)
+        except AddressValueError as exc:
+            raise SettingsInvalid(f"address: expected IPv4 such as 127.0.0.1 or 0.0.0.0, got {self.address!r}") from exc
+        if self.models is not None and not self.models:
+            raise SettingsInvalid("models: expected at least one name, or None for every published model")
+        if self.ready_timeout_s <= 0:
+            raise SettingsInvalid(f"ready_timeout_s: expected more than 0, got {self.ready_timeout_s}")
+        if self.exit_timeout_s < 0:
+            raise SettingsInvalid(f"exit_timeout_s: expected 0 or more, got {self.exit_timeout_s}")
+
+    @property
+    def reachable_address(self) -> str:
+        """Where a client on this machine finds the server."""
+        return "127.0.0.1" if self.address == "0.0.0.0" else self.address  # noqa: S104 - compared, not bound

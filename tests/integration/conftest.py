@@ -1,0 +1,108 @@
+"""A published model that is made in milliseconds, and a real tritonserver on it, for a whole test session.
+
+The model is linear with fixed random weights: it classifies nothing, and any mix-up of pixels, rows or requests
+changes its probabilities.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from slipway.contract import ModelContract
+from slipway.model_config import ServingProfile
+from slipway.repository import model_files, publish
+
+MNIST = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
+
+
+def linear_classifier(contract):
+    """ONNX: softmax(image / 255 · weights), from the contract's input to the contract's output."""
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    pixels = int(np.prod(contract.image_shape))
+    weights = np.random.default_rng(0).normal(0, 0.1, (pixels, len(contract.labels))).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", [contract.image.name], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["pixels", "scale"], ["scaled"]),
+            helper.make_node("Reshape", ["scaled", "flat"], ["features"]),
+            helper.make_node("MatMul", ["features", "weights"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], [contract.probabilities.name], axis=-1),
+        ],
+        contract.name,
+        [helper.make_tensor_value_info(contract.image.name, TensorProto.UINT8, ["batch", *contract.image.dims])],
+        [
+            helper.make_tensor_value_info(
+                contract.probabilities.name, TensorProto.FLOAT, ["batch", len(contract.labels)]
+            )
+        ],
+        [
+            numpy_helper.from_array(np.float32(1 / 255), "scale"),
+            numpy_helper.from_array(np.array([-1, pixels]), "flat"),
+            numpy_helper.from_array(weights, "weights"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    return model.SerializeToString()
+
+
+def publish_linear_classifier(root):
+    cpu = ServingProfile(accelerator="cpu", instances=2)
+    gpu = ServingProfile(accelerator="gpu", instances=1)
+    model = linear_classifier(MNIST)
+    publish(
+        root, MNIST, model_files(MNIST, cpu=cpu, gpu=gpu), lambda folder: (folder / "model.onnx").write_bytes(model)
+    )
+
+
+@pytest.fixture(scope="session")
+def published_repository(tmp_path_factory):
+    """A model repository with version 1 of `mnist`; treat it as read-only."""
+    root = tmp_path_factory.mktemp("model_repository")
+    publish_linear_classifier(root)
+    return root
+
+
+@pytest.fixture
+def own_repository(tmp_path):
+    """The same, for one test to break."""
+    publish_linear_classifier(tmp_path / "model_repository")
+    return tmp_path / "model_repository"
+
+
+@pytest.fixture(scope="session")
+def triton_server(published_repository):
+    """A tritonserver that serves `published_repository` on free ports."""
+    from slipway.triton import ServerSettings, TritonServer
+
+    with TritonServer(ServerSettings(repository=published_repository)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def in_process(published_repository):
+    """The published model in this process: images in, probabilities out."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        published_repository / "mnist" / "1" / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+
+    def run(images):
+        (probabilities,) = session.run([MNIST.probabilities.name], {MNIST.image.name: images})
+        return probabilities
+
+    return run
+
+
+@pytest.fixture
+def random_images():
+    """Different images at each call: uint8 (n, 28, 28, 1)."""
+    generator = np.random.default_rng(7)
+
+    def make(count):
+        return generator.integers(0, 256, (count, *MNIST.image_shape), dtype=np.uint8)
+
+    return make

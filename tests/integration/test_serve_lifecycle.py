@@ -1,0 +1,226 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+import slipway.triton._launch
+from slipway.triton import NotReadyInTime, PortTaken, ServerDied, ServerSettings, TritonServer, prepare
+
+pytestmark = pytest.mark.triton
+
+
+def group_of(pid):
+    """Command lines of tritonserver and its stubs, by process id; a zombie has none."""
+    members = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            words = (folder / "cmdline").read_bytes().decode().split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(group) == pid and state != "Z":
+            members[int(folder.name)] = words
+    return members
+
+
+def shared_memory_of(group):
+    return [
+        Path("/dev/shm", word) for words in group.values() for word in words if word.startswith("triton_onnxruntime")
+    ]
+
+
+def eventually(condition, timeout_s=30):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.05)
+
+
+def assert_nothing_is_left(pid, regions):
+    eventually(lambda: not group_of(pid))
+
+    assert [] == [region for region in regions if region.exists()]
+
+
+@contextmanager
+def started(settings):
+    """A server that is not drained at the end, which would take three seconds."""
+    server = TritonServer(settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        os.kill(server.pid, signal.SIGKILL)
+        server.stop()
+
+
+def is_ready(http_url):
+    return httpx.get(f"{http_url}/v2/models/mnist/ready", trust_env=False).status_code == httpx.codes.OK
+
+
+def test_a_stopped_server_answers_nothing_and_leaves_nothing(published_repository, tmp_path):
+    server = TritonServer(ServerSettings(repository=published_repository, log_file=tmp_path / "triton.log"))
+    with server:
+        pid, group = server.pid, group_of(server.pid)
+        regions = shared_memory_of(group)
+
+        assert 1 + 2 == len(group)
+        assert [True, True] == [region.exists() for region in regions]
+        assert is_ready(server.http_url)
+
+    with pytest.raises(httpx.ConnectError):
+        is_ready(server.http_url)
+    assert 0 == server.stop() == server.poll()
+    assert_nothing_is_left(pid, regions)
+    assert "successfully unloaded 'mnist'" in (tmp_path / "triton.log").read_text()
+    assert "successfully unloaded 'mnist'" in server.log_tail()
+
+
+def test_nothing_outlives_a_killed_parent(published_repository):
+    script = (
+        "import sys, time, pathlib, slipway.triton as t\n"
+        "server = t.TritonServer(t.ServerSettings(repository=pathlib.Path(sys.argv[1])))\n"
+        "server.start(); print(server.pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(published_repository)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        pid = int(parent.stdout.readline())
+        group = group_of(pid)
+        parent.kill()
+
+    assert 1 + 2 == len(group)
+    try:
+        assert_nothing_is_left(pid, shared_memory_of(group))
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def test_server_outlives_the_thread_that_started_it_and_stands_beside_another(published_repository, triton_server):
+    server = TritonServer(ServerSettings(repository=published_repository))
+    thread = threading.Thread(target=server.start)
+    thread.start()
+    thread.join()
+    time.sleep(0.2)  # a signal to the server would be there by now
+    try:
+        assert server.poll() is None
+        assert is_ready(server.http_url)
+        assert is_ready(triton_server.http_url)
+        assert server.http_url != triton_server.http_url
+    finally:
+        os.kill(server.pid, signal.SIGKILL)
+        server.stop()
+
+
+def test_a_model_py_where_one_happens_to_be_is_not_taken_for_the_backend(published_repository, tmp_path, monkeypatch):
+    (tmp_path / "model.py").write_text("raise ImportError('the wrong model.py')")
+    monkeypatch.chdir(tmp_path)
+
+    with started(ServerSettings(repository=published_repository)) as server:
+        assert is_ready(server.http_url)
+
+
+def test_a_killed_server_is_noticed_and_its_stubs_go_too(published_repository):
+    with TritonServer(ServerSettings(repository=published_repository)) as server:
+        group = group_of(server.pid)
+        os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(ServerDied, match=r"^tritonserver was killed by SIGKILL .*: ") as caught:
+            server.wait()
+
+        assert -signal.SIGKILL == caught.value.exit_code == server.poll()
+        assert_nothing_is_left(server.pid, shared_memory_of(group))
+
+
+def test_a_free_port_that_is_lost_before_its_use_is_replaced(published_repository, monkeypatch):
+    choose_ports = slipway.triton._launch.choose_ports
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        lost = somebody.getsockname()[1]
+        chosen = []
+
+        def slow_choice(settings):
+            ports = choose_ports(settings)
+            chosen.append(ports)
+            return type(ports)(http=lost, grpc=ports.grpc, metrics=ports.metrics) if len(chosen) == 1 else ports
+
+        monkeypatch.setattr("slipway.triton._launch.choose_ports", slow_choice)
+        with started(ServerSettings(repository=published_repository)) as server:
+            assert 2 == len(chosen)
+            assert is_ready(server.http_url)
+
+
+def test_a_given_port_that_is_taken_is_named_before_anything_starts(published_repository):
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken = somebody.getsockname()[1]
+        server = TritonServer(ServerSettings(repository=published_repository, grpc_port=taken))
+        with pytest.raises(PortTaken, match=rf"^grpc port {taken} on 127\.0\.0\.1 is taken") as caught:
+            server.start()
+
+    assert taken == caught.value.port
+    assert not server.log_tail()
+
+
+def test_an_argument_that_tritonserver_does_not_know_is_the_reason(published_repository):
+    with pytest.raises(ServerDied, match=r"ended with code 1: unrecognized option '--no-such-option'"):
+        TritonServer(ServerSettings(repository=published_repository, extra_args=("--no-such-option",))).start()
+
+
+@pytest.mark.parametrize("and_then", ["exec sleep 600", "trap '' TERM; sleep 600; sleep 600"], ids=["slow", "deaf"])
+def test_a_server_that_never_gets_ready_is_given_up_and_ended(published_repository, tmp_path, monkeypatch, and_then):
+    monkeypatch.setattr("slipway.triton._server._EXIT_MARGIN_S", 0.2)
+    program = tmp_path / "tritonserver"
+    program.write_text(f'#!/bin/sh\necho "I am $$, and still thinking"\n{and_then}\n')
+    program.chmod(0o755)
+    server = TritonServer(
+        ServerSettings(repository=published_repository, tritonserver=program, ready_timeout_s=0.5, exit_timeout_s=0)
+    )
+    with pytest.raises(NotReadyInTime, match=r"^mnist not ready within 0\.5 s (?s:.*) still thinking$") as caught:
+        server.start()
+
+    eventually(lambda: not group_of(int(str(caught.value).rpartition("I am ")[2].split(",")[0])))
+
+
+def test_a_tritonserver_of_the_system_serves_the_same_repository(published_repository, tmp_path):
+    embedded = prepare(ServerSettings(repository=published_repository))
+    (backends,) = (word.partition("=")[2] for word in embedded.command if word.startswith("--backend-directory="))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "backends").symlink_to(backends)
+    program = tmp_path / "bin" / "tritonserver"
+    variables = "".join(f"export {name}='{value}'\n" for name, value in embedded.environment.items())
+    program.write_text(f'#!/bin/sh\n{variables}cd {embedded.directory}\nexec {embedded.command[0]} "$@"\n')
+    program.chmod(0o755)
+    settings = ServerSettings(repository=published_repository, tritonserver=program)
+
+    assert f"--backend-directory={tmp_path / 'backends'}" in prepare(settings).command
+    assert "--allow-gpu-metrics=false" not in prepare(settings).command
+    with started(settings) as server:
+        assert is_ready(server.http_url)
+
+
+def test_the_printed_command_starts_the_same_server(published_repository):
+    launch = prepare(ServerSettings(repository=published_repository))
+    url = f"http://127.0.0.1:{launch.ports.http}"
+
+    def answers():
+        try:
+            return is_ready(url)
+        except httpx.TransportError:
+            return False
+
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {launch.shell_command()}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            eventually(answers)
+        finally:
+            process.terminate()
+
+    assert 0 == process.returncode

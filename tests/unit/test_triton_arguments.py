@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from slipway.triton import Ports, ServerSettings, SettingsInvalid, arguments
+
+PORTS = Ports(http=8000, grpc=8001, metrics=8002)
+
+
+def test_arguments_of_the_embedded_server():
+    settings = ServerSettings(repository=Path("/repository"), models=("digits", "letters"))
+
+    assert (
+        "--model-repository=/repository",
+        "--model-control-mode=explicit",
+        "--load-model=digits",
+        "--load-model=letters",
+        "--disable-auto-complete-config",
+        "--backend-directory=/backends",
+        "--http-address=127.0.0.1",
+        "--http-port=8000",
+        "--grpc-address=127.0.0.1",
+        "--grpc-port=8001",
+        "--metrics-address=127.0.0.1",
+        "--metrics-port=8002",
+        "--allow-gpu-metrics=false",
+        "--exit-timeout-secs=30",
+    ) == arguments(settings, PORTS, Path("/backends"), gpu_metrics=False)
+
+
+def test_arguments_of_a_server_that_knows_its_backends_and_gpus():
+    settings = ServerSettings(
+        repository=Path("/repository"),
+        models=("digits",),
+        address="0.0.0.0",
+        config_name="gpu",
+        exit_timeout_s=5,
+        extra_args=("--log-verbose=1",),
+    )
+
+    assert (
+        "--model-repository=/repository",
+        "--model-control-mode=explicit",
+        "--load-model=digits",
+        "--model-config-name=gpu",
+        "--disable-auto-complete-config",
+        "--http-address=0.0.0.0",
+        "--http-port=8000",
+        "--grpc-address=0.0.0.0",
+        "--grpc-port=8001",
+        "--metrics-address=0.0.0.0",
+        "--metrics-port=8002",
+        "--exit-timeout-secs=5",
+        "--log-verbose=1",
+    ) == arguments(settings, PORTS, None)
+
+
+def test_no_names_are_every_model():
+    assert "--load-model=*" in arguments(ServerSettings(repository=Path("/repository")), PORTS, None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"http_port": 0}, "http port: expected 1 to 65535, or none for a free one, got 0"),
+        ({"grpc_port": 65536}, "grpc port: expected 1 to 65535, or none for a free one, got 65536"),
+        ({"http_port": 80, "metrics_port": 80}, "ports: expected three different ones, got .*80.*80"),
+        ({"address": "localhost"}, "address: expected IPv4 .* got 'localhost'"),
+        ({"models": ()}, "models: expected at least one name"),
+        ({"ready_timeout_s": 0}, "ready_timeout_s: expected more than 0, got 0"),
+        ({"exit_timeout_s": -1}, "exit_timeout_s: expected 0 or more, got -1"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else ",".join(value),
+)
+def test_impossible_settings_are_refused(wrong, message):
+    with pytest.raises(SettingsInvalid, match=message):
+        ServerSettings(repository=Path("/repository"), **wrong)
+
+
+def test_a_server_on_every_interface_is_reached_over_loopback():
+    assert "127.0.0.1" == ServerSettings(repository=Path(), address="0.0.0.0").reachable_address
+    assert "127.0.1.7" == ServerSettings(repository=Path(), address="127.0.1.7").reachable_address

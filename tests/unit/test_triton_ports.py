@@ -1,0 +1,56 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from slipway.triton import PortTaken, ServeError, ServerSettings
+from slipway.triton._ports import choose_ports
+
+
+def settings(**ports):
+    return ServerSettings(repository=Path("/repository"), **ports)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_free_ports_are_three_different_ones():
+    for _ in range(20):
+        ports = choose_ports(settings())
+
+        assert 3 == len({ports.http, ports.grpc, ports.metrics})
+        assert all(1024 <= port <= 65535 for port in (ports.http, ports.grpc, ports.metrics))
+
+
+def test_a_given_port_is_kept():
+    port = free_port()
+
+    assert port == choose_ports(settings(metrics_port=port)).metrics
+
+
+def test_a_taken_port_is_named_with_a_way_out():
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        with pytest.raises(
+            PortTaken, match=rf"^grpc port {port} on 127\.0\.0\.1 is taken: .*0 for a free one"
+        ) as caught:
+            choose_ports(settings(grpc_port=port))
+
+    assert port == caught.value.port
+
+
+def test_a_port_whose_last_user_has_just_left_is_free():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()  # closes first: the port stays in TIME_WAIT
+
+    assert port == choose_ports(settings(http_port=port)).http
+
+
+def test_an_address_of_another_machine_is_refused():
+    with pytest.raises(ServeError, match=r"^http: cannot listen on 192\.0\.2\.1:"):
+        choose_ports(settings(address="192.0.2.1"))

@@ -1,0 +1,95 @@
+import signal
+import threading
+import time
+
+import pytest
+
+from slipway.triton._launch import Launch
+from slipway.triton._log import ServerLog
+from slipway.triton._ports import Ports
+from slipway.triton._process import ServerProcess
+
+
+def launch(*command):
+    return Launch(command=command, environment={"WORD": "hello"}, directory=None, ports=PORTS, models=())
+
+
+PORTS = Ports(http=1, grpc=2, metrics=3)
+
+
+@pytest.fixture
+def log():
+    log = ServerLog(None)
+    yield log
+    log.close()
+
+
+def test_child_writes_its_log_and_its_exit_code_is_kept(log):
+    process = ServerProcess(launch("/bin/sh", "-c", 'echo "$WORD"; echo oh >&2; exit 3'), log.file)
+
+    assert 3 == process.wait(None) == process.wait(0)
+    assert "hello\noh\n" == log.text()
+
+
+def test_child_is_ended_by_sigterm_and_signals_after_its_end_go_nowhere(log):
+    process = ServerProcess(launch("/bin/sleep", "600"), log.file)
+    running = process.wait(0)
+    process.terminate()
+
+    assert running is None
+    assert -signal.SIGTERM == process.wait(None)
+    process.terminate()
+    process.kill()
+
+
+def test_a_program_that_is_none_is_an_os_error(log, monkeypatch):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    with pytest.raises(FileNotFoundError):
+        ServerProcess(launch("/bin/true"), log.file)
+
+
+def test_child_outlives_the_thread_that_started_it(log):
+    processes = []
+
+    def start():
+        processes.append(ServerProcess(launch("/bin/sh", "-c", "echo on; exec sleep 600"), log.file))
+        while log.text() != "on\n":
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    (process,) = processes
+
+    assert process.wait(0.3) is None
+    process.kill()
+    assert -signal.SIGKILL == process.wait(None)
+
+
+def test_an_interrupted_wait_can_be_repeated(log):
+    """Ctrl-C at any instant: an exception out of a signal handler, here between any two bytecodes of the wait."""
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    process = ServerProcess(launch("/bin/sleep", "600"), log.file)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    interruptions = 0
+    try:
+        for turn in range(8000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 + turn % 100 * 1e-6)
+                while True:
+                    process.wait(1e-6)
+            except Interrupted:
+                interruptions += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    process.terminate()
+
+    assert 8000 == interruptions
+    assert -signal.SIGTERM == process.wait(None)
