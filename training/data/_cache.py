@@ -38,7 +38,9 @@ class Cache:
     @property
     def name(self) -> str:
         """For messages."""
-        return f"cache {self.path}"
+        home = Path.home()
+        shown = Path("~", self.path.relative_to(home)) if self.path.is_relative_to(home) else self.path
+        return f"cache {shown}"
 
     def fetch(self) -> Arrays:
         """Read the arrays.

@@ -1,0 +1,122 @@
+"""The training job as a person runs it: `slipway train` and `slipway demo` on a small data set of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from slipway.repository import find_model, verify
+
+SLIPWAY = Path(sys.executable).parent / "slipway"
+
+# A user's own network, found in the folder they stand in.
+BUILDER = """
+import keras
+
+def tiny(image_shape, classes, regularisation):
+    layers = [keras.Input(image_shape), keras.layers.Flatten(), keras.layers.Dense(classes, activation="softmax")]
+    return keras.Sequential(layers)
+"""
+
+RECIPE = {
+    "model": "bars",
+    "description": "Bright left or bright right halves",
+    "dataset": {"validation_images": 100},
+    "network": {"builder": "bars_network:tiny"},
+    "optimizer": {"learning_rate": 0.05},
+    "fit": {"epochs": 3, "batch_size": 20},
+    "gates": {"min_accuracy": 0.9, "min_macro_f1": 0.9, "max_ece": 0.5},
+    "serving": {"max_batch_size": 8, "cpu": {"instances": 1}, "gpu": {"instances": 1}},
+}
+
+
+@pytest.fixture(scope="session")
+def bars():
+    """600 + 100 images, 8x8, one half bright: two classes that any network can tell apart."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 90, (700, 8, 8), np.uint8), np.arange(700) % 2
+    images[labels == 0, :, :4] += 120
+    images[labels == 1, :, 4:] += 120
+    return {"x_train": images[:600], "y_train": labels[:600], "x_test": images[600:], "y_test": labels[600:]}
+
+
+@pytest.fixture
+def desk(tmp_path, bars):
+    """A folder with a recipe, data and a network module, as a user has it."""
+    np.savez(tmp_path / "bars.npz", **bars)
+    (tmp_path / "bars_network.py").write_text(BUILDER)
+    (tmp_path / "bars.yaml").write_text(yaml.safe_dump(RECIPE))
+    return tmp_path
+
+
+def slipway(desk, *arguments):
+    environment = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
+    environment.pop("TF_CONFIG", None)
+    command = [str(SLIPWAY), *arguments]
+    return subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_train_publishes_what_passes_its_gates(desk):
+    trained = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
+
+    assert 0 == trained.returncode, trained.stderr
+    (version,) = verify(desk / "model_repository", "bars")
+    assert {"model.onnx", "card.json", "card.html"} == set(version.contents())
+    card = json.loads((version.path / "card.json").read_text())
+    assert card["passed"]
+    assert card["onnx"]["sha256"] == version.contents()["model.onnx"]
+    assert "bars.npz" in card["data"]["source"]
+
+
+def test_a_refused_model_leaves_the_repository_untouched_and_says_by_how_much(desk):
+    hopeless = {**RECIPE, "gates": {**RECIPE["gates"], "max_ece": 0.0}}
+    (desk / "bars.yaml").write_text(yaml.safe_dump(hopeless))
+
+    refused = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
+
+    assert 1 == refused.returncode
+    assert "max_ece" in refused.stderr
+    assert "missed by" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert [] == [path for path in (desk / "model_repository").rglob("*") if path.is_file()]
+    assert (desk / "runs" / "bars" / "card.html").is_file()
+
+
+def test_poisonous_data_is_refused_before_training(desk, bars):
+    np.savez(desk / "bars.npz", **{**bars, "x_train": bars["x_train"].astype(np.float32) / 255})
+
+    refused = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
+
+    assert 1 == refused.returncode
+    assert "float32" in refused.stderr
+    assert "epoch" not in refused.stdout
+    assert not (desk / "model_repository").exists()
+
+
+def test_a_misspelt_recipe_key_is_one_message_without_a_traceback(desk):
+    (desk / "bars.yaml").write_text((desk / "bars.yaml").read_text().replace("epochs:", "epoch:"))
+
+    refused = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
+
+    assert 1 == refused.returncode
+    assert "did you mean 'epochs'?" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.triton
+def test_demo_trains_serves_asks_and_writes_one_page(desk):
+    demo = slipway(desk, "demo", "--recipe", "bars.yaml", "--data", "bars.npz")
+
+    assert 0 == demo.returncode, demo.stderr
+    assert 1 == find_model(desk / "model_repository", "bars").served.version
+    page = (desk / "runs" / "bars" / "demo.html").read_text()
+    for protocol in ("gRPC", "HTTP"):
+        assert f"<td>{protocol}</td><td>100</td>" in page
+    assert "http-equiv" not in page
+    assert 'src="http' not in page, "the page needs another file"
+    assert len(list((desk / "runs" / "bars" / "digits").glob("*.png"))) == 20

@@ -1,0 +1,128 @@
+"""The commands that the training job adds to `slipway`. Light: TensorFlow loads inside a command, not for `--help`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+__all__ = ["data", "demo", "train"]
+
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="A shipped recipe (mnist, seed) or the path of a YAML file.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Own images: an .npz with x_train, y_train, x_test, y_test.", metavar="PATH.npz"),
+]
+RepositoryOption = Annotated[
+    Path, typer.Option("--repository", "-r", help="The model repository.", envvar="SLIPWAY_REPOSITORY")
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir", help="Where downloads are kept; ~/.cache/slipway if not given.", envvar="SLIPWAY_CACHE"
+    ),
+]
+_REPOSITORY = Path("model_repository")
+_RUNS = Path("runs")
+
+
+def data(
+    *,
+    recipe: RecipeOption = "mnist",
+    own: DataOption = None,
+    cache_dir: CacheOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Look at the data before training: shapes, balance, blank, duplicate and overlapping images.
+
+    Exit code 1 when something in it would poison a model; the text names the rows.
+
+    Example: slipway data --data my-images.npz
+    """
+    from training.data import inspect, load_dataset
+    from training.recipe import load_recipe
+
+    chosen = load_recipe(recipe)
+    report = inspect(load_dataset(chosen.dataset, own=own, cache_dir=cache_dir, seed=chosen.seed))
+    if as_json:
+        Console().print_json(data=report.to_dict())
+    else:
+        Console().print(report.render())
+    report.refuse()
+
+
+def train(
+    *,
+    recipe: RecipeOption = "mnist",
+    own: DataOption = None,
+    repository: RepositoryOption = _REPOSITORY,
+    run_dir: Annotated[Path | None, typer.Option(help="Checkpoints, logs, plots; runs/<recipe> if not given.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of the run.")] = False,
+    publish: Annotated[bool, typer.Option(help="Publish the model if its gates let it pass.")] = True,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Train a recipe, hold the model against its gates, and publish it as the next version.
+
+    Killed half-way? The same command with --resume ends with the same weights. More than one GPU, or TF_CONFIG in
+    the environment, distributes the training.
+
+    Example: slipway train --recipe seed
+    """
+    from training.recipe import load_recipe
+
+    chosen = load_recipe(recipe)  # refused before TensorFlow takes its seconds to load
+    from training.job import TrainingRun, train_and_publish
+    from training.steps import Steps
+
+    run = TrainingRun(
+        recipe=chosen,
+        recipe_name=Path(recipe).stem,
+        repository=repository if publish else None,
+        run_dir=run_dir or _RUNS / Path(recipe).stem,
+        own_data=own,
+        cache_dir=cache_dir,
+        resume=resume,
+    )
+    train_and_publish(run, Steps(Console()))
+
+
+def demo(
+    *,
+    recipe: RecipeOption = "mnist",
+    own: DataOption = None,
+    repository: RepositoryOption = _REPOSITORY,
+    cache_dir: CacheOption = None,
+) -> None:
+    """The whole way on one machine: train, gate, publish, serve on a real tritonserver, classify.
+
+    Ends with one HTML page that shows what happened and where everything is.
+
+    Example: slipway demo --recipe seed
+    """
+    from training.recipe import load_recipe
+
+    chosen = load_recipe(recipe)  # refused before TensorFlow takes its seconds to load
+    from training.demo import run_demo
+    from training.job import TrainingRun
+    from training.steps import Steps
+
+    run = TrainingRun(
+        recipe=chosen,
+        recipe_name=Path(recipe).stem,
+        repository=repository,
+        run_dir=_RUNS / Path(recipe).stem,
+        own_data=own,
+        cache_dir=cache_dir,
+    )
+    console = Console()
+    page = run_demo(run, repository, Steps(console))
+    console.print(
+        f"\neverything that happened: [bold]{page}[/]\n"
+        "serve it:    slipway serve\n"
+        f"ask it:      slipway predict {run.run_dir}/digits/*.png",
+        highlight=False,
+    )

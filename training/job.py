@@ -1,0 +1,190 @@
+"""The training job, end to end: data, fit, export, evaluation, gates, model card, publication.
+
+outcome = train_and_publish(TrainingRun(recipe=load_recipe("mnist"), ...), Steps(Console()))
+outcome.published.version
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from slipway.contract import ModelContract
+from slipway.repository import Published, check_publishable, model_files, publish
+from training._tensorflow import keras
+from training.card import ModelCard, TrainingFacts, build_card, write_card
+from training.data import DataReport, Dataset, inspect, load_dataset
+from training.evaluation import evaluate
+from training.export import describe_onnx, export_onnx, measure_parity, onnx_probabilities
+from training.fit import FitResult, fit
+from training.gates import check_gates, refuse
+from training.plots import Plot, draw_plots
+from training.recipe import Recipe
+from training.steps import Steps
+from training.strategy import choose_placement
+
+__all__ = ["Outcome", "TrainingRun", "train_and_publish"]
+
+PARITY_IMAGES = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRun:
+    """What one run is asked to do.
+
+    Attributes:
+        recipe: What is trained.
+        recipe_name: What people call it.
+        repository: Model repository to publish into; None: do not publish.
+        run_dir: Checkpoints, logs, model card. Files of an earlier run are replaced unless `resume`.
+        own_data: A user's `.npz` in place of the recipe's data set.
+        cache_dir: Where downloads are kept.
+        resume: Go on after the last whole epoch.
+    """
+
+    recipe: Recipe
+    recipe_name: str
+    repository: Path | None
+    run_dir: Path
+    own_data: Path | None = None
+    cache_dir: Path | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        dataset: What was trained on.
+        model: The trained Keras network.
+        onnx_bytes: The file that was measured, and published.
+        card: What is known of it.
+        plots: Those of the card.
+        published: None when the run was told not to publish.
+    """
+
+    dataset: Dataset
+    model: keras.Model
+    onnx_bytes: bytes
+    card: ModelCard
+    plots: tuple[Plot, ...]
+    published: Published | None
+
+
+def train_and_publish(run: TrainingRun, steps: Steps) -> Outcome | None:
+    """Run the job; each step prints its line.
+
+    Returns:
+        None on a worker of a distributed run that is not the chief: it has helped to train, the chief does the rest.
+
+    Raises:
+        DataError: The data cannot be had, or would poison a model; nothing was trained.
+        FitError: The network cannot be built, trained or resumed.
+        ExportError: The network cannot be written as ONNX.
+        GateRefused: The model is worse than its gates; nothing was published.
+        RepositoryError: The repository cannot be published into; found before training where that is possible.
+    """
+    dataset, report = _get_data(run, steps)
+    contract = run.recipe.contract(dataset.image_shape, dataset.labels)
+    if run.repository is not None:
+        check_publishable(run.repository, contract)
+    placement = choose_placement()
+    with steps.step("fit") as note:
+        fitted = fit(
+            run.recipe, dataset, run_dir=run.run_dir, resume=run.resume, console=steps.console, placement=placement
+        )
+        last = fitted.history[-1]
+        stopped = ", stopped early" if fitted.stopped_early else ""
+        note(
+            f"{len(fitted.history)} epochs{stopped}, {fitted.images_per_s:,.0f} images/s, "
+            f"validation accuracy {last.val_accuracy:.2%}"
+        )
+    if not placement.is_chief:
+        return None
+    outcome = _measure(run, steps, contract=contract, dataset=dataset, report=report, fitted=fitted)
+    write_card(outcome.card, run.run_dir, plots=outcome.plots)
+    refuse(outcome.card.gates, run_dir=run.run_dir)
+    if run.repository is None:
+        return outcome
+    with steps.step("publish") as note:
+        published = _publish(run, run.repository, contract, outcome)
+        changed = f", wrote {', '.join(published.changed_files)}" if published.changed_files else ""
+        note(f"{published.path}{changed}")
+    return replace(outcome, published=published)
+
+
+def _get_data(run: TrainingRun, steps: Steps) -> tuple[Dataset, DataReport]:
+    with steps.step("data") as note:
+        dataset = load_dataset(run.recipe.dataset, own=run.own_data, cache_dir=run.cache_dir, seed=run.recipe.seed)
+        note(
+            f"{dataset.name} from {dataset.source}: {len(dataset.train.labels):,} to train, "
+            f"{len(dataset.validation.labels):,} to choose by, {len(dataset.test.labels):,} to test"
+        )
+    with steps.step("report") as note:
+        report = inspect(dataset)
+        report.refuse()
+        note(f"{len(report.findings)} finding(s), none of which would poison a model (`slipway data` shows all)")
+    return dataset, report
+
+
+def _measure(
+    run: TrainingRun, steps: Steps, *, contract: ModelContract, dataset: Dataset, report: DataReport, fitted: FitResult
+) -> Outcome:
+    """Export the network, and measure the exported file: it, not the network, is what will be served."""
+    with steps.step("export") as note:
+        onnx_bytes = export_onnx(fitted.model, contract, opset=run.recipe.export.opset)
+        facts = describe_onnx(onnx_bytes)
+        parity = measure_parity(
+            fitted.model,
+            onnx_bytes,
+            dataset.validation.images[:PARITY_IMAGES],
+            max_batch_size=contract.max_batch_size,
+        )
+        note(
+            f"opset {facts.opset}, {facts.size_bytes / 1e3:,.0f} kB; differs from Keras by at most "
+            f"{parity.max_abs_difference:.1e} on {parity.images:,} images"
+        )
+    with steps.step("evaluate") as note:
+        images, labels = dataset.test.images, dataset.test.labels
+        probabilities = onnx_probabilities(onnx_bytes, images, max_batch_size=contract.max_batch_size)
+        evaluation = evaluate(probabilities, labels, dataset.labels)
+        note(
+            f"test accuracy {evaluation.accuracy:.2%} ({evaluation.mistakes} mistakes), macro F1 "
+            f"{evaluation.macro.f1:.4f}, calibration error {evaluation.expected_calibration_error:.4f}"
+        )
+    with steps.step("card") as note:
+        card = build_card(
+            created=datetime.now(UTC),
+            contract=contract,
+            recipe=run.recipe,
+            data=report.to_dict(),
+            training=TrainingFacts(
+                history=fitted.history,
+                stopped_early=fitted.stopped_early,
+                seconds=fitted.seconds,
+                images_per_s=fitted.images_per_s,
+            ),
+            evaluation=evaluation,
+            parity=parity,
+            gates=check_gates(run.recipe.gates, evaluation, parity),
+            onnx=facts,
+        )
+        plots = draw_plots(fitted.history, evaluation, images=images, labels=labels, probabilities=probabilities)
+        note(
+            f"{run.run_dir / 'card.html'}; {sum(gate.passed for gate in card.gates)} of {len(card.gates)} gates passed"
+        )
+    return Outcome(dataset=dataset, model=fitted.model, onnx_bytes=onnx_bytes, card=card, plots=plots, published=None)
+
+
+def _publish(run: TrainingRun, repository: Path, contract: ModelContract, outcome: Outcome) -> Published:
+    def fill(folder: Path) -> None:
+        (folder / "model.onnx").write_bytes(outcome.onnx_bytes)
+        for name in ("card.json", "card.html"):
+            shutil.copyfile(run.run_dir / name, folder / name)
+
+    serving = run.recipe.serving
+    files = model_files(contract, cpu=serving.profile("cpu"), gpu=serving.profile("gpu"))
+    return publish(repository, contract, files, fill)
