@@ -141,7 +141,9 @@ def measure() -> dict[str, tuple[str, list[Row]]]:
     one = rng.integers(0, 256, (1, 28, 28, 1), np.uint8)
     batch = rng.integers(0, 256, (BATCH, 28, 28, 1), np.uint8)
     with ExitStack() as stack:
-        server = stack.enter_context(TritonServer(ServerSettings(repository=ROOT / "model_repository", models=(MODEL,))))
+        server = stack.enter_context(
+            TritonServer(ServerSettings(repository=ROOT / "model_repository", models=(MODEL,)))
+        )
         grpc_address = server.grpc_url.removeprefix("grpc://")
         channel = stack.enter_context(grpc.insecure_channel(grpc_address))
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
@@ -194,7 +196,8 @@ def render(tables: dict[str, tuple[str, list[Row]]]) -> str:
 
 def _machine() -> str:
     cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "grpcio", "tritonclient", "nvidia-pytriton"))
+    names = ("onnxruntime", "grpcio", "tritonclient", "nvidia-pytriton")
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
     served = find_model(ROOT / "model_repository", MODEL).served
     return (
         f"{os.cpu_count()} cores ({cpu[1] if cpu else platform.machine()}), shared by server and callers, "

@@ -1,8 +1,10 @@
-"""What a served classifier promises at its door. Standard library only; nothing else defines these names.
+"""What a served classifier promises at its door. Imports the standard library only.
 
-contract = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
-contract.image.dims          # (28, 28, 1)
-contract.probabilities.dims  # (10,)
+    contract = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
+    contract.image.dims          # (28, 28, 1)
+    contract.probabilities.dims  # (10,)
+
+The name of a tensor is written here and nowhere else.
 """
 
 from __future__ import annotations

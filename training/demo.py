@@ -1,6 +1,8 @@
 """The demo: train and publish, then serve the published version and ask it, as an application would.
 
-run_demo(TrainingRun(recipe=load_recipe("mnist"), ...), Steps(Console()))
+    run_demo(TrainingRun(recipe=load_recipe("mnist"), ...), Steps(Console()))
+
+Everything it writes is in the run's folder and the model repository.
 """
 
 from __future__ import annotations

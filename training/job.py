@@ -1,7 +1,9 @@
 """The training job, end to end: data, fit, export, evaluation, gates, model card, publication.
 
-outcome = train_and_publish(TrainingRun(recipe=load_recipe("mnist"), ...), Steps(Console()))
-outcome.published.version
+    outcome = train_and_publish(TrainingRun(recipe=load_recipe("mnist"), ...), Steps(Console()))
+    outcome.published.version
+
+What is measured is the exported file, not the network that it came from: it is what will be served.
 """
 
 from __future__ import annotations

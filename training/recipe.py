@@ -1,8 +1,10 @@
 """A recipe says what is trained, and what it must reach. YAML in, one frozen value out.
 
-recipe = load_recipe("mnist")            # training/recipes/mnist.yaml
-recipe = load_recipe("my/recipe.yaml")   # a user's own file
-recipe.fit.epochs
+    recipe = load_recipe("mnist")            # training/recipes/mnist.yaml
+    recipe = load_recipe("my/recipe.yaml")   # a user's own file
+    recipe.fit.epochs
+
+Whatever a file gets wrong is told at once, with key, expected and got.
 """
 
 from __future__ import annotations
