@@ -18,7 +18,7 @@ __all__ = ["predict"]
 
 
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Image files, such as PNG or JPEG; any size.", metavar="FILE...")],
+    files: Annotated[list[Path], typer.Argument(help="Image files, such as PNG or JPEG; any size.", metavar="FILE")],
     *,
     url: Annotated[
         str, typer.Option(help="The server: grpc://, grpcs://, http:// or https://, host and port.")

@@ -1,0 +1,65 @@
+"""Typed client for the image classifier behind Triton, over gRPC or HTTP, blocking or asyncio.
+
+    from slipway.client import Classifier
+
+    with Classifier("grpc://localhost:8001", model="mnist") as classifier:
+        classifier.wait_ready()
+        prediction = classifier.predict(["three.png", "seven.png"])
+    prediction.labels          # ("3", "7")
+    prediction.probabilities   # float32, shape (2, 10)
+
+The client learns from the server what the model takes, refuses everything else before it is sent, splits large
+batches, and repeats what is safe and useful within one deadline. Every error derives from `ClientError`.
+"""
+
+from __future__ import annotations
+
+from slipway.client._classifier import AsyncClassifier, Classifier
+from slipway.client._errors import (
+    Attempt,
+    ClientClosed,
+    ClientError,
+    DeadlineExceeded,
+    InvalidAddress,
+    InvalidImage,
+    InvalidRequest,
+    ModelLoadFailed,
+    ModelNotFound,
+    ModelNotReady,
+    QueueFull,
+    ServerDraining,
+    ServerError,
+    ServerOverloaded,
+    ServerUnavailable,
+    Unauthenticated,
+    UnsupportedModel,
+)
+from slipway.client._microbatcher import MicroBatcher
+from slipway.client._options import RetryPolicy, Tls
+from slipway.client._prediction import Prediction
+
+__all__ = [
+    "AsyncClassifier",
+    "Attempt",
+    "Classifier",
+    "ClientClosed",
+    "ClientError",
+    "DeadlineExceeded",
+    "InvalidAddress",
+    "InvalidImage",
+    "InvalidRequest",
+    "MicroBatcher",
+    "ModelLoadFailed",
+    "ModelNotFound",
+    "ModelNotReady",
+    "Prediction",
+    "QueueFull",
+    "RetryPolicy",
+    "ServerDraining",
+    "ServerError",
+    "ServerOverloaded",
+    "ServerUnavailable",
+    "Tls",
+    "Unauthenticated",
+    "UnsupportedModel",
+]

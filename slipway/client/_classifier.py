@@ -1,0 +1,236 @@
+"""`Classifier` and `AsyncClassifier`: the same calls, carried out in a thread or in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from slipway.client._address import Address, parse_address
+from slipway.client._core import Core
+from slipway.client._errors import ClientClosed
+from slipway.client._grpc_transport import AsyncGrpcTransport, GrpcTransport
+from slipway.client._http_transport import AsyncHttpTransport, HttpTransport
+from slipway.client._images import ImagesInput
+from slipway.client._options import RetryPolicy, Tls, Token
+from slipway.client._prediction import Prediction
+from slipway.client._steps import AsyncTransport, SyncTransport, run, run_async
+from slipway.contract import ModelContract
+
+__all__ = ["AsyncClassifier", "Classifier"]
+
+TransportT = TypeVar("TransportT", SyncTransport, AsyncTransport)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session(Generic[TransportT]):
+    """What one process (and, for asyncio, one event loop) holds of a client."""
+
+    core: Core
+    transport: TransportT
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+class _Client(Generic[TransportT]):
+    """What both flavours share: the options, and one session per process.
+
+    A forked child finds no session under its own process id and opens a fresh one. The parent's stays in the
+    dictionary, untouched and never collected: to close or drop it would reach into gRPC state that did not survive
+    the fork.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str,
+        version: int | None = None,
+        timeout_s: float = 5.0,
+        retry: RetryPolicy | None = None,
+        tls: Tls | None = None,
+        token: Token | None = None,
+    ) -> None:
+        if timeout_s <= 0:
+            raise ValueError(f"timeout_s: expected seconds > 0, got {timeout_s}")
+        if version is not None and version < 1:
+            raise ValueError(f"version: expected a number >= 1, or None for the server's choice, got {version}")
+        self._address: Address = parse_address(url)
+        if tls is not None and not self._address.secure:
+            raise ValueError(f"tls: expected with grpcs:// or https:// only, got {url}")
+        self._model = model
+        self._version = "" if version is None else str(version)
+        self._timeout_s = timeout_s
+        self._retry = retry or RetryPolicy()
+        self._tls = tls
+        self._token = token
+        self._sessions: dict[int, _Session[TransportT]] = {}
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._address.url!r}, model={self._model!r})"
+
+    @property
+    def timeout_s(self) -> float:
+        """Longest time for a whole call that sets no other, in seconds."""
+        return self._timeout_s
+
+    def _new_core(self) -> Core:
+        return Core(self._address.url, model=self._model, version=self._version, retry=self._retry)
+
+    def _timeout(self, timeout_s: float | None) -> float:
+        if timeout_s is None:
+            return self._timeout_s
+        if timeout_s <= 0:
+            raise ValueError(f"timeout_s: expected seconds > 0, got {timeout_s}")
+        return timeout_s
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise ClientClosed(f"{self!r} was closed; make a new one")
+
+
+class Classifier(_Client[SyncTransport]):
+    """An image classifier behind a server of the V2 protocol, such as Triton. Thread-safe and fork-safe.
+
+        with Classifier("grpc://localhost:8001", model="mnist") as classifier:
+            classifier.predict("three.png").labels      # ("3",)
+
+    Nothing is connected before the first call. A client may be made before a fork and used on both sides of it; fork
+    while no call is under way in another thread, for gRPC supports no other.
+
+    Args:
+        url: `grpc://host:port`, `http://host:port`, or `grpcs://` and `https://` for TLS. gRPC spreads its calls over
+            all addresses that the host's name has.
+        model: The model's name on the server.
+        version: One version of it; None: the server's choice, by default its newest.
+        timeout_s: Longest time for a whole call with its chunks, retries and pauses, in seconds; any call can set its
+            own.
+        retry: How failed tries are repeated; None: the policy's defaults.
+        tls: Certificates, for the secure protocols; None: the public authorities.
+        token: A bearer token, or a function that returns the current one.
+
+    Raises:
+        InvalidAddress: The URL has another shape.
+        ValueError: An option is out of its range.
+    """
+
+    def predict(self, images: ImagesInput, *, invert: bool = False, timeout_s: float | None = None) -> Prediction:
+        """Classify images; more than the model takes at once are sent in several requests, in order.
+
+        Args:
+            images: A uint8 array (h, w, c), (n, h, w, c), or without c where the model has one channel; a Pillow image;
+                the path of an image file; or a sequence of single images. Arrays are never cast or resized. Pictures
+                are converted to the model's channels and resized (Lanczos).
+            invert: Replace each value by 255 - value, for dark digits on white paper.
+            timeout_s: Instead of the client's own.
+
+        Raises:
+            InvalidImage: Before anything is sent; says expected and got.
+            ClientError: Each of its kinds says what happened and carries every try, see `slipway.client`.
+        """
+        session = self._session()
+        return run(session.core.predict(images, invert=invert, timeout_s=self._timeout(timeout_s)), session.transport)
+
+    def contract(self, *, timeout_s: float | None = None) -> ModelContract:
+        """Return what the model takes and gives; asks the server only the first time."""
+        session = self._session()
+        return run(session.core.contract(timeout_s=self._timeout(timeout_s)), session.transport)
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """Return when the model answers, or say why it does not.
+
+        Raises:
+            ModelNotFound: At once: a running server has no such model.
+            ModelLoadFailed: At once: the server could not load it; says why.
+            ModelNotReady: It was still not loaded after `timeout_s`.
+            ServerUnavailable: Nobody answered for `timeout_s`.
+            ClientError: Another reason, such as a refused token.
+        """
+        session = self._session()
+        run(session.core.wait_ready(timeout_s=self._timeout(timeout_s)), session.transport)
+
+    def close(self) -> None:
+        """Give the connections back. May be repeated.
+
+        Calls under way in other threads end with ClientClosed: gRPC's at once, HTTP's no later than their timeout.
+        """
+        self._closed = True
+        session = self._sessions.pop(os.getpid(), None)
+        if session is not None:
+            session.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _session(self) -> _Session[SyncTransport]:
+        self._refuse_if_closed()
+        pid = os.getpid()
+        session = self._sessions.get(pid)
+        if session is None:
+            opened = GrpcTransport if self._address.protocol == "grpc" else HttpTransport
+            transport = opened(self._address, tls=self._tls, token=self._token)
+            # Two threads may come here at once; `setdefault` is atomic and one of them wins.
+            session = self._sessions.setdefault(pid, _Session(self._new_core(), transport))
+            if session.transport is not transport:
+                transport.close()
+        return session
+
+
+class AsyncClassifier(_Client[AsyncTransport]):
+    """`Classifier` for asyncio: the same options, calls and errors. One event loop each.
+
+        async with AsyncClassifier("http://localhost:8000", model="mnist") as classifier:
+            (await classifier.predict(images)).labels
+
+    Files are read and pictures converted in the event loop; give arrays where that matters.
+    """
+
+    async def predict(self, images: ImagesInput, *, invert: bool = False, timeout_s: float | None = None) -> Prediction:
+        """See `Classifier.predict`."""
+        session = self._session()
+        steps = session.core.predict(images, invert=invert, timeout_s=self._timeout(timeout_s))
+        return await run_async(steps, session.transport)
+
+    async def contract(self, *, timeout_s: float | None = None) -> ModelContract:
+        """See `Classifier.contract`."""
+        session = self._session()
+        return await run_async(session.core.contract(timeout_s=self._timeout(timeout_s)), session.transport)
+
+    async def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """See `Classifier.wait_ready`."""
+        session = self._session()
+        await run_async(session.core.wait_ready(timeout_s=self._timeout(timeout_s)), session.transport)
+
+    async def close(self) -> None:
+        """See `Classifier.close`."""
+        self._closed = True
+        session = self._sessions.pop(os.getpid(), None)
+        if session is not None:
+            await session.transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _session(self) -> _Session[AsyncTransport]:
+        self._refuse_if_closed()
+        pid, loop = os.getpid(), asyncio.get_running_loop()
+        session = self._sessions.get(pid)
+        if session is None:
+            opened = AsyncGrpcTransport if self._address.protocol == "grpc" else AsyncHttpTransport
+            transport = opened(self._address, tls=self._tls, token=self._token)
+            session = self._sessions[pid] = _Session(self._new_core(), transport, loop)
+        if session.loop is not loop:
+            raise ClientClosed(f"{self!r} belongs to another event loop; make one client in each loop")
+        return session

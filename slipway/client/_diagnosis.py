@@ -1,0 +1,131 @@
+"""From a Fault to the error that a person reads: what was asked of whom, what happened, what to do now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from slipway.client._errors import (
+    Attempt,
+    ClientClosed,
+    ClientError,
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelLoadFailed,
+    ModelNotFound,
+    ModelNotReady,
+    ServerDraining,
+    ServerError,
+    ServerOverloaded,
+    ServerUnavailable,
+    Unauthenticated,
+)
+from slipway.client._faults import Fault, FaultKind
+from slipway.client._questions import ModelState
+
+__all__ = ["Diagnosis", "diagnose", "diagnose_model"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What a Fault means.
+
+    Attributes:
+        error: The class to raise.
+        text: What happened and the way out, one sentence or two.
+        retry: Whether the same question may get an answer a little later.
+    """
+
+    error: type[ClientError]
+    text: str
+    retry: bool = False
+
+    def to_error(self, subject: str, fault: Fault, *, attempts: tuple[Attempt, ...], note: str) -> ClientError:
+        """Build the exception, caused by the foreign one.
+
+        Args:
+            subject: Who was asked, in front of the message.
+            fault: The last try's.
+            attempts: All failed tries of the call, the last included.
+            note: How long it was tried, behind the message in parentheses; may be empty.
+        """
+        text = f"{subject}: {self.text}{f' ({note})' if note else ''}"
+        error = self.error(text, status=fault.status, attempts=attempts)
+        error.__cause__ = fault.cause
+        return error
+
+
+_SERVER_DOWN = "is the server running? (`slipway serve` starts one here)"
+_NOT_GRPC = "is this Triton's gRPC port? (8001, HTTP is 8000)"
+_HINTS = (
+    ("Connection refused", _SERVER_DOWN),
+    ("All connection attempts failed", _SERVER_DOWN),
+    ("Socket closed", _NOT_GRPC),
+    ("Failed parsing HTTP/2", _NOT_GRPC),
+    ("illegal request line", "is this Triton's HTTP port? (8000, gRPC is 8001)"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted: name its authority with Tls(ca_file=...)"),
+)
+
+_DIAGNOSES = {
+    FaultKind.UNREACHABLE: Diagnosis(error=ServerUnavailable, text="nobody answers there: {said}{hint}", retry=True),
+    FaultKind.DRAINING: Diagnosis(
+        error=ServerDraining, text="the server ended the call, it shuts down or died: {said}", retry=True
+    ),
+    FaultKind.OVERLOADED: Diagnosis(
+        error=ServerOverloaded, text="the server has more requests than it can answer: {said}", retry=True
+    ),
+    FaultKind.NOT_FOUND: Diagnosis(error=ModelNotFound, text="the server knows no such model: {said}"),
+    FaultKind.NOT_READY: Diagnosis(error=ModelNotReady, text="the model is not served now: {said}", retry=True),
+    FaultKind.INVALID: Diagnosis(error=InvalidRequest, text="the server refused the request: {said}"),
+    FaultKind.UNAUTHENTICATED: Diagnosis(
+        error=Unauthenticated, text="the server does not let this client ask, give a valid `token`: {said}"
+    ),
+    FaultKind.DEADLINE: Diagnosis(error=DeadlineExceeded, text="no answer within {timeout_s:g} s ({said})"),
+    FaultKind.FAILED: Diagnosis(error=ServerError, text="the server failed: {said}"),
+    FaultKind.CLOSED: Diagnosis(error=ClientClosed, text="the client was closed during the call"),
+}
+
+
+def diagnose(fault: Fault, *, timeout_s: float) -> Diagnosis:
+    """Say what a Fault means in a call of `timeout_s`; `diagnose_model` knows more about NOT_FOUND and NOT_READY."""
+    template = _DIAGNOSES[fault.kind]
+    text = template.text.format(said=fault.text, hint=_hint(fault.text), timeout_s=timeout_s)
+    return replace(template, text=text)
+
+
+def diagnose_model(model: str, version: str, states: tuple[ModelState, ...], said: str) -> Diagnosis:
+    """Say why a model does not answer, from the server's list of models.
+
+    Args:
+        model: Its name.
+        version: The version that was asked for, or "".
+        states: The server's list.
+        said: The server's words when it was asked for the model.
+    """
+    lines = [state for state in states if state.name == model]
+    if not lines:
+        known = ", ".join(sorted({state.name for state in states})) or "none at all"
+        return Diagnosis(error=ModelNotFound, text=f"the server has no model of this name, it has: {known}")
+    versions = [state for state in lines if state.version]
+    if version and versions and version not in {state.version for state in versions}:
+        known = ", ".join(state.version for state in versions)
+        return Diagnosis(error=ModelNotFound, text=f"the model has no version {version} there, it has: {known}")
+    chosen = [state for state in versions if not version or state.version == version]
+    if any(state.state in ("LOADING", "UNLOADING") for state in chosen):
+        words = "loading" if any(state.state == "LOADING" for state in chosen) else "unloading"
+        return Diagnosis(error=ModelNotReady, text=f"the server is {words} the model", retry=True)
+    failed = [state for state in chosen if state.state == "UNAVAILABLE" and state.reason not in ("", "unloaded")]
+    if failed and not any(state.state == "READY" for state in chosen):
+        reason = failed[-1].reason.strip().splitlines()[0]
+        return Diagnosis(
+            error=ModelLoadFailed,
+            text=f"the server could not load version {failed[-1].version}: {reason}; its log has the rest",
+        )
+    if any(state.state == "READY" for state in chosen):
+        return Diagnosis(error=ModelNotReady, text=f"the model was not served a moment ago: {said}", retry=True)
+    return Diagnosis(
+        error=ModelNotReady, text="the server has the model in its repository and has not loaded it", retry=True
+    )
+
+
+def _hint(said: str) -> str:
+    return next((f"; {hint}" for words, hint in _HINTS if words in said), "")

@@ -1,0 +1,130 @@
+"""Why a question got no answer: gRPC's and HTTP's many ways to say it, as one value.
+
+The tables were read in Triton's sources and are pinned against a running tritonserver in
+`tests/integration/test_client_faults.py`. Triton says UNAVAILABLE (HTTP 503) for overload, for a model that is
+loading, for a restricted question and for its own shutdown alike, so there the text decides.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+__all__ = ["Fault", "FaultKind", "closed", "grpc_kind", "http_kind", "plain_text"]
+
+
+class FaultKind(enum.Enum):
+    """What happened, as far as the wire can tell."""
+
+    UNREACHABLE = enum.auto()
+    DRAINING = enum.auto()
+    OVERLOADED = enum.auto()
+    NOT_FOUND = enum.auto()
+    NOT_READY = enum.auto()
+    INVALID = enum.auto()
+    UNAUTHENTICATED = enum.auto()
+    DEADLINE = enum.auto()
+    FAILED = enum.auto()
+    CLOSED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One question without an answer.
+
+    Attributes:
+        kind: Decides about a retry and about the error class.
+        text: The server's or the transport's words.
+        status: The protocol's status; empty where the server sent none.
+        cause: The foreign exception, for the traceback.
+        retry_after_s: The server's own wish, in seconds.
+    """
+
+    kind: FaultKind
+    text: str
+    status: str = ""
+    cause: BaseException | None = None
+    retry_after_s: float = 0.0
+
+
+def closed(cause: BaseException) -> Fault:
+    """Whatever a transport raises once its owner has closed it."""
+    return Fault(kind=FaultKind.CLOSED, text="closed by its owner", cause=cause)
+
+
+_UNAVAILABLE_BY_TEXT = (
+    ("Exceeds maximum queue size", FaultKind.OVERLOADED),
+    ("Request timeout expired", FaultKind.OVERLOADED),
+    ("is not at ready state", FaultKind.NOT_READY),
+    ("Server not ready", FaultKind.NOT_READY),
+    ("is restricted, expecting header", FaultKind.UNAUTHENTICATED),
+    ("Server is stopping", FaultKind.DRAINING),
+    ("shutting down", FaultKind.DRAINING),
+    ("failed to connect to all addresses", FaultKind.UNREACHABLE),
+    ("connections to all backends failing", FaultKind.UNREACHABLE),
+    ("errors resolving", FaultKind.UNREACHABLE),
+    ("DNS resolution failed", FaultKind.UNREACHABLE),
+)
+
+_NO_VERSION = "has no available versions"
+
+_GRPC = {
+    "CANCELLED": FaultKind.DRAINING,
+    "DEADLINE_EXCEEDED": FaultKind.DEADLINE,
+    "INVALID_ARGUMENT": FaultKind.INVALID,
+    "NOT_FOUND": FaultKind.NOT_FOUND,
+    "OUT_OF_RANGE": FaultKind.INVALID,
+    "PERMISSION_DENIED": FaultKind.UNAUTHENTICATED,
+    "RESOURCE_EXHAUSTED": FaultKind.OVERLOADED,
+    "UNAUTHENTICATED": FaultKind.UNAUTHENTICATED,
+}
+
+_HTTP = {
+    400: FaultKind.INVALID,
+    401: FaultKind.UNAUTHENTICATED,
+    403: FaultKind.UNAUTHENTICATED,
+    404: FaultKind.NOT_FOUND,
+    413: FaultKind.INVALID,
+    429: FaultKind.OVERLOADED,
+    499: FaultKind.DRAINING,
+    502: FaultKind.UNREACHABLE,
+    504: FaultKind.OVERLOADED,
+}
+
+
+def grpc_kind(status: str, text: str) -> FaultKind:
+    """Classify a gRPC status name and its details.
+
+    UNAVAILABLE with a text that is not Triton's comes from gRPC itself, about a connection that was there and broke.
+    NOT_FOUND is said of an unknown name, and of a known one whose versions are all loading, unloading or gone.
+    """
+    if status == "UNAVAILABLE":
+        return _by_text(text, otherwise=FaultKind.DRAINING)
+    if status == "NOT_FOUND" and _NO_VERSION in text:
+        return FaultKind.NOT_READY
+    if status == "RESOURCE_EXHAUSTED" and "larger than" in text:
+        return FaultKind.INVALID
+    return _GRPC.get(status, FaultKind.FAILED)
+
+
+def http_kind(status: int, text: str) -> FaultKind:
+    """Classify an HTTP status and the error text of its body.
+
+    503 with a text that is not Triton's comes from a gateway that has no server to ask.
+    """
+    if status == 503:
+        return _by_text(text, otherwise=FaultKind.UNREACHABLE)
+    if status == 404 and _NO_VERSION in text:
+        return FaultKind.NOT_READY
+    return _HTTP.get(status, FaultKind.FAILED)
+
+
+def plain_text(text: str) -> str:
+    """The words without what helps no reader: a request id that nobody set, gRPC's way to its last error."""
+    return text.removeprefix("[request id: <id_unknown>] ").removeprefix(
+        "connections to all backends failing; last error: "
+    )
+
+
+def _by_text(text: str, *, otherwise: FaultKind) -> FaultKind:
+    return next((kind for words, kind in _UNAVAILABLE_BY_TEXT if words in text), otherwise)

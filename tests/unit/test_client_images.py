@@ -1,0 +1,164 @@
+"""What `predict` takes, and what it refuses before anything is sent."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from slipway.client import Classifier, InvalidImage
+from slipway.contract import ModelContract
+
+
+@pytest.fixture
+def sent(grpc_fake):
+    """Classify, and return the one batch that reached the server."""
+
+    def send(images, **options):
+        with Classifier(grpc_fake.url, model="mnist") as classifier:
+            classifier.predict(images, **options)
+        (batch,) = grpc_fake.batches
+        return batch
+
+    return send
+
+
+def gradient(mode="L", size=(28, 28)):
+    ramp = np.linspace(0, 255, size[0] * size[1]).astype(np.uint8).reshape(size[1], size[0])
+    return Image.fromarray(ramp).convert(mode)
+
+
+@pytest.mark.parametrize(
+    "shape", [(28, 28), (28, 28, 1), (2, 28, 28), (2, 28, 28, 1)], ids=lambda shape: "x".join(map(str, shape))
+)
+def test_array_arrives_pixel_by_pixel(sent, shape):
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+    np.testing.assert_array_equal(images.reshape(-1, 28, 28, 1), sent(images))
+
+
+def test_array_in_another_memory_order_arrives_pixel_by_pixel(sent):
+    images = np.random.default_rng(0).integers(0, 256, (28, 28, 3), dtype=np.uint8).transpose(2, 1, 0)[::-1]
+
+    np.testing.assert_array_equal(images[..., np.newaxis], sent(images))
+
+
+def test_sequence_may_mix_arrays_pictures_and_paths(sent, tmp_path):
+    picture = gradient()
+    picture.save(tmp_path / "a.png")
+    pixels = np.asarray(picture)
+
+    batch = sent([pixels, picture, tmp_path / "a.png", str(tmp_path / "a.png"), pixels[..., np.newaxis]])
+
+    np.testing.assert_array_equal(np.stack([pixels] * 5)[..., np.newaxis], batch)
+
+
+def test_picture_of_another_size_is_resized_with_lanczos(sent):
+    picture = gradient(size=(56, 14))
+
+    expected = np.asarray(picture.resize((28, 28), Image.Resampling.LANCZOS))
+
+    np.testing.assert_array_equal(expected, sent(picture)[0, :, :, 0])
+
+
+def test_colour_picture_becomes_grey_for_a_model_with_one_channel(sent):
+    picture = Image.new("RGB", (28, 28), (255, 0, 0))
+
+    assert {76} == set(sent(picture).ravel().tolist())  # ITU-R 601-2 luma: 255 · 0.299
+
+
+def test_grey_picture_becomes_colour_for_a_model_with_three_channels(grpc_fake, sent):
+    grpc_fake.contract = ModelContract(name="mnist", image_shape=(4, 6, 3), labels=("a", "b"), max_batch_size=8)
+
+    assert (1, 4, 6, 3) == sent(gradient(size=(6, 4))).shape
+
+
+def test_transparent_parts_of_a_picture_are_white(sent):
+    assert {255} == set(sent(Image.new("RGBA", (28, 28), (0, 0, 0, 0))).ravel().tolist())
+
+
+def test_photograph_is_turned_as_its_camera_says(sent, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # orientation: upside down
+    gradient().save(tmp_path / "a.png", exif=exif)
+
+    np.testing.assert_array_equal(np.asarray(gradient())[::-1, ::-1], sent(tmp_path / "a.png")[0, :, :, 0])
+
+
+def test_invert_turns_dark_on_light_into_light_on_dark(sent):
+    np.testing.assert_array_equal(255 - np.asarray(gradient()), sent(gradient(), invert=True)[0, :, :, 0])
+
+
+REFUSED = {
+    "float32": (
+        np.zeros((1, 28, 28, 1), np.float32),
+        r"expected uint8 \(28, 28, 1\), \(28, 28\) .*, got float32 .*purpose",
+    ),
+    "float64": (np.zeros((28, 28), np.float64), r"got float64 \(28, 28\)"),
+    "bool": (np.zeros((28, 28), np.bool_), r"got bool \(28, 28\)"),
+    "int8": (np.zeros((28, 28), np.int8), r"got int8 \(28, 28\)"),
+    "height": (np.zeros((29, 28), np.uint8), r"got uint8 \(29, 28\)"),
+    "flat": (np.zeros((784,), np.uint8), r"got uint8 \(784,\)"),
+    "flat-batch": (np.zeros((1, 784), np.uint8), r"got uint8 \(1, 784\)"),
+    "channels": (np.zeros((2, 28, 28, 3), np.uint8), r"got uint8 \(2, 28, 28, 3\)"),
+    "batch-of-batches": (np.zeros((1, 1, 28, 28, 1), np.uint8), r"got uint8 \(1, 1, 28, 28, 1\)"),
+    "empty-batch": (np.zeros((0, 28, 28, 1), np.uint8), r"at least one image, got an empty batch \(0, 28, 28, 1\)"),
+    "empty-grey-batch": (np.zeros((0, 28, 28), np.uint8), r"at least one image, got an empty batch \(0, 28, 28\)"),
+    "empty-list": ([], "expected at least one image, got an empty sequence"),
+    "batch-in-list": (
+        [np.zeros((28, 28), np.uint8), np.zeros((2, 28, 28), np.uint8)],
+        r"images\[1\]: .* got uint8 \(2, 28, 28\)",
+    ),
+    "numbers": ([[0, 1], [2, 3]], r"images\[0\]: expected a uint8 array, a Pillow image or the path .*, got list"),
+    "bytes": (b"\x89PNG", "got bytes"),
+    "none": (None, "got NoneType"),
+    "32-bit-picture": (Image.new("I", (28, 28)), "expected 8 bits per channel, got Pillow mode I"),
+    "float-picture": (Image.new("F", (28, 28)), "expected 8 bits per channel, got Pillow mode F"),
+    "no-such-file": ("nowhere.png", r"nowhere\.png: no such file"),
+}
+
+
+@pytest.mark.parametrize(("images", "message"), REFUSED.values(), ids=REFUSED)
+def test_anything_else_is_refused_before_it_is_sent(grpc_fake, images, message):
+    with Classifier(grpc_fake.url, model="mnist") as classifier, pytest.raises(InvalidImage, match=message) as caught:
+        classifier.predict(images)
+
+    assert isinstance(caught.value, ValueError)
+    assert 0 == grpc_fake.asked["infer"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"this is no picture", "broken.png: expected an image file such as PNG or JPEG, got something else"),
+        (b"", "broken.png: expected an image file such as PNG or JPEG"),
+        ("truncated", "broken.png: expected a readable image file: "),
+    ],
+    ids=["text", "empty", "truncated"],
+)
+def test_file_that_is_no_picture_is_refused_by_name(grpc_fake, tmp_path, content, message):
+    path = tmp_path / "broken.png"
+    if content == "truncated":
+        Image.effect_noise((28, 28), 50).save(path)
+        content = path.read_bytes()[:-200]
+    path.write_bytes(content)
+    with Classifier(grpc_fake.url, model="mnist") as classifier, pytest.raises(InvalidImage, match=message):
+        classifier.predict(path)
+
+    assert 0 == grpc_fake.asked["infer"]
+
+
+def test_file_with_sixteen_bits_is_refused_by_name(grpc_fake, tmp_path):
+    Image.new("I;16", (28, 28)).save(tmp_path / "deep.png")
+    message = r"deep\.png: expected 8 bits per channel, got Pillow mode I;16"
+    with Classifier(grpc_fake.url, model="mnist") as classifier, pytest.raises(InvalidImage, match=message):
+        classifier.predict(tmp_path / "deep.png")
+
+
+def test_folder_is_refused_by_name(grpc_fake, tmp_path):
+    with Classifier(grpc_fake.url, model="mnist") as classifier, pytest.raises(InvalidImage, match=tmp_path.name):
+        classifier.predict(tmp_path)
+
+
+def test_picture_for_a_model_with_two_channels_is_refused(grpc_fake):
+    grpc_fake.contract = ModelContract(name="mnist", image_shape=(4, 6, 2), labels=("a", "b"), max_batch_size=8)
+    with Classifier(grpc_fake.url, model="mnist") as classifier, pytest.raises(InvalidImage, match="takes 2 channels"):
+        classifier.predict(gradient())

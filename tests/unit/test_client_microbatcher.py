@@ -1,0 +1,183 @@
+"""Calls of many threads in shared requests."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import pytest
+
+from slipway.client import (
+    Classifier,
+    ClientClosed,
+    DeadlineExceeded,
+    InvalidImage,
+    InvalidRequest,
+    MicroBatcher,
+    QueueFull,
+)
+
+
+@pytest.fixture
+def classifier(grpc_fake):
+    with Classifier(grpc_fake.url, model="mnist", timeout_s=30) as classifier:
+        yield classifier
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(80) as threads:
+        yield threads
+
+
+@pytest.fixture
+def crowded(grpc_fake, threads, digits):
+    """Let `calls` wait behind one request under way: returns their futures and what lets the server go on."""
+
+    def crowd(batcher, calls):
+        held = grpc_fake.hold("infer")
+        first = threads.submit(batcher.predict, digits([0]))
+        grpc_fake.wait_until_asked("infer")
+        waiting = [threads.submit(batcher.predict, digits(values)) for values in calls]
+        while len(batcher._calls) < len(calls):
+            held.wait(0.001)
+        return [first, *waiting], held
+
+    return crowd
+
+
+def test_callers_that_wait_share_one_request_and_get_their_own_rows(grpc_fake, classifier, crowded):
+    with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0) as batcher:
+        futures, held = crowded(batcher, [[1], [2, 3], [4], [5, 6, 7]])
+        held.set()
+        predictions = [future.result() for future in futures]
+
+    assert [1, 7] == [len(batch) for batch in grpc_fake.batches]
+    assert {("0",), ("1",), ("2", "3"), ("4",), ("5", "6", "7")} == {p.labels for p in predictions}
+    for prediction in predictions:
+        np.testing.assert_array_equal(prediction.indices, prediction.probabilities.argmax(axis=1))
+
+
+@pytest.mark.parametrize(("options", "largest"), [({}, 16), ({"max_batch_size": 4}, 4)])
+def test_request_takes_no_more_than_the_limit(grpc_fake, classifier, crowded, options, largest):
+    with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0, **options) as batcher:
+        futures, held = crowded(batcher, [[i % 10] for i in range(20)])
+        held.set()
+        labels = sorted(future.result().labels[0] for future in futures)
+
+    assert sorted(str(i % 10) for i in [0, *range(20)]) == labels
+    assert largest == max(len(batch) for batch in grpc_fake.batches)
+
+
+def test_full_batch_does_not_wait_for_the_delay(grpc_fake, classifier, threads, digits):
+    with MicroBatcher(classifier, max_in_flight=1, max_delay_us=1_000_000_000) as batcher:
+        list(threads.map(batcher.predict, [digits([1])] * 16))
+
+    assert [16] == [len(batch) for batch in grpc_fake.batches]
+
+
+def test_sixty_four_threads_get_their_own_answers(grpc_fake, classifier, threads, digits):
+    with MicroBatcher(classifier) as batcher:
+        labels = list(threads.map(lambda i: batcher.predict(digits([i % 10])).labels, range(640)))
+
+    assert [(str(i % 10),) for i in range(640)] == labels
+    assert len(grpc_fake.batches) < 640
+
+
+def test_call_larger_than_a_request_is_answered_in_order(classifier, grpc_fake, digits):
+    with MicroBatcher(classifier, max_queue=8) as batcher:
+        prediction = batcher.predict(digits(range(40)))
+
+    assert [i % 10 for i in range(40)] == prediction.indices.tolist()
+    assert [16, 16, 8] == [len(batch) for batch in grpc_fake.batches]
+
+
+def test_bad_image_fails_its_own_caller_only(classifier, digits):
+    with MicroBatcher(classifier) as batcher:
+        with pytest.raises(InvalidImage):
+            batcher.predict(np.zeros((28, 28)))
+
+        assert ("3",) == batcher.predict(digits([3])).labels
+
+
+def test_error_of_a_request_reaches_every_caller_as_its_own(grpc_fake, classifier, crowded):
+    with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0) as batcher:
+        futures, held = crowded(batcher, [[1], [2], [3]])
+        grpc_fake.fail(grpc.StatusCode.INVALID_ARGUMENT, 400, "no")
+        held.set()
+        errors = [future.exception() for future in futures]
+
+    assert [InvalidRequest] * 4 == [type(error) for error in errors]
+    assert 4 == len({id(error) for error in errors})
+    assert {"INVALID_ARGUMENT"} == {error.status for error in errors}
+    assert {1} == {len(error.attempts) for error in errors}
+
+
+def test_failure_that_nobody_foresaw_reaches_every_caller(classifier, digits, monkeypatch):
+    with MicroBatcher(classifier) as batcher:
+        batcher.predict(digits([1]))
+        monkeypatch.setattr(classifier, "predict", lambda *_, **__: 1 / 0)
+        with pytest.raises(RuntimeError, match="the shared batch failed") as caught:
+            batcher.predict(digits([1]))
+
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_caller_gives_up_at_its_own_deadline_and_is_not_sent(grpc_fake, classifier, crowded, digits):
+    with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0) as batcher:
+        futures, held = crowded(batcher, [[1]])
+        with pytest.raises(DeadlineExceeded, match=r"no answer within 0\.05 s in a shared batch"):
+            batcher.predict(digits([9]), timeout_s=0.05)
+        held.set()
+        labels = [future.result().labels for future in futures]
+
+    assert [("0",), ("1",)] == labels
+    assert [1, 1] == [len(batch) for batch in grpc_fake.batches]
+
+
+def test_full_queue_is_said_when_there_was_no_room_in_time(classifier, crowded, digits):
+    with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0, max_queue=3) as batcher:
+        futures, held = crowded(batcher, [[1, 2], [3]])
+        with pytest.raises(QueueFull, match=r"no room for 1 images within 0\.05 s, 3 of 3 wait"):
+            batcher.predict(digits([4]), timeout_s=0.05)
+        held.set()
+
+        assert [("0",), ("1", "2"), ("3",)] == [future.result().labels for future in futures]
+
+
+def test_full_queue_lets_a_caller_in_when_there_is_room(classifier, crowded, threads, digits):
+    with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0, max_queue=1) as batcher:
+        futures, held = crowded(batcher, [[1]])
+        late = threads.submit(batcher.predict, digits([4]))
+        held.set()
+
+        assert [("0",), ("1",), ("4",)] == [future.result().labels for future in [*futures, late]]
+
+
+def test_closing_answers_who_waits_and_refuses_who_comes(classifier, crowded, threads, digits):
+    batcher = MicroBatcher(classifier, max_in_flight=1, max_delay_us=0)
+    futures, held = crowded(batcher, [[1], [2]])
+    closing = threads.submit(batcher.close)
+    while not batcher._closed:
+        held.wait(0.001)
+    with pytest.raises(ClientClosed, match="this MicroBatcher was closed"):
+        batcher.predict(digits([3]))
+    held.set()
+    closing.result()
+    batcher.close()
+
+    assert [("0",), ("1",), ("2",)] == [future.result().labels for future in futures]
+    assert ("5",) == classifier.predict(digits([5])).labels
+
+
+def test_batcher_of_the_parent_process_is_refused_in_a_child(classifier, digits, monkeypatch):
+    with MicroBatcher(classifier) as batcher:
+        monkeypatch.setattr(batcher, "_pid", 1)
+        with pytest.raises(ClientClosed, match="make a new one after a fork"):
+            batcher.predict(digits([1]))
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("option", ["max_batch_size", "max_queue", "max_in_flight"])
+def test_option_out_of_range_is_refused(classifier, option):
+    with pytest.raises(ValueError, match=f"{option}.*got.*0"):
+        MicroBatcher(classifier, **{option: 0})
