@@ -158,7 +158,10 @@ class MicroBatcher:
             self._limit = limit
             self._calls.append(call)
             self._queued_images += count
-            self._more.notify()
+            # Only the first call and the one that fills a batch change anything for the thread that collects; to
+            # wake it for each of those between costs more than all else here.
+            if len(self._calls) == 1 or self._is_worth_sending():
+                self._more.notify()
 
     def _work(self) -> None:
         while True:
