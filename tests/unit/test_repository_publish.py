@@ -1,59 +1,25 @@
-import json
 import multiprocessing
 import os
 import random
 import resource
-import shutil
 import stat
-import subprocess
 import time
 
 import pytest
 
 from slipway.contract import ModelContract
-from slipway.model_config import ServingProfile, parse_config, read_contract
+from slipway.model_config import parse_config, read_contract
 from slipway.repository import (
-    MANIFEST,
     ContractChanged,
-    ModelNotPublished,
-    NothingToRollBack,
     PublishFailed,
-    VersionDamaged,
-    VersionNotFound,
     VersionTaken,
     check_publishable,
-    find_model,
-    list_models,
     model_files,
     prune,
     publish,
-    rollback,
     verify,
 )
-
-DIGITS = ModelContract(name="digits", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
-CPU, GPU = ServingProfile(accelerator="cpu", instances=2), ServingProfile(accelerator="gpu", instances=1)
-FILES = model_files(DIGITS, cpu=CPU, gpu=GPU)
-
-
-def holding(text):
-    def fill(folder):
-        (folder / "model.onnx").write_text(text)
-        (folder / "card.json").write_text(json.dumps({"about": text}))
-
-    return fill
-
-
-def publish_text(root, text, **kwargs):
-    return publish(root, DIGITS, FILES, holding(text), **kwargs)
-
-
-def numbers(root):
-    return [entry.version for entry in find_model(root, "digits").versions]
-
-
-def leftovers(root):
-    return [path for path in (root / "digits").iterdir() if path.name.startswith(".")]
+from tests.unit.digits_repository import CPU, DIGITS, FILES, GPU, holding, leftovers, numbers, publish_text
 
 
 def test_first_publication_makes_a_repository_that_triton_can_read(tmp_path):
@@ -129,114 +95,6 @@ def test_another_user_can_read_a_version_whatever_the_umask(tmp_path):
     files = {stat.S_IMODE(path.stat().st_mode) for path in everything if path.is_file()}
     assert {0o755} == folders
     assert {0o644} == files
-
-
-def damage_byte(folder):
-    content = bytearray((folder / "model.onnx").read_bytes())
-    content[1] ^= 1
-    (folder / "model.onnx").write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (damage_byte, "model.onnx is changed"),
-        (lambda folder: (folder / "model.onnx").unlink(), "model.onnx is missing"),
-        (lambda folder: (folder / "extra.bin").write_text("x"), "extra.bin is not listed"),
-        (lambda folder: (folder / MANIFEST).unlink(), "no readable manifest"),
-        (lambda folder: (folder / MANIFEST).write_text("nonsense\n"), "line 1"),
-    ],
-    ids=["one-bit", "missing-file", "extra-file", "no-manifest", "broken-manifest"],
-)
-def test_verify_names_what_is_wrong(tmp_path, damage, words):
-    published = publish_text(tmp_path, "one")
-    verify(tmp_path, "digits")
-
-    damage(published.path)
-
-    with pytest.raises(VersionDamaged, match=words):
-        verify(tmp_path, "digits", 1)
-
-
-@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no coreutils")
-def test_manifest_is_what_sha256sum_checks(tmp_path):
-    published = publish_text(tmp_path, "one")
-    command = ["sha256sum", "--check", "--strict", "--quiet", MANIFEST]
-
-    intact = subprocess.run(command, cwd=published.path, capture_output=True, check=False)
-    damage_byte(published.path)
-    damaged = subprocess.run(command, cwd=published.path, capture_output=True, check=False)
-
-    assert 0 == intact.returncode
-    assert 0 != damaged.returncode
-
-
-def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
-    publish_text(tmp_path, "one")
-
-    with pytest.raises(ModelNotPublished, match="there are: digits"):
-        find_model(tmp_path, "letters")
-    with pytest.raises(VersionNotFound, match="published: 1"):
-        verify(tmp_path, "digits", 7)
-    with pytest.raises(ModelNotPublished, match="is no model repository"):
-        list_models(tmp_path / "nowhere")
-
-
-def test_folders_that_triton_ignores_are_no_versions(tmp_path):
-    publish_text(tmp_path, "one")
-    for name in ("01", "0", "x2", ".scratch-1", "configs"):
-        (tmp_path / "digits" / name).mkdir(exist_ok=True)
-
-    assert [1] == numbers(tmp_path)
-
-
-def test_rollback_publishes_the_older_bytes_under_the_next_number(tmp_path):
-    for text in ("one", "two"):
-        publish_text(tmp_path, text)
-
-    source, published = rollback(tmp_path, "digits")
-
-    assert (1, 3) == (source.version, published.version)
-    assert "one" == (published.path / "model.onnx").read_text()
-    verify(tmp_path, "digits")
-
-
-def test_second_rollback_goes_further_back_and_the_third_has_nowhere_to_go(tmp_path):
-    for text in ("one", "two", "three"):
-        publish_text(tmp_path, text)
-
-    first, _ = rollback(tmp_path, "digits")
-    second, _ = rollback(tmp_path, "digits")
-
-    assert [2, 1] == [first.version, second.version]
-    with pytest.raises(NothingToRollBack, match="published: 1, 2, 3, 4, 5"):
-        rollback(tmp_path, "digits")
-
-
-def test_rollback_to_the_served_bytes_or_to_damaged_ones_is_refused(tmp_path):
-    for text in ("one", "two"):
-        publish_text(tmp_path, text)
-    damage_byte(tmp_path / "digits" / "1")
-
-    with pytest.raises(NothingToRollBack, match="already"):
-        rollback(tmp_path, "digits", to=2)
-    with pytest.raises(VersionDamaged, match=r"model\.onnx"):
-        rollback(tmp_path, "digits", to=1)
-    assert [1, 2] == numbers(tmp_path)
-
-
-def test_prune_keeps_the_newest_and_dry_run_keeps_all(tmp_path):
-    for text in ("one", "two", "three"):
-        publish_text(tmp_path, text)
-
-    would = prune(tmp_path, "digits", keep=2, dry_run=True)
-    assert [1, 2, 3] == numbers(tmp_path)
-
-    removed = prune(tmp_path, "digits", keep=2)
-
-    assert [1] == [entry.version for entry in would] == [entry.version for entry in removed]
-    assert [2, 3] == numbers(tmp_path)
-    assert [] == leftovers(tmp_path)
 
 
 def test_two_publishers_at_once_never_take_one_number(tmp_path):
