@@ -1,0 +1,114 @@
+"""One training process of the tests, and what it trains: tiny networks on striped images.
+
+    python fit_worker.py weights/ runs/ plain compact --epochs 3 [--devices 2]
+
+Writes the final weights to `weights/<network>.npz` and trains in `runs/<network>`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from training._tensorflow import keras, tf
+from training.data import Dataset, Split
+from training.fit import fit
+from training.recipe import Recipe
+from training.strategy import Placement, choose_placement
+
+NETWORKS = {
+    "plain": {"builder": "fit_worker:plain_cnn"},
+    "compact": {"builder": "training.networks:compact_cnn", "arguments": {"filters": [4]}},
+}
+
+
+def plain_cnn(image_shape, classes, regularisation):
+    """Nothing in here depends on how a batch is shared: no batch norm, no dropout."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            layers.Conv2D(4, 3, strides=2, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(classes, activation="softmax", kernel_regularizer=keras.regularizers.L2(regularisation.l2)),
+        ]
+    )
+
+
+def tiny_recipe(network, *, epochs, seed=3):
+    """Every kind of state is in it: momentum, schedule, dropout, distortion, early stopping."""
+    return Recipe.model_validate(
+        {
+            "model": "stripes",
+            "description": "Three stripes",
+            "seed": seed,
+            "network": NETWORKS[network],
+            "regularisation": {"l2": 0.001, "dropout": 0.2},
+            "augmentation": {"rotation_degrees": 10.0, "shift_fraction": 0.1, "zoom_fraction": 0.1},
+            "optimizer": {
+                "name": "adamw",
+                "learning_rate": 0.01,
+                "weight_decay": 0.01,
+                "schedule": "cosine",
+                "warmup_epochs": 1.0,
+            },
+            "fit": {"epochs": epochs, "batch_size": 16, "early_stopping_patience": epochs},
+            "gates": {"min_accuracy": 0.5, "min_macro_f1": 0.5, "max_ece": 0.5},
+            "serving": {"max_batch_size": 4, "cpu": {"instances": 1}, "gpu": {"instances": 1}},
+        }
+    )
+
+
+def stripes(images, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, images)
+    pixels = rng.integers(0, 100, (images, 12, 12, 1))
+    for image, label in zip(pixels, labels, strict=True):
+        image[:, label * 4 : label * 4 + 4] += 100
+    return Split(images=pixels.astype(np.uint8), labels=labels.astype(np.int64))
+
+
+def striped_dataset():
+    train = stripes(100, seed=1)
+    return Dataset(
+        name="stripes",
+        source="drawn",
+        digest=hashlib.sha256(train.images).hexdigest(),
+        labels=("left", "middle", "right"),
+        train=train,
+        validation=stripes(30, seed=2),
+        test=stripes(30, seed=3),
+    )
+
+
+def mirrored_over_cpus(devices):
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+    return Placement(strategy=tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)]))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("networks", nargs="+", choices=sorted(NETWORKS))
+    parser.add_argument("--epochs", type=int, required=True)
+    parser.add_argument("--devices", type=int, default=1)
+    options = parser.parse_args()
+
+    placement = choose_placement() if options.devices == 1 else mirrored_over_cpus(options.devices)
+    options.weights.mkdir(parents=True)
+    dataset = striped_dataset()
+    for network in options.networks:
+        recipe = tiny_recipe(network, epochs=options.epochs)
+        result = fit(recipe, dataset, run_dir=options.runs / network, placement=placement)
+        np.savez(options.weights / f"{network}.npz", *result.model.get_weights())
+    if placement.is_chief:  # alone, as a job does that evaluates and publishes
+        result.model.predict(dataset.test.images.astype(np.float32) / 255, verbose=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Train a recipe's network on a data set.
+
+    result = fit(load_recipe("mnist"), dataset, run_dir=Path("runs/mnist"))
+    result.model                     # keras.Model: float32 images in [0, 1] -> probabilities
+    result.history[-1].val_accuracy
+
+A run that was killed or interrupted goes on after its last whole epoch with `resume=True`, and ends with the very
+weights of a run that nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from training._tensorflow import keras, tf
+from training.callbacks import RunCallback
+from training.checkpoint import CheckpointFolder, RunIdentity
+from training.data import Dataset
+from training.errors import FitError
+from training.history import EpochRecord
+from training.interrupt import stop_requests
+from training.networks import build_network
+from training.optimizers import build_optimizer
+from training.pipeline import BatchPlan, training_batches, validation_batches
+from training.progress import EpochProgress
+from training.recipe import Recipe
+from training.run import Run, Variables
+from training.strategy import Placement, choose_placement
+
+__all__ = ["EpochRecord", "FitResult", "fit"]
+
+_VALIDATION_BATCH_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FitResult:
+    """A trained network and how it came about.
+
+    Attributes:
+        model: Takes float32 images in [0, 1], answers probabilities. The weights are the last epoch's, or the best
+            epoch's where the recipe stops early.
+        history: One record per epoch, those before a resume included.
+        stopped_early: Whether patience ended the run before its last epoch.
+        seconds: Wall time of all epochs.
+        images_per_s: Training images per second of that time, validation included.
+    """
+
+    model: keras.Model
+    history: tuple[EpochRecord, ...]
+    stopped_early: bool
+    seconds: float
+    images_per_s: float
+
+
+def fit(
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    run_dir: Path,
+    resume: bool = False,
+    console: Console | None = None,
+    placement: Placement | None = None,
+) -> FitResult:
+    """Train.
+
+    Makes TensorFlow deterministic for this process, so that two runs with one seed are equal on one machine.
+
+    Args:
+        recipe: What to train.
+        dataset: What on; its test split is not touched.
+        run_dir: Gets `checkpoints/` and `tensorboard/`. Workers of one run share it; only the chief writes.
+        resume: Go on after the last whole epoch in `run_dir`; start afresh, with a note, when there is none. Without
+            it, what an earlier run left in `run_dir` is replaced.
+        console: For progress.
+        placement: Where to compute; by default what TF_CONFIG and the GPUs say.
+
+    Raises:
+        FitError: The network cannot be built or trained on this data, its loss became NaN, the run in `run_dir` is
+            another one, a checkpoint cannot be written, or somebody pressed Ctrl-C.
+    """
+    placement = placement or choose_placement()
+    console = (console or Console()) if placement.is_chief else Console(quiet=True)
+    placement.check_batch_size(recipe.fit.batch_size)
+    plan = BatchPlan.of(recipe, images=len(dataset.train.images))
+    keras.utils.set_random_seed(recipe.seed)
+    tf.config.experimental.enable_op_determinism()
+    with placement.scope():
+        model = build_network(recipe, dataset.image_shape, len(dataset.labels))
+        optimizer = build_optimizer(recipe.optimizer, epochs=plan.epochs, steps_per_epoch=plan.steps_per_epoch)
+    trainee = placement.compile(model, optimizer, dataset.image_shape)
+    run = Run(
+        variables=Variables(model, optimizer),
+        identity=RunIdentity.of(recipe, dataset.digest),
+        folder=CheckpointFolder(run_dir / "checkpoints"),
+        patience=recipe.fit.early_stopping_patience,
+        writes=placement.is_chief,
+    )
+    _take_up(run, run_dir, resume=resume, placement=placement, console=console)
+    if len(run.history) < plan.epochs and not run.patience_is_over:
+        with (
+            _explained(run, run_dir, workers=placement.workers),
+            stop_requests() as stop,
+            EpochProgress(console, epochs=plan.epochs, steps=plan.steps_per_epoch) as progress,
+        ):
+            callbacks = [
+                *placement.callbacks(model),
+                RunCallback(run, progress, stop=stop, learning_rate=recipe.optimizer.learning_rate),
+            ]
+            if placement.is_chief:
+                callbacks.append(keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False))
+            _train(trainee, dataset, plan, run=run, placement=placement, callbacks=callbacks)
+    run.restore_best()
+    if placement.devices > 1:  # a model that needs neither the strategy nor the other workers to answer
+        weights, model = model.get_weights(), build_network(recipe, dataset.image_shape, len(dataset.labels))
+        model.set_weights(weights)
+    return _result(model, run, plan)
+
+
+def _take_up(run: Run, run_dir: Path, *, resume: bool, placement: Placement, console: Console) -> None:
+    if resume:
+        run.resume()
+        placement.check_agreement("epochs to resume after", len(run.history))
+        if run.history:
+            console.print(f"resumed after epoch {len(run.history)}")
+        else:
+            console.print(f"nothing to resume in {run_dir}: starting afresh")
+    elif placement.is_chief:
+        run.start_afresh()
+        shutil.rmtree(run_dir / "tensorboard", ignore_errors=True)
+
+
+def _train(
+    trainee: keras.Model,
+    dataset: Dataset,
+    plan: BatchPlan,
+    *,
+    run: Run,
+    placement: Placement,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    first_epoch = len(run.history)
+    training = placement.distribute(
+        lambda share: training_batches(dataset.train, plan, first_epoch=first_epoch, share=share)
+    )
+    validation = placement.distribute(
+        lambda share: validation_batches(dataset.validation, batch_size=_VALIDATION_BATCH_SIZE, share=share)
+    )
+    with placement.fit_scope():
+        trainee.fit(
+            training,
+            initial_epoch=first_epoch,
+            epochs=plan.epochs,
+            steps_per_epoch=plan.steps_per_epoch,
+            validation_data=validation,
+            validation_steps=math.ceil(len(dataset.validation.images) / _VALIDATION_BATCH_SIZE),
+            callbacks=callbacks,
+            shuffle=False,  # the pipeline does it
+            verbose=0,  # ours does it
+        )
+
+
+@contextmanager
+def _explained(run: Run, run_dir: Path, *, workers: int) -> Iterator[None]:
+    """Turn what stops a run from outside into one sentence with the way on."""
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        raise FitError(f"interrupted; {_way_on(run, run_dir)}") from exc
+    except tf.errors.ResourceExhaustedError as exc:
+        raise FitError(f"out of memory: lower fit.batch_size; {exc.message.splitlines()[0]}") from exc
+    except tf.errors.OpError as exc:
+        if workers == 1:
+            raise
+        reason = type(exc).__name__
+        raise FitError(f"another worker is gone ({reason}); {_way_on(run, run_dir)}, on every worker") from exc
+
+
+def _way_on(run: Run, run_dir: Path) -> str:
+    if not run.history:
+        return "no epoch was finished yet: start again"
+    return f"everything up to epoch {len(run.history)} is kept in {run_dir}: go on with --resume"
+
+
+def _result(model: keras.Model, run: Run, plan: BatchPlan) -> FitResult:
+    seconds = sum(record.seconds for record in run.history)
+    images = len(run.history) * plan.steps_per_epoch * plan.batch_size
+    return FitResult(
+        model=model,
+        history=tuple(run.history),
+        stopped_early=run.patience_is_over and len(run.history) < plan.epochs,
+        seconds=seconds,
+        images_per_s=images / seconds,
+    )
