@@ -47,6 +47,7 @@ class FitResult:
         model: Takes float32 images in [0, 1], answers probabilities. The weights are the last epoch's, or the best
             epoch's where the recipe stops early.
         history: One record per epoch, those before a resume included.
+        kept: The epoch that the model's weights are from.
         stopped_early: Whether patience ended the run before its last epoch.
         seconds: Wall time of all epochs.
         images_per_s: Training images per second of that time, validation included.
@@ -54,6 +55,7 @@ class FitResult:
 
     model: keras.Model
     history: tuple[EpochRecord, ...]
+    kept: EpochRecord
     stopped_early: bool
     seconds: float
     images_per_s: float
@@ -116,11 +118,11 @@ def fit(
             if placement.is_chief:
                 callbacks.append(keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False))
             _train(trainee, dataset, plan, run=run, placement=placement, callbacks=callbacks)
-    run.restore_best()
+    kept = run.restore_best()
     if placement.devices > 1:  # a model that needs neither the strategy nor the other workers to answer
         weights, model = model.get_weights(), build_network(recipe, dataset.image_shape, len(dataset.labels))
         model.set_weights(weights)
-    return _result(model, run, plan)
+    return _result(model, run, plan, kept=kept)
 
 
 def _take_up(run: Run, run_dir: Path, *, resume: bool, placement: Placement, console: Console) -> None:
@@ -188,12 +190,13 @@ def _way_on(run: Run, run_dir: Path) -> str:
     return f"everything up to epoch {len(run.history)} is kept in {run_dir}: go on with --resume"
 
 
-def _result(model: keras.Model, run: Run, plan: BatchPlan) -> FitResult:
+def _result(model: keras.Model, run: Run, plan: BatchPlan, *, kept: EpochRecord) -> FitResult:
     seconds = sum(record.seconds for record in run.history)
     images = len(run.history) * plan.steps_per_epoch * plan.batch_size
     return FitResult(
         model=model,
         history=tuple(run.history),
+        kept=kept,
         stopped_early=run.patience_is_over and len(run.history) < plan.epochs,
         seconds=seconds,
         images_per_s=images / seconds,

@@ -98,11 +98,10 @@ def train_and_publish(run: TrainingRun, steps: Steps) -> Outcome | None:
         fitted = fit(
             run.recipe, dataset, run_dir=run.run_dir, resume=run.resume, console=steps.console, placement=placement
         )
-        last = fitted.history[-1]
         stopped = ", stopped early" if fitted.stopped_early else ""
         note(
             f"{len(fitted.history)} epochs{stopped}, {fitted.images_per_s:,.0f} images/s, "
-            f"validation accuracy {last.val_accuracy:.2%}"
+            f"validation accuracy {fitted.kept.val_accuracy:.2%} (epoch {fitted.kept.epoch})"
         )
     if not placement.is_chief:
         return None

@@ -121,7 +121,13 @@ class Run:
             self._best = state
         self.history = history
 
-    def restore_best(self) -> None:
-        """Go back to the epoch with the lowest validation loss, if the recipe stops early; else stay at the last."""
-        if self._best is not None:
-            self._variables.write(self._best)
+    def restore_best(self) -> EpochRecord:
+        """Go back to the epoch with the lowest validation loss, if the recipe stops early; else stay at the last.
+
+        Returns:
+            The epoch whose weights the network has now.
+        """
+        if self._best is None:
+            return self.history[-1]
+        self._variables.write(self._best)
+        return best_epoch(self.history)

@@ -171,6 +171,7 @@ def _seal(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
         path.chmod(0o755 if path.is_dir() else 0o644)
         _fsync(path)
+    os.utime(folder)  # copied folders carry the time of their source
 
 
 def _fsync(path: Path) -> None:

@@ -201,6 +201,7 @@ def test_patience_ends_the_run_and_brings_the_best_epoch_back(tmp_path):
 
     assert result.stopped_early
     assert len(losses) == best + 2
+    assert best + 1 == result.kept.epoch
     assert right.mean() == pytest.approx(result.history[best].val_accuracy)
     assert [f"epoch-{best + 1:04d}", f"epoch-{best + 2:04d}"] == epochs_in(tmp_path)
     assert_same_bits(result.model, resumed.model)

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 
@@ -75,8 +76,11 @@ def test_rollback_publishes_the_older_bytes_under_the_next_number(tmp_path):
     for text in ("one", "two"):
         publish_text(tmp_path, text)
 
+    os.utime(tmp_path / "digits" / "1", (0, 0))
+
     source, published = rollback(tmp_path, "digits")
 
+    assert 2026 <= find_model(tmp_path, "digits").served.published_at.year
     assert (1, 3) == (source.version, published.version)
     assert "one" == (published.path / "model.onnx").read_text()
     verify(tmp_path, "digits")
