@@ -54,6 +54,10 @@ unit: $(READY)    ## the tests that start no server (< 1 min)
 bench-serving: $(READY) ## bare ONNX Runtime, tritonserver and slipway.client side by side
 	$(BIN)/python benchmarks/serving.py
 
+.PHONY: bench-networks
+bench-networks: $(READY) ## the two shipped networks on one ONNX Runtime core
+	$(BIN)/python benchmarks/networks.py
+
 .PHONY: lock
 lock: $(READY)    ## resolve the hashed locks again
 	echo 'uv' | $(COMPILE) - -o requirements/uv.txt

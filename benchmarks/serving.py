@@ -184,9 +184,9 @@ def measure() -> dict[str, tuple[str, list[Row]]]:
         }
 
 
-def render(tables: dict[str, tuple[str, list[Row]]]) -> str:
+def render(command: str, subject: str, tables: dict[str, tuple[str, list[Row]]]) -> str:
     """Markdown: the conditions, then a table per comparison."""
-    lines = [f"Measured {datetime.now(UTC):%Y-%m-%d} with `make bench-serving` on {_machine()}.", ""]
+    lines = [f"Measured {datetime.now(UTC):%Y-%m-%d} with `{command}` on {_machine()}; {subject}.", ""]
     for title, (unit, rows) in tables.items():
         lines += [f"### {title}", "", f"| contender | {unit} | ratio to the first |", "|---|--:|--:|"]
         lines += [f"| {row.name} | {row.figure:,.0f} | {row.ratio:.2f} |" for row in rows]
@@ -198,25 +198,27 @@ def _machine() -> str:
     cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     names = ("onnxruntime", "grpcio", "tritonclient", "nvidia-pytriton")
     packages = ", ".join(f"{name} {version(name)}" for name in names)
+    processor = cpu[1] if cpu else platform.machine()
+    return f"{os.cpu_count()} cores ({processor}), Python {platform.python_version()}, {packages}"
+
+
+def _served() -> str:
     served = find_model(ROOT / "model_repository", MODEL).served
-    return (
-        f"{os.cpu_count()} cores ({cpu[1] if cpu else platform.machine()}), shared by server and callers, "
-        f"Python {platform.python_version()}, {packages}; model.onnx sha256 {served.contents()['model.onnx'][:12]}…"
-    )
+    return f"server and callers share the cores; model.onnx sha256 {served.contents()['model.onnx'][:12]}…"
 
 
-def main() -> None:
-    """Measure, print, and on request write the results into the docs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def report(name: str, description: str, measure_all: Callable[[], str]) -> None:
+    """Measure, print, and on request write the results between their marks in the docs."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help=f"replace the results in {RESULTS.relative_to(ROOT)}")
     write = parser.parse_args().write
-    text = render(measure())
+    text = measure_all()
     print(text)
     if write:
         page = RESULTS.read_text(encoding="utf-8")
-        marked = r"(?s)(<!-- results: serving -->\n).*?(<!-- end -->)"
+        marked = rf"(?s)(<!-- results: {name} -->\n).*?(<!-- end -->)"
         RESULTS.write_text(re.sub(marked, lambda m: f"{m[1]}\n{text}\n{m[2]}", page), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    report("serving", __doc__ or "", lambda: render("make bench-serving", _served(), measure()))

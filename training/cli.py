@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -122,7 +123,7 @@ def demo(
     page = run_demo(run, repository, Steps(console))
     console.print(
         f"\neverything that happened: [bold]{page}[/]\n"
-        "serve it:    slipway serve\n"
-        f"ask it:      slipway predict {run.run_dir}/digits/*.png",
+        f"serve it:    {sys.argv[0]} serve\n"
+        f"ask it:      {sys.argv[0]} predict {run.run_dir}/digits/*.png",
         highlight=False,
     )
