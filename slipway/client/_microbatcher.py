@@ -10,7 +10,6 @@ throughput. A single caller gains nothing: it waits for company that never comes
 from __future__ import annotations
 
 import copy
-import dataclasses
 import os
 import threading
 from collections import deque
@@ -65,7 +64,8 @@ class MicroBatcher:
         max_delay_us: Longest time that a call waits for others while a request could be sent, in microseconds. 0
             sends what is there; while all requests are under way, calls collect by themselves.
         max_queue: Most images that wait; a call that finds no room waits for some until its deadline.
-        max_in_flight: Requests under way at once, each with a thread.
+        max_in_flight: Requests under way at once, each with a thread; more than the server has instances, so that the
+            next batch is there when one is free.
 
     Raises:
         ValueError: An option is out of its range.
@@ -78,7 +78,7 @@ class MicroBatcher:
         max_batch_size: int | None = None,
         max_delay_us: int = 200,
         max_queue: int = 1024,
-        max_in_flight: int = 2,
+        max_in_flight: int = 4,
     ) -> None:
         if max_batch_size is not None and max_batch_size < 1:
             raise ValueError(f"max_batch_size: expected >= 1, or None for the model's limit, got {max_batch_size}")
@@ -96,9 +96,9 @@ class MicroBatcher:
         self._queued_images = 0
         self._limit = 1  # images in one request; known with the first call
         self._closed = False
-        lock = threading.Lock()
-        self._more = threading.Condition(lock)  # calls came, or the end
-        self._room = threading.Condition(lock)  # calls left the queue, or the end
+        self._lock = threading.Lock()
+        self._more = threading.Condition(self._lock)  # calls came, or the end
+        self._room = threading.Condition(self._lock)  # calls left the queue, or the end
         self._turn = threading.Lock()
         self._threads = [
             threading.Thread(target=self._work, name=f"slipway-batch-{i}", daemon=True) for i in range(max_in_flight)
@@ -145,7 +145,7 @@ class MicroBatcher:
         if self._pid != os.getpid():
             raise ClientClosed("this MicroBatcher belongs to the parent process; make a new one after a fork")
         count = len(call.images)
-        with self._room:
+        with self._lock:
             # A call larger than the whole queue may enter an empty one.
             while not self._closed and self._calls and self._queued_images + count > self._max_queue:
                 if not self._room.wait(timeout=max(call.deadline.remaining_s(), 0)):
@@ -212,9 +212,11 @@ class MicroBatcher:
 
 
 def _rows(whole: Prediction, start: int, end: int) -> Prediction:
-    return dataclasses.replace(
-        whole,
+    return Prediction(
         labels=whole.labels[start:end],
         indices=whole.indices[start:end],
         probabilities=whole.probabilities[start:end],
+        class_names=whole.class_names,
+        model_name=whole.model_name,
+        model_version=whole.model_version,
     )
