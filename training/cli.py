@@ -120,7 +120,7 @@ def demo(
         cache_dir=cache_dir,
     )
     console = Console()
-    page = run_demo(run, repository, Steps(console))
+    page = run_demo(run, Steps(console))
     console.print(
         f"\neverything that happened: [bold]{page}[/]\n"
         f"serve it:    {sys.argv[0]} serve\n"

@@ -1,6 +1,6 @@
 """The demo: train and publish, then serve the published version and ask it, as an application would.
 
-    run_demo(TrainingRun(recipe=load_recipe("mnist"), ...), Steps(Console()))
+    run_demo(TrainingRun(recipe=load_recipe("mnist"), repository=..., ...), Steps(Console()))
 
 Everything it writes is in the run's folder and the model repository.
 """
@@ -76,7 +76,7 @@ class Digit:
     probability: float
 
 
-def run_demo(run: TrainingRun, repository: Path, steps: Steps) -> Path:
+def run_demo(run: TrainingRun, steps: Steps) -> Path:
     """Run everything and write the report.
 
     Returns:
@@ -86,10 +86,10 @@ def run_demo(run: TrainingRun, repository: Path, steps: Steps) -> Path:
         SlipwayError: The step that failed says why.
     """
     outcome = train_and_publish(run, steps)
-    if outcome is None or outcome.published is None:
-        raise TrainingError("the demo runs in one process: unset TF_CONFIG")
+    if outcome is None or outcome.published is None or run.repository is None:
+        raise TrainingError("the demo publishes, and runs in one process: name a repository, and unset TF_CONFIG")
     with steps.step("serve") as note:
-        server = TritonServer(ServerSettings(repository=repository, models=(outcome.published.model,)))
+        server = TritonServer(ServerSettings(repository=run.repository, models=(outcome.published.model,)))
         server.start()
         note(f"tritonserver answers for version {outcome.published.version} at {server.grpc_url} and {server.http_url}")
     try:
@@ -108,7 +108,6 @@ def run_demo(run: TrainingRun, repository: Path, steps: Steps) -> Path:
         "demo.html",
         outcome=outcome,
         run=run,
-        repository=repository,
         steps=tuple(steps.done),
         answers=answers,
         digits=digits,
