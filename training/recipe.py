@@ -9,15 +9,14 @@ Whatever a file gets wrong is told at once, with key, expected and got.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from slipway.contract import ModelContract
 from slipway.model_config import ServingProfile
+from slipway.settings_file import Settings, check_settings, find_settings_file, read_yaml
 from training.errors import RecipeError
 
 __all__ = [
@@ -42,11 +41,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
-
-
-class DatasetSettings(_Settings):
+class DatasetSettings(Settings):
     """Which images."""
 
     name: Literal["mnist"] = "mnist"
@@ -55,7 +50,7 @@ class DatasetSettings(_Settings):
     """Training images that are set aside to choose by; the test images are touched once, at the end."""
 
 
-class NetworkSettings(_Settings):
+class NetworkSettings(Settings):
     """Which network: a function `builder(image_shape, classes, regularisation, **arguments) -> keras.Model`.
 
     The model takes float32 images in [0, 1], channels last, and answers probabilities.
@@ -63,11 +58,11 @@ class NetworkSettings(_Settings):
 
     builder: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
     """`package.module:function`."""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     """Passed to the builder by name."""
 
 
-class RegularisationSettings(_Settings):
+class RegularisationSettings(Settings):
     """What keeps the weights small; handed to the builder."""
 
     l1: NotNegative = 0.0
@@ -75,7 +70,7 @@ class RegularisationSettings(_Settings):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class AugmentationSettings(_Settings):
+class AugmentationSettings(Settings):
     """Random distortion of each training image, drawn uniformly from +- the figure, anew each epoch."""
 
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
@@ -84,7 +79,7 @@ class AugmentationSettings(_Settings):
     zoom_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class OptimizerSettings(_Settings):
+class OptimizerSettings(Settings):
     """How the weights move."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
@@ -103,7 +98,7 @@ class OptimizerSettings(_Settings):
         return self
 
 
-class FitSettings(_Settings):
+class FitSettings(Settings):
     """How long."""
 
     epochs: Annotated[int, Field(ge=1)]
@@ -112,7 +107,7 @@ class FitSettings(_Settings):
     """Epochs without a better validation loss before training stops and the best weights return."""
 
 
-class GateSettings(_Settings):
+class GateSettings(Settings):
     """What a version must reach, on the test images, to be published."""
 
     min_accuracy: Fraction
@@ -123,14 +118,14 @@ class GateSettings(_Settings):
     """Largest absolute difference of any probability between Keras and ONNX Runtime."""
 
 
-class ExportSettings(_Settings):
+class ExportSettings(Settings):
     """How the network is written."""
 
     opset: Annotated[int, Field(ge=13, le=17)] = 17
     """ONNX operator set; at most 17, which every Triton since 23.05 can load."""
 
 
-class ServingProfileSettings(_Settings):
+class ServingProfileSettings(Settings):
     """How one kind of machine serves the model."""
 
     instances: Annotated[int, Field(ge=1)]
@@ -138,7 +133,7 @@ class ServingProfileSettings(_Settings):
     intra_op_threads: Annotated[int, Field(ge=1)] = 1
 
 
-class ServingSettings(_Settings):
+class ServingSettings(Settings):
     """What Triton is told, per kind of machine."""
 
     max_batch_size: Annotated[int, Field(ge=1)]
@@ -151,7 +146,7 @@ class ServingSettings(_Settings):
         return ServingProfile(accelerator=accelerator, **chosen.model_dump())
 
 
-class Recipe(_Settings):
+class Recipe(Settings):
     """What is trained. Attributes are the sections of the file."""
 
     model: str
@@ -199,44 +194,11 @@ def load_recipe(name_or_path: str) -> Recipe:
     Raises:
         RecipeError: With file, key, expected, got, and the nearest known key for an unknown one.
     """
-    path = RECIPES / f"{name_or_path}.yaml"
-    if not path.is_file():
-        path = Path(name_or_path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise RecipeError(
-            f"no recipe {name_or_path!r}: expected one of {', '.join(shipped_recipes())}, or a YAML file"
-        ) from exc
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise RecipeError(f"{path}: not YAML: {exc}") from exc
-    if not isinstance(document, dict):
-        raise RecipeError(f"{path}: expected sections such as 'network:' and 'fit:', got {type(document).__name__}")
-    try:
-        return Recipe.model_validate(document)
-    except ValidationError as exc:
-        lines = [_explain(error) for error in exc.errors(include_url=False)]
-        raise RecipeError("\n  ".join([f"{path}: {len(lines)} problem(s)", *lines])) from exc
-
-
-def _explain(error: Any) -> str:  # noqa: ANN401  # pydantic's ErrorDetails is not exported as a public name
-    where = [str(part) for part in error["loc"]]
-    key = ".".join(where) or "recipe"
-    if error["type"] == "extra_forbidden":
-        known = list(_section(where[:-1]).model_fields)
-        nearest = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
-    if error["type"] == "missing":
-        return f"{key}: missing"
-    text = error["msg"].removeprefix("Value error, ")
-    return f"{key}: {text}" if key == "recipe" else f"{key}: {text}, got {error['input']!r}"
-
-
-def _section(where: list[str]) -> type[BaseModel]:
-    section: type[BaseModel] = Recipe
-    for name in where:
-        annotation = section.model_fields[name].annotation
-        candidates = (annotation, *get_args(annotation))
-        section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return section
+    path = find_settings_file(name_or_path, RECIPES)
+    document = read_yaml(
+        path,
+        sections="'network:' and 'fit:'",
+        missing=f"no recipe {name_or_path!r}: expected one of {', '.join(shipped_recipes())}, or a YAML file",
+        error=RecipeError,
+    )
+    return check_settings(document, Recipe, where=str(path), error=RecipeError)

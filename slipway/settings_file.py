@@ -1,0 +1,120 @@
+"""YAML files that people write, read strictly: every mistake at once, with key, expected, got and the nearest key.
+
+    class Fit(Settings):
+        epochs: int
+
+    check_settings({"epochs": 3}, Fit, where="my.yaml", error=RecipeError)
+
+For the job packages: it needs pydantic and PyYAML, which the library itself does without.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from slipway.errors import SlipwayError
+
+__all__ = ["Settings", "check_settings", "find_settings_file", "read_yaml"]
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """Base of every section: frozen, finite, no unknown keys, no silent conversion; a docstring documents each key."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def find_settings_file(name_or_path: str, shipped: Path) -> Path:
+    """The shipped file of that name, or else the path itself."""
+    path = shipped / f"{name_or_path}.yaml"
+    return path if path.is_file() else Path(name_or_path)
+
+
+def read_yaml(path: Path, *, sections: str, missing: str, error: type[SlipwayError]) -> dict[str, Any]:
+    """Read a mapping.
+
+    Args:
+        path: The file.
+        sections: Examples of its keys, for the message.
+        missing: Said when there is no such file.
+        error: Raised when the file is missing, no YAML, or no mapping.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise error(missing) from exc
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise error(f"{path}: not YAML: {exc}") from exc
+    if not isinstance(document, dict):
+        raise error(f"{path}: expected sections such as {sections}, got {type(document).__name__}")
+    return document
+
+
+def check_settings(
+    document: dict[str, Any], settings: type[SettingsT], *, where: str, error: type[SlipwayError]
+) -> SettingsT:
+    """Turn a document into settings, or raise `error` with a line for each problem; `where` names the document."""
+    try:
+        return settings.model_validate(document)
+    except ValidationError as exc:
+        lines = [_explain(problem, settings) for problem in exc.errors(include_url=False)]
+        raise error("\n  ".join([f"{where}: {len(lines)} problem(s)", *lines])) from exc
+
+
+def _explain(problem: Any, settings: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic exports no name for its ErrorDetails
+    location = problem["loc"]
+    key = _path(location, settings) or settings.__name__.lower()
+    if problem["type"] == "extra_forbidden":
+        known = list(dict.fromkeys(name for model in _section(location[:-1], settings) for name in model.model_fields))
+        nearest = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    if problem["type"] == "missing":
+        return f"{key}: missing"
+    text = problem["msg"].removeprefix("Value error, ")
+    whole_section = isinstance(problem["input"], dict)
+    return f"{key}: {text}" if whole_section else f"{key}: {text}, got {problem['input']!r}"
+
+
+def _path(location: Sequence[str | int], settings: type[BaseModel]) -> str:
+    """`steps[2].rate_rps`: without the tags by which pydantic names the members of a union."""
+    path = ""
+    for depth, part in enumerate(location):
+        models = _section(location[:depth], settings)
+        tag = len(models) > 1 and any(part in _tags(model) for model in models)
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif any(part in model.model_fields for model in models) or (depth == len(location) - 1 and not tag):
+            path += f".{part}" if path else str(part)
+    return path
+
+
+def _section(location: Sequence[str | int], settings: type[BaseModel]) -> list[type[BaseModel]]:
+    """The settings that may stand at a place: several where a tag has not yet chosen among a union's members."""
+    models: list[type[BaseModel]] = [settings]
+    for part in location:
+        fields = [model.model_fields[part] for model in models if isinstance(part, str) and part in model.model_fields]
+        if fields:
+            models = _models_in(fields[0].annotation)
+        elif isinstance(part, str):
+            models = [model for model in models if part in _tags(model)] or models
+    return models
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    return tuple(tag for field in model.model_fields.values() for tag in get_args(field.annotation))
