@@ -7,9 +7,10 @@ import io
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
+
+from slipway import pages as slipway_pages
 
 __all__ = ["as_png", "render_page"]
 
@@ -18,15 +19,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def render_page(template: str, **values: object) -> str:
     """Fill a template of `training/templates`; everything in `values` is escaped, an unknown name is an error."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["png_url"] = _png_url
-    return environment.get_template(template).render(values)
+    return slipway_pages.render_page(_TEMPLATES, template, filters={"png_url": _png_url}, **values)
 
 
 def as_png(image: NDArray[np.uint8]) -> bytes:
