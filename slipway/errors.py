@@ -2,9 +2,11 @@
 
 * SlipwayError
   - RepositoryError    slipway.repository: a version cannot be published, verified or removed
+  - SamplesUnreadable  slipway.samples: no labelled images in a file, or not those of the model
   - ServeError         slipway.triton: tritonserver cannot be found, started or kept alive
   - ClientError        slipway.client: a prediction failed
   - TrainingError      training: data, recipe, fit, gates or export
+  - LoadTestError      loadtest: scenario, target, generator or report
 
 Each area draws its own branch where it is defined. The text of an error says what was expected, what came,
 and the way out: the command line prints it as it is, without a traceback.
@@ -16,4 +18,10 @@ __all__ = ["SlipwayError"]
 
 
 class SlipwayError(Exception):
-    """Base class of every error that Slipway raises on purpose."""
+    """Base class of every error that Slipway raises on purpose.
+
+    Attributes:
+        exit_code: What the `slipway` command ends with.
+    """
+
+    exit_code = 1

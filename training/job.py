@@ -13,13 +13,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from slipway.contract import ModelContract
 from slipway.repository import Published, check_publishable, model_files, publish
+from slipway.samples import SAMPLES, Samples, write_samples
 from training._tensorflow import keras
 from training.card import ModelCard, TrainingFacts, build_card, write_card
-from training.data import DataReport, Dataset, inspect, load_dataset
+from training.data import DataReport, Dataset, Split, inspect, load_dataset
+from training.errors import GateRefused
 from training.evaluation import evaluate
-from training.export import describe_onnx, export_onnx, measure_parity, onnx_probabilities
+from training.export import OnnxFacts, Parity, describe_onnx, export_onnx, measure_parity, onnx_probabilities
 from training.fit import FitResult, fit
 from training.gates import check_gates, refuse
 from training.plots import Plot, draw_plots
@@ -30,6 +35,7 @@ from training.strategy import choose_placement
 __all__ = ["Outcome", "TrainingRun", "train_and_publish"]
 
 PARITY_IMAGES = 2_000
+MAX_SAMPLES = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,7 @@ class Outcome:
         dataset: What was trained on.
         model: The trained Keras network.
         onnx_bytes: The file that was measured, and published.
+        test_probabilities: Its answers for the test images, in their order: (n, classes).
         card: What is known of it.
         plots: Those of the card.
         published: None when the run was told not to publish.
@@ -71,6 +78,7 @@ class Outcome:
     dataset: Dataset
     model: keras.Model
     onnx_bytes: bytes
+    test_probabilities: NDArray[np.float32]
     card: ModelCard
     plots: tuple[Plot, ...]
     published: Published | None
@@ -86,7 +94,7 @@ def train_and_publish(run: TrainingRun, steps: Steps) -> Outcome | None:
         DataError: The data cannot be had, or would poison a model; nothing was trained.
         FitError: The network cannot be built, trained or resumed.
         ExportError: The network cannot be written as ONNX.
-        GateRefused: The model is worse than its gates; nothing was published.
+        GateRefused: The model is worse than its gates, or gets no test image right; nothing was published.
         RepositoryError: The repository cannot be published into; found before training where that is possible.
     """
     dataset, report = _get_data(run, steps)
@@ -135,19 +143,7 @@ def _measure(
     run: TrainingRun, steps: Steps, *, contract: ModelContract, dataset: Dataset, report: DataReport, fitted: FitResult
 ) -> Outcome:
     """Export the network, and measure the exported file: it, not the network, is what will be served."""
-    with steps.step("export") as note:
-        onnx_bytes = export_onnx(fitted.model, contract, opset=run.recipe.export.opset)
-        facts = describe_onnx(onnx_bytes)
-        parity = measure_parity(
-            fitted.model,
-            onnx_bytes,
-            dataset.validation.images[:PARITY_IMAGES],
-            max_batch_size=contract.max_batch_size,
-        )
-        note(
-            f"opset {facts.opset}, {facts.size_bytes / 1e3:,.0f} kB; differs from Keras by at most "
-            f"{parity.max_abs_difference:.1e} on {parity.images:,} images"
-        )
+    onnx_bytes, facts, parity = _export(run, steps, contract, dataset, fitted)
     with steps.step("evaluate") as note:
         images, labels = dataset.test.images, dataset.test.labels
         probabilities = onnx_probabilities(onnx_bytes, images, max_batch_size=contract.max_batch_size)
@@ -177,15 +173,56 @@ def _measure(
         note(
             f"{run.run_dir / 'card.html'}; {sum(gate.passed for gate in card.gates)} of {len(card.gates)} gates passed"
         )
-    return Outcome(dataset=dataset, model=fitted.model, onnx_bytes=onnx_bytes, card=card, plots=plots, published=None)
+    return Outcome(
+        dataset=dataset,
+        model=fitted.model,
+        onnx_bytes=onnx_bytes,
+        test_probabilities=probabilities,
+        card=card,
+        plots=plots,
+        published=None,
+    )
+
+
+def _export(
+    run: TrainingRun, steps: Steps, contract: ModelContract, dataset: Dataset, fitted: FitResult
+) -> tuple[bytes, OnnxFacts, Parity]:
+    with steps.step("export") as note:
+        onnx_bytes = export_onnx(fitted.model, contract, opset=run.recipe.export.opset)
+        facts = describe_onnx(onnx_bytes)
+        parity = measure_parity(
+            fitted.model,
+            onnx_bytes,
+            dataset.validation.images[:PARITY_IMAGES],
+            max_batch_size=contract.max_batch_size,
+        )
+        note(
+            f"opset {facts.opset}, {facts.size_bytes / 1e3:,.0f} kB; differs from Keras by at most "
+            f"{parity.max_abs_difference:.1e} on {parity.images:,} images"
+        )
+    return onnx_bytes, facts, parity
 
 
 def _publish(run: TrainingRun, repository: Path, contract: ModelContract, outcome: Outcome) -> Published:
+    samples = _samples(outcome.dataset.test, outcome.test_probabilities)
+
     def fill(folder: Path) -> None:
         (folder / "model.onnx").write_bytes(outcome.onnx_bytes)
+        write_samples(folder / SAMPLES, samples)
         for name in ("card.json", "card.html"):
             shutil.copyfile(run.run_dir / name, folder / name)
 
     serving = run.recipe.serving
     files = model_files(contract, cpu=serving.profile("cpu"), gpu=serving.profile("gpu"))
     return publish(repository, contract, files, fill)
+
+
+def _samples(test: Split, probabilities: NDArray[np.float32]) -> Samples:
+    """The first test images that the file gets right: a wrong answer for one of them is then a fault of serving."""
+    right = np.flatnonzero(probabilities.argmax(axis=1) == test.labels)[:MAX_SAMPLES]
+    if right.size == 0:
+        raise GateRefused(
+            f"nothing was published: expected at least one of {len(test.labels):,} test images to be classified as "
+            "its label, got none. Check y_test, train for more epochs, and raise gates.min_accuracy above 0"
+        )
+    return Samples(images=test.images[right], labels=test.labels[right])

@@ -3,7 +3,7 @@
     <root>/<model>/config.pbtxt          how Triton serves it on CPU; rendered, committed
     <root>/<model>/configs/gpu.pbtxt     the same for GPUs, chosen with --model-config-name=gpu
     <root>/<model>/labels.txt            one label a line
-    <root>/<model>/<version>/model.onnx  immutable, with a model card and manifest.sha256 beside it
+    <root>/<model>/<version>/model.onnx  immutable, with samples.npz, a model card, manifest.sha256
 
     published = publish(root, contract, model_files(contract, cpu=cpu, gpu=gpu), fill)
     verify(root, "mnist", published.version)

@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import yaml
 
+from slipway.contract import IMAGE, PROBABILITIES
+from slipway.model_config import parse_config, read_contract
 from slipway.repository import find_model, verify
+from slipway.samples import check_samples, read_samples
 
 SLIPWAY = Path(sys.executable).parent / "slipway"
 
@@ -66,11 +70,49 @@ def test_train_publishes_what_passes_its_gates(desk):
 
     assert 0 == trained.returncode, trained.stderr
     (version,) = verify(desk / "model_repository", "bars")
-    assert {"model.onnx", "card.json", "card.html"} == set(version.contents())
+    assert {"model.onnx", "samples.npz", "card.json", "card.html"} == set(version.contents())
     card = json.loads((version.path / "card.json").read_text())
     assert card["passed"]
     assert card["onnx"]["sha256"] == version.contents()["model.onnx"]
     assert "bars.npz" in card["data"]["source"]
+
+
+def answers(version, images):
+    """What the published file says, asked in this process."""
+    session = onnxruntime.InferenceSession(version.path / "model.onnx", providers=["CPUExecutionProvider"])
+    (probabilities,) = session.run([PROBABILITIES], {IMAGE: images})
+    return probabilities.argmax(axis=1)
+
+
+def test_samples_travel_with_the_version_and_its_file_gets_each_of_them_right(desk, bars):
+    """Five test labels are wrong on purpose: these images are mistakes of the model, and no samples."""
+    mislabelled = bars["y_test"].copy()
+    mislabelled[:5] = 1 - mislabelled[:5]
+    np.savez(desk / "bars.npz", **{**bars, "y_test": mislabelled})
+
+    trained = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
+
+    assert 0 == trained.returncode, trained.stderr
+    (version,) = verify(desk / "model_repository", "bars")
+    assert "samples.npz" in version.contents()
+    samples = read_samples(version.path / "samples.npz")
+    check_samples(samples, read_contract(parse_config((version.path.parent / "config.pbtxt").read_text())))
+    assert samples.labels.tolist() == answers(version, samples.images).tolist()
+    assert np.array_equal(bars["x_test"][5:, :, :, np.newaxis], samples.images)
+
+
+def test_a_model_that_gets_no_test_image_right_is_refused_though_its_gates_ask_for_nothing(desk, bars):
+    np.savez(desk / "bars.npz", **{**bars, "y_test": 1 - bars["y_test"]})
+    (desk / "bars.yaml").write_text(
+        yaml.safe_dump({**RECIPE, "gates": {"min_accuracy": 0.0, "min_macro_f1": 0.0, "max_ece": 1.0}})
+    )
+
+    refused = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
+
+    assert 1 == refused.returncode
+    assert "at least one of 100 test images" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert [] == [path for path in (desk / "model_repository").rglob("*") if path.is_file()]
 
 
 def test_a_refused_model_leaves_the_repository_untouched_and_says_by_how_much(desk):

@@ -1,0 +1,166 @@
+"""Labelled images that travel with a model: whoever asks a served version can tell a right answer from a wrong one.
+
+    samples = read_samples(version.path / SAMPLES)
+    check_samples(samples, contract)
+    classifier.predict(samples.images).indices == samples.labels
+
+One npz file with two arrays, `images` and `labels`. Equal samples are equal bytes.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slipway.contract import ModelContract
+from slipway.errors import SlipwayError
+
+__all__ = ["SAMPLES", "Samples", "SamplesUnreadable", "check_samples", "read_samples", "write_samples"]
+
+SAMPLES = "samples.npz"
+"""Name of the file in a version's folder."""
+
+_NAMES = (("images", "labels"), ("x_test", "y_test"))
+"""What is looked for, in this order: our names, and those of the data sets that come with Keras."""
+
+_EXPECTED = "expected an npz file with the arrays images and labels (or x_test and y_test)"
+
+_WAY_OUT = "write it with np.savez(path, images=..., labels=...), or name another file"
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+"""What reading a damaged archive raises: an altered header can ask for any position, size, method or password."""
+
+
+class SamplesUnreadable(SlipwayError):
+    """No labelled images in the file, or not those of the model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """Images whose right answer is known; at least one.
+
+    Attributes:
+        images: uint8, (n, height, width, channels), 0 to 255.
+        labels: int64, (n,), each >= 0: index into the labels of the model's contract.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(f"images: expected uint8 (n, height, width, channels), got {_kind(self.images)}")
+        if self.labels.dtype != np.int64 or self.labels.ndim != 1:
+            raise ValueError(f"labels: expected int64 (n,), got {_kind(self.labels)}")
+        if len(self.images) != len(self.labels) or self.images.size == 0:
+            raise ValueError(
+                f"expected one label per image and at least one image, got {_kind(self.images)} and "
+                f"{len(self.labels)} labels"
+            )
+        if self.labels.min() < 0:
+            raise ValueError(f"labels: expected numbers from 0, got {self.labels.min()}")
+
+
+def check_samples(samples: Samples, contract: ModelContract) -> None:
+    """Refuse the samples of another model.
+
+    Raises:
+        SamplesUnreadable: The images have another shape than the contract's, or a label is beyond its labels.
+    """
+    shape, highest = samples.images.shape[1:], int(samples.labels.max())
+    problems = []
+    if shape != contract.image_shape:
+        problems.append(f"expected images of {contract.image_shape}, got {shape}")
+    if highest >= len(contract.labels):
+        problems.append(f"expected labels from 0 to {len(contract.labels) - 1}, got {highest}")
+    if problems:
+        raise SamplesUnreadable(
+            f"these are no samples of model {contract.name!r}: {'; '.join(problems)}. Name the {SAMPLES} of one of its "
+            "versions, or another model"
+        )
+
+
+def write_samples(path: Path, samples: Samples) -> None:
+    """Write compressed arrays; equal samples are equal bytes, for NumPy puts no time into the archive.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    images = np.ascontiguousarray(samples.images)  # whatever the order in memory
+    labels = np.ascontiguousarray(samples.labels)
+    with path.open("wb") as file:  # to a path of another suffix NumPy would append `.npz`
+        np.savez_compressed(file, allow_pickle=False, images=images, labels=labels)
+
+
+def read_samples(path: Path) -> Samples:
+    """Read samples, or the test images of a data set.
+
+    Args:
+        path: An npz file with `images` and `labels`, or with Keras' `x_test` and `y_test`; other arrays are left
+            alone. Images are uint8, (n, height, width) or (n, height, width, channels); labels are integers of any
+            width, (n,) or (n, 1).
+
+    Raises:
+        SamplesUnreadable: The file is missing, no npz, damaged, or holds no such arrays.
+    """
+    try:
+        with path.open("rb") as file:
+            images, labels = _read(file)
+    except OSError as exc:
+        raise SamplesUnreadable(
+            f"{path}: {_EXPECTED}, got: {exc.strerror or exc}; publish a version with `slipway train`, or {_WAY_OUT}"
+        ) from exc
+    except SamplesUnreadable as exc:
+        raise SamplesUnreadable(f"{path}: {exc}; {_WAY_OUT}") from exc
+    try:
+        return Samples(images=_with_channels(images), labels=_as_int64(labels))
+    except ValueError as exc:
+        raise SamplesUnreadable(f"{path}: {exc}; {_WAY_OUT}") from exc
+
+
+def _read(file: BinaryIO) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The two arrays as they are; never a pickle."""
+    try:
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise SamplesUnreadable(f"{_EXPECTED}, got one array")
+        found = [names for names in _NAMES if all(name in archive for name in names)]
+        if not found:
+            raise SamplesUnreadable(f"{_EXPECTED}, got: {', '.join(archive.files) or 'an empty archive'}")
+        images, labels = (archive[name] for name in found[0])
+    except _DAMAGE as exc:
+        raise SamplesUnreadable(f"{_EXPECTED}, got no whole one ({exc})") from exc
+    # NumPy hands out the bytes of a member that does not start like an array.
+    if not (isinstance(images, np.ndarray) and isinstance(labels, np.ndarray)):
+        raise SamplesUnreadable(f"{_EXPECTED}, got no arrays under {' and '.join(found[0])}")
+    return images, labels
+
+
+def _with_channels(images: NDArray[Any]) -> NDArray[Any]:
+    return images[..., np.newaxis] if images.ndim == 3 else images
+
+
+def _as_int64(labels: NDArray[Any]) -> NDArray[np.int64]:
+    column = labels.ndim == 2 and labels.shape[1] == 1
+    if labels.dtype.kind not in "iu" or not (labels.ndim == 1 or column):
+        raise ValueError(f"labels: expected integers of shape (n,) or (n, 1), got {_kind(labels)}")
+    return labels.reshape(-1).astype(np.int64)
+
+
+def _kind(array: NDArray[Any]) -> str:
+    return f"{array.dtype} {array.shape}"
