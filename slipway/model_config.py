@@ -19,7 +19,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from slipway.contract import IMAGE, PROBABILITIES, ModelContract, TensorSpec
 from slipway.errors import SlipwayError
 
-__all__ = ["ContractUnreadable", "ServingProfile", "parse_config", "read_contract", "render_config"]
+__all__ = ["ContractUnreadable", "ServingProfile", "parse_config", "read_contract", "read_profile", "render_config"]
 
 _LABELS = "labels"
 _HEADER = """\
@@ -114,6 +114,26 @@ def read_contract(config: pb.ModelConfig) -> ModelContract:
         )
     except ValueError as exc:
         raise ContractUnreadable(f"{where}: {exc}") from exc
+
+
+def read_profile(config: pb.ModelConfig) -> ServingProfile:
+    """Read how a model is served; what the configuration leaves open is Triton's own default.
+
+    Raises:
+        ContractUnreadable: It has not exactly one instance group.
+    """
+    if len(config.instance_group) != 1:
+        raise ContractUnreadable(
+            f"model {config.name!r}: expected one instance_group, got {len(config.instance_group)}: name its instances"
+        )
+    (group,) = config.instance_group
+    threads = config.parameters["intra_op_thread_count"].string_value if config.parameters else ""
+    return ServingProfile(
+        accelerator="gpu" if group.kind == pb.ModelInstanceGroup.KIND_GPU else "cpu",
+        instances=group.count or 1,
+        queue_delay_us=config.dynamic_batching.max_queue_delay_microseconds,
+        intra_op_threads=int(threads or 1),
+    )
 
 
 def _tensor(where: str, kind: str, tensors: object) -> TensorSpec:

@@ -31,13 +31,17 @@ app.add_typer(models)
 app.command()(serve)
 app.command()(predict)
 for entry_point in entry_points(group="slipway.commands"):
-    app.command(entry_point.name)(entry_point.load())
+    command = entry_point.load()
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=entry_point.name)
+    else:
+        app.command(entry_point.name)(command)
 
 
 def main() -> None:
-    """Run the command line; an error that was raised on purpose is one line on stderr and exit code 1."""
+    """Run the command line; an error that was raised on purpose is one line on stderr and its exit code."""
     try:
         app()
     except SlipwayError as exc:
         Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(exc))}", soft_wrap=True)
-        sys.exit(1)
+        sys.exit(exc.exit_code)
