@@ -61,8 +61,9 @@ bench-networks: $(READY) ## the two shipped networks on one ONNX Runtime core
 .PHONY: lock
 lock: $(READY)    ## resolve the hashed locks again
 	echo 'uv' | $(COMPILE) - -o requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra training --extra serve --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra training --extra serve --extra loadtest --group dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra training --extra serve -c requirements/dev.txt -o requirements/training.txt
+	$(COMPILE) pyproject.toml --extra loadtest -c requirements/dev.txt -o requirements/loadtest.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/client.txt
 
 .PHONY: clean

@@ -1,0 +1,121 @@
+"""Measure one rate for the capacity search: a short run of the scenario's own load, on Locust, with its own report.
+
+How long: as many requests as keep the observed share of slow ones within a quarter of 1 - p of the true one, at 95 %
+(`sample_size.requests_for`: 6,085 for p99), and at least some seconds, since latencies that follow each other hang
+together and count for fewer. A measurement that confirms takes twice as long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtest.arrivals import ClosedArrivals
+from loadtest.capacity import Held
+from loadtest.errors import CapacityError
+from loadtest.request import RunRequest
+from loadtest.result import Result
+from loadtest.run import run_scenario
+from loadtest.sample_size import requests_for
+from loadtest.scenario import Scenario
+from loadtest.summary import milliseconds
+
+__all__ = ["RateProbe", "check_searchable", "window_s"]
+
+RELATIVE_MARGIN = 0.25
+SHORTEST_S = 5.0
+LONGEST_S = 60.0
+WARMUP_S = 1.5
+
+
+def check_searchable(scenario: Scenario) -> float:
+    """The scenario's rate, from which a search can start.
+
+    Raises:
+        CapacityError: It has no arrivals with a rate, or no objective that a high rate would break.
+    """
+    arrivals = scenario.arrivals
+    if isinstance(arrivals, ClosedArrivals):
+        raise CapacityError("a closed loop has no rate to search; take a scenario with open arrivals, such as steady")
+    if not scenario.slo.latency_bounds_ms():
+        raise CapacityError("the capacity is the highest rate within a latency: name one, as in --slo p99_ms=50")
+    return arrivals.mean_rps
+
+
+def window_s(scenario: Scenario, rate_rps: float) -> float:
+    """Seconds that give the highest judged percentile its requests, within bounds."""
+    percent = max(scenario.slo.latency_bounds_ms())
+    return min(LONGEST_S, max(SHORTEST_S, requests_for(percent, relative_margin=RELATIVE_MARGIN) / rate_rps))
+
+
+@dataclass(slots=True, kw_only=True)
+class RateProbe:
+    """Measures rates of one scenario; remembers the last result whole.
+
+    Attributes:
+        request: The scenario, its overrides, and where the reports go: a folder each.
+        folder: Of the reports.
+        scenario: `request`, read.
+        processes: That make the load.
+        console: One line a measurement.
+    """
+
+    request: RunRequest
+    folder: Path
+    scenario: Scenario
+    processes: int
+    console: Console
+    results: list[Result] = field(default_factory=list)
+
+    def __call__(self, rate_rps: float, longer: bool) -> Held:
+        """Offer the rate, from independent users, and hold the answers against the objectives."""
+        seconds = window_s(self.scenario, rate_rps) * (2 if longer else 1)
+        arrivals = f"{{kind: poisson, rate_rps: {rate_rps!r}, duration_s: {seconds!r}}}"
+        number = len(self.results) + 1
+        request = replace(
+            self.request,
+            overrides={
+                **self.request.overrides,
+                "arrivals": arrivals,
+                "warmup_s": str(WARMUP_S),
+                "slo.min_rps": "null",
+            },
+            report_dir=self.folder / f"{number:02d}-at-{rate_rps:.0f}-rps",
+        )
+        title = f"{rate_rps:>9,.0f}/s"
+        result, _ = run_scenario(request, processes=self.processes, console=self.console, title=title)
+        if result.partial:
+            raise KeyboardInterrupt  # the person who stopped the run stops the search
+        self.results.append(result)
+        held = Held(
+            rate_rps=rate_rps,
+            outcome=result.verdict.outcome,
+            p99_ms=result.figures.latency_ms.p99,
+            in_flight=in_flight(result),
+            reasons=result.verdict.reasons,
+        )
+        self._say(title, held, result)
+        return held
+
+    def _say(self, title: str, held: Held, result: Result) -> None:
+        colour = {"PASS": "green", "FAIL": "red", "INVALID": "yellow"}[held.outcome]
+        figures = result.figures
+        why = f"  {held.reasons[0]}" if held.reasons and held.outcome == "INVALID" else ""
+        self.console.print(
+            f"{title}  [{colour}]{held.outcome:<7}[/]  p99 {milliseconds(held.p99_ms):>7} ms  errors "
+            f"{figures.error_rate:.2%}  in flight {held.in_flight:.1f}  ({figures.due:,} requests){why}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def in_flight(result: Result) -> float:
+    """Mean number of requests inside the server, by Little's law.
+
+    From the server's own counters, which the autoscaler reads too; from the client's clock where they were not read.
+    """
+    if result.server is not None:
+        return result.server.in_flight
+    return result.figures.answered_rps * result.figures.service_ms.mean / 1e3

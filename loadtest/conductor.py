@@ -1,0 +1,298 @@
+"""Leads a run, in the one process that does: begins it everywhere, collects what is reported, concludes, writes.
+
+A run ends by itself when every process has said that its share is over; Ctrl-C, the page's Stop button or the loss of
+every worker cut it short, and what is known by then is reported as partial.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import gevent
+from gevent.event import Event
+from locust.runners import STATE_MISSING, MasterRunner
+from rich.console import Console
+from rich.markup import escape
+
+from loadtest.conclude import Run, WorkerRecord, conclude
+from loadtest.errors import GeneratorError
+from loadtest.generator import Progress
+from loadtest.junit import write_junit
+from loadtest.measurement import Slice
+from loadtest.plan import Plan
+from loadtest.request import Prepared, RunRequest, parse_overrides
+from loadtest.result import Result
+from loadtest.server import ServerWatch
+from loadtest.summary import print_summary
+from loadtest.target import metrics_url
+from loadtest.verdict import EXIT_CODES
+from slipway.client.wire import parse_address
+from slipway.errors import SlipwayError
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+    from locust.rpc import Message
+    from locust.runners import LocalRunner
+
+__all__ = ["PLAN", "REPORT", "Conductor"]
+
+PLAN, REPORT = "slipway_plan", "slipway_report"
+
+_LEAD_S = 1.0
+"""From the plan to the first request: every process has its schedule and its users by then."""
+_GRACE_S = 5.0
+"""After the last request's time is over, for reports on their way."""
+_LOCAL = "local"
+
+
+@dataclass(slots=True)
+class _Lead:
+    """One run under way."""
+
+    request: RunRequest
+    prepared: Prepared
+    plan: Plan
+    watch: ServerWatch
+    started: datetime
+    workers: dict[str, WorkerRecord]
+    greenlet: gevent.Greenlet | None = None
+    recent: dict[int, Slice] = field(default_factory=dict)
+    errors: int = 0
+    done: Event = field(default_factory=Event)
+
+    def note(self, parts: tuple[Slice, ...]) -> None:
+        """Keep what the progress line shows: the last seconds, and the errors of the window."""
+        for part in parts:
+            known = self.recent.get(part.second)
+            self.recent[part.second] = part if known is None else Slice.merged([known, part])
+            self.errors += sum(part.errors.values()) if part.second >= 0 else 0
+        for second in [second for second in self.recent if second < self.second - 10]:
+            del self.recent[second]
+
+    @property
+    def second(self) -> float:
+        """Seconds from the start of the measured window."""
+        return (time.time_ns() - self.plan.begin_wall_ns - self.plan.window_begin_ns) / 1e9
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will come."""
+        return all(worker.finished or worker.lost for worker in self.workers.values())
+
+
+class Conductor:
+    """Of one Locust; leads one run after another, as the web page asks for them."""
+
+    def __init__(self, environment: Environment, runner: MasterRunner | LocalRunner) -> None:
+        self._environment = environment
+        self._runner = runner
+        self._options = environment.parsed_options
+        self._lead: _Lead | None = None
+        self._page: Path | None = None
+
+    def request(self) -> RunRequest:
+        """What Locust's options, or the fields of its page, ask for now."""
+        options = self._options
+        overrides = parse_overrides(options.override)
+        if url := options.target or self._environment.host:
+            overrides["target.url"] = url
+        return RunRequest(
+            scenario=options.scenario,
+            overrides=overrides,
+            repository=Path(options.repository),
+            report_dir=Path(options.report_dir) if options.report_dir else None,
+            junit=Path(options.junit) if options.junit else None,
+            command=options.command_line or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        )
+
+    def begin(self) -> None:
+        """Prepare a run and send every process its plan; what keeps it from beginning is told, and ends it."""
+        try:
+            self._begin()
+        except SlipwayError as exc:
+            self.refuse(exc)
+            gevent.spawn(self._end, exc.exit_code)
+
+    def refuse(self, error: SlipwayError) -> None:
+        """Tell why there is no run, on the terminal and on Locust's page."""
+        if self._tells_progress:
+            self._tell({"refused": str(error), "exit_code": error.exit_code})
+        else:
+            Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        if self._environment.web_ui is not None:
+            self._runner.log_exception("leader", str(error), "")
+
+    def on_report(self, environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401, ARG002 - Locust's call
+        """Take what a process reports."""
+        lead = self._lead
+        worker = lead.workers.get(msg.node_id) if lead is not None else None
+        if lead is None or worker is None:
+            return
+        progress = Progress.from_wire(msg.data)
+        worker.book.add(progress.slices)
+        worker.cpu.append((lead.second, progress.cpu))
+        worker.finished = progress.finished
+        lead.note(progress.slices)
+        if lead.over:
+            lead.done.set()
+
+    def interrupt(self) -> None:
+        """Conclude a run that is cut short; nothing when none is on."""
+        lead = self._lead
+        if lead is None:
+            return
+        if lead.greenlet is not None:
+            lead.greenlet.kill()
+        self._mark_lost(lead)
+        self._finish(lead, ended_s=lead.second)
+
+    def page(self) -> Any:  # noqa: ANN401 - a Flask response
+        """The newest report, for Locust's web server."""
+        if self._page is None:
+            return "No run has ended yet.", 404
+        return self._page.read_text(encoding="utf-8")
+
+    @property
+    def _tells_progress(self) -> bool:
+        descriptor: int = self._options.progress_fd
+        return descriptor >= 0
+
+    def _begin(self) -> None:
+        request = self.request()
+        prepared = request.prepare()
+        scenario = prepared.scenario
+        address = parse_address(scenario.target.url)
+        watch = ServerWatch(
+            metrics_url(scenario.target),
+            model=scenario.target.model,
+            port=urlsplit(scenario.target.url).port if address.local else None,
+        )
+        watch.prepare()
+        plan = Plan(scenario=scenario, payload=prepared.payload, begin_wall_ns=time.time_ns() + round(_LEAD_S * 1e9))
+        names = self._worker_names()
+        self._lead = lead = _Lead(
+            request=request,
+            prepared=prepared,
+            plan=plan,
+            watch=watch,
+            started=datetime.now(UTC),
+            workers={name: WorkerRecord(share=share) for share, name in enumerate(names)},
+        )
+        for share, name in enumerate(names):
+            self._runner.send_message(PLAN, plan.of_share(share, len(names)).to_wire(), name)
+        lead.greenlet = gevent.spawn(self._follow, lead)
+        lead.greenlet.link_exception(self._on_defect)
+
+    def _worker_names(self) -> list[str]:
+        if isinstance(self._runner, MasterRunner):
+            clients = self._runner.clients
+            return [client.id for client in (*clients.ready, *clients.spawning, *clients.running)]
+        return [_LOCAL]
+
+    def _follow(self, lead: _Lead) -> None:
+        """Until every process has reported the end of its share, or its time for that is over."""
+        scenario = lead.plan.scenario
+        gevent.sleep(max(0.0, -lead.second))
+        self._runner.stats.reset_all()  # Locust's figures, too, leave the warm-up out
+        lead.watch.begin()
+        last_s = scenario.arrivals.seconds + scenario.target.timeout_s + _GRACE_S
+        while not lead.over and lead.second < last_s:
+            lead.done.wait(1.0)
+            lead.watch.sample(second=lead.second)
+            self._mark_lost(lead)
+            self._tell_progress(lead)
+        for worker in lead.workers.values():
+            worker.lost = worker.lost or not worker.finished
+        self._end(self._finish(lead, ended_s=None))
+
+    def _on_defect(self, greenlet: gevent.Greenlet) -> None:
+        """Nobody follows the run any more: end it, for it would not end by itself."""
+        self._lead = None
+        self.refuse(GeneratorError(f"the run could not be concluded: {greenlet.exception!r}"))
+        self._end(GeneratorError.exit_code)
+
+    def _mark_lost(self, lead: _Lead) -> None:
+        if not isinstance(self._runner, MasterRunner):
+            return
+        for name, worker in lead.workers.items():
+            client = self._runner.clients.get(name)
+            if not worker.finished and (client is None or client.state == STATE_MISSING):
+                worker.lost = True
+
+    def _finish(self, lead: _Lead, *, ended_s: float | None) -> int:
+        """Conclude, write, and say so; the exit code."""
+        self._lead = None
+        run = Run(
+            name=lead.request.name,
+            command=lead.request.command,
+            plan=lead.plan,
+            target=lead.prepared.target,
+            started=lead.started,
+            workers=lead.workers,
+            ended_s=ended_s,
+        )
+        window_s = lead.plan.scenario.arrivals.seconds if ended_s is None else max(ended_s, 1e-3)
+        server = lead.watch.end(window_s=window_s)
+        result = conclude(run, server=server, notes=lead.watch.notes)
+        exit_code = EXIT_CODES[result.verdict.outcome]
+        try:
+            self._page = self._write(lead.request, result)
+        except SlipwayError as exc:
+            self.refuse(exc)
+            exit_code = exc.exit_code
+        if self._tells_progress:
+            self._tell({"report": str(self._page) if self._page else None, "exit_code": exit_code})
+        else:
+            print_summary(result, self._page, Console())
+        self._environment.process_exit_code = exit_code
+        return exit_code
+
+    def _write(self, request: RunRequest, result: Result) -> Path:
+        folder = request.report_dir or Path("runs/loadtest") / f"{request.name}-{result.started:%Y%m%d-%H%M%S}"
+        from loadtest.report import write_report  # noqa: PLC0415 - plotly takes a second, after the load not before
+
+        page = write_report(result, folder)
+        if request.junit is not None:
+            write_junit(result, request.junit)
+        return page
+
+    def _end(self, exit_code: int) -> None:
+        self._environment.process_exit_code = exit_code
+        if self._environment.web_ui is None:
+            self._runner.quit()
+        else:
+            self._runner.stop()
+
+    def _tell_progress(self, lead: _Lead) -> None:
+        if not self._tells_progress:
+            return
+        seconds = [second for second in lead.recent if second < lead.second - 1]
+        newest = lead.recent[max(seconds)] if seconds else Slice(second=0)
+        scenario = lead.plan.scenario
+        self._tell(
+            {
+                "second": lead.second,
+                "warmup_s": scenario.warmup_s,
+                "window_s": scenario.arrivals.seconds,
+                "offered_rps": newest.due,
+                "p50_ms": newest.latency.percentile_ns(50) / 1e6,
+                "p99_ms": newest.latency.percentile_ns(99) / 1e6,
+                "lag_p99_ms": newest.lag.percentile_ns(99) / 1e6,
+                "errors": lead.errors,
+            }
+        )
+
+    def _tell(self, message: dict[str, object]) -> None:
+        if self._tells_progress:
+            with suppress(OSError):  # nobody reads any more
+                os.write(self._options.progress_fd, json.dumps(message).encode() + b"\n")

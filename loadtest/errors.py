@@ -1,0 +1,74 @@
+"""The errors of the load test, with the exit code that the command line ends with.
+
+* LoadTestError          3: nothing valid was measured
+  - ScenarioError        2: the scenario is missing or no YAML, or holds an unknown key or an impossible value
+  - PayloadError         2: the images to send cannot be had, or do not fit the model
+  - TargetError          3: nobody answers at the target, or its model is not ready
+      - TargetUnknown        2: the target answers, and knows no such model or version
+  - GeneratorError       3: the load generator did not start, or ended before its report
+  - ReportError          3: the report cannot be written
+  - ReportUnreadable     2: a file is no report of a load test
+  - CapacityError        3: no rate holds the objectives, or none could be measured
+"""
+
+from __future__ import annotations
+
+from slipway.errors import SlipwayError
+
+__all__ = [
+    "CapacityError",
+    "GeneratorError",
+    "LoadTestError",
+    "PayloadError",
+    "ReportError",
+    "ReportUnreadable",
+    "ScenarioError",
+    "TargetError",
+    "TargetUnknown",
+]
+
+
+class LoadTestError(SlipwayError):
+    """Base class of every error of the load test."""
+
+    exit_code = 3
+
+
+class ScenarioError(LoadTestError):
+    """The scenario cannot be run as it is written."""
+
+    exit_code = 2
+
+
+class PayloadError(LoadTestError):
+    """There is nothing to send."""
+
+    exit_code = 2
+
+
+class TargetError(LoadTestError):
+    """The target cannot be measured now."""
+
+
+class TargetUnknown(TargetError):
+    """The target has no such model."""
+
+    exit_code = 2
+
+
+class GeneratorError(LoadTestError):
+    """The load generator failed."""
+
+
+class ReportError(LoadTestError):
+    """The report cannot be written."""
+
+
+class ReportUnreadable(LoadTestError):
+    """A file is no report."""
+
+    exit_code = 2
+
+
+class CapacityError(LoadTestError):
+    """The search for the capacity has no result."""

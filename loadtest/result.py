@@ -1,0 +1,104 @@
+"""What a run came to. `report.json` is this, for machines; `report.html` shows it to people.
+
+    result = read_result(Path("runs/loadtest/smoke-…/report.json"))
+    result.verdict.outcome                                    # "PASS"
+    result.window_histogram("latency").percentile_ns(99)
+
+Every histogram of every second is in it, so that reports can be merged and compared afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from loadtest.errors import ReportUnreadable
+from loadtest.figures import Figures, GeneratorFigures, HistogramName, SecondRow, ServerFigures, Value, Verdict
+from loadtest.histogram import LatencyHistogram
+from loadtest.scenario import Scenario
+
+__all__ = ["Environment", "Result", "TargetFacts", "read_result"]
+
+
+class TargetFacts(Value):
+    """Who was asked, as the server says itself."""
+
+    url: str
+    protocol: Literal["grpc", "http"]
+    model: str
+    version: str
+    labels: int
+    max_batch_size: int
+
+
+class Environment(Value):
+    """Where the generator ran."""
+
+    machine: str
+    cores: int
+    python: str
+    packages: Mapping[str, str]
+
+
+class Result(Value):
+    """Everything that is known of one run.
+
+    Attributes:
+        format: Of this document; 1.
+        name: Of the scenario.
+        scenario: As it was run, overrides included.
+        command: Repeats it.
+        started: UTC.
+        partial: It was interrupted; the window is what was measured until then.
+        target: Who was asked.
+        verdict: The answer.
+        figures: The window in numbers.
+        generator: The processes that made the load.
+        server: None where the server's metrics were not read; `notes` then says why.
+        environment: Where the generator ran.
+        notes: What a reader should know before believing the figures.
+        seconds: All of the run, warm-up included.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    scenario: Scenario
+    command: str
+    started: datetime
+    partial: bool
+    target: TargetFacts
+    verdict: Verdict
+    figures: Figures
+    generator: GeneratorFigures
+    server: ServerFigures | None
+    environment: Environment
+    notes: tuple[str, ...]
+    seconds: tuple[SecondRow, ...]
+
+    def window_histogram(self, name: HistogramName) -> LatencyHistogram:
+        """All values of the measured window."""
+        return LatencyHistogram.merged(row.histogram(name) for row in self.seconds if row.measured)
+
+
+def read_result(path: Path) -> Result:
+    """Read a report.
+
+    Raises:
+        ReportUnreadable: It is missing, or no report of a load test.
+    """
+    if path.is_dir():
+        path = path / "report.json"
+    try:
+        return Result.model_validate_json(path.read_bytes())
+    except OSError as exc:
+        raise ReportUnreadable(
+            f"{path}: cannot be read: {exc.strerror}; expected a report.json of slipway loadtest"
+        ) from exc
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ReportUnreadable(f"{path}: no report of slipway loadtest: {where}: {first['msg']}") from exc

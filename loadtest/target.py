@@ -1,0 +1,84 @@
+"""See before the load that the target answers: a test of nothing is worse than no test.
+
+facts, contract = inspect(scenario.target)
+metrics_url(scenario.target)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from loadtest.errors import TargetError, TargetUnknown
+from loadtest.result import TargetFacts
+from loadtest.scenario import TargetSettings
+from loadtest.senders import token
+from slipway.client import Classifier, ClientError, ModelNotFound, RetryPolicy, Tls, UnsupportedModel
+from slipway.client.wire import parse_address
+from slipway.contract import ModelContract
+
+__all__ = ["inspect", "metrics_url"]
+
+_AUTO = "auto"
+_METRICS_PORT = 8002  # Triton's default
+
+
+def inspect(target: TargetSettings) -> tuple[TargetFacts, ModelContract]:
+    """Ask the target what it serves, with one request for a blank image.
+
+    Raises:
+        TargetUnknown: It knows no such model or version.
+        TargetError: Nobody answers, or the model is not ready.
+    """
+    tls = Tls(ca_file=Path(target.ca_file)) if target.ca_file else None
+    with (
+        _translated(),
+        Classifier(
+            target.url,
+            model=target.model,
+            version=target.version,
+            timeout_s=max(target.timeout_s, 5.0),
+            retry=RetryPolicy(max_attempts=1),
+            tls=tls,
+            token=token(target),
+        ) as classifier,
+    ):
+        contract = classifier.contract()
+        answer = classifier.predict(np.zeros(contract.image_shape, np.uint8))
+    facts = TargetFacts(
+        url=target.url,
+        protocol=parse_address(target.url).protocol,
+        model=contract.name,
+        version=answer.model_version,
+        labels=len(contract.labels),
+        max_batch_size=contract.max_batch_size,
+    )
+    return facts, contract
+
+
+def metrics_url(target: TargetSettings) -> str | None:
+    """Where Triton's metrics are, or None when the scenario, or the distance, says not to ask."""
+    if target.metrics_url != _AUTO:
+        return target.metrics_url
+    if not parse_address(target.url).local:
+        return None
+    return f"http://{urlsplit(target.url).hostname}:{_METRICS_PORT}/metrics"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (ModelNotFound, UnsupportedModel) as exc:
+        raise TargetUnknown(f"{exc}; name the model with --model") from exc
+    except ClientError as exc:
+        raise TargetError(
+            f"nothing was measured, the target does not answer: {exc}; start it (slipway serve), "
+            f"or name another with --url"
+        ) from exc
+    except ValueError as exc:
+        raise TargetUnknown(f"target: {exc}") from exc
