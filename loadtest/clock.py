@@ -45,7 +45,9 @@ class PreciseTimer:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
         self._at = _Itimerspec()
         self._hub: Hub = gevent.get_hub()
-        self._watcher = self._hub.loop.io(self._descriptor, _READ)
+        loop = self._hub.loop
+        # First among all that is ready, for whoever sleeps precisely wants to wake so.
+        self._watcher = loop.io(self._descriptor, _READ, priority=loop.MAXPRI)
         self._sleeper: greenlet | None = None
 
     def sleep_until(self, moment_ns: int) -> None:

@@ -11,15 +11,14 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import gevent
-from gevent.event import Event
 from locust.runners import STATE_MISSING, MasterRunner
 from rich.console import Console
 from rich.markup import escape
@@ -28,11 +27,11 @@ from loadtest.conclude import Run, WorkerRecord, conclude
 from loadtest.errors import GeneratorError
 from loadtest.generator import Progress
 from loadtest.junit import write_junit
-from loadtest.measurement import Slice
+from loadtest.lead import Lead
 from loadtest.plan import Plan
-from loadtest.request import Prepared, RunRequest, parse_overrides
+from loadtest.request import RunRequest, parse_overrides
 from loadtest.result import Result
-from loadtest.server import ServerWatch
+from loadtest.server import SHARED_CORES, ServerWatch
 from loadtest.summary import print_summary
 from loadtest.target import metrics_url
 from loadtest.verdict import EXIT_CODES
@@ -55,41 +54,6 @@ _GRACE_S = 5.0
 _LOCAL = "local"
 
 
-@dataclass(slots=True)
-class _Lead:
-    """One run under way."""
-
-    request: RunRequest
-    prepared: Prepared
-    plan: Plan
-    watch: ServerWatch
-    started: datetime
-    workers: dict[str, WorkerRecord]
-    greenlet: gevent.Greenlet | None = None
-    recent: dict[int, Slice] = field(default_factory=dict)
-    errors: int = 0
-    done: Event = field(default_factory=Event)
-
-    def note(self, parts: tuple[Slice, ...]) -> None:
-        """Keep what the progress line shows: the last seconds, and the errors of the window."""
-        for part in parts:
-            known = self.recent.get(part.second)
-            self.recent[part.second] = part if known is None else Slice.merged([known, part])
-            self.errors += sum(part.errors.values()) if part.second >= 0 else 0
-        for second in [second for second in self.recent if second < self.second - 10]:
-            del self.recent[second]
-
-    @property
-    def second(self) -> float:
-        """Seconds from the start of the measured window."""
-        return (time.time_ns() - self.plan.begin_wall_ns - self.plan.window_begin_ns) / 1e9
-
-    @property
-    def over(self) -> bool:
-        """Nothing more will come."""
-        return all(worker.finished or worker.lost for worker in self.workers.values())
-
-
 class Conductor:
     """Of one Locust; leads one run after another, as the web page asks for them."""
 
@@ -97,7 +61,7 @@ class Conductor:
         self._environment = environment
         self._runner = runner
         self._options = environment.parsed_options
-        self._lead: _Lead | None = None
+        self._lead: Lead | None = None
         self._page: Path | None = None
 
     def request(self) -> RunRequest:
@@ -134,17 +98,8 @@ class Conductor:
 
     def on_report(self, environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401, ARG002 - Locust's call
         """Take what a process reports."""
-        lead = self._lead
-        worker = lead.workers.get(msg.node_id) if lead is not None else None
-        if lead is None or worker is None:
-            return
-        progress = Progress.from_wire(msg.data)
-        worker.book.add(progress.slices)
-        worker.cpu.append((lead.second, progress.cpu))
-        worker.finished = progress.finished
-        lead.note(progress.slices)
-        if lead.over:
-            lead.done.set()
+        if self._lead is not None:
+            self._lead.take(msg.node_id, Progress.from_wire(msg.data))
 
     def interrupt(self) -> None:
         """Conclude a run that is cut short; nothing when none is on."""
@@ -178,9 +133,17 @@ class Conductor:
             port=urlsplit(scenario.target.url).port if address.local else None,
         )
         watch.prepare()
-        plan = Plan(scenario=scenario, payload=prepared.payload, begin_wall_ns=time.time_ns() + round(_LEAD_S * 1e9))
+        bound = watch.bound_cores
+        if watch.here and not bound:
+            watch.notes.append(SHARED_CORES)
+        plan = Plan(
+            scenario=scenario,
+            payload=prepared.payload,
+            begin_wall_ns=time.time_ns() + round(_LEAD_S * 1e9),
+            others_cores=tuple(bound),
+        )
         names = self._worker_names()
-        self._lead = lead = _Lead(
+        self._lead = lead = Lead(
             request=request,
             prepared=prepared,
             plan=plan,
@@ -199,7 +162,7 @@ class Conductor:
             return [client.id for client in (*clients.ready, *clients.spawning, *clients.running)]
         return [_LOCAL]
 
-    def _follow(self, lead: _Lead) -> None:
+    def _follow(self, lead: Lead) -> None:
         """Until every process has reported the end of its share, or its time for that is over."""
         scenario = lead.plan.scenario
         gevent.sleep(max(0.0, -lead.second))
@@ -210,7 +173,7 @@ class Conductor:
             lead.done.wait(1.0)
             lead.watch.sample(second=lead.second)
             self._mark_lost(lead)
-            self._tell_progress(lead)
+            self._tell(lead.progress())
         for worker in lead.workers.values():
             worker.lost = worker.lost or not worker.finished
         self._end(self._finish(lead, ended_s=None))
@@ -221,7 +184,7 @@ class Conductor:
         self.refuse(GeneratorError(f"the run could not be concluded: {greenlet.exception!r}"))
         self._end(GeneratorError.exit_code)
 
-    def _mark_lost(self, lead: _Lead) -> None:
+    def _mark_lost(self, lead: Lead) -> None:
         if not isinstance(self._runner, MasterRunner):
             return
         for name, worker in lead.workers.items():
@@ -229,7 +192,7 @@ class Conductor:
             if not worker.finished and (client is None or client.state == STATE_MISSING):
                 worker.lost = True
 
-    def _finish(self, lead: _Lead, *, ended_s: float | None) -> int:
+    def _finish(self, lead: Lead, *, ended_s: float | None) -> int:
         """Conclude, write, and say so; the exit code."""
         self._lead = None
         run = Run(
@@ -273,26 +236,7 @@ class Conductor:
         else:
             self._runner.stop()
 
-    def _tell_progress(self, lead: _Lead) -> None:
-        if not self._tells_progress:
-            return
-        seconds = [second for second in lead.recent if second < lead.second - 1]
-        newest = lead.recent[max(seconds)] if seconds else Slice(second=0)
-        scenario = lead.plan.scenario
-        self._tell(
-            {
-                "second": lead.second,
-                "warmup_s": scenario.warmup_s,
-                "window_s": scenario.arrivals.seconds,
-                "offered_rps": newest.due,
-                "p50_ms": newest.latency.percentile_ns(50) / 1e6,
-                "p99_ms": newest.latency.percentile_ns(99) / 1e6,
-                "lag_p99_ms": newest.lag.percentile_ns(99) / 1e6,
-                "errors": lead.errors,
-            }
-        )
-
-    def _tell(self, message: dict[str, object]) -> None:
+    def _tell(self, message: Mapping[str, object]) -> None:
         if self._tells_progress:
             with suppress(OSError):  # nobody reads any more
-                os.write(self._options.progress_fd, json.dumps(message).encode() + b"\n")
+                os.write(self._options.progress_fd, json.dumps(dict(message)).encode() + b"\n")

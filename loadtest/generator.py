@@ -23,6 +23,7 @@ from gevent.event import Event
 from gevent.queue import SimpleQueue
 
 from loadtest.clock import PreciseTimer
+from loadtest.cores import keep_off
 from loadtest.measurement import NOT_SENT, STOPPED, Slice
 from loadtest.payload import choose
 from loadtest.plan import Plan
@@ -106,6 +107,7 @@ class Generator:
         # some fifty milliseconds, again and again.
         gc.collect()
         gc.freeze()
+        keep_off(self._plan.others_cores)
         dispatch = self._dispatch if self._plan.open_loop else self._wait_for_the_end
         self._greenlets = [gevent.spawn(dispatch), gevent.spawn(self._fold)]
 
@@ -212,6 +214,10 @@ def _opener(scenario: Scenario) -> Callable[[], Sender]:
     target = scenario.target
     if parse_address(target.url).protocol == "http":
         return lambda: HttpSender(target)
+    # Each call under way is waited for in a thread of gevent's pool. With its default of ten, ten calls that hang would
+    # keep every other answer from being seen, and the generator would blame the server for that.
+    pool = gevent.get_hub().threadpool
+    pool.maxsize = max(pool.maxsize, scenario.generator.max_in_flight)
     channels = GrpcSender.channels(target, scenario.generator.connections)
     metadata = GrpcSender.metadata(target)
     return lambda: GrpcSender(next(channels), metadata)

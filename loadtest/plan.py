@@ -30,6 +30,8 @@ class Plan:
         begin_wall_ns: `time.time_ns()` at which the warm-up begins, on every process's clock.
         share: Number of the process, from 0.
         shares: How many there are; request i belongs to share i % shares.
+        others_cores: Cores of this machine that the server is bound to, for the generator to keep off; empty where it
+            is bound to none, or runs elsewhere.
     """
 
     scenario: Scenario
@@ -37,6 +39,7 @@ class Plan:
     begin_wall_ns: int
     share: int = 0
     shares: int = 1
+    others_cores: tuple[int, ...] = ()
 
     @property
     def open_loop(self) -> bool:
@@ -76,6 +79,7 @@ class Plan:
             "begin_wall_ns": self.begin_wall_ns,
             "share": self.share,
             "shares": self.shares,
+            "others_cores": list(self.others_cores),
         }
 
     @classmethod
@@ -87,4 +91,5 @@ class Plan:
             begin_wall_ns=message["begin_wall_ns"],
             share=message["share"],
             shares=message["shares"],
+            others_cores=tuple(message["others_cores"]),
         )

@@ -21,7 +21,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.figures import ServerFigures, UsageSample
 
-__all__ = ["ServerWatch"]
+__all__ = ["SHARED_CORES", "ServerWatch"]
+
+SHARED_CORES = (
+    "server and generator share the cores of this machine, so the figures are those of the pair; bind the server to "
+    "some of them (slipway serve --cpus 1), and the generator keeps to the others"
+)
+"""A note for runs against a server on this machine that is bound to no cores."""
 
 _REQUEST_TIMES = {
     "queue_us": "nv_inference_queue_duration_us",
@@ -80,6 +86,20 @@ class ServerWatch:
                 process = psutil.Process(pid)
                 self._processes += [process, *process.children(recursive=True)]
         self._cpu_s, self._at_s = self._cpu_seconds(), time.monotonic()
+
+    @property
+    def bound_cores(self) -> frozenset[int]:
+        """Cores that a server on this machine is bound to; empty where it may use all of them, or was not found."""
+        cores: set[int] = set()
+        with suppress(psutil.Error):
+            for process in self._processes:
+                cores.update(process.cpu_affinity())
+        return frozenset(cores) if cores < set(range(psutil.cpu_count() or 1)) else frozenset()
+
+    @property
+    def here(self) -> bool:
+        """Whether the server's processes were found on this machine."""
+        return bool(self._processes)
 
     def begin(self) -> None:
         """Read the counters at the start of the window; they are understood at its end, when there is time."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from slipway.cli._cores import bind_to
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,6 +42,14 @@ def serve(
     exit_timeout_s: Annotated[
         int, typer.Option(help="Longest wait for requests in flight and unloading, when stopped.")
     ] = 30,
+    cores: Annotated[
+        str | None,
+        typer.Option(
+            "--cpus",
+            help="Keep the server to these cores, such as 1 or 0,2-3; `loadtest` then keeps off them.",
+            metavar="LIST",
+        ),
+    ] = None,
     log_file: Annotated[Path | None, typer.Option(help="Append tritonserver's log to this file.")] = None,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare the served files with their manifest first.")
@@ -58,6 +68,8 @@ def serve(
     # Here, so that `slipway --help` stays fast.
     from slipway.triton import ServerSettings, TritonServer, prepare, servable_models
 
+    if cores is not None:
+        bind_to(cores)
     models = servable_models(repository, tuple(model) if model else None, config_name)
     settings = ServerSettings(
         repository=repository,
