@@ -58,6 +58,12 @@ bench-serving: $(READY) ## bare ONNX Runtime, tritonserver and slipway.client si
 bench-networks: $(READY) ## the two shipped networks on one ONNX Runtime core
 	$(BIN)/python benchmarks/networks.py
 
+.PHONY: bench-referees
+bench-referees: $(READY) ## slipway loadtest beside MLPerf's LoadGen and perf_analyzer (needs libb64 on the machine)
+	test -x .referees/bin/perf_analyzer || { $(BIN)/uv venv --quiet --python $(BIN)/python .referees && \
+	  $(BIN)/uv pip install --quiet --python .referees/bin/python mlcommons-loadgen 'tritonclient[grpc]==2.51.0' nvidia-cuda-runtime-cu12; }
+	$(BIN)/python benchmarks/referees.py
+
 .PHONY: lock
 lock: $(READY)    ## resolve the hashed locks again
 	echo 'uv' | $(COMPILE) - -o requirements/uv.txt

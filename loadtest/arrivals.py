@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from loadtest.trace import RatePoint, read_trace
+from loadtest.rate_trace import RatePoint, read_trace
 from slipway.settings_file import Settings
 
 __all__ = [

@@ -131,7 +131,7 @@ def _workers(run: Run, window_s: float) -> tuple[WorkerFigures, ...]:
     figures = []
     for name, worker in run.workers.items():
         reported = sum(part.due for part in worker.book.slices() if part.second >= 0)
-        due = int(np.count_nonzero(inside[worker.share :: plan.shares])) if plan.open_loop else reported
+        due = int(np.count_nonzero(inside[worker.share :: len(run.workers)])) if plan.open_loop else reported
         cpu = [share for second, share in worker.cpu if 0 < second <= window_s + 1] or [0.0]
         figures.append(
             WorkerFigures(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import locust.stats
+import psutil
 from grpc.experimental.gevent import init_gevent
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
@@ -103,6 +104,7 @@ def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
         scenario = conductor.request().load()  # a mistake in it is told now, not when the test starts
     except SlipwayError as exc:
         conductor.refuse(exc)
+        _end_own_workers(runner)
         sys.exit(exc.exit_code)
     if options.num_users is None:
         arrivals = scenario.arrivals
@@ -115,6 +117,17 @@ def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
     environment.events.quitting.add_listener(lambda **_: conductor.interrupt())
     if environment.web_ui is not None:
         environment.web_ui.app.add_url_rule("/report", "slipway_report", conductor.page)
+
+
+def _end_own_workers(runner: Runner) -> None:
+    """End what `--processes` forked.
+
+    They have not connected yet, and Locust (2.47, `kill_workers`) forgets a child that has not ended by itself: they
+    would look for a leader for minutes.
+    """
+    if isinstance(runner, MasterRunner):
+        for child in psutil.Process().children():
+            child.terminate()
 
 
 def _on_plan(environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds

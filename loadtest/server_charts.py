@@ -48,7 +48,7 @@ def time_parts(result: Result) -> tuple[TimePart, ...]:
         waiting = 0.0
     parts = [
         ("generator's lag", lag, "late by the generator's own fault"),
-        ("waiting for room", waiting, "held back because too many were in flight"),
+        ("waiting for room", waiting, "from dispatched to sent; long when as many are in flight as may be"),
     ]
     if server is None:
         parts.append(("service", service, "network and server, from sent to answered"))

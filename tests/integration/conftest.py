@@ -106,3 +106,25 @@ def random_images():
         return generator.integers(0, 256, (count, *MNIST.image_shape), dtype=np.uint8)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory, in_process):
+    """A file of images with the answers that the published model gives."""
+    from slipway.samples import Samples, write_samples
+
+    images = np.random.default_rng(3).integers(0, 256, (300, *MNIST.image_shape), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("images") / "labelled.npz"
+    write_samples(path, Samples(images=images, labels=in_process(images).argmax(axis=1)))
+    return path
+
+
+@pytest.fixture
+def at(triton_server, labelled):
+    """Options of `slipway loadtest` that name the server and the images."""
+
+    def options(protocol="grpc", server=triton_server):
+        url = server.grpc_url if protocol == "grpc" else server.http_url
+        return ("--url", url, "--metrics-url", server.metrics_url, "--images", labelled)
+
+    return options

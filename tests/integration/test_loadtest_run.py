@@ -21,26 +21,6 @@ SHORT = ("--duration-s", "3", "--set", "warmup_s=1", *PATIENT)
 EASY = ("--slo", "p50_ms=1000", "--slo", "p99_ms=2000")
 
 
-@pytest.fixture(scope="session")
-def labelled(tmp_path_factory, in_process):
-    """Images with the answers that the published model gives."""
-    images = np.random.default_rng(3).integers(0, 256, (300, 28, 28, 1), dtype=np.uint8)
-    path = tmp_path_factory.mktemp("images") / "labelled.npz"
-    write_samples(path, Samples(images=images, labels=in_process(images).argmax(axis=1)))
-    return path
-
-
-@pytest.fixture
-def at(triton_server, labelled):
-    """Options that name the server and the images."""
-
-    def options(protocol="grpc", server=triton_server):
-        url = server.grpc_url if protocol == "grpc" else server.http_url
-        return ("--url", url, "--metrics-url", server.metrics_url, "--images", labelled)
-
-    return options
-
-
 @pytest.fixture
 def own_server(published_repository):
     with TritonServer(ServerSettings(repository=published_repository)) as server:

@@ -4,7 +4,14 @@ import pytest
 from tritonclient.grpc import model_config_pb2 as pb
 
 from slipway.contract import ModelContract
-from slipway.model_config import ContractUnreadable, ServingProfile, parse_config, read_contract, render_config
+from slipway.model_config import (
+    ContractUnreadable,
+    ServingProfile,
+    parse_config,
+    read_contract,
+    read_profile,
+    render_config,
+)
 
 CONTRACT = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
 CPU = ServingProfile(accelerator="cpu", instances=2, queue_delay_us=250, intra_op_threads=3)
@@ -12,6 +19,34 @@ CPU = ServingProfile(accelerator="cpu", instances=2, queue_delay_us=250, intra_o
 
 def test_what_is_rendered_reads_back_as_the_same_contract():
     assert CONTRACT == read_contract(parse_config(render_config(CONTRACT, CPU)))
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        CPU,
+        ServingProfile(accelerator="cpu", instances=1),
+        ServingProfile(accelerator="gpu", instances=1, queue_delay_us=0, intra_op_threads=1),
+        ServingProfile(accelerator="gpu", instances=12, queue_delay_us=5_000, intra_op_threads=8),
+    ],
+    ids=["cpu", "cpu by default", "gpu", "large gpu"],
+)
+def test_what_is_rendered_reads_back_as_the_same_profile(profile):
+    assert profile == read_profile(parse_config(render_config(CONTRACT, profile)))
+
+
+def test_a_config_without_instances_is_served_by_one_on_each_device_as_triton_would():
+    config = parse_config('name: "mnist" instance_group { kind: KIND_CPU }')
+
+    assert ServingProfile(accelerator="cpu", instances=1) == read_profile(config)
+
+
+@pytest.mark.parametrize("groups", [0, 2])
+def test_a_profile_is_of_one_instance_group(groups):
+    config = parse_config('name: "mnist" ' + "instance_group { count: 1 } " * groups)
+
+    with pytest.raises(ContractUnreadable, match=f"expected one instance_group, got {groups}"):
+        read_profile(config)
 
 
 def test_config_states_everything_that_triton_would_otherwise_guess():

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -109,6 +110,17 @@ def test_a_run_that_fails_costs_only_the_request_that_fails_alone(backend, quoti
     assert [None, None] == [responses[0].error, responses[2].error]
     assert {"quotient": [[4, 3]], "sum": [[10, 12]]} == values(responses[0])
     assert responses[1].error.startswith("onnxruntime: ")
+
+
+def test_a_simulated_batch_takes_no_less_than_its_time_and_answers_the_same(backend, quotient):
+    backend.initialize(arguments(quotient, parameters={"simulated_batch_ms": {"string_value": "50"}}))
+    one = request([[8, 9]], [[2, 3]])
+    started_s = time.perf_counter()
+    responses = backend.execute([one, one])
+    taken_s = time.perf_counter() - started_s
+
+    assert [{"quotient": [[4, 3]], "sum": [[10, 12]]}] * 2 == [values(response) for response in responses]
+    assert taken_s >= 0.05
 
 
 def test_threads_are_those_of_the_configuration(backend, quotient):

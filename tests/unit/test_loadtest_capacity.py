@@ -1,0 +1,198 @@
+"""The highest rate that a replica holds is found, also beside noise, and written down whole."""
+
+import functools
+import random
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from loadtest.capacity import RESOLUTION, Held, find_capacity
+from loadtest.capacity_file import Capacity, Load, ProbeRow, render_capacity, write_capacity
+from loadtest.capacity_probe import LONGEST_S, SHORTEST_S, check_searchable, window_s
+from loadtest.errors import CapacityError, ReportError
+from tests.unit.loadtest_results import result, scenario
+
+
+def outcome(rate_rps, word):
+    reasons = () if word == "PASS" else (f"a reason to {word}",)
+    return Held(rate_rps=rate_rps, outcome=word, p99_ms=5.0, in_flight=rate_rps / 100, reasons=reasons)
+
+
+def server_of(capacity_rps, *, above="FAIL"):
+    """Holds the objectives up to a rate."""
+    return lambda rate_rps, _longer: outcome(rate_rps, "PASS" if rate_rps <= capacity_rps else above)
+
+
+def within(capacity_rps, resolution=RESOLUTION):
+    """The rates that count as found: below what it holds, by no more than the resolution."""
+    return pytest.approx(capacity_rps / (1 + resolution / 2), rel=resolution / 2 + 1e-9)
+
+
+@pytest.mark.parametrize("start_rps", [1, 20, 499, 500, 501, 4_000, 60_000])
+@pytest.mark.parametrize("resolution", [RESOLUTION, 0.02])
+def test_a_capacity_is_found_from_wherever_the_search_starts(start_rps, resolution):
+    search = find_capacity(server_of(500.0), start_rps=start_rps, resolution=resolution)
+
+    assert within(500, resolution) == search.rate_rps
+    assert "server" == search.limited_by
+    assert "PASS" == search.best.outcome
+
+
+@pytest.mark.parametrize("start_rps", [1, 37, 250, 499])
+def test_nothing_above_twice_the_highest_rate_that_held_is_offered(start_rps):
+    search = find_capacity(server_of(500.0), start_rps=start_rps)
+    highest = start_rps
+    for held in search.probes:
+        assert held.rate_rps <= 2 * highest
+        highest = max(highest, held.rate_rps) if held.outcome == "PASS" else highest
+
+
+def test_what_is_found_was_measured_again_and_longer():
+    longer_rates = []
+
+    def probe(rate_rps, longer):
+        longer_rates.extend([rate_rps] if longer else [])
+        return server_of(500.0)(rate_rps, longer)
+
+    search = find_capacity(probe, start_rps=100)
+
+    assert [search.rate_rps] == longer_rates
+    assert search.best == search.probes[-1]
+
+
+def test_a_measurement_that_is_invalid_once_is_made_again_and_not_counted():
+    seen = set()
+
+    def probe(rate_rps, longer):
+        first = (rate_rps, longer) not in seen
+        seen.add((rate_rps, longer))
+        return outcome(rate_rps, "INVALID") if first else server_of(500.0)(rate_rps, longer)
+
+    calm, disturbed = find_capacity(server_of(500.0), start_rps=100), find_capacity(probe, start_rps=100)
+
+    assert (calm.rate_rps, "server") == (disturbed.rate_rps, disturbed.limited_by)
+    assert 2 * len(calm.probes) == len(disturbed.probes)
+    assert calm.probes == disturbed.probes[1::2]
+
+
+@pytest.mark.parametrize(("above", "limited_by"), [("INVALID", "generator"), ("FAIL", "server")])
+def test_what_lies_above_says_who_was_the_limit(above, limited_by):
+    search = find_capacity(server_of(500.0, above=above), start_rps=100)
+
+    assert limited_by == search.limited_by
+    assert within(500) == search.rate_rps
+
+
+def test_a_rate_that_does_not_hold_again_is_lowered_until_one_does():
+    """For longer, the server holds an eighth less."""
+    search = find_capacity(
+        lambda rate_rps, longer: server_of(437.5 if longer else 500.0)(rate_rps, longer), start_rps=100
+    )
+
+    assert 437.5 / (1 + RESOLUTION) <= search.rate_rps <= 437.5
+    assert "server" == search.limited_by
+
+
+def test_a_rate_that_never_holds_again_is_no_capacity():
+    with pytest.raises(CapacityError, match=r"held once and then not \(a reason to FAIL\).*too unsteady"):
+        find_capacity(lambda rate_rps, longer: server_of(0 if longer else 500)(rate_rps, longer), start_rps=100)
+
+
+@pytest.mark.parametrize("word", ["FAIL", "INVALID"])
+def test_a_server_that_holds_nothing_is_told_with_the_reasons(word):
+    with pytest.raises(CapacityError, match=f"not even 1 requests/s hold the objectives: a reason to {word}"):
+        find_capacity(server_of(0, above=word), start_rps=100)
+
+
+def test_a_server_that_holds_everything_is_doubted():
+    with pytest.raises(CapacityError, match="is the target a real server"):
+        find_capacity(server_of(float("inf")), start_rps=100)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_server_that_is_unsteady_near_its_edge_is_still_found(seed):
+    draw = random.Random(seed)
+
+    def probe(rate_rps, longer):
+        return server_of(1_000 * draw.uniform(0.9, 1.1))(rate_rps, longer)
+
+    assert pytest.approx(1_000, rel=0.15) == find_capacity(probe, start_rps=200).rate_rps
+
+
+@pytest.mark.parametrize(
+    ("slo", "rate_rps", "seconds"),
+    [
+        ({"p99_ms": 50}, 500, 6_085 / 500),
+        ({"p99_ms": 50, "p50_ms": 20}, 500, 6_085 / 500),
+        ({"p99_ms": 50}, 100_000, SHORTEST_S),
+        ({"p99_ms": 50}, 10, LONGEST_S),
+    ],
+    ids=["p99", "the highest percentile counts", "at least", "at most"],
+)
+def test_a_measurement_is_as_long_as_its_percentile_needs(slo, rate_rps, seconds):
+    assert seconds == window_s(scenario(slo=slo), rate_rps)
+
+
+def test_open_arrivals_with_a_latency_objective_can_be_searched_from_their_rate():
+    assert 200 == check_searchable(scenario())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"arrivals": {"kind": "closed", "users": 4, "duration_s": 10}}, "a closed loop has no rate"),
+        ({"slo": {"error_rate": 0.01}}, "name one, as in --slo p99_ms=50"),
+    ],
+    ids=["closed loop", "no latency"],
+)
+def test_what_cannot_be_searched_says_what_to_take(changes, words):
+    with pytest.raises(CapacityError, match=words):
+        check_searchable(scenario(**changes))
+
+
+@functools.cache
+def measured():
+    run = result()
+    return Capacity(
+        target_server=run.target,
+        images_per_request=1.25,
+        slo={"p99_ms": 50.0, "error_rate": 0.001},
+        limited_by="server",
+        replica=Load(requests_per_s=1234.5678, in_flight=3.14159, p99_ms=41.98765),
+        head_room=0.2,
+        target=Load(requests_per_s=987.65424, in_flight=2.22222, p99_ms=12.34567),
+        machine=run.environment,
+        measured=datetime(2030, 5, 17, 12, 0, tzinfo=UTC),
+        command="slipway capacity steady",
+        probes=(ProbeRow(requests_per_s=1234.5678, outcome="PASS", p99_ms=41.98765, in_flight=3.14159),),
+    )
+
+
+def test_the_file_is_yaml_with_figures_of_four_digits():
+    text = render_capacity(measured())
+    document = yaml.safe_load(text)
+
+    assert text.startswith("# What one replica carries")
+    assert {"requests_per_s": 1235, "in_flight": 3.142, "p99_ms": 41.99} == document["replica"]
+    assert {"requests_per_s": 987.7, "in_flight": 2.222, "p99_ms": 12.35} == document["target"]
+    assert {"p99_ms": 50, "error_rate": 0.001} == document["slo"]
+    assert ("server", 0.2) == (document["limited_by"], document["head_room"])
+    assert ("a machine", 8) == (document["machine"]["machine"], document["machine"]["cores"])
+    assert [{"requests_per_s": 1235, "outcome": "PASS", "p99_ms": 41.99, "in_flight": 3.142}] == document["probes"]
+
+
+def test_the_file_appears_with_its_folder(tmp_path):
+    write_capacity(measured(), tmp_path / "deeper" / "capacity.yaml")
+
+    assert [tmp_path / "deeper" / "capacity.yaml"] == list((tmp_path / "deeper").iterdir())
+    assert render_capacity(measured()) == (tmp_path / "deeper" / "capacity.yaml").read_text()
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "capacity.yaml").mkdir()
+    (tmp_path / "capacity.yaml" / "kept").touch()
+
+    with pytest.raises(ReportError, match=r"capacity\.yaml cannot be written.*--output"):
+        write_capacity(measured(), tmp_path / "capacity.yaml")
+    assert [tmp_path / "capacity.yaml"] == list(tmp_path.iterdir())
