@@ -80,7 +80,7 @@ def _say(capacity: Capacity, output: Path, folder: Path, console: Console) -> No
     console.print(
         f"scale at {target.requests_per_s:,.0f} requests/s or {target.in_flight:.1f} in flight a replica, which leaves "
         f"{capacity.head_room:.0%} of it (measured there: p99 {milliseconds(target.p99_ms)} ms)\n"
-        f"written: [bold]{escape(str(output))}[/]; every measurement has its report below {escape(str(folder))}",
+        f"written: [bold]{escape(str(output))}[/]; every measurement has its report.json below {escape(str(folder))}",
         highlight=False,
         soft_wrap=True,
     )

@@ -7,6 +7,7 @@ together and count for fewer. A measurement that confirms takes twice as long.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ __all__ = ["RateProbe", "check_searchable", "window_s"]
 RELATIVE_MARGIN = 0.25
 SHORTEST_S = 5.0
 LONGEST_S = 60.0
-WARMUP_S = 1.5
+WARMUP_S = 1.0
 
 
 def check_searchable(scenario: Scenario) -> float:
@@ -82,6 +83,7 @@ class RateProbe:
                 "warmup_s": str(WARMUP_S),
                 "slo.min_rps": "null",
             },
+            page=False,
             report_dir=self.folder / f"{number:02d}-at-{rate_rps:.0f}-rps",
         )
         title = f"{rate_rps:>9,.0f}/s"
@@ -94,6 +96,7 @@ class RateProbe:
             outcome=result.verdict.outcome,
             p99_ms=result.figures.latency_ms.p99,
             in_flight=in_flight(result),
+            excess=_excess(result),
             reasons=result.verdict.reasons,
         )
         self._say(title, held, result)
@@ -109,6 +112,13 @@ class RateProbe:
             soft_wrap=True,
             highlight=False,
         )
+
+
+def _excess(result: Result) -> float:
+    checks = result.verdict.checks
+    if any(not check.passed and check.unit != "ms" for check in checks) or not result.figures.answered:
+        return math.inf
+    return max(check.got / check.bound for check in checks if check.unit == "ms")
 
 
 def in_flight(result: Result) -> float:

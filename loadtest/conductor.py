@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ from loadtest.junit import write_junit
 from loadtest.lead import Lead
 from loadtest.plan import Plan
 from loadtest.request import RunRequest, parse_overrides
-from loadtest.result import Result
+from loadtest.result import Result, write_result
 from loadtest.server import SHARED_CORES, ServerWatch
 from loadtest.summary import print_summary
 from loadtest.target import metrics_url
@@ -47,7 +48,7 @@ __all__ = ["PLAN", "REPORT", "Conductor"]
 
 PLAN, REPORT = "slipway_plan", "slipway_report"
 
-_LEAD_S = 1.0
+_LEAD_S = 0.7
 """From the plan to the first request: every process has its schedule and its users by then."""
 _GRACE_S = 5.0
 """After the last request's time is over, for reports on their way."""
@@ -76,6 +77,7 @@ class Conductor:
             repository=Path(options.repository),
             report_dir=Path(options.report_dir) if options.report_dir else None,
             junit=Path(options.junit) if options.junit else None,
+            page=not options.no_page,
             command=options.command_line or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         )
 
@@ -221,13 +223,16 @@ class Conductor:
         return exit_code
 
     def _write(self, request: RunRequest, result: Result) -> Path:
-        folder = request.report_dir or Path("runs/loadtest") / f"{request.name}-{result.started:%Y%m%d-%H%M%S}"
-        from loadtest.report import write_report  # noqa: PLC0415 - plotly takes a second, after the load not before
+        folder = request.report_dir or _new_folder(request.name, result.started)
+        if request.page:
+            from loadtest.report import write_report  # noqa: PLC0415 - plotly takes a second, after the load not before
 
-        page = write_report(result, folder)
+            path = write_report(result, folder)
+        else:
+            path = write_result(result, folder)
         if request.junit is not None:
             write_junit(result, request.junit)
-        return page
+        return path
 
     def _end(self, exit_code: int) -> None:
         self._environment.process_exit_code = exit_code
@@ -240,3 +245,10 @@ class Conductor:
         if self._tells_progress:
             with suppress(OSError):  # nobody reads any more
                 os.write(self._options.progress_fd, json.dumps(dict(message)).encode() + b"\n")
+
+
+def _new_folder(name: str, started: datetime) -> Path:
+    """A folder that no other run has."""
+    base = Path("runs/loadtest") / f"{name}-{started:%Y%m%d-%H%M%S}"
+    names = chain([base.name], (f"{base.name}-{number}" for number in count(2)))
+    return next(path for path in map(base.with_name, names) if not path.exists())

@@ -84,6 +84,7 @@ def _add_arguments(parser: Any) -> None:  # noqa: ANN401 - Locust's parser takes
     parser.add_argument(
         "--junit", default="", include_in_web_ui=False, help="Write the verdict as JUnit XML to this file."
     )
+    parser.add_argument("--no-page", action="store_true", include_in_web_ui=False, help=argparse.SUPPRESS)
     parser.add_argument("--command-line", default="", include_in_web_ui=False, help=argparse.SUPPRESS)
     parser.add_argument("--progress-fd", type=int, default=-1, include_in_web_ui=False, help=argparse.SUPPRESS)
 

@@ -41,6 +41,8 @@ def locust_command(request: RunRequest, *, processes: int) -> list[str]:
     words += ["--repository", str(request.repository), "--command-line", request.command]
     if request.report_dir is not None:
         words += ["--report-dir", str(request.report_dir)]
+    if not request.page:
+        words.append("--no-page")
     if request.junit is not None:
         words += ["--junit", str(request.junit)]
     if processes > 1:

@@ -17,7 +17,7 @@ from loadtest.chart_style import Chart
 from loadtest.charts import Windows, distribution, percentile_curves
 from loadtest.figures import Outcome, Percentiles
 from loadtest.readable import margin, measured, milliseconds, number
-from loadtest.result import Result
+from loadtest.result import Result, write_result
 from loadtest.sample_size import fewest_requests
 from loadtest.server_charts import time_chart, time_parts, usage_chart
 from loadtest.timeline import over_time
@@ -27,7 +27,6 @@ from slipway.pages import render_page
 __all__ = ["PAGE", "render_report", "write_report"]
 
 PAGE = "report.html"
-_MACHINES = "report.json"
 _TEMPLATES = Path(__file__).parent / "templates"
 
 _MARKS: Mapping[Outcome, str] = {"PASS": "✓", "FAIL": "✗", "INVALID": "!"}
@@ -55,7 +54,7 @@ def write_report(result: Result, folder: Path) -> Path:
     Raises:
         ReportError: The folder cannot be made or written, or the disk is full.
     """
-    write_whole(folder / _MACHINES, result.model_dump_json(indent=1), other="--report-dir")
+    write_result(result, folder)
     page = folder / PAGE
     write_whole(page, render_report(result), other="--report-dir")
     return page

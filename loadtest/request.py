@@ -26,6 +26,7 @@ class RunRequest:
         report_dir: Where the report goes; None: a new folder below runs/loadtest.
         junit: Where the verdict goes as JUnit XML; None: nowhere.
         command: Repeats the run.
+        page: Also write the HTML page, which takes a second or two.
     """
 
     scenario: str
@@ -34,6 +35,7 @@ class RunRequest:
     report_dir: Path | None
     junit: Path | None
     command: str
+    page: bool = True
 
     @property
     def name(self) -> str:

@@ -20,8 +20,11 @@ from loadtest.errors import ReportUnreadable
 from loadtest.figures import Figures, GeneratorFigures, HistogramName, SecondRow, ServerFigures, Value, Verdict
 from loadtest.histogram import LatencyHistogram
 from loadtest.scenario import Scenario
+from loadtest.whole_file import write_whole
 
-__all__ = ["Environment", "Result", "TargetFacts", "read_result"]
+__all__ = ["Environment", "Result", "TargetFacts", "read_result", "write_result"]
+
+REPORT = "report.json"
 
 
 class TargetFacts(Value):
@@ -91,7 +94,7 @@ def read_result(path: Path) -> Result:
         ReportUnreadable: It is missing, or no report of a load test.
     """
     if path.is_dir():
-        path = path / "report.json"
+        path = path / REPORT
     try:
         return Result.model_validate_json(path.read_bytes())
     except OSError as exc:
@@ -102,3 +105,14 @@ def read_result(path: Path) -> Result:
         first = exc.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise ReportUnreadable(f"{path}: no report of slipway loadtest: {where}: {first['msg']}") from exc
+
+
+def write_result(result: Result, folder: Path) -> Path:
+    """Write the report for machines; its path.
+
+    Raises:
+        ReportError: The folder cannot be made or written, or the disk is full.
+    """
+    path = folder / REPORT
+    write_whole(path, result.model_dump_json(indent=1), other="--report-dir")
+    return path

@@ -14,9 +14,16 @@ from loadtest.errors import CapacityError, ReportError
 from tests.unit.loadtest_results import result, scenario
 
 
-def outcome(rate_rps, word):
-    reasons = () if word == "PASS" else (f"a reason to {word}",)
-    return Held(rate_rps=rate_rps, outcome=word, p99_ms=5.0, in_flight=rate_rps / 100, reasons=reasons)
+def outcome(rate_rps, word, *, excess=None):
+    beyond = {"PASS": 0.5, "FAIL": 10.0, "INVALID": 1.0}[word] if excess is None else excess
+    return Held(
+        rate_rps=rate_rps,
+        outcome=word,
+        p99_ms=5.0,
+        in_flight=rate_rps / 100,
+        excess=beyond,
+        reasons=() if word == "PASS" else (f"a reason to {word}",),
+    )
 
 
 def server_of(capacity_rps, *, above="FAIL"):
@@ -74,6 +81,22 @@ def test_a_measurement_that_is_invalid_once_is_made_again_and_not_counted():
     assert (calm.rate_rps, "server") == (disturbed.rate_rps, disturbed.limited_by)
     assert 2 * len(calm.probes) == len(disturbed.probes)
     assert calm.probes == disturbed.probes[1::2]
+
+
+def test_a_narrow_miss_is_measured_once_more_and_a_wide_one_is_not():
+    tries = []
+
+    def probe(rate_rps, _longer):
+        tries.append(rate_rps)
+        if rate_rps == 200 and tries.count(200) == 1:
+            return outcome(rate_rps, "FAIL", excess=1.5)
+        return outcome(rate_rps, "PASS") if rate_rps <= 200 else outcome(rate_rps, "FAIL", excess=50.0)
+
+    search = find_capacity(probe, start_rps=100, resolution=0.99)
+
+    assert [100, 200, 200, 400] == tries[:4]
+    assert 200 == search.rate_rps
+    assert len(tries) == len(search.probes)
 
 
 @pytest.mark.parametrize(("above", "limited_by"), [("INVALID", "generator"), ("FAIL", "server")])
