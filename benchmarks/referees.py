@@ -62,18 +62,8 @@ def with_slipway(server: TritonServer, folder: Path) -> Measured:
         [
             *(SLIPWAY, "loadtest", "smoke", "--url", server.grpc_url),
             *("--metrics-url", server.metrics_url, "--repository", str(ROOT / "model_repository")),
-            *(
-                "--rate",
-                str(RATE_RPS),
-                "--duration-s",
-                str(DURATION_S),
-                "--slo",
-                "p50_ms=1000",
-                "--slo",
-                "p99_ms=1000",
-                "-o",
-                str(folder),
-            ),
+            *("--rate", str(RATE_RPS), "--duration-s", str(DURATION_S), "-o", str(folder)),
+            *("--slo", "p50_ms=1000", "--slo", "p99_ms=1000"),
         ]
     )
     latency = json.loads((folder / "report.json").read_text(encoding="utf-8"))["figures"]["latency_ms"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,22 +93,20 @@ def run(
 
     Example: slipway loadtest steady --url http://localhost:8000 --rate 800 --slo p99_ms=20 --junit verdict.xml
     """
-    from loadtest.request import RunRequest, parse_overrides
+    from loadtest.request import RunRequest
     from loadtest.run import run_scenario
     from loadtest.summary import print_summary
     from loadtest.verdict import EXIT_CODES
 
-    overrides = _overrides(url=url, model=model, images=images, metrics_url=metrics_url)
-    if closed_loop is not None:
-        overrides |= _closed(scenario, closed_loop)
+    arrivals = {} if closed_loop is None else _closed(scenario, closed_loop)
     if rate is not None:
-        overrides["arrivals.rate_rps"] = str(rate)
+        arrivals["arrivals.rate_rps"] = str(rate)
     if duration_s is not None:
-        overrides["arrivals.duration_s"] = str(duration_s)
-    overrides |= parse_overrides([f"slo.{text}" for text in slo or []]) | parse_overrides(override or [])
+        arrivals["arrivals.duration_s"] = str(duration_s)
+    named = {"target.url": url, "target.model": model, "payload.images": images, "target.metrics_url": metrics_url}
     request = RunRequest(
         scenario=scenario,
-        overrides=overrides,
+        overrides=arrivals | _overrides(named, slo=slo, override=override),
         repository=repository,
         report_dir=report_dir,
         junit=junit,
@@ -201,13 +200,12 @@ def capacity(
     """
     from loadtest.capacity_cli import run_capacity
     from loadtest.measure_capacity import CapacityOrder
-    from loadtest.request import RunRequest, parse_overrides
+    from loadtest.request import RunRequest
 
-    overrides = _overrides(url=url, model=model, images=images, metrics_url=metrics_url)
-    overrides |= parse_overrides([f"slo.{text}" for text in slo or []]) | parse_overrides(override or [])
+    named = {"target.url": url, "target.model": model, "payload.images": images, "target.metrics_url": metrics_url}
     request = RunRequest(
         scenario=scenario,
-        overrides=overrides,
+        overrides=_overrides(named, slo=slo, override=override),
         repository=repository,
         report_dir=None,
         junit=None,
@@ -223,14 +221,15 @@ def _command_line() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def _overrides(*, url: str | None, model: str | None, images: Path | None, metrics_url: str | None) -> dict[str, str]:
-    given = {
-        "target.url": url,
-        "target.model": model,
-        "payload.images": None if images is None else str(images),
-        "target.metrics_url": metrics_url,
-    }
-    return {key: value for key, value in given.items() if value is not None}
+def _overrides(
+    named: Mapping[str, str | Path | None], *, slo: list[str] | None, override: list[str] | None
+) -> dict[str, str]:
+    """Values by dotted key: options that were given, then `--slo`, then `--set`; a later one wins."""
+    from loadtest.request import parse_overrides
+
+    given = {key: str(value) for key, value in named.items() if value is not None}
+    objectives = parse_overrides([f"slo.{text}" for text in slo or []])
+    return given | objectives | parse_overrides(override or [])
 
 
 def _closed(scenario: str, users: int) -> dict[str, str]:

@@ -87,12 +87,12 @@ class Conductor:
             self._begin()
         except SlipwayError as exc:
             self.refuse(exc)
-            gevent.spawn(self._end, exc.exit_code)
+            gevent.spawn(self._end, exc.exit_status)
 
     def refuse(self, error: SlipwayError) -> None:
         """Tell why there is no run, on the terminal and on Locust's page."""
         if self._tells_progress:
-            self._tell({"refused": str(error), "exit_code": error.exit_code})
+            self._tell({"refused": str(error), "exit_code": error.exit_status})
         else:
             Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         if self._environment.web_ui is not None:
@@ -184,7 +184,7 @@ class Conductor:
         """Nobody follows the run any more: end it, for it would not end by itself."""
         self._lead = None
         self.refuse(GeneratorError(f"the run could not be concluded: {greenlet.exception!r}"))
-        self._end(GeneratorError.exit_code)
+        self._end(GeneratorError.exit_status)
 
     def _mark_lost(self, lead: Lead) -> None:
         if not isinstance(self._runner, MasterRunner):
@@ -214,7 +214,7 @@ class Conductor:
             self._page = self._write(lead.request, result)
         except SlipwayError as exc:
             self.refuse(exc)
-            exit_code = exc.exit_code
+            exit_code = exc.exit_status
         if self._tells_progress:
             self._tell({"report": str(self._page) if self._page else None, "exit_code": exit_code})
         else:

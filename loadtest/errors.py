@@ -31,19 +31,19 @@ __all__ = [
 class LoadTestError(SlipwayError):
     """Base class of every error of the load test."""
 
-    exit_code = 3
+    exit_status = 3
 
 
 class ScenarioError(LoadTestError):
     """The scenario cannot be run as it is written."""
 
-    exit_code = 2
+    exit_status = 2
 
 
 class PayloadError(LoadTestError):
     """There is nothing to send."""
 
-    exit_code = 2
+    exit_status = 2
 
 
 class TargetError(LoadTestError):
@@ -53,7 +53,7 @@ class TargetError(LoadTestError):
 class TargetUnknown(TargetError):
     """The target has no such model."""
 
-    exit_code = 2
+    exit_status = 2
 
 
 class GeneratorError(LoadTestError):
@@ -67,7 +67,7 @@ class ReportError(LoadTestError):
 class ReportUnreadable(LoadTestError):
     """A file is no report."""
 
-    exit_code = 2
+    exit_status = 2
 
 
 class CapacityError(LoadTestError):

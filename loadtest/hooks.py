@@ -106,7 +106,7 @@ def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
     except SlipwayError as exc:
         conductor.refuse(exc)
         _end_own_workers(runner)
-        sys.exit(exc.exit_code)
+        sys.exit(exc.exit_status)
     if options.num_users is None:
         arrivals = scenario.arrivals
         options.num_users = arrivals.users if isinstance(arrivals, ClosedArrivals) else scenario.generator.max_in_flight

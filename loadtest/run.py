@@ -54,7 +54,7 @@ def run_scenario(request: RunRequest, *, processes: int, console: Console, title
 
 def _refusal(message: Mapping[str, Any]) -> LoadTestError:
     error = LoadTestError(message["refused"])
-    error.exit_code = message["exit_code"]
+    error.exit_status = message["exit_code"]
     return error
 
 

@@ -21,7 +21,7 @@ class SlipwayError(Exception):
     """Base class of every error that Slipway raises on purpose.
 
     Attributes:
-        exit_code: What the `slipway` command ends with.
+        exit_status: What the `slipway` command ends with.
     """
 
-    exit_code = 1
+    exit_status = 1

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from slipway.contract import ModelContract
 from slipway.errors import SlipwayError
 
-__all__ = ["SAMPLES", "Samples", "SamplesUnreadable", "check_samples", "read_samples", "write_samples"]
+__all__ = ["NPZ_DAMAGE", "SAMPLES", "Samples", "SamplesUnreadable", "check_samples", "read_samples", "write_samples"]
 
 SAMPLES = "samples.npz"
 """Name of the file in a version's folder."""
@@ -33,7 +33,7 @@ _EXPECTED = "expected an npz file with the arrays images and labels (or x_test a
 
 _WAY_OUT = "write it with np.savez(path, images=..., labels=...), or name another file"
 
-_DAMAGE = (
+NPZ_DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -143,7 +143,7 @@ def _read(file: BinaryIO) -> tuple[NDArray[Any], NDArray[Any]]:
         if not found:
             raise SamplesUnreadable(f"{_EXPECTED}, got: {', '.join(archive.files) or 'an empty archive'}")
         images, labels = (archive[name] for name in found[0])
-    except _DAMAGE as exc:
+    except NPZ_DAMAGE as exc:
         raise SamplesUnreadable(f"{_EXPECTED}, got no whole one ({exc})") from exc
     # NumPy hands out the bytes of a member that does not start like an array.
     if not (isinstance(images, np.ndarray) and isinstance(labels, np.ndarray)):

@@ -44,4 +44,4 @@ def main() -> None:
         app()
     except SlipwayError as exc:
         Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(exc))}", soft_wrap=True)
-        sys.exit(exc.exit_code)
+        sys.exit(exc.exit_status)

@@ -13,7 +13,7 @@ __all__ = ["CoresInvalid", "bind_to", "parse_cores"]
 class CoresInvalid(SlipwayError):
     """The list names no cores, or cores that are not to be had."""
 
-    exit_code = 2
+    exit_status = 2
 
 
 def parse_cores(text: str, available: frozenset[int]) -> frozenset[int]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,21 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from slipway.samples import NPZ_DAMAGE
 from training.errors import DataRefused
 
 __all__ = ["read_npz", "write_npz"]
-
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
-"""What reading a damaged archive raises: an altered header can ask for any position, size, method or password."""
 
 
 def read_npz(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
@@ -41,7 +28,7 @@ def read_npz(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...]
     with path.open("rb") as file:
         try:
             return _read(file, required, optional)
-        except _DAMAGE as exc:
+        except NPZ_DAMAGE as exc:
             raise DataRefused(f"not a whole npz file of plain arrays ({exc})") from exc
 
 
