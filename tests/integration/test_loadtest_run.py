@@ -130,10 +130,12 @@ def test_a_server_that_dies_in_the_run_fails_it(own_server, at, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_run_that_is_stopped_leaves_a_partial_report(at, tmp_path, number):
+def test_a_run_that_is_stopped_leaves_a_partial_report(triton_server, at, tmp_path, number):
     words = (*at(), "--duration-s", "60", "--set", "warmup_s=1", *PATIENT, *EASY, "-o", tmp_path / "report")
     with started(SLIPWAY, "loadtest", "smoke", *words, cwd=tmp_path) as command:
-        time.sleep(6)
+        before = success_count(triton_server)
+        while success_count(triton_server) < before + 700:  # the warm-up is over, and some seconds of the window
+            time.sleep(0.05)
         command.send_signal(number)
         stdout, stderr = command.communicate(timeout=60)
     result = read_result(tmp_path / "report")
