@@ -32,13 +32,21 @@ def run_capacity(order: CapacityOrder, *, output: Path, grid: tuple[str, str | N
 def _tuned(order: CapacityOrder, grid: tuple[str, str | None], console: Console) -> Capacity:
     from loadtest.tune import best, proposal, render_rows, tune  # noqa: PLC0415 - only then is a server started
 
-    repository, model = order.request.repository, order.request.load().target.model
+    scenario = order.request.load()
+    repository, model = order.request.repository, scenario.target.model
     config = parse_config((find_model(repository, model).path / "config.pbtxt").read_text(encoding="utf-8"))
     instances, sizes = grid
+    max_batch_sizes = _numbers("--max-batch-sizes", sizes or str(config.max_batch_size))
+    largest = max(share.images for share in scenario.payload.batches)
+    if min(max_batch_sizes) < largest:
+        raise ScenarioError(
+            f"--max-batch-sizes: expected at least {largest}, as many images as the scenario's requests carry, got "
+            f"{min(max_batch_sizes)}; or send smaller ones: --set 'payload.batches=[{{images: {min(max_batch_sizes)}}}]'"
+        )
     rows = tune(
         order,
         instances=_numbers("--instances", instances),
-        max_batch_sizes=_numbers("--max-batch-sizes", sizes or str(config.max_batch_size)),
+        max_batch_sizes=max_batch_sizes,
         repository=repository,
         console=console,
     )
