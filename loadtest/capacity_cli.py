@@ -40,7 +40,7 @@ def _tuned(order: CapacityOrder, grid: tuple[str, str | None], console: Console)
     largest = max(share.images for share in scenario.payload.batches)
     if min(max_batch_sizes) < largest:
         raise ScenarioError(
-            f"--max-batch-sizes: expected at least {largest}, as many images as the scenario's requests carry, got "
+            f"--max-batch-sizes: expected at least {largest}, the images of the scenario's largest request, got "
             f"{min(max_batch_sizes)}; or send smaller ones: --set 'payload.batches=[{{images: {min(max_batch_sizes)}}}]'"
         )
     rows = tune(
