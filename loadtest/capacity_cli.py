@@ -39,9 +39,10 @@ def _tuned(order: CapacityOrder, grid: tuple[str, str | None], console: Console)
     max_batch_sizes = _numbers("--max-batch-sizes", sizes or str(config.max_batch_size))
     largest = max(share.images for share in scenario.payload.batches)
     if min(max_batch_sizes) < largest:
+        smallest = min(max_batch_sizes)
         raise ScenarioError(
             f"--max-batch-sizes: expected at least {largest}, the images of the scenario's largest request, got "
-            f"{min(max_batch_sizes)}; or send smaller ones: --set 'payload.batches=[{{images: {min(max_batch_sizes)}}}]'"
+            f"{smallest}; or send smaller requests: --set 'payload.batches=[{{images: {smallest}}}]'"
         )
     rows = tune(
         order,
