@@ -13,9 +13,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from slipway.cli._check import check
 from slipway.cli._models import app as models
 from slipway.cli._predict import predict
 from slipway.cli._serve import serve
+from slipway.cli._values import values
 from slipway.errors import SlipwayError
 
 __all__ = ["app", "main"]
@@ -30,6 +32,8 @@ app = typer.Typer(
 app.add_typer(models)
 app.command()(serve)
 app.command()(predict)
+app.command()(check)
+app.command()(values)
 for entry_point in entry_points(group="slipway.commands"):
     command = entry_point.load()
     if isinstance(command, typer.Typer):

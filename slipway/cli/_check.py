@@ -1,0 +1,108 @@
+"""`slipway check`: does a deployment answer rightly? For people after a rollout, and for `helm test`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from slipway.errors import SlipwayError
+
+if TYPE_CHECKING:
+    from slipway.cli._checks import Expected, Finding
+
+__all__ = ["CheckUnclear", "ChecksFailed", "check"]
+
+
+class CheckUnclear(SlipwayError):
+    """The options say half of what is to be checked."""
+
+    exit_status = 2
+
+
+class ChecksFailed(SlipwayError):
+    """The deployment is not what was expected; each failed check has said why."""
+
+
+def check(
+    urls: Annotated[
+        list[str],
+        typer.Argument(help="Addresses to ask: grpc://, grpcs://, http:// or https://, host and port.", metavar="URL"),
+    ],
+    *,
+    model: Annotated[str, typer.Option(help="The model's name on the server.")] = "mnist",
+    version: Annotated[
+        int | None, typer.Option(min=1, help="The version that should answer; any if not given.")
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Send this picture, light on dark; a black one if not given.", metavar="FILE")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--expect", help="What the picture of --image shows.", metavar="LABEL")
+    ] = None,
+    metrics_url: Annotated[
+        str | None, typer.Option(help="Triton's metrics page: look for the series that autoscaling reads.")
+    ] = None,
+    wait_s: Annotated[float, typer.Option(min=0.1, help="Longest wait until the model is ready, in seconds.")] = 10.0,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="Longest time for each question, in seconds.")] = 5.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list on standard output, for machines.")
+    ] = False,
+) -> None:
+    """Check that a deployment is ready and answers rightly, at every address given.
+
+    One line for each check; exit code 0 if all passed, 1 if one failed, 2 if the options are not clear.
+
+    Example: slipway check grpc://localhost:8001 http://localhost:8000 --metrics-url http://localhost:8002/metrics
+    """
+    from slipway.cli._checks import Expected  # `slipway --help` stays fast without gRPC
+
+    if (image is None) != (label is None):
+        raise CheckUnclear("expected --image and --expect together, or none of them, got one")
+    expected = Expected(version=version, image=image, label=label)
+    findings = []
+    console = Console(highlight=False)
+    for finding in _ask(urls, metrics_url, model=model, expected=expected, wait_s=wait_s, timeout_s=timeout_s):
+        findings.append(finding)
+        if not as_json:
+            console.print(_line(finding), soft_wrap=True)
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    failed = sum(not finding.passed for finding in findings)
+    if failed:
+        raise ChecksFailed(f"{failed} of {len(findings)} checks failed")
+
+
+def _ask(
+    urls: list[str], metrics_url: str | None, *, model: str, expected: Expected, wait_s: float, timeout_s: float
+) -> Iterator[Finding]:
+    """Ask in the order in which one answer helps to read the next; addresses are read before anybody is asked."""
+    from slipway.cli._checks import check_answer, check_metrics, check_ready
+    from slipway.client import Classifier
+    from slipway.client.wire import parse_address
+
+    for url in urls:
+        parse_address(url)
+    page = None if metrics_url is None else parse_address(metrics_url)
+    if page is not None and page.protocol != "http":
+        raise CheckUnclear(f"--metrics-url: expected http:// or https://, got {metrics_url}")
+    for url in urls:
+        with Classifier(url, model=model, timeout_s=timeout_s) as classifier:
+            ready = check_ready(classifier, url, wait_s=wait_s)
+            yield ready
+            if ready.passed:
+                yield from check_answer(classifier, url, expected)
+    if page is not None:
+        yield check_metrics(page.target, model=model, timeout_s=timeout_s, trust_env=not page.local)
+
+
+def _line(finding: Finding) -> str:
+    mark = "[bold green]✓[/]" if finding.passed else "[bold red]✗[/]"
+    where = "" if finding.url in finding.text else f" at {finding.url}"
+    return f"{mark} {finding.check}{escape(where)}: {escape(finding.text)}"

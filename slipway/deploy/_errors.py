@@ -1,0 +1,27 @@
+"""What can go wrong on the way to a cluster.
+
+* DeployError            also raised for a cluster that refuses, see `slipway.deploy._promote`
+  - CapacityUnreadable   the file is missing, of another format, or names no target
+  - ValuesRefused        these choices cannot become a values file
+  - ValuesNotWritten     the file is there already, or the file system refused
+"""
+
+from __future__ import annotations
+
+from slipway.errors import SlipwayError
+
+
+class DeployError(SlipwayError):
+    """Base class of everything that can go wrong on the way to a cluster."""
+
+
+class CapacityUnreadable(DeployError):
+    """No measured capacity can be read from the file."""
+
+
+class ValuesRefused(DeployError):
+    """The choices contradict each other, or what is published."""
+
+
+class ValuesNotWritten(DeployError):
+    """The values file cannot be written; what was there is as it was."""

@@ -1,0 +1,155 @@
+"""What somebody chose on the command line, and what cannot be meant."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from slipway.deploy._errors import ValuesRefused
+
+Cluster = Literal["cpu", "gpu", "mig", "time-sliced"]
+Autoscaling = Literal["keda", "hpa", "none"]
+
+STORAGE_SCHEMES = (
+    "pvc", "s3", "gs", "hf", "oci", "oci+native", "oci+fetch", "http", "https", "hdfs", "webhdfs", "git", "modelscope",
+)  # fmt: skip
+"""What KServe fetches from, as the chart's schema lists it; a test compares."""
+
+_RELEASE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LONGEST_RELEASE = 40
+_SHARED_GPU = "nvidia.com/gpu.shared"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValuesOrder:
+    """One values file, as it was asked for.
+
+    Attributes:
+        capacity: The file that `slipway capacity` wrote.
+        repository: Where the model is published.
+        cluster: What the replicas run on.
+        storage_uri: Where the cluster finds the repository.
+        model: None: the one that was measured.
+        pin: Name the newest published version.
+        peak_rps: Requests per second expected at the most; None: the number of replicas is not computed.
+        quiet_share: Share of them in the quiet hours.
+        min_replicas: None: computed, or the chart's.
+        max_replicas: As `min_replicas`.
+        autoscaling: The chart's `autoscaling.mode`.
+        prometheus_url: As KEDA reaches it; None: the chart's.
+        headroom_replicas: Room kept for the next replicas, in replicas.
+        gpu_products: None in it: any.
+        gpu_resource: None: the one of `cluster`.
+        release: Of Helm; None: the model's name.
+        namespace: Of the release.
+        output: Where the file goes, for the command that uses it.
+    """
+
+    capacity: Path
+    repository: Path
+    cluster: Cluster
+    storage_uri: str
+    model: str | None = None
+    pin: bool = False
+    peak_rps: float | None = None
+    quiet_share: float = 0.2
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+    autoscaling: Autoscaling = "keda"
+    prometheus_url: str | None = None
+    headroom_replicas: int = 0
+    gpu_products: tuple[str, ...] = ()
+    gpu_resource: str | None = None
+    release: str | None = None
+    namespace: str = "serving"
+    output: Path = Path("values.yaml")
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a replica asks for an accelerator."""
+        return self.cluster != "cpu"
+
+    @property
+    def resource_name(self) -> str:
+        """What a replica on an accelerator asks for."""
+        return self.gpu_resource or (_SHARED_GPU if self.cluster == "time-sliced" else "nvidia.com/gpu")
+
+
+def check_order(order: ValuesOrder) -> None:
+    """See that the choices go together.
+
+    Raises:
+        ValuesRefused: With the option, what was expected, and what came.
+    """
+    _check_storage(order.storage_uri)
+    _check_gpu(order)
+    _check_autoscaling(order)
+    if not _NAMESPACE.fullmatch(order.namespace):
+        raise ValuesRefused(f"--namespace: expected lower-case letters, digits and dashes, got {order.namespace!r}")
+
+
+def release_name(order: ValuesOrder, model: str) -> str:
+    """Helm's release, which is the InferenceService's name.
+
+    Raises:
+        ValuesRefused: KServe would not take it.
+    """
+    name = order.release or model
+    if not _RELEASE.fullmatch(name) or len(name) > _LONGEST_RELEASE:
+        raise ValuesRefused(
+            f"--release: expected at most {_LONGEST_RELEASE} lower-case letters, digits and dashes, a letter first, "
+            f"got {name!r}: the release is the InferenceService's name"
+        )
+    return name
+
+
+def _check_storage(uri: str) -> None:
+    scheme, separator, rest = uri.partition("://")
+    if scheme not in STORAGE_SCHEMES or not separator or not rest:
+        raise ValuesRefused(
+            f"--storage-uri: expected the folder that holds the repository, such as pvc://claim/model_repository or "
+            f"s3://bucket/models, got {uri!r}; KServe knows {', '.join(STORAGE_SCHEMES)}"
+        )
+
+
+def _check_gpu(order: ValuesOrder) -> None:
+    if order.cluster == "cpu" and (order.gpu_products or order.gpu_resource):
+        raise ValuesRefused(
+            "--gpu-product and --gpu-resource choose a GPU, got --cluster cpu: leave them out, or choose gpu"
+        )
+    if order.cluster == "mig" and order.gpu_resource is None:
+        raise ValuesRefused(
+            "--cluster mig: expected the slice that a replica gets, such as --gpu-resource nvidia.com/mig-1g.10gb; "
+            "`kubectl describe nodes | grep nvidia.com/mig-` lists those of the cluster"
+        )
+    if order.cluster == "mig" and "/mig-" not in order.resource_name:
+        raise ValuesRefused(
+            f"--cluster mig: expected a slice such as nvidia.com/mig-1g.10gb, got {order.resource_name!r}: name one, "
+            "or take --cluster gpu"
+        )
+    if not re.fullmatch(r"[a-z0-9.-]+/[A-Za-z0-9_.-]+", order.resource_name):
+        raise ValuesRefused(f"--gpu-resource: expected a name such as nvidia.com/gpu, got {order.resource_name!r}")
+
+
+def _check_autoscaling(order: ValuesOrder) -> None:
+    if order.prometheus_url is not None and order.autoscaling != "keda":
+        raise ValuesRefused(
+            f"--prometheus-url is what KEDA asks, got --autoscaling {order.autoscaling}: leave it out, or choose keda"
+        )
+    if order.prometheus_url is not None and not re.fullmatch(r"https?://\S+", order.prometheus_url):
+        raise ValuesRefused(f"--prometheus-url: expected http:// or https://, got {order.prometheus_url!r}")
+    if order.headroom_replicas and order.autoscaling == "none":
+        raise ValuesRefused(
+            "--headroom-replicas is room for added replicas, and --autoscaling none adds none: drop one"
+        )
+    for option, count in (("min", order.min_replicas), ("max", order.max_replicas)):
+        if count is not None and count < 1:
+            raise ValuesRefused(
+                f"--{option}-replicas: expected at least 1, got {count}; to scale to zero write minReplicas: 0 and "
+                "wake.query into the values by hand"
+            )
+    if order.headroom_replicas < 0:
+        raise ValuesRefused(f"--headroom-replicas: expected 0 or more, got {order.headroom_replicas}")

@@ -1,0 +1,89 @@
+"""`slipway values` at the command line."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from slipway.cli import app, main
+from tests.unit.values_inputs import measured, ordered
+
+
+@pytest.fixture
+def values(tmp_path):
+    """Run the command on a local measurement of sixteen images a request: two warnings."""
+    order = ordered(tmp_path, capacity=measured(url="grpc://localhost:8001", images_per_request=16.0))
+    common = ["values", order.capacity, "-r", order.repository, "--storage-uri", order.storage_uri, "--cluster", "gpu"]
+
+    def run(*arguments):
+        return CliRunner(env={"COLUMNS": "160"}).invoke(app, [str(word) for word in (*common, *arguments)])
+
+    return run
+
+
+def test_values_go_to_standard_output_and_warnings_to_standard_error(values):
+    result = values("--peak-rps", "3000")
+
+    assert 0 == result.exit_code
+    assert 5 == yaml.safe_load(result.stdout)["autoscaling"]["maxReplicas"]
+    assert 2 == result.stderr.count("warning: ")
+    assert "inFlight is a start" in result.stderr
+
+
+def test_the_written_file_is_what_would_be_printed(values, tmp_path):
+    path = tmp_path / "values.yaml"
+    written = values("-o", path)
+    printed = values()
+
+    assert "" == written.stdout
+    assert f"written: {path}" in written.stderr.replace("\n", "")
+    assert printed.stdout.replace("--values values.yaml", f"--values {path}") == path.read_text()
+
+
+def test_a_second_run_needs_force_and_changes_no_byte(values, tmp_path):
+    path = tmp_path / "values.yaml"
+    values("-o", path)
+    first = path.read_bytes()
+
+    assert 1 == values("-o", path).exit_code
+    assert 0 == values("-o", path, "--force").exit_code
+    assert first == path.read_bytes()
+
+
+def test_products_can_be_named_more_than_once(values):
+    text = values("--gpu-product", "NVIDIA-L4", "--gpu-product", "NVIDIA-A10G").stdout
+
+    assert ["NVIDIA-L4", "NVIDIA-A10G"] == yaml.safe_load(text)["gpu"]["products"]
+
+
+def test_a_mistake_is_one_line_on_standard_error(tmp_path, monkeypatch, capsys):
+    missing = str(tmp_path / "capacity.yaml")
+    monkeypatch.setattr(
+        sys, "argv", ["slipway", "values", missing, "--cluster", "gpu", "--storage-uri", "s3://models/prod"]
+    )
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert 1 == ended.value.code
+    assert "" == printed.out
+    assert f"error: {missing}: cannot be read; expected the file that `slipway capacity` writes" in printed.err
+
+
+def test_without_the_extra_the_way_to_it_is_told():
+    script = (
+        "import sys; sys.modules['yaml'] = None\n"
+        "from slipway.cli import main\n"
+        "sys.argv = ['slipway', 'values', '--cluster', 'gpu', '--storage-uri', 's3://models/prod']\n"
+        "main()"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert 1 == result.returncode
+    assert "error: no module 'yaml': pip install \"slipway[deploy]\"\n" == result.stderr
+
+
+def test_help_teaches_by_example(values):
+    assert "Example: slipway values --cluster gpu" in " ".join(values("--help").output.split())
