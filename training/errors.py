@@ -7,7 +7,7 @@
       - DataRefused         the arrays were read, and a check refused them; the text names the rows
   - FitError            the network cannot be built or trained, or a run cannot be resumed
   - ExportError         the trained network cannot be written as ONNX, or ONNX answers differently from Keras
-  - GateRefused         the model was trained, and a gate keeps it out of the repository
+  - GateRefused         the model was trained, and a gate keeps it out of the repository; exit status 3
 """
 
 from __future__ import annotations
@@ -55,4 +55,6 @@ class ExportError(TrainingError):
 
 
 class GateRefused(TrainingError):
-    """The model may not be published."""
+    """The model may not be published. Its exit status is its own: trying again does not help."""
+
+    exit_status = 3

@@ -1,4 +1,4 @@
-"""`slipway models`: what is published, whether it is intact, and how to take it back."""
+"""`slipway models`: what is published, whether it is intact, how to take it back, and how to move it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="models",
-    help="List, verify, roll back and prune the versions in a model repository.",
+    help="List, verify, roll back, prune, pull, push and promote the versions in a model repository.",
     no_args_is_help=True,
 )
 
@@ -24,6 +24,10 @@ RepositoryOption = Annotated[
     Path, typer.Option("--repository", "-r", help="The model repository.", envvar="SLIPWAY_REPOSITORY")
 ]
 ModelArgument = Annotated[str, typer.Argument(help="Model name.")]
+OptionalModelArgument = Annotated[str | None, typer.Argument(help="Model name; every model if not given.")]
+UrlArgument = Annotated[
+    str, typer.Argument(help="Remote repository, such as s3://bucket/folder or gs://bucket/folder.")
+]
 _REPOSITORY = Path("model_repository")
 
 
@@ -53,7 +57,7 @@ def list_(repository: RepositoryOption = _REPOSITORY) -> None:
 
 @app.command("verify")
 def verify_(
-    model: Annotated[str | None, typer.Argument(help="Model name; every model if not given.")] = None,
+    model: OptionalModelArgument = None,
     version: Annotated[int | None, typer.Option(help="One version; every version if not given.")] = None,
     repository: RepositoryOption = _REPOSITORY,
 ) -> None:
@@ -117,6 +121,84 @@ def prune(
     numbers = ", ".join(str(entry.version) for entry in removed) or "none"
     stays = ", ".join(str(entry.version) for entry in find_model(repository, model).versions if entry not in removed)
     typer.echo(f"{'would remove' if dry_run else 'removed'}: {numbers}; stays: {stays}")
+
+
+@app.command("pull")
+def pull_(
+    url: UrlArgument,
+    model: OptionalModelArgument = None,
+    everything: Annotated[bool, typer.Option("--all", help="Bring every file of every version, verified.")] = False,
+    check_write: Annotated[bool, typer.Option("--check-write", help="Refuse now if `push` could not write.")] = False,
+    repository: RepositoryOption = _REPOSITORY,
+) -> None:
+    """Learn which versions an object store holds, so that the next training takes the next number.
+
+    Only manifests and configurations come; a version can be served from here after `--all`.
+
+    Example: slipway models pull s3://models/prod
+    """
+    from slipway.repository import check_pushable, pull
+
+    console = Console(highlight=False, soft_wrap=True)
+    if check_write:
+        check_pushable(url, console=console)
+    pulled = pull(repository, url, model=model, complete=everything, console=console)
+    if not pulled:
+        console.print(f"{url} holds no version{f' of {model}' if model else ''} yet: the first push publishes one")
+    for entry in pulled:
+        numbers = ", ".join(str(number) for number in entry.versions)
+        console.print(
+            f"{entry.model}: published there: {numbers}; here: {'every file' if everything else 'numbers only'}"
+        )
+
+
+@app.command("push")
+def push_(url: UrlArgument, model: OptionalModelArgument = None, repository: RepositoryOption = _REPOSITORY) -> None:
+    """Publish in an object store what is published here and newer than everything there.
+
+    Killed half-way? The same command goes on. A version's manifest goes last: without it nobody serves the version.
+
+    Example: slipway models push s3://models/prod
+    """
+    from slipway.repository import RepositoryError, push
+
+    console = Console(highlight=False, soft_wrap=True)
+    pushed = push(repository, url, model=model, console=console)
+    if not pushed:
+        raise RepositoryError(f"{repository} has no version yet: run `slipway train`")
+    for entry in pushed:
+        for number in entry.new:
+            console.print(f"[green]published[/] {entry.model} version {number} at {url}")
+        if not entry.new:
+            console.print(f"{entry.model}: nothing new; {url} holds what is here")
+
+
+@app.command("promote")
+def promote_(
+    model: ModelArgument,
+    to: Annotated[str, typer.Option("--to", help="The InferenceService: the Helm release's name.", metavar="NAME")],
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Its namespace.")],
+    version: Annotated[int | None, typer.Option(help="A published version; the newest if not given.")] = None,
+    repository: RepositoryOption = _REPOSITORY,
+) -> None:
+    """Let a cluster's InferenceService serve a version; its pods are replaced one by one.
+
+    The version's files are verified first. The InferenceService must read the same repository.
+
+    Example: slipway models promote mnist --to mnist --namespace serving
+    """
+    from slipway.repository import RepositoryError, find_model, verify
+
+    number = find_model(repository, model).served.version if version is None else version
+    verify(repository, model, number)
+    try:
+        from slipway.deploy._promote import promote
+    except ModuleNotFoundError as exc:
+        raise RepositoryError('promoting needs the Kubernetes client: pip install "slipway[deploy]"') from exc
+    promotion = promote(to, number, namespace=namespace)
+    before = promotion.before or "the newest at each pod's start"
+    verb = f"promoted: {before} before" if promotion.changed else "unchanged: it served that before"
+    typer.echo(f"{to} in {namespace} serves {model} version {number}; {verb}")
 
 
 def _state(model: ModelEntry, version: VersionEntry) -> str:

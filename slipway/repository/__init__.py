@@ -9,6 +9,9 @@
     verify(root, "mnist", published.version)
 
 A version is never half there and never changes: readers see nothing, or all of it.
+
+    pull(root, "s3://models/prod")     # a remote repository has the same layout; needs the extra `remote`
+    push(root, "s3://models/prod")
 """
 
 from slipway.repository._errors import (
@@ -16,6 +19,7 @@ from slipway.repository._errors import (
     ModelNotPublished,
     NothingToRollBack,
     PublishFailed,
+    RemoteFailed,
     RepositoryError,
     VersionDamaged,
     VersionNotFound,
@@ -24,6 +28,7 @@ from slipway.repository._errors import (
 from slipway.repository._layout import model_files
 from slipway.repository._manifest import MANIFEST
 from slipway.repository._publish import Published, check_publishable, publish
+from slipway.repository._remote import Pulled, Pushed, check_pushable, pull, push
 from slipway.repository._retire import prune, rollback
 from slipway.repository._versions import ModelEntry, VersionEntry, find_model, list_models, verify
 
@@ -35,17 +40,23 @@ __all__ = [
     "NothingToRollBack",
     "PublishFailed",
     "Published",
+    "Pulled",
+    "Pushed",
+    "RemoteFailed",
     "RepositoryError",
     "VersionDamaged",
     "VersionEntry",
     "VersionNotFound",
     "VersionTaken",
     "check_publishable",
+    "check_pushable",
     "find_model",
     "list_models",
     "model_files",
     "prune",
     "publish",
+    "pull",
+    "push",
     "rollback",
     "verify",
 ]

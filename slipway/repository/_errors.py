@@ -8,6 +8,7 @@
   - ContractChanged     the new version's door differs from the published one under the same name
   - NothingToRollBack   no earlier version with other contents
   - PublishFailed       the file system refused: full, read-only, not permitted; nothing was left behind
+  - RemoteFailed        an object store, or another remote file system, cannot be reached or refuses
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class NothingToRollBack(RepositoryError):
 
 class PublishFailed(RepositoryError):
     """The file system refused; nothing was left behind."""
+
+
+class RemoteFailed(RepositoryError):
+    """A remote repository cannot be reached, or refuses."""
 
 
 _REMEDIES = {

@@ -24,8 +24,13 @@ def model_files(contract: ModelContract, *, cpu: ServingProfile, gpu: ServingPro
     }
 
 
+def is_version(name: str) -> bool:
+    """Whether a folder of that name is a version."""
+    return _VERSION.fullmatch(name) is not None
+
+
 def version_numbers(model_dir: Path) -> tuple[int, ...]:
     """Published version numbers, ascending; empty when there is no such folder."""
     if not model_dir.is_dir():
         return ()
-    return tuple(sorted(int(p.name) for p in model_dir.iterdir() if _VERSION.fullmatch(p.name) and p.is_dir()))
+    return tuple(sorted(int(p.name) for p in model_dir.iterdir() if is_version(p.name) and p.is_dir()))

@@ -109,7 +109,7 @@ def test_a_model_that_gets_no_test_image_right_is_refused_though_its_gates_ask_f
 
     refused = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
 
-    assert 1 == refused.returncode
+    assert 3 == refused.returncode
     assert "at least one of 100 test images" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert [] == [path for path in (desk / "model_repository").rglob("*") if path.is_file()]
@@ -121,7 +121,7 @@ def test_a_refused_model_leaves_the_repository_untouched_and_says_by_how_much(de
 
     refused = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
 
-    assert 1 == refused.returncode
+    assert 3 == refused.returncode
     assert "max_ece" in refused.stderr
     assert "missed by" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -1,0 +1,119 @@
+"""Promotion over the real wire: the Kubernetes client against a small API server on loopback."""
+
+import pytest
+
+pytest.importorskip("kubernetes", reason="the extra `deploy` is not installed")
+
+from typer.testing import CliRunner
+
+from slipway.cli import app
+from slipway.deploy._promote import PromotionRefused, promote
+from slipway.repository import ModelNotPublished, VersionDamaged
+from tests.unit.api_server import api_server, write_kubeconfig
+from tests.unit.digits_repository import damage_byte, publish_text
+
+
+@pytest.fixture
+def kubeconfig(monkeypatch, tmp_path):
+    path = tmp_path / "kubeconfig"
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    return path
+
+
+@pytest.fixture
+def api(kubeconfig):
+    with api_server() as server:
+        write_kubeconfig(kubeconfig, server.server_port)
+        yield server
+
+
+def test_promotion_writes_one_annotation_and_nothing_else(api):
+    promotion = promote("mnist", 3, namespace="serving")
+
+    assert (None, 3, True) == (promotion.before, promotion.version, promotion.changed)
+    assert {
+        "minReplicas": 2,
+        "model": {"modelFormat": {"name": "onnx"}},
+        "annotations": {"slipway/model-version": "3"},
+    } == api.predictor
+    (method, path, content_type, _) = api.requests[-1]
+    assert ("PATCH", "application/merge-patch+json") == (method, content_type)
+    assert "fieldManager=slipway-promote" in path
+
+
+def test_the_version_that_is_served_already_is_not_written_again(api):
+    api.predictor["annotations"] = {"slipway/model-version": "3", "team": "vision"}
+
+    promotion = promote("mnist", 3, namespace="serving")
+
+    assert not promotion.changed
+    assert ["GET"] == [method for method, *_ in api.requests]
+
+
+def test_other_annotations_stay(api):
+    api.predictor["annotations"] = {"slipway/model-version": "2", "team": "vision"}
+
+    assert "2" == promote("mnist", 3, namespace="serving").before
+    assert {"slipway/model-version": "3", "team": "vision"} == api.predictor["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("status", "way_out"),
+    [(401, "log in again"), (403, "allow `get` and `patch`"), (404, "name the Helm release")],
+    ids=["unauthorised", "forbidden", "absent"],
+)
+def test_a_refusal_names_the_way_out(api, status, way_out):
+    api.refuse_with = status
+
+    with pytest.raises(PromotionRefused, match=way_out):
+        promote("mnist", 3, namespace="serving")
+
+
+def test_nobody_at_the_address_names_the_way_out(kubeconfig):
+    with api_server() as closed:
+        port = closed.server_port
+    write_kubeconfig(kubeconfig, port)
+
+    with pytest.raises(PromotionRefused, match="does not answer"):
+        promote("mnist", 3, namespace="serving")
+
+
+@pytest.mark.usefixtures("kubeconfig")
+def test_no_cluster_names_the_way_out():
+    with pytest.raises(PromotionRefused, match="set KUBECONFIG"):
+        promote("mnist", 3, namespace="serving")
+
+
+def slipway(*arguments):
+    return CliRunner(env={"COLUMNS": "160"}).invoke(
+        app, ["models", "promote", *(str(argument) for argument in arguments)]
+    )
+
+
+def test_the_command_promotes_the_newest_version_of_the_repository(api, tmp_path):
+    for text in ("one", "two"):
+        publish_text(tmp_path, text)
+
+    result = slipway("digits", "--to", "mnist", "-n", "serving", "-r", tmp_path)
+
+    assert 0 == result.exit_code, result.output
+    assert "mnist in serving serves digits version 2; promoted: the newest at each pod's start before" in result.output
+    assert {"slipway/model-version": "2"} == api.predictor["annotations"]
+
+
+def test_a_damaged_version_is_not_promoted(api, tmp_path):
+    damage_byte(publish_text(tmp_path, "one").path)
+
+    result = slipway("digits", "--to", "mnist", "-n", "serving", "-r", tmp_path)
+
+    assert isinstance(result.exception, VersionDamaged)
+    assert [] == api.requests
+
+
+def test_a_version_that_is_not_published_is_not_promoted(api, tmp_path):
+    publish_text(tmp_path, "one")
+
+    result = slipway("letters", "--to", "mnist", "-n", "serving", "-r", tmp_path)
+
+    assert isinstance(result.exception, ModelNotPublished)
+    assert [] == api.requests
