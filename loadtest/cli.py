@@ -42,7 +42,9 @@ UrlOption = Annotated[str | None, typer.Option(help="grpc://, grpcs://, http:// 
 ModelOption = Annotated[str | None, typer.Option(help="The model's name on the server.")]
 ImagesOption = Annotated[
     Path | None,
-    typer.Option(help="Send these: an .npz with images, labels (or x_test, y_test).", metavar="PATH.npz"),
+    typer.Option(
+        help="Send these: an .npz with images, labels (or x_test, y_test); or noise, with `random`.", metavar="PATH.npz"
+    ),
 ]
 RepositoryOption = Annotated[
     Path,
@@ -83,6 +85,9 @@ def run(
         Path | None, typer.Option("--report-dir", "-o", help="Folder of the report; a new one below runs/loadtest.")
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write the verdict as JUnit XML, for CI.")] = None,
+    print_report: Annotated[
+        bool, typer.Option("--print-report", help="Also print report.json, as the last line.")
+    ] = False,
 ) -> None:
     """Offer a scenario's load, and hold the answers against its objectives.
 
@@ -116,6 +121,8 @@ def run(
     console = Console()
     result, page = run_scenario(request, processes=processes, console=console)
     print_summary(result, page, console)
+    if print_report:
+        typer.echo(result.model_dump_json())
     raise typer.Exit(EXIT_CODES[result.verdict.outcome])
 
 
@@ -135,6 +142,24 @@ def list_scenarios() -> None:
         bounds = [f"p{percent:g} ≤ {bound:g} ms" for percent, bound in scenario.slo.latency_bounds_ms().items()]
         table.add_row(name, scenario.description, ", ".join([*bounds, f"errors ≤ {scenario.slo.error_rate:.4g}"]))
     Console().print(table)
+
+
+@loadtest.command("page")
+def page(
+    report: Annotated[Path, typer.Argument(help="A report.json, or the folder that holds it.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("report.html"),
+) -> None:
+    """Write the page of a report.json, such as the one that --print-report left in a log.
+
+    Example: slipway loadtest page report.json
+    """
+    from loadtest.report import render_report
+    from loadtest.result import read_result
+    from loadtest.whole_file import write_whole
+
+    write_whole(output, render_report(read_result(report)), other="--output")
+    Console().print(f"written: {output}", soft_wrap=True, highlight=False)
 
 
 @loadtest.command("compare")

@@ -219,6 +219,8 @@ class Conductor:
             self._tell({"report": str(self._page) if self._page else None, "exit_code": exit_code})
         else:
             print_summary(result, self._page, Console())
+        if self._options.print_report and not self._tells_progress:
+            print(result.model_dump_json(), flush=True)  # noqa: T201 - one line, for a machine
         self._environment.process_exit_code = exit_code
         return exit_code
 

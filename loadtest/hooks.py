@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import greenlet
 import locust.stats
 import psutil
 from grpc.experimental.gevent import init_gevent
@@ -20,6 +21,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from loadtest.arrivals import ClosedArrivals
 from loadtest.conductor import PLAN, REPORT, Conductor
+from loadtest.errors import GeneratorError
 from loadtest.generator import Generator, Publish
 from loadtest.plan import Plan
 from loadtest.scenario import shipped_scenarios
@@ -84,6 +86,12 @@ def _add_arguments(parser: Any) -> None:  # noqa: ANN401 - Locust's parser takes
     parser.add_argument(
         "--junit", default="", include_in_web_ui=False, help="Write the verdict as JUnit XML to this file."
     )
+    parser.add_argument(
+        "--print-report",
+        action="store_true",
+        include_in_web_ui=False,
+        help="Also print report.json, as one line after the summary: where only the log is kept, so is the report.",
+    )
     parser.add_argument("--no-page", action="store_true", include_in_web_ui=False, help=argparse.SUPPRESS)
     parser.add_argument("--command-line", default="", include_in_web_ui=False, help=argparse.SUPPRESS)
     parser.add_argument("--progress-fd", type=int, default=-1, include_in_web_ui=False, help=argparse.SUPPRESS)
@@ -114,10 +122,37 @@ def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
         options.spawn_rate = options.num_users
     runner.register_message(REPORT, conductor.on_report)
     environment.events.test_start.add_listener(lambda **_: conductor.begin())
+    if isinstance(runner, MasterRunner) and options.expect_workers_max_wait:
+        wait_s, options.expect_workers_max_wait = options.expect_workers_max_wait, 0
+        _give_up_on_workers(environment, conductor, wait_s=wait_s)
     environment.events.test_stop.add_listener(lambda **_: conductor.interrupt())
     environment.events.quitting.add_listener(lambda **_: conductor.interrupt())
     if environment.web_ui is not None:
         environment.web_ui.app.add_url_rule("/report", "slipway_report", conductor.page)
+
+
+def _give_up_on_workers(environment: Environment, conductor: Conductor, *, wait_s: float) -> None:
+    """End with INVALID's exit code when too few workers come.
+
+    Locust (2.47) would end with 1, and here that is the code of an objective that was missed.
+    """
+    runner, expected = environment.runner, environment.parsed_options.expect_workers
+    main = greenlet.getcurrent()
+
+    def give_up() -> None:
+        if len(runner.clients.ready) >= expected:
+            return  # they came while Locust looked away
+        conductor.refuse(
+            GeneratorError(
+                f"expected {expected} workers within {wait_s:g} s, got {len(runner.clients.ready)}: see why the others "
+                "do not start or do not reach this process, or wait longer with --expect-workers-max-wait"
+            )
+        )
+        runner.quit()
+        gevent.get_hub().loop.run_callback(main.throw, SystemExit(GeneratorError.exit_status))
+
+    timer = gevent.spawn_later(wait_s, give_up)
+    environment.events.test_start.add_listener(lambda **_: timer.kill())
 
 
 def _end_own_workers(runner: Runner) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.errors import PayloadError
-from loadtest.scenario import PUBLISHED, PayloadSettings, Scenario
+from loadtest.scenario import PUBLISHED, RANDOM, PayloadSettings, Scenario
 from slipway.contract import ModelContract
 from slipway.repository import RepositoryError, find_model
 from slipway.samples import SAMPLES, Samples, SamplesUnreadable, check_samples, read_samples
@@ -73,14 +73,17 @@ class Payload:
         return cls(Samples(images=arrays["images"], labels=arrays["labels"]))
 
 
-def load_payload(settings: PayloadSettings, contract: ModelContract, *, version: str, repository: Path) -> Payload:
-    """Read the images, and see that they and the mix fit the model.
+def load_payload(
+    settings: PayloadSettings, contract: ModelContract, *, version: str, repository: Path, seed: int = 0
+) -> Payload:
+    """Read or draw the images, and see that they and the mix fit the model.
 
     Args:
         settings: Of the scenario.
         contract: Of the served model.
         version: That the server answers with.
         repository: Where the served version was published; read for `published` images only.
+        seed: Draws `random` images.
 
     Raises:
         PayloadError: With the way to other images.
@@ -91,6 +94,8 @@ def load_payload(settings: PayloadSettings, contract: ModelContract, *, version:
             f"payload.batches: expected at most {contract.max_batch_size} images in a request, which is what model "
             f"{contract.name!r} takes, got {largest}"
         )
+    if settings.images == RANDOM:
+        return Payload(_noise(contract, seed))
     path = _published(contract.name, version, repository) if settings.images == PUBLISHED else Path(settings.images)
     try:
         samples = read_samples(path)
@@ -114,8 +119,14 @@ def choose(
     return choice, generator.random(count) < scenario.correctness.check_share
 
 
+def _noise(contract: ModelContract, seed: int) -> Samples:
+    """As many images as there are questions of one size; the labels stand for nothing."""
+    images = np.random.default_rng([seed, 2]).integers(0, 256, (POOL, *contract.image_shape), dtype=np.uint8)
+    return Samples(images=images, labels=np.zeros(POOL, np.int64))
+
+
 def _published(model: str, version: str, repository: Path) -> Path:
-    other = "give images of your own: --images my.npz (images, labels)"
+    other = "give images of your own: --images my.npz (images, labels), or --images random and check no answers"
     try:
         entry = find_model(repository, model).version(int(version))
     except (RepositoryError, ValueError) as exc:

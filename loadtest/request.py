@@ -58,7 +58,9 @@ class RunRequest:
         """
         scenario = self.load()
         facts, contract = inspect(scenario.target)
-        payload = load_payload(scenario.payload, contract, version=facts.version, repository=self.repository)
+        payload = load_payload(
+            scenario.payload, contract, version=facts.version, repository=self.repository, seed=scenario.seed
+        )
         return Prepared(scenario, facts, payload)
 
 

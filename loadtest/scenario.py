@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-PUBLISHED = "published"
+PUBLISHED, RANDOM = "published", "random"
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(gt=0)]
@@ -85,8 +85,8 @@ class PayloadSettings(Settings):
     """What is sent."""
 
     images: str = PUBLISHED
-    """`published`: the samples that training published with the served version, or the path of an .npz with
-    images, labels (or x_test, y_test)."""
+    """`published`: the samples that training published with the served version; `random`: noise that the seed draws,
+    to which no answer is right; or the path of an .npz with images, labels (or x_test, y_test)."""
     batches: list[BatchShare] = Field(default_factory=lambda: [BatchShare(images=1)], min_length=1)
     """The mix of request sizes."""
 
@@ -155,6 +155,15 @@ class Scenario(Settings):
     generator: GeneratorSettings = GeneratorSettings()
 
     @model_validator(mode="after")
+    def _noise_has_no_right_answer(self) -> Scenario:
+        if self.payload.images == RANDOM and self.correctness.check_share:
+            raise ValueError(
+                f"payload.images: random images have no right answer, and {self.correctness.check_share:.0%} of the "
+                "answers are to be checked; set correctness.check_share to 0, or name images with labels"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _slo_is_possible(self) -> Scenario:
         if isinstance(self.arrivals, ClosedArrivals):
             return self
@@ -213,7 +222,7 @@ def _resolve_files(document: dict[str, Any], folder: Path) -> None:
     """Paths in a scenario are relative to the scenario."""
     for section, key in (("arrivals", "file"), ("payload", "images")):
         values = document.get(section)
-        if isinstance(values, dict) and isinstance(values.get(key), str) and values[key] != PUBLISHED:
+        if isinstance(values, dict) and isinstance(values.get(key), str) and values[key] not in (PUBLISHED, RANDOM):
             values[key] = str(folder / values[key])
 
 
