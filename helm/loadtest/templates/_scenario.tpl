@@ -1,0 +1,93 @@
+{{/* What is asked for, as the command line of `slipway loadtest` and of `locust` takes it. */}}
+
+{{- define "slipway-loadtest.targetHost" -}}
+{{- $namespace := .Values.target.namespace -}}
+{{- if not $namespace -}}{{- $namespace = .Release.Namespace -}}{{- end -}}
+{{- printf "%s-predictor.%s.svc" .Values.target.release $namespace -}}
+{{- end -}}
+
+{{- define "slipway-loadtest.targetUrl" -}}
+{{- $host := include "slipway-loadtest.targetHost" . -}}
+{{- if .Values.target.url -}}
+{{- .Values.target.url -}}
+{{- else if eq .Values.target.protocol "grpc" -}}
+{{- printf "grpc://%s:9000" $host -}}
+{{- else -}}
+{{- printf "http://%s:80" $host -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "slipway-loadtest.metricsUrl" -}}
+{{- $metrics := .Values.target.metrics -}}
+{{- if not $metrics -}}
+null
+{{- else if eq $metrics "service" -}}
+{{- printf "http://%s:8002/metrics" (include "slipway-loadtest.targetHost" .) -}}
+{{- else -}}
+{{- $metrics -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The scenario's name, or the file that is mounted. */}}
+{{- define "slipway-loadtest.scenario" -}}
+{{- if .Values.scenario.inline -}}
+{{- printf "/etc/slipway/scenario/%s.yaml" (include "slipway-loadtest.fullname" .) -}}
+{{- else -}}
+{{- .Values.scenario.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Replaced values, KEY=VALUE, a JSON list. A later one wins. */}}
+{{- define "slipway-loadtest.overrides" -}}
+{{- $pairs := list (printf "target.url=%s" (include "slipway-loadtest.targetUrl" .)) -}}
+{{- $pairs = append $pairs (printf "target.model=%s" (toJson .Values.target.model)) -}}
+{{- $pairs = append $pairs (printf "target.metrics_url=%s" (include "slipway-loadtest.metricsUrl" .)) -}}
+{{- with .Values.target.version -}}{{- $pairs = append $pairs (printf "target.version=%s" .) -}}{{- end -}}
+{{- if .Values.target.token.secretName -}}{{- $pairs = append $pairs "target.token_env=SLIPWAY_TOKEN" -}}{{- end -}}
+{{- with .Values.target.ca -}}
+{{- if .secretName -}}{{- $pairs = append $pairs (printf "target.ca_file=/etc/slipway/ca/%s" .key) -}}{{- end -}}
+{{- end -}}
+{{- if .Values.images.random -}}
+{{- $pairs = concat $pairs (list "payload.images=random" "correctness.check_share=0") -}}
+{{- end -}}
+{{- with .Values.images.file -}}{{- $pairs = append $pairs (printf "payload.images=/models/%s" .) -}}{{- end -}}
+{{- range $key, $value := .Values.scenario.slo -}}
+{{- $pairs = append $pairs (printf "slo.%s=%s" $key (include "slipway-loadtest.word" $value)) -}}
+{{- end -}}
+{{- range $key, $value := .Values.scenario.set -}}
+{{- $pairs = append $pairs (printf "%s=%s" $key (include "slipway-loadtest.word" $value)) -}}
+{{- end -}}
+{{- toJson $pairs -}}
+{{- end -}}
+
+{{/* Text stays as it is: it is YAML to the command line, as after --set there. Anything else is JSON, which is YAML. */}}
+{{- define "slipway-loadtest.word" -}}
+{{- if kindIs "string" . -}}{{- . -}}{{- else -}}{{- toJson . -}}{{- end -}}
+{{- end -}}
+
+{{/* Seconds of warm-up and window; 0 where the values do not say. */}}
+{{- define "slipway-loadtest.runSeconds" -}}
+{{- $set := .Values.scenario.set -}}
+{{- $inline := .Values.scenario.inline -}}
+{{- $windows := dict "diurnal" 120 "saturation" 40 "smoke" 10 "soak" 1800 "spike" 45 "steady" 60 -}}
+{{- $window := get $windows .Values.scenario.name -}}
+{{- $warmup := 3 -}}
+{{- if eq .Values.scenario.name "smoke" -}}{{- $warmup = 2 -}}{{- else if eq .Values.scenario.name "soak" -}}{{- $warmup = 10 -}}{{- end -}}
+{{- if $inline -}}
+{{- $warmup = dig "warmup_s" 3 $inline -}}
+{{- $window = dig "arrivals" "duration_s" 0 $inline -}}
+{{- range dig "arrivals" "steps" list $inline -}}{{- $window = addf $window .duration_s -}}{{- end -}}
+{{- end -}}
+{{- range $key, $value := $set -}}
+{{- if has $key (list "arrivals" "arrivals.steps" "arrivals.file" "arrivals.kind") -}}{{- $window = 0 -}}{{- end -}}
+{{- end -}}
+{{- if hasKey $set "arrivals.duration_s" -}}{{- $window = get $set "arrivals.duration_s" -}}{{- end -}}
+{{- if hasKey $set "warmup_s" -}}{{- $warmup = get $set "warmup_s" -}}{{- end -}}
+{{- if .Values.deadline.runSeconds -}}
+{{- .Values.deadline.runSeconds -}}
+{{- else if float64 $window -}}
+{{- ceil (addf $window $warmup) | int -}}
+{{- else -}}
+0
+{{- end -}}
+{{- end -}}
