@@ -1,0 +1,60 @@
+# check=error=true
+#
+# The client, the load test and the model commands, without TensorFlow; built from the repository's root:
+#
+#     docker build -f docker/client.Dockerfile -t slipway-client:0.1.0 .
+
+ARG PYTHON_IMAGE=python:3.11.15-slim-trixie
+
+FROM ${PYTHON_IMAGE} AS build
+# Bytecode is compiled here, for the folder is read-only later; it names its source by a hash, not by a time.
+ENV PIP_ROOT_USER_ACTION=ignore \
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH \
+    UV_COMPILE_BYTECODE=1 \
+    UV_LINK_MODE=copy \
+    UV_PYTHON_DOWNLOADS=never
+WORKDIR /src
+COPY requirements/uv.txt requirements/build.txt requirements/loadtest.txt requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m pip install --require-hashes -r requirements/uv.txt -r requirements/build.txt
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv venv --python /usr/local/bin/python /opt/slipway \
+    && uv pip install --python /opt/slipway/bin/python --no-deps --require-hashes -r requirements/loadtest.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY slipway slipway
+COPY training training
+COPY loadtest loadtest
+# The wheel and its bytecode hold this time, not that of their making: two builds hold the same bytes.
+ARG SOURCE_DATE_EPOCH=1577836800
+RUN python -m hatchling build --target wheel --directory /dist \
+    && python -m pip --python /opt/slipway/bin/python install --no-cache-dir --no-deps --no-index --find-links /dist slipway
+
+FROM ${PYTHON_IMAGE}
+ARG PYTHON_IMAGE
+ARG VERSION=0.1.0
+ARG REVISION=""
+LABEL org.opencontainers.image.title="slipway-client" \
+      org.opencontainers.image.description="Client, load test and model commands of Slipway" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}"
+# The user has a name for what asks for it, and one folder of its own; the installers have done their work.
+RUN python -m pip uninstall --yes --root-user-action=ignore pip setuptools wheel \
+    && echo 'slipway:x:1000:1000::/tmp:/usr/sbin/nologin' >> /etc/passwd \
+    && echo 'slipway:x:1000:' >> /etc/group \
+    && install --directory --owner=1000 --group=1000 /work
+COPY --from=build /opt/slipway /opt/slipway
+# With a read-only root file system, /tmp is all that must be writable, and the folders that a command is told to fill.
+ENV PATH=/opt/slipway/bin:$PATH \
+    HOME=/tmp \
+    TMPDIR=/tmp \
+    XDG_CACHE_HOME=/tmp/cache \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /work
+USER 1000:1000
+# Kubernetes probes; nothing else should.
+HEALTHCHECK NONE
+ENTRYPOINT ["slipway"]
+CMD ["--help"]
