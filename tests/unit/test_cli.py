@@ -30,11 +30,13 @@ def test_every_command_is_there_whoever_brings_it():
     result = slipway("--help")
 
     assert 0 == result.exit_code
-    for command in ("data", "demo", "models", "predict", "serve", "train"):
+    for command in ("capacity", "check", "data", "demo", "loadtest", "models", "predict", "serve", "train", "values"):
         assert command in result.output
 
 
-@pytest.mark.parametrize("command", ["data", "demo", "models list", "models rollback", "predict", "serve", "train"])
+@pytest.mark.parametrize(
+    "command", ["check", "data", "demo", "models list", "models rollback", "predict", "serve", "train", "values"]
+)
 def test_help_teaches_by_example(command):
     result = slipway(*command.split(), "--help")
 
