@@ -8,25 +8,32 @@ from rich.console import Console
 from rich.markup import escape
 from rich.syntax import Syntax
 
-from loadtest.capacity_file import Capacity, write_capacity
+from loadtest.capacity_file import Capacity, render_capacity, write_capacity
 from loadtest.errors import ScenarioError
 from loadtest.measure_capacity import CapacityOrder, measure_capacity
 from loadtest.summary import milliseconds
 from slipway.model_config import parse_config
 from slipway.repository import find_model
 
-__all__ = ["run_capacity"]
+__all__ = ["announce", "run_capacity"]
 
 
-def run_capacity(order: CapacityOrder, *, output: Path, grid: tuple[str, str | None] | None, console: Console) -> None:
-    """Search and write; with a grid (instance counts, largest batches) tune first, and write the best.
+def run_capacity(
+    order: CapacityOrder,
+    *,
+    output: Path,
+    grid: tuple[str, str | None] | None,
+    print_file: bool,
+    console: Console,
+) -> None:
+    """Search, write and announce; with a grid (instance counts, largest batches) tune first, and write the best.
 
     Raises:
         SlipwayError: Whatever keeps it from a result.
     """
     capacity = measure_capacity(order, console) if grid is None else _tuned(order, grid, console)
     write_capacity(capacity, output)
-    _say(capacity, output, order.folder, console)
+    announce(capacity, output=output, folder=order.folder, print_file=print_file, console=console)
 
 
 def _tuned(order: CapacityOrder, grid: tuple[str, str | None], console: Console) -> Capacity:
@@ -71,7 +78,8 @@ def _numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
-def _say(capacity: Capacity, output: Path, folder: Path, console: Console) -> None:
+def announce(capacity: Capacity, *, output: Path, folder: Path, print_file: bool, console: Console) -> None:
+    """Say what one replica holds and where that is written; with `print_file`, end with the file's own text."""
     replica, target = capacity.replica, capacity.target
     at_least = "at least " if capacity.limited_by == "generator" else ""
     console.print(
@@ -93,3 +101,5 @@ def _say(capacity: Capacity, output: Path, folder: Path, console: Console) -> No
         highlight=False,
         soft_wrap=True,
     )
+    if print_file:
+        console.out(render_capacity(capacity), end="", highlight=False)

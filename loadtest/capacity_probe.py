@@ -22,8 +22,9 @@ from loadtest.run import run_scenario
 from loadtest.sample_size import requests_for
 from loadtest.scenario import Scenario
 from loadtest.summary import milliseconds
+from loadtest.target import AUTO
 
-__all__ = ["RateProbe", "check_searchable", "window_s"]
+__all__ = ["RateProbe", "check_searchable", "in_flight", "window_s"]
 
 RELATIVE_MARGIN = 0.25
 SHORTEST_S = 5.0
@@ -45,10 +46,10 @@ def check_searchable(scenario: Scenario) -> float:
     return arrivals.mean_rps
 
 
-def window_s(scenario: Scenario, rate_rps: float) -> float:
+def window_s(scenario: Scenario, rate_rps: float, *, shortest_s: float = SHORTEST_S) -> float:
     """Seconds that give the highest judged percentile its requests, within bounds."""
     percent = max(scenario.slo.latency_bounds_ms())
-    return min(LONGEST_S, max(SHORTEST_S, requests_for(percent, relative_margin=RELATIVE_MARGIN) / rate_rps))
+    return min(LONGEST_S, max(shortest_s, requests_for(percent, relative_margin=RELATIVE_MARGIN) / rate_rps))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class RateProbe:
         scenario: `request`, read.
         processes: That make the load.
         console: One line a measurement.
+        shortest_s: Shortest measurement.
     """
 
     request: RunRequest
@@ -68,11 +70,12 @@ class RateProbe:
     scenario: Scenario
     processes: int
     console: Console
+    shortest_s: float = SHORTEST_S
     results: list[Result] = field(default_factory=list)
 
     def __call__(self, rate_rps: float, longer: bool) -> Held:
         """Offer the rate, from independent users, and hold the answers against the objectives."""
-        seconds = window_s(self.scenario, rate_rps) * (2 if longer else 1)
+        seconds = window_s(self.scenario, rate_rps, shortest_s=self.shortest_s) * (2 if longer else 1)
         arrivals = f"{{kind: poisson, rate_rps: {rate_rps!r}, duration_s: {seconds!r}}}"
         number = len(self.results) + 1
         request = replace(
@@ -124,8 +127,17 @@ def _excess(result: Result) -> float:
 def in_flight(result: Result) -> float:
     """Mean number of requests inside the server, by Little's law.
 
-    From the server's own counters, which the autoscaler reads too; from the client's clock where they were not read.
+    From the server's own counters, which the autoscaler reads too; from the client's clock where nobody asked for them.
+
+    Raises:
+        CapacityError: They were asked for by their address, and not read: the client's clock counts the network too,
+            and would set the autoscaler's target too high.
     """
     if result.server is not None:
         return result.server.in_flight
+    if result.scenario.target.metrics_url not in (None, AUTO):
+        raise CapacityError(
+            f"{result.notes[-1]}; requests in flight are counted with the server's metrics: let this process reach "
+            "them, or take its own clock, which counts the network too, with --set target.metrics_url=null"
+        )
     return result.figures.answered_rps * result.figures.service_ms.mean / 1e3

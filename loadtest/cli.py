@@ -201,7 +201,17 @@ def capacity(
     head_room: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of the capacity to be left free while a replica starts.")
     ] = 0.2,
+    resolution: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Where the search stops: gap to a rate that did not hold, relative.")
+    ] = 0.1,
+    shortest_s: Annotated[float, typer.Option(min=1, max=60, help="Shortest measurement, in seconds.")] = 5.0,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("capacity.yaml"),
+    report_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the measurements' reports; a new one below runs/capacity.")
+    ] = None,
+    print_capacity: Annotated[
+        bool, typer.Option("--print-capacity", help="Also print the file, last: where only the log is kept, so is it.")
+    ] = False,
     tune: Annotated[
         bool,
         typer.Option(
@@ -236,10 +246,17 @@ def capacity(
         junit=None,
         command=_command_line(),
     )
-    folder = Path("runs/capacity") / f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    order = CapacityOrder(request=request, folder=folder, head_room=head_room, processes=processes)
+    folder = report_dir or Path("runs/capacity") / f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    order = CapacityOrder(
+        request=request,
+        folder=folder,
+        head_room=head_room,
+        processes=processes,
+        resolution=resolution,
+        shortest_s=shortest_s,
+    )
     grid = (instances, max_batch_sizes) if tune else None
-    run_capacity(order, output=output, grid=grid, console=Console())
+    run_capacity(order, output=output, grid=grid, print_file=print_capacity, console=Console())
 
 
 def _command_line() -> str:

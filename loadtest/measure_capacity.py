@@ -14,7 +14,7 @@ from rich.console import Console
 
 from loadtest.capacity import RESOLUTION, Held, find_capacity
 from loadtest.capacity_file import Capacity, Load, ProbeRow
-from loadtest.capacity_probe import RateProbe, check_searchable
+from loadtest.capacity_probe import SHORTEST_S, RateProbe, check_searchable
 from loadtest.request import RunRequest
 from loadtest.scenario import Scenario
 
@@ -33,6 +33,7 @@ class CapacityOrder:
         head_room: Share of the capacity to be left free, from 0 to below 1.
         processes: That make the load.
         resolution: Where the search stops, see `capacity.RESOLUTION`.
+        shortest_s: Shortest measurement, see `capacity_probe.SHORTEST_S`.
     """
 
     request: RunRequest
@@ -40,6 +41,7 @@ class CapacityOrder:
     head_room: float
     processes: int
     resolution: float = RESOLUTION
+    shortest_s: float = SHORTEST_S
 
 
 def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:
@@ -52,7 +54,12 @@ def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:
     scenario = order.request.load()
     start_rps = check_searchable(scenario)
     probe = RateProbe(
-        request=order.request, folder=order.folder, scenario=scenario, processes=order.processes, console=console
+        request=order.request,
+        folder=order.folder,
+        scenario=scenario,
+        processes=order.processes,
+        console=console,
+        shortest_s=order.shortest_s,
     )
     search = find_capacity(probe, start_rps=start_rps, resolution=order.resolution)
     at_target = _measured(probe, search.rate_rps * (1 - order.head_room))

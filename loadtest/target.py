@@ -21,9 +21,10 @@ from slipway.client import Classifier, ClientError, ModelNotFound, RetryPolicy, 
 from slipway.client.wire import parse_address
 from slipway.contract import ModelContract
 
-__all__ = ["inspect", "metrics_url"]
+__all__ = ["AUTO", "inspect", "metrics_url"]
 
-_AUTO = "auto"
+AUTO = "auto"
+"""In place of the address of the metrics: on this machine, Triton's own port."""
 _METRICS_PORT = 8002  # Triton's default
 
 
@@ -62,7 +63,7 @@ def inspect(target: TargetSettings) -> tuple[TargetFacts, ModelContract]:
 
 def metrics_url(target: TargetSettings) -> str | None:
     """Where Triton's metrics are, or None when the scenario, or the distance, says not to ask."""
-    if target.metrics_url != _AUTO:
+    if target.metrics_url != AUTO:
         return target.metrics_url
     if not parse_address(target.url).local:
         return None

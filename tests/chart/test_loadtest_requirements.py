@@ -28,7 +28,7 @@ def test_a_single_process_lets_nobody_in_and_goes_to_dns_and_target_only():
     assert "ingress" not in spec
     assert ([53, 53], [9000]) == (ports(dns), ports(target))
     assert {"kubernetes.io/metadata.name": "serving"} == target["to"][0]["namespaceSelector"]["matchLabels"]
-    assert {"serving.kserve.io/inferenceservice": "mnist"} == target["to"][0]["podSelector"]["matchLabels"]
+    assert {"app": "isvc.mnist-predictor"} == target["to"][0]["podSelector"]["matchLabels"]
 
 
 def test_workers_reach_the_master_and_nobody_else_does():
@@ -44,8 +44,8 @@ def test_workers_reach_the_master_and_nobody_else_does():
 
 @pytest.mark.parametrize(
     ("target", "expected"),
-    [({"protocol": "http"}, [8080]), ({"metrics": "service"}, [9000, 8002])],
-    ids=["http is 8080 at the pod", "metrics"],
+    [({"protocol": "http"}, [80, 8080]), ({"metrics": "service"}, [9000, 8002])],
+    ids=["http is 80 at the Service and 8080 at the pod", "metrics"],
 )
 def test_the_policy_names_the_ports_of_the_pods(target, expected):
     assert expected == ports(policy({"target": target})["egress"][-1])

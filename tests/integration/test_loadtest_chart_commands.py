@@ -1,9 +1,6 @@
-"""What helm/loadtest tells its pods to run, run here: the same words, folders for mounts, this machine for hosts."""
+"""helm/loadtest answers: the commands that it renders, run against a real tritonserver, to their exit codes."""
 
-import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,222 +8,156 @@ from pathlib import Path
 import pytest
 
 from loadtest.result import read_result
-from tests.chart.loadtest_release import container, jobs, release
+from slipway.triton import ServerSettings, TritonServer
 from tests.chart.rendering import noted
-from tests.integration.loadtest_commands import WIDE
+from tests.integration.loadtest_cluster import EASY, HARD, SHORT, Cluster, quiet_port
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(180)]
 
-# A test machine is busy: what is tested is whether a verdict arrives, not how late this generator is.
-SHORT = {"arrivals.duration_s": 3, "arrivals.rate_rps": 400, "warmup_s": 1, "generator.max_lag_ms": 1000}
-EASY = {"p50_ms": 1000, "p99_ms": 2000}
-HARD = {"p50_ms": 0.0001, "p99_ms": 0.0002}
-NOISE = {"images": {"random": True}}
+
+@pytest.fixture(scope="module")
+def triton_server(published_repository):
+    """Its own server: requests that a client gave up on keep an embedded server from ending as long as it may wait."""
+    with TritonServer(ServerSettings(repository=published_repository, exit_timeout_s=1)) as server:
+        yield server
 
 
-def free_port():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return unused.getsockname()[1]
+@pytest.fixture(scope="module")
+def new_cluster(tmp_path_factory, triton_server):
+    """Make clusters that end with the module."""
+    made = []
+
+    def make():
+        made.append(Cluster(tmp_path_factory.mktemp("cluster"), triton_server))
+        return made[-1]
+
+    yield make
+    for cluster in made:
+        cluster.close()
 
 
-class Cluster:
-    """Runs rendered containers as processes of this machine, each in an empty working folder."""
-
-    def __init__(self, folder, server):
-        self._folder, self._server, self._port = folder, server, free_port()
-        for name in ("reports", "work"):
-            (folder / name).mkdir()
-        self._processes = []
-
-    def values(self, *, slo=EASY, workers=0, **values):
-        return {
-            **NOISE,
-            "workers": {"count": workers, "waitSeconds": 60},
-            "target": {"url": self._server.grpc_url, "metrics": self._server.metrics_url},
-            "networkPolicy": {"enabled": False},
-            "scenario": {"set": SHORT, "slo": slo},
-            **values,
-        }
-
-    def start(self, job):
-        """Start the only container of a Job; it ends with what the pod would exit with."""
-        spec = container(job)
-        words = [self._here(word) for word in [*spec["command"], *spec["args"]]]
-        words[0] = str(Path(sys.executable).with_name(words[0]))
-        secrets = {variable["name"]: "secret" for variable in spec.get("env", ())}
-        log = (self._folder / f"{job['metadata']['name']}.{len(self._processes)}.log").open("w+")
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=self._folder / "work",
-            env={**WIDE, **secrets},
-            start_new_session=True,
-        )
-        self._processes.append((process, log))
-        return process
-
-    def log(self, process):
-        (log,) = [log for known, log in self._processes if known is process]
-        log.seek(0)
-        return log.read()
-
-    def mount(self, source, path):
-        """Put a file where the pod would see a claim's."""
-        goal = self._folder / path.lstrip("/")
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, goal) if source.is_dir() else shutil.copy(source, goal)
-
-    def report(self, job):
-        return self._folder / "reports" / job["metadata"]["name"]
-
-    def close(self):
-        for process, log in self._processes:
-            if process.poll() is None:
-                os.killpg(process.pid, 9)
-                process.wait()
-            log.close()
-
-    def _here(self, word):
-        """A pod's word on this machine."""
-        for mount in ("/reports", "/models", "/etc/slipway/scenario"):
-            word = re.sub(rf"(^|=){mount}(/|$)", rf"\1{self._folder}{mount}\2", word)
-        word = re.sub(r"^--master-host=.*", "--master-host=127.0.0.1", word)
-        return re.sub(r"^--master-port=5557$", f"--master-port={self._port}", word)
-
-    @property
-    def bound(self):
-        """What keeps the master to this machine, and out of the way of other tests."""
-        return ["--master-bind-host=127.0.0.1", f"--master-bind-port={self._port}"]
+def started(new_cluster, **releases):
+    """Runs by name, begun at once on a cluster each, that have ended."""
+    runs = {}
+    for name, (values, options) in releases.items():
+        cluster = new_cluster()
+        runs[name] = cluster.begin(cluster.values(**values), **options)
+    assert all(run.exit_codes for run in runs.values())
+    return runs
 
 
-@pytest.fixture
-def cluster(tmp_path, triton_server):
-    made = Cluster(tmp_path, triton_server)
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def passed(new_cluster):
+    """Runs that hold their objectives, in one process and with two workers."""
+    return started(new_cluster, alone=({}, {}), crowd=({"workers": 2}, {}))
 
 
-def crowd(cluster, values):
-    """The master and its workers, started; the workers come first, as pods may."""
-    job, workers = jobs(release(values))
-    container(job)["args"] += cluster.bound
-    helpers = [cluster.start(workers) for _ in range(workers["spec"]["completions"])]
-    return job, cluster.start(job), helpers
+@pytest.fixture(scope="module")
+def failed(new_cluster):
+    """Runs that miss an objective; what they say does not depend on how busy the machine is."""
+    impossible = {"target.timeout_s": 0.0001, "correctness.check_share": 0}
+    return started(
+        new_cluster,
+        alone=({"slo": HARD}, {}),
+        crowd=({"slo": HARD, "workers": 2}, {}),
+        broken=({"workers": 1, "scenario": {"set": SHORT | impossible, "slo": EASY}}, {}),
+    )
 
 
-def test_one_process_passes_and_its_report_is_in_the_claim(cluster):
-    job, _ = jobs(release(cluster.values()))
-    process = cluster.start(job)
-    exit_code = process.wait(timeout=90)
-    result = read_result(cluster.report(job))
+@pytest.fixture(scope="module")
+def undecided(new_cluster):
+    """Runs that never begin: one of two workers stays away, or nobody answers."""
+    return started(
+        new_cluster,
+        few=({"workers": 2, "wait_s": 4}, {"come": 1}),
+        nobody=({"workers": 1, "target": {"url": f"grpc://127.0.0.1:{quiet_port()}"}}, {}),
+    )
 
-    assert (0, "PASS") == (exit_code, result.verdict.outcome), cluster.log(process)
-    assert {"report.json", "report.html", "verdict.xml"} == {path.name for path in cluster.report(job).iterdir()}
+
+def test_one_process_passes_and_its_report_is_in_the_claim(passed):
+    run = passed["alone"]
+    result = read_result(run.report)
+
+    assert ([0], "PASS") == (run.exit_codes, result.verdict.outcome), run.log
+    assert {"report.json", "report.html", "verdict.xml"} == {path.name for path in run.report.iterdir()}
     assert result.server.requests
 
 
-def test_one_process_fails_for_an_objective_that_nobody_meets(cluster):
-    job, _ = jobs(release(cluster.values(slo=HARD)))
-    process = cluster.start(job)
-    exit_code = process.wait(timeout=90)
+def test_workers_share_the_run_and_end_with_the_master(passed):
+    run = passed["crowd"]
+    result = read_result(run.report)
 
-    assert (1, "FAIL") == (exit_code, read_result(cluster.report(job)).verdict.outcome), cluster.log(process)
-
-
-def test_published_samples_and_a_scenario_of_ones_own_are_read_where_they_are_mounted(cluster, labelled, tmp_path):
-    own = {
-        "description": "own",
-        "arrivals": {"kind": "trace", "file": "rate.csv"},
-        "warmup_s": 1,
-        "slo": {"p99_ms": 2000},
-        "correctness": {"check_share": 1.0},
-        "generator": {"max_lag_ms": 1000},
-    }
-    values = cluster.values(
-        images={"claim": "models", "file": "held/out.npz"},
-        scenario={"inline": own, "files": {"rate.csv": "at_s,rate_rps\n0,100\n3,300\n"}},
-        deadline={"runSeconds": 4},
-    )
-    objects = release(values)
-    job, _ = jobs(objects)
-    cluster.mount(labelled, "/models/held/out.npz")
-    for (kind, _), config in objects.items():
-        for name, text in config["data"].items() if kind == "ConfigMap" else ():
-            (tmp_path / name).write_text(text)
-            cluster.mount(tmp_path / name, f"/etc/slipway/scenario/{name}")
-    process = cluster.start(job)
-    exit_code = process.wait(timeout=90)
-    result = read_result(cluster.report(job))
-
-    assert (0, "PASS") == (exit_code, result.verdict.outcome), cluster.log(process)
-    assert ("load", 1.0) == (result.name, result.scenario.correctness.check_share)
-    assert 300 < result.figures.due
-
-
-def test_workers_share_the_run_and_end_with_the_master(cluster):
-    job, master, workers = crowd(cluster, cluster.values(workers=2))
-    exit_codes = [process.wait(timeout=90) for process in (master, *workers)]
-    result = read_result(cluster.report(job))
-
-    assert [0, 0, 0] == exit_codes, cluster.log(master)
+    assert [0, 0, 0] == run.exit_codes, run.log
     assert ("PASS", 2) == (result.verdict.outcome, len(result.generator.workers))
     assert result.figures.due == sum(worker.reported for worker in result.generator.workers)
 
 
-def test_a_missed_objective_is_the_masters_exit_code_and_not_the_workers(cluster):
-    job, master, workers = crowd(cluster, cluster.values(workers=2, slo=HARD))
-    exit_codes = [process.wait(timeout=90) for process in (master, *workers)]
-
-    assert [1, 0, 0] == exit_codes, cluster.log(master)
-    assert "FAIL" == read_result(cluster.report(job)).verdict.outcome
-
-
-def test_failed_requests_leave_the_workers_exit_code_alone(cluster):
-    impossible = {"target.timeout_s": 0.0001, "correctness.check_share": 0}
-    scenario = {"set": {**SHORT, **impossible}, "slo": EASY}
-    _, master, workers = crowd(cluster, cluster.values(workers=1, scenario=scenario))
-    exit_codes = [process.wait(timeout=90) for process in (master, *workers)]
-
-    assert [1, 0] == exit_codes, cluster.log(master)
-
-
-def test_workers_that_do_not_come_are_no_verdict(cluster):
-    values = cluster.values(workers=2)
-    values["workers"]["waitSeconds"] = 4
-    job, workers = jobs(release(values))
-    container(job)["args"] += cluster.bound
-    only, master = cluster.start(workers), cluster.start(job)
-    exit_codes = [process.wait(timeout=60) for process in (master, only)]
-
-    assert [3, 0] == exit_codes, cluster.log(master)
-    assert "expected 2 workers within 4 s, got 1" in cluster.log(master)
-
-
-def test_a_target_that_does_not_answer_is_invalid_and_sends_the_workers_home(cluster):
-    values = cluster.values(workers=1, target={"url": f"grpc://127.0.0.1:{free_port()}"})
-    _, master, workers = crowd(cluster, values)
-    exit_codes = [process.wait(timeout=90) for process in (master, *workers)]
-
-    assert [3, 0] == exit_codes, cluster.log(master)
-
-
-@pytest.mark.parametrize("workers", [0, 1], ids=["alone", "worker"])
-def test_the_report_can_be_fetched_out_of_the_log(cluster, tmp_path, workers):
-    values = cluster.values(workers=workers)
-    if workers:
-        job, master, _ = crowd(cluster, values)
-    else:
-        job, _ = jobs(release(values))
-        master = cluster.start(job)
-    assert 0 == master.wait(timeout=90), cluster.log(master)
-    pattern = re.search(r"\| grep '(.+)' > report\.json", noted("loadtest", values, release="load"))[1]
-    (line,) = re.findall(f"{pattern}.*", cluster.log(master), re.MULTILINE)
+@pytest.mark.parametrize("name", ["alone", "crowd"])
+def test_the_report_can_be_fetched_out_of_the_log(passed, name, tmp_path):
+    run = passed[name]
+    pattern = re.search(r"\| grep '(.+)' > report\.json", noted("loadtest", run.values, release="load"))[1]
+    (line,) = re.findall(f"{pattern}.*", run.log, re.MULTILINE)
     (tmp_path / "report.json").write_text(line)
     slipway = Path(sys.executable).with_name("slipway")
     subprocess.run([slipway, "loadtest", "page", "report.json"], check=True, cwd=tmp_path)
 
-    assert read_result(tmp_path / "report.json") == read_result(cluster.report(job))
-    assert (tmp_path / "report.html").read_text() == (cluster.report(job) / "report.html").read_text()
+    assert read_result(tmp_path / "report.json") == read_result(run.report)
+    assert (tmp_path / "report.html").read_text() == (run.report / "report.html").read_text()
+
+
+def test_one_process_fails_for_an_objective_that_nobody_meets(failed):
+    run = failed["alone"]
+
+    assert ([1], "FAIL") == (run.exit_codes, read_result(run.report).verdict.outcome), run.log
+
+
+def test_a_missed_objective_is_the_masters_exit_code_and_not_the_workers(failed):
+    run = failed["crowd"]
+
+    assert [1, 0, 0] == run.exit_codes, run.log
+    assert "FAIL" == read_result(run.report).verdict.outcome
+
+
+def test_failed_requests_leave_the_workers_exit_code_alone(failed):
+    run = failed["broken"]
+
+    assert [1, 0] == run.exit_codes, run.log
+    assert read_result(run.report).figures.errors
+
+
+def test_workers_that_do_not_come_are_no_verdict(undecided):
+    run = undecided["few"]
+
+    assert [3, 0] == run.exit_codes, run.log
+    assert "expected 2 workers within 4 s, got 1" in run.log
+
+
+def test_a_target_that_does_not_answer_is_invalid_and_sends_the_workers_home(undecided):
+    run = undecided["nobody"]
+
+    assert [3, 0] == run.exit_codes, run.log
+
+
+def test_published_samples_and_a_scenario_of_ones_own_are_read_where_they_are_mounted(new_cluster, labelled):
+    cluster = new_cluster()
+    own = {
+        "description": "own",
+        "arrivals": {"kind": "trace", "file": "rate.csv"},
+        "warmup_s": 0.5,
+        "slo": {"p99_ms": EASY["p99_ms"]},
+        "correctness": {"check_share": 1.0},
+        "target": {"timeout_s": 15},
+        "generator": {"max_lag_ms": 9000},
+    }
+    values = cluster.values(
+        images={"claim": "models", "file": "held/out.npz"},
+        scenario={"inline": own, "files": {"rate.csv": "at_s,rate_rps\n0,300\n1.5,500\n"}},
+        deadline={"runSeconds": 2},
+    )
+    cluster.mount(labelled, "/models/held/out.npz")
+    run = cluster.begin(values)
+
+    assert [0] == run.exit_codes, run.log
+    result = read_result(run.report)
+    assert ("PASS", "load", 1.0) == (result.verdict.outcome, result.name, result.scenario.correctness.check_share)
+    assert 400 < result.figures.due

@@ -1,17 +1,22 @@
 """The highest rate that a replica holds is found, also beside noise, and written down whole."""
 
 import functools
+import inspect
 import random
 from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
 import yaml
+from rich.console import Console
 
 from loadtest.capacity import RESOLUTION, Held, find_capacity
+from loadtest.capacity_cli import announce
 from loadtest.capacity_file import Capacity, Load, ProbeRow, render_capacity, write_capacity
-from loadtest.capacity_probe import LONGEST_S, SHORTEST_S, check_searchable, window_s
+from loadtest.capacity_probe import LONGEST_S, SHORTEST_S, check_searchable, in_flight, window_s
+from loadtest.cli import capacity
 from loadtest.errors import CapacityError, ReportError
-from tests.unit.loadtest_results import result, scenario
+from tests.unit.loadtest_results import result, scenario, server
 
 
 def outcome(rate_rps, word, *, excess=None):
@@ -157,6 +162,19 @@ def test_a_measurement_is_as_long_as_its_percentile_needs(slo, rate_rps, seconds
     assert seconds == window_s(scenario(slo=slo), rate_rps)
 
 
+def test_a_measurement_can_be_asked_to_be_shorter_but_keeps_its_requests():
+    steady = scenario(slo={"p99_ms": 50})
+
+    assert 1 == window_s(steady, 100_000, shortest_s=1)
+    assert 6_085 / 500 == window_s(steady, 500, shortest_s=1)
+
+
+def test_the_command_searches_as_finely_as_is_documented_here():
+    options = inspect.signature(capacity).parameters
+
+    assert (RESOLUTION, SHORTEST_S) == (options["resolution"].default, options["shortest_s"].default)
+
+
 def test_open_arrivals_with_a_latency_objective_can_be_searched_from_their_rate():
     assert 200 == check_searchable(scenario())
 
@@ -172,6 +190,29 @@ def test_open_arrivals_with_a_latency_objective_can_be_searched_from_their_rate(
 def test_what_cannot_be_searched_says_what_to_take(changes, words):
     with pytest.raises(CapacityError, match=words):
         check_searchable(scenario(**changes))
+
+
+def asked_at(metrics_url):
+    return scenario(target={"url": "grpc://h:9000", "model": "mnist", "metrics_url": metrics_url})
+
+
+def test_requests_in_flight_are_those_that_the_server_counted():
+    assert 0.58 == in_flight(result(scenario=asked_at("http://h:8002/metrics"), server=server(in_flight=0.58)))
+
+
+@pytest.mark.parametrize("metrics_url", [None, "auto"], ids=["not asked", "elsewhere"])
+def test_requests_in_flight_are_the_clients_where_nobody_asked_the_server(metrics_url):
+    run = result(scenario=asked_at(metrics_url), server=None)
+    mean_s = run.figures.service_ms.mean / 1e3
+
+    assert run.figures.answered_rps * mean_s == pytest.approx(in_flight(run))
+
+
+def test_metrics_that_were_asked_for_and_not_read_are_no_capacity():
+    run = result(scenario=asked_at("http://h:8002/metrics"), server=None, notes=("the metrics were not read: refused",))
+
+    with pytest.raises(CapacityError, match=r"not read: refused; .* --set target\.metrics_url=null"):
+        in_flight(run)
 
 
 @functools.cache
@@ -203,6 +244,25 @@ def test_the_file_is_yaml_with_figures_of_four_digits():
     assert ("server", 0.2) == (document["limited_by"], document["head_room"])
     assert ("a machine", 8) == (document["machine"]["machine"], document["machine"]["cores"])
     assert [{"requests_per_s": 1235, "outcome": "PASS", "p99_ms": 41.99, "in_flight": 3.142}] == document["probes"]
+
+
+def announced(tmp_path, *, print_file):
+    out = StringIO()
+    announce(
+        measured(),
+        output=tmp_path / "capacity.yaml",
+        folder=tmp_path,
+        print_file=print_file,
+        console=Console(file=out, width=20),
+    )
+    return out.getvalue()
+
+
+def test_the_file_is_the_end_of_what_is_printed_where_that_is_asked_for(tmp_path):
+    text = render_capacity(measured())
+
+    assert announced(tmp_path, print_file=False) + text == announced(tmp_path, print_file=True)
+    assert "one replica holds 1,235 requests/s with 3.1 in flight" in announced(tmp_path, print_file=False)
 
 
 def test_the_file_appears_with_its_folder(tmp_path):

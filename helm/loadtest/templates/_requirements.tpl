@@ -32,6 +32,7 @@
 {{- fail "serviceAccount.create is false and serviceAccount.name is empty: name the ServiceAccount of the pods, or let the chart create one" -}}
 {{- end -}}
 {{- include "slipway-loadtest.targetRequirements" . -}}
+{{- if eq $values.measure "capacity" -}}{{- include "slipway-loadtest.capacityRequirements" . -}}{{- end -}}
 {{- include "slipway-loadtest.coreRequirements" (dict "key" "resources" "resources" $values.resources) -}}
 {{- include "slipway-loadtest.coreRequirements" (dict "key" "master.resources" "resources" $values.master.resources) -}}
 {{- end -}}

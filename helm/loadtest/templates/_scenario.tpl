@@ -1,9 +1,11 @@
 {{/* What is asked for, as the command line of `slipway loadtest` and of `locust` takes it. */}}
 
+{{- define "slipway-loadtest.targetNamespace" -}}
+{{- .Values.target.namespace | empty | ternary .Release.Namespace .Values.target.namespace -}}
+{{- end -}}
+
 {{- define "slipway-loadtest.targetHost" -}}
-{{- $namespace := .Values.target.namespace -}}
-{{- if not $namespace -}}{{- $namespace = .Release.Namespace -}}{{- end -}}
-{{- printf "%s-predictor.%s.svc" .Values.target.release $namespace -}}
+{{- printf "%s-predictor.%s.svc" .Values.target.release (include "slipway-loadtest.targetNamespace" .) -}}
 {{- end -}}
 
 {{- define "slipway-loadtest.targetUrl" -}}
@@ -18,7 +20,7 @@
 {{- end -}}
 
 {{- define "slipway-loadtest.metricsUrl" -}}
-{{- $metrics := .Values.target.metrics -}}
+{{- $metrics := include "slipway-loadtest.metrics" . -}}
 {{- if not $metrics -}}
 null
 {{- else if eq $metrics "service" -}}
@@ -65,7 +67,7 @@ null
 {{- if kindIs "string" . -}}{{- . -}}{{- else -}}{{- toJson . -}}{{- end -}}
 {{- end -}}
 
-{{/* Seconds of warm-up and window; 0 where the values do not say. */}}
+{{/* Seconds of warm-up and window, or of the longest search; 0 where the values do not say. */}}
 {{- define "slipway-loadtest.runSeconds" -}}
 {{- $set := .Values.scenario.set -}}
 {{- $inline := .Values.scenario.inline -}}
@@ -85,6 +87,8 @@ null
 {{- if hasKey $set "warmup_s" -}}{{- $warmup = get $set "warmup_s" -}}{{- end -}}
 {{- if .Values.deadline.runSeconds -}}
 {{- .Values.deadline.runSeconds -}}
+{{- else if eq .Values.measure "capacity" -}}
+3600
 {{- else if float64 $window -}}
 {{- ceil (addf $window $warmup) | int -}}
 {{- else -}}
