@@ -13,7 +13,7 @@ Cluster = Literal["cpu", "gpu", "mig", "time-sliced"]
 Autoscaling = Literal["keda", "hpa", "none"]
 
 STORAGE_SCHEMES = (
-    "pvc", "s3", "gs", "hf", "oci", "oci+native", "oci+fetch", "http", "https", "hdfs", "webhdfs", "git", "modelscope",
+    "pvc", "s3", "gs", "hf", "oci", "oci+native", "http", "https", "hdfs", "webhdfs", "git", "modelscope",
 )  # fmt: skip
 """What KServe fetches from, as the chart's schema lists it; a test compares."""
 
@@ -21,6 +21,7 @@ _RELEASE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LONGEST_RELEASE = 40
 _SHARED_GPU = "nvidia.com/gpu.shared"
+QUIET_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class ValuesOrder:
     model: str | None = None
     pin: bool = False
     peak_rps: float | None = None
-    quiet_share: float = 0.2
+    quiet_share: float = QUIET_SHARE
     min_replicas: int | None = None
     max_replicas: int | None = None
     autoscaling: Autoscaling = "keda"
@@ -141,6 +142,8 @@ def _check_autoscaling(order: ValuesOrder) -> None:
         )
     if order.prometheus_url is not None and not re.fullmatch(r"https?://\S+", order.prometheus_url):
         raise ValuesRefused(f"--prometheus-url: expected http:// or https://, got {order.prometheus_url!r}")
+    if order.peak_rps is None and order.quiet_share != QUIET_SHARE:
+        raise ValuesRefused("--quiet-share is a share of --peak-rps, got no peak: add --peak-rps, or leave it out")
     if order.headroom_replicas and order.autoscaling == "none":
         raise ValuesRefused(
             "--headroom-replicas is room for added replicas, and --autoscaling none adds none: drop one"

@@ -176,6 +176,8 @@ SILENT = [
          change={IN_FLIGHT: "0+1.5e8x300", WANTED: "4x300"}),
     Case(alert="SlipwayAutoscalerBlind", what="scaled to zero", minutes=12, without=BLIND, values=TO_ZERO,
          change={AVAILABLE: "0x200", WANTED: "0x200"}),
+    Case(alert="SlipwayAutoscalerBlind", what="the first replica is on its way", minutes=14, without=BLIND,
+         change={CREATED: "0x200", KEDA_ERRORS: "0+1x300"}),
     Case(alert="SlipwayAutoscalerBlind", what="KEDA failed once", minutes=17, change={KEDA_ERRORS: "0x80 1x220"}),
     Case(alert="SlipwayAutoscalerBlind", what="KEDA fails for another service", minutes=17,
          change={KEDA_ERRORS.replace("mnist", "other"): "0+1x300"}),

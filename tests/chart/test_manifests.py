@@ -40,6 +40,13 @@ def test_the_committed_files_are_the_generated_ones(generator, tmp_path):
     assert expected == {path.relative_to(K8S): path.read_text() for path in committed}
 
 
+def test_a_threshold_that_nobody_measured_says_so():
+    text = (K8S / "overlays" / "gpu" / "scaledobject-mnist.yaml").read_text()
+
+    assert "threshold: '8'" in text
+    assert "measure" in text.partition("apiVersion")[0]
+
+
 def test_the_profiles_share_a_base_and_differ_where_the_accelerator_does():
     base = {path.name for path in (K8S / "base").glob("*.yaml")}
     gpu = {path.name for path in (K8S / "overlays" / "gpu").glob("*.yaml")}

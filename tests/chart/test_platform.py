@@ -217,6 +217,23 @@ def test_kserves_pods_are_accepted_in_their_namespace(kserve_chart):
     assert pods(release)
 
 
+def test_the_webhook_that_every_new_replica_passes_has_a_second_pod(kserve_chart):
+    release = rendered(kserve_chart, K8S / "platform" / "kserve-values.yaml", namespace="kserve")
+    webhooks = [
+        (webhook["failurePolicy"], webhook["clientConfig"]["service"]["path"])
+        for (kind, _), document in release.items()
+        if kind == "MutatingWebhookConfiguration"
+        for webhook in document["webhooks"]
+    ]
+    scaled = [words for words in commands(K8S / "platform" / "README.md") if words[:2] == ["kubectl", "scale"]]
+
+    assert ("Fail", "/mutate-pods") in webhooks
+    assert "replicas" not in release["Deployment", "kserve-controller-manager"]["spec"]
+    assert [["deployment", "kserve-controller-manager", "--namespace", "kserve", "--replicas=2"]] == [
+        words[2:] for words in scaled
+    ]
+
+
 def adapter_name(series):
     """Return the metric's name as the adapter makes it from a series; None if no rule takes the series."""
     for rule in read("platform/prometheus-adapter-values.yaml")["rules"]["external"]:

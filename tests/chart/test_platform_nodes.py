@@ -226,3 +226,21 @@ def test_karpenter_is_told_what_the_device_plugin_makes_of_a_node():
     overlay = read(SHARING / "karpenter-nodeoverlay.yaml")
 
     assert time_sliced()["shared-4"] == overlay["spec"]["capacity"]
+
+
+def eks_addons():
+    return {
+        addon["name"]: yaml.safe_load(addon.get("configurationValues", "{}"))
+        for addon in read(NODES / "eks/cluster.yaml")["addons"]
+    }
+
+
+def test_eks_enforces_the_network_policies_that_the_charts_make():
+    assert "true" == eks_addons()["vpc-cni"]["enableNetworkPolicy"]
+
+
+def test_eks_has_a_default_storage_class_for_claims_that_name_none():
+    claim = read(ROOT / "k8s/platform/kube-prometheus-stack-values.yaml")["prometheus"]["prometheusSpec"]["storageSpec"]
+
+    assert "storageClassName" not in claim["volumeClaimTemplate"]["spec"]
+    assert {"enabled": True} == eks_addons()["aws-ebs-csi-driver"]["defaultStorageClass"]

@@ -2,6 +2,7 @@
 
 import json
 
+import helm_python
 import pytest
 
 from tests.chart.serving_release import container, cpu, predictor, release, with_
@@ -25,6 +26,16 @@ def test_kserve_finds_the_runtime_and_its_ports_in_the_order_that_it_reads():
 def test_kserve_has_no_placeholder_of_its_own_to_fill_in():
     # KServe runs the container through Go's text/template: any other braces break it.
     assert "{{" not in json.dumps(container(with_()))
+
+
+@pytest.mark.parametrize("scheme", ["gs", "s3", "pvc", "https", "http", "hdfs", "webhdfs", "oci", "oci+native", "hf"])
+def test_storage_that_kserve_reads_is_taken(scheme):
+    assert f"{scheme}://models" == predictor(with_(model={"storageUri": f"{scheme}://models"}))["model"]["storageUri"]
+
+
+def test_storage_that_this_kserve_does_not_know_yet_is_refused_at_once():
+    with pytest.raises(helm_python.HelmError, match="at '/model/storageUri'"):
+        release(with_(model={"storageUri": "oci+fetch://models"}))
 
 
 def test_resources_belong_to_the_runtime_alone():
@@ -113,6 +124,25 @@ def test_the_grace_period_covers_drain_exit_and_margin():
     assert 63 == predictor(values)["terminationGracePeriodSeconds"]
     assert 20 == container(values)["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert "--exit-timeout-secs=40" in container(values)["args"]
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [({}, "26.07"), ({"tag": "26.06-py3"}, "26.06-py3"), ({"digest": f"sha256:{'ab' * 32}"}, "abababababab")],
+    ids=["own-image", "tag", "digest"],
+)
+def test_a_new_chart_restarts_no_pod_whose_image_stays(image, version):
+    service = release(with_(image=image))["InferenceService", "mnist"]
+    # KServe puts both on the pods, and the predictor's win.
+    on_the_pods = service["metadata"]["labels"] | service["spec"]["predictor"]["labels"]
+
+    assert "slipway-serving" == on_the_pods["helm.sh/chart"]
+    assert version == on_the_pods["app.kubernetes.io/version"]
+    assert [] == [label for label, value in on_the_pods.items() if value.endswith("-0.1.0")]
+
+
+def test_labels_of_the_pods_are_handed_on_beside_those():
+    assert {"team": "vision"}.items() < predictor(with_(podLabels={"team": "vision"}))["labels"].items()
 
 
 def test_admin_apis_are_restricted_unless_opened():

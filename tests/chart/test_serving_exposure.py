@@ -1,8 +1,18 @@
 """helm/serving: who may reach the service, from where, and how it is disturbed."""
 
-import pytest
+from ipaddress import ip_address, ip_network
 
-from tests.chart.serving_release import PODS, predictor, release, with_
+import numpy as np
+import pytest
+import yaml
+from tritonclient.grpc import service_pb2
+
+from slipway.client import _grpc_codec, _http_codec
+from slipway.client._questions import Infer, IsModelReady, IsServerReady, ReadConfig
+from tests.chart.rendering import ROOT, noted
+from tests.chart.serving_release import CAPACITY, PODS, predictor, release, with_
+
+SCENARIOS = ROOT / "helm" / "serving" / "ci"
 
 
 def test_the_disruption_budget_follows_the_scale():
@@ -32,6 +42,50 @@ def test_pods_reach_storage_only_if_they_fetch_the_model_themselves(uri, ports):
     assert PODS == policy["podSelector"]["matchLabels"]
     assert ports == {port["port"] for rule in policy["egress"] for port in rule["ports"]}
     assert {"Ingress", "Egress"} == set(policy["policyTypes"])
+
+
+def reaches(policy, address, port):
+    """Whether a rule of the policy lets its pods out to this address."""
+    blocks = [
+        peer["ipBlock"]
+        for rule in policy["egress"]
+        if port in {allowed["port"] for allowed in rule["ports"]}
+        for peer in rule["to"]
+        if "ipBlock" in peer
+    ]
+    inside = [block for block in blocks if ip_address(address) in ip_network(block["cidr"])]
+    return any(all(ip_address(address) not in ip_network(out) for out in block.get("except", [])) for block in inside)
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [("169.254.169.254", 80), ("169.254.169.252", 988), ("169.254.169.254", 53)],
+    ids=["token-dataplane-v2", "token-calico", "cloud-dns"],
+)
+def test_on_gke_pods_reach_the_server_on_their_node_that_proves_who_they_are(address, port):
+    gke = release(SCENARIOS / "gcs-values.yaml")["NetworkPolicy", "mnist-predictor"]["spec"]
+    elsewhere = release(with_(model={"storageUri": "s3://models/folder"}))["NetworkPolicy", "mnist-predictor"]["spec"]
+
+    assert reaches(gke, address, port)
+    assert not reaches(elsewhere, address, port)
+    assert reaches(gke, "8.8.8.8", 443)
+
+
+def test_the_example_with_a_gateway_lets_the_gateway_in():
+    values = SCENARIOS / "everything-values.yaml"
+    clients = release(values)["NetworkPolicy", "mnist-predictor"]["spec"]["ingress"][0]["from"]
+    others = [peer["namespaceSelector"]["matchLabels"] for peer in clients if "namespaceSelector" in peer]
+
+    assert yaml.safe_load(values.read_text())["route"]["enabled"]
+    assert {"kubernetes.io/metadata.name": "envoy-gateway-system"} in others
+
+
+def test_further_egress_is_added_whatever_holds_the_model():
+    collector = {"to": [{"namespaceSelector": {"matchLabels": {"name": "traces"}}}], "ports": [{"port": 4318}]}
+    policy = release(with_(networkPolicy={"egress": [collector]}))["NetworkPolicy", "mnist-predictor"]["spec"]
+
+    assert collector == policy["egress"][-1]
+    assert 1 == len(release(with_())["NetworkPolicy", "mnist-predictor"]["spec"]["egress"])
 
 
 def test_clients_and_prometheus_reach_only_their_ports():
@@ -100,6 +154,32 @@ def test_what_clients_ask_is_routed_and_what_operators_ask_is_not():
     ]
 
 
+GRPC = "/inference.GRPCInferenceService"
+IMAGE = np.zeros((1, 28, 28), np.uint8)
+# What `slipway predict` asks, of the newest version and of a named one.
+CALLS = [
+    IsServerReady(),
+    *(kind("mnist", version) for kind in (ReadConfig, IsModelReady) for version in ("", "3")),
+    *(Infer("mnist", version, IMAGE) for version in ("", "3")),
+]
+
+
+@pytest.mark.parametrize("question", CALLS, ids=lambda asked: f"{type(asked).__name__}{getattr(asked, 'version', '')}")
+def test_every_call_of_slipway_predict_is_routed(question):
+    route = release(with_(route=OUTSIDE))["HTTPRoute", "mnist"]
+
+    assert 80 == backend(route, _http_codec.encode(question, 1.0).path)
+    assert 9000 == backend(route, f"{GRPC}/{_grpc_codec.CALLS[type(question)].method}")
+
+
+def test_of_the_grpc_service_only_what_clients_ask_is_routed():
+    route = release(with_(route=OUTSIDE))["HTTPRoute", "mnist"]
+    methods = {method.name for method in service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods}
+    asked = {"ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelConfig", "ModelInfer"}
+
+    assert asked == {method for method in methods if backend(route, f"{GRPC}/{method}")}
+
+
 def test_a_route_joins_the_named_gateway_or_makes_its_own():
     joined = release(with_(route=OUTSIDE))
     gateway = {"create": True, "className": "envoy", "tlsSecretName": "certificate"}
@@ -120,6 +200,25 @@ def test_without_a_certificate_the_gateway_listens_in_the_clear():
     ]
 
     assert ("HTTP", 80) == (listener["protocol"], listener["port"])
+
+
+def test_the_notes_say_what_a_route_needs_and_what_wakes_a_service():
+    to_zero = {"minReplicas": 0, "wake": {"query": "sum(gateway_requests)"}}
+    plain, outside, asleep = (
+        noted("serving", values, release="mnist")
+        for values in (with_(), with_(route=OUTSIDE), with_(autoscaling={"capacity": CAPACITY, **to_zero}))
+    )
+
+    assert "networkPolicy.clients" not in plain
+    assert "networkPolicy.clients" in outside
+    assert "`helm test` asks the Service itself" in asleep
+
+
+def test_the_notes_wait_as_long_as_a_replica_may_take_to_come():
+    patient = with_(monitoring={"rules": {"replicaStartSeconds": 1800}})
+
+    assert "--for=condition=Ready --timeout=900s" in noted("serving", with_(), release="mnist")
+    assert "--for=condition=Ready --timeout=1800s" in noted("serving", patient, release="mnist")
 
 
 def test_there_is_no_route_by_default_and_kserve_makes_none():

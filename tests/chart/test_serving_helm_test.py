@@ -38,6 +38,16 @@ def test_the_pods_of_helm_test_are_hooks_that_may_reach_the_service():
     assert peer["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
 
 
+def test_the_pods_of_helm_test_are_let_out_to_the_services_own_address_too():
+    # The policies of EKS are asked before the Service's address becomes a pod's: they find the Service by its selector,
+    # which is KServe's `app`, and by its ports.
+    to_dns, to_service = release(with_())["NetworkPolicy", "mnist-test"]["spec"]["egress"]
+
+    assert [{"podSelector": {"matchLabels": {"app": "isvc.mnist-predictor"}}}] == to_service["to"]
+    assert {80, 8080, 9000, 8002} == {port["port"] for port in to_service["ports"]}
+    assert {53} == {port["port"] for port in to_dns["ports"]}
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["seven", "own"])
 def test_the_picture_that_is_asked_about_is_a_picture(own):
     file = io.BytesIO()

@@ -18,7 +18,6 @@ EVERYWHERE = with_(
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("labels", {"podLabels": {"team": "vision"}}),
         ("annotations", {"podAnnotations": {"team": "vision"}}),
         ("nodeSelector", {"nodeSelector": {"pool": "gpu"}}),
         ("priorityClassName", {"priorityClassName": "serving"}),
@@ -109,7 +108,7 @@ def test_the_test_pods_reach_the_service_its_metrics_and_dns_alone():
     policy = objects["NetworkPolicy", "mnist-test"]["spec"]
     metrics = objects["NetworkPolicy", "mnist-predictor"]["spec"]["ingress"][1]["from"]
 
-    assert {53, 8080, 9000, 8002} == {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert {53, 80, 8080, 9000, 8002} == {port["port"] for rule in policy["egress"] for port in rule["ports"]}
     assert policy["podSelector"] in [peer.get("podSelector") for peer in metrics]
     assert ("NetworkPolicy", "mnist-test") not in release(with_(networkPolicy={"enabled": False}))
     assert ("NetworkPolicy", "mnist-test") not in release(with_(tests={"enabled": False}))

@@ -1,6 +1,7 @@
 """helm/serving: what cannot work is refused, with the way out; what is installed says what to do next."""
 
 import re
+import shlex
 
 import helm_python
 import pytest
@@ -108,6 +109,17 @@ def test_the_notes_name_objects_that_are_there(scenario):
     assert (("ScaledObject", "mnist") in objects) == ("hpa/keda-hpa-mnist" in text)
     assert (("HorizontalPodAutoscaler", "mnist") in objects) == ("hpa/mnist" in text)
     assert (("Pod", "mnist-test-http") in objects) == ("helm test mnist" in text)
+
+
+@pytest.mark.parametrize("uri", ["pvc://models/folder/below", "pvc://models", "s3://bucket/folder"])
+def test_the_load_test_that_the_notes_name_is_one_that_its_chart_takes(uri):
+    text = noted("serving", with_(model={"storageUri": uri, "name": "digits"}), release="mnist")
+    (command,) = re.findall(r"helm upgrade --install mnist-load helm/loadtest -n serving (.+)", text)
+    values = helm_python.parse_set_string(",".join(shlex.split(command.replace("--set", ""))))
+    jobs = {kind for kind, _ in rendered("loadtest", values, release="mnist-load")}
+
+    assert ("mnist", "digits") == (values["target"]["release"], values["target"]["model"])
+    assert "Job" in jobs
 
 
 def test_the_notes_warn_of_versions_that_part_and_of_slow_nodes():

@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip("helm_python")
 
+from tests.chart.rendering import HELM, values_of
 from tests.chart.training_release import CLAIM, RECIPE, STORE, containers, job, job_name, kinds, pod, release
 
 PROMOTE = {**CLAIM, "promotion": {"enabled": True, "inferenceService": "mnist"}}
@@ -105,13 +106,13 @@ def rules(values):
 
 
 def test_a_gate_fails_the_job_at_once_and_an_eviction_does_not_count():
+    from slipway.deploy._promote import PromotionForbidden
     from training.errors import GateRefused
 
     gate, eviction = rules(CLAIM)
 
     assert "FailJob" == gate["action"]
-    assert GateRefused.exit_status in gate["onExitCodes"]["values"]
-    assert 1 not in gate["onExitCodes"]["values"], "a crash is tried again"
+    assert {PromotionForbidden.exit_status, GateRefused.exit_status} == set(gate["onExitCodes"]["values"])
     assert {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]} == eviction
     assert "Never" == pod(CLAIM)["restartPolicy"], "a podFailurePolicy needs it"
 
@@ -240,6 +241,23 @@ def test_a_run_gets_out_to_what_it_needs(values, expected):
     assert expected == ports_out(values)
 
 
+def test_an_identity_that_a_link_local_address_gives_is_reached():
+    """GKE's metadata server; the default leaves out every link-local address, as an instance's own keys are there."""
+    by_default, named = (
+        [
+            rule
+            for rule in release(values)["NetworkPolicy", "demo-training"]["spec"]["egress"]
+            if "ipBlock" in rule["to"][0]
+        ]
+        for values in (STORE, values_of(HELM / "training" / "ci" / "everything-values.yaml"))
+    )
+
+    assert ["169.254.0.0/16"] == by_default[0]["to"][0]["ipBlock"]["except"]
+    assert {"169.254.169.252/32": [988]}.items() <= {
+        rule["to"][0]["ipBlock"]["cidr"]: [port["port"] for port in rule["ports"]] for rule in named
+    }.items()
+
+
 def test_workers_reach_each_other_on_every_port_and_nobody_else_gets_in():
     alone, many = (release(values)["NetworkPolicy", "demo-training"]["spec"] for values in (CLAIM, WORKERS))
     peers = {"podSelector": many["podSelector"]}
@@ -254,6 +272,7 @@ def test_notes_give_commands_that_name_this_run(notes):
     said, scheduled = notes("training", CLAIM), notes("training", SCHEDULED)
 
     assert f"logs -f job/{job_name(CLAIM)} -c train" in said
+    assert "--rm --attach --restart=Never" in said, "the container that lists reads nothing"
     assert "pvc://models, model.name mnist" in said
     assert "create job --from=cronjob/demo-training demo-training-now" in scheduled
     assert "slipway models pull s3://models/prod" in notes("training", STORE)

@@ -1,7 +1,9 @@
 """What helm/training's containers run: understood by the real command line, and by TensorFlow's own reader."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -181,6 +183,36 @@ def test_a_worker_that_fails_does_not_say_that_training_is_over(run_worker):
     run_worker(1, status=1)
 
     assert "none" != run_worker(0)[1][0]
+
+
+def test_a_worker_that_is_told_to_stop_tells_its_training(tmp_path):
+    """A shell that is process 1 of a container passes no signal on by itself."""
+    program = tmp_path / "slipway"
+    program.write_text("#!/bin/sh\ntrap 'echo stopped; exit 130' TERM\necho started\nwhile :; do sleep 0.05; done\n")
+    program.chmod(0o755)
+    container = containers(WORKERS)["train"]
+    own = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RUN_DIR": str(tmp_path / "run"), "JOB_COMPLETION_INDEX": "1"}
+    environment = environment_of(container, labels={"batch.kubernetes.io/job-name": job_name(WORKERS)})
+
+    with subprocess.Popen(
+        [*container["command"], *arguments(container, own)],
+        env={**environment, **own},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as worker:
+        try:
+            started = worker.stdout.readline()
+            worker.terminate()
+            status = worker.wait(timeout=10)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+        said = worker.stdout.read()
+
+    assert ("started\n", "stopped\n") == (started, said)
+    assert status not in {0, 2, 3}
+    assert not (tmp_path / "run" / "trained").exists()
 
 
 def test_the_first_worker_pulls_and_pushes_for_all(run_worker):

@@ -36,6 +36,15 @@ component: predictor
 {{- if .Values.image.digest -}}@{{ .Values.image.digest }}{{- else -}}:{{ $tag }}{{- end -}}
 {{- end -}}
 
+{{/* What the pods' version label says: changes only with their image, and is a label's value whatever the tag. */}}
+{{- define "slipway-serving.imageVersion" -}}
+{{- if .Values.image.digest -}}
+{{- .Values.image.digest | trimPrefix "sha256:" | trunc 12 -}}
+{{- else -}}
+{{- .Values.image.tag | default .Chart.AppVersion | trunc 63 | trimAll "-._" -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Restricted Pod Security, for every container that the chart makes. */}}
 {{- define "slipway-serving.containerSecurityContext" -}}
 allowPrivilegeEscalation: false

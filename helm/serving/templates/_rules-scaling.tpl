@@ -3,6 +3,8 @@
 {{- $name := include "slipway-serving.fullname" . -}}
 {{- $records := include "slipway-serving.records" . -}}
 {{- $autoscaling := .Values.autoscaling -}}
+{{- /* The first replica of all is on its way, and has no metrics yet. */}}
+{{- $new := printf "time() - %s <= %v" (include "slipway-serving.ofDeployment" (list . "kube_deployment_created")) .Values.monitoring.rules.replicaStartSeconds -}}
 {{- if ne $autoscaling.mode "none" }}
 {{- $target := include "slipway-serving.target" . }}
 - {{- include "slipway-serving.alert" (list . "SlipwayNotScaling" "ticket") | nindent 2 }}
@@ -32,6 +34,7 @@
   expr: |
     {{- if gt (int $autoscaling.minReplicas) 0 }}
     absent(slipway:inference_in_flight:sum{ {{- $records -}} })
+    unless on(namespace) {{ $new }}
     {{- else }}
     {{ include "slipway-serving.ofDeployment" (list . "kube_deployment_status_replicas_available") }} > 0
     unless on(namespace) slipway:inference_in_flight:sum{ {{- $records -}} }
@@ -48,6 +51,7 @@
   {{- $object := printf "%s=%q,scaledObject=%q" "namespace" .Release.Namespace $name }}
   expr: |
     sum(rate(keda_scaler_detail_errors_total{ {{- $object -}} }[5m]) or rate(keda_scaler_detail_errors_total{exported_{{ $object }}}[5m])) * 60 > 0
+    unless on() {{ $new }}
   for: 10m
   annotations:
     summary: KEDA cannot read the load of {{ $name }}
