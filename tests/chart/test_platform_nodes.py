@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -54,15 +53,10 @@ def predictor():
 
 @pytest.fixture
 def karpenter_aws(crds):
-    """Return a folder with the definitions of Karpenter's AWS provider, where `make tools` or Go brought them."""
-    definition = "karpenter.k8s.aws_ec2nodeclasses.yaml"
-    candidates = [
-        *crds.glob(f"*/{definition}"),
-        *Path.home().glob(f"go/pkg/mod/github.com/aws/karpenter-*/pkg/apis/crds/{definition}"),
-    ]
-    if not candidates:
-        pytest.skip("no definitions of github.com/aws/karpenter-provider-aws: `go mod download` it")
-    return candidates[-1].parents[1]
+    """Return the folder with the definitions of Karpenter's AWS provider among others."""
+    assert (crds / "karpenter-aws" / "karpenter.k8s.aws_ec2nodeclasses.yaml").exists(), "run `make tools`"
+
+    return crds
 
 
 def every_gpu_taint():
