@@ -1,12 +1,11 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what a load test says when they cannot."""
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from loadtest.errors import ReportError
+from slipway import whole_file
 
 __all__ = ["write_whole"]
 
@@ -22,14 +21,9 @@ def write_whole(path: Path, text: str, *, other: str) -> None:
     Raises:
         ReportError: The folder cannot be made or written, or the disk is full.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
+        whole_file.write_whole(path, text)
     except OSError as exc:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
         raise ReportError(
             f"{path} cannot be written: {exc.strerror}; free the disk or make the folder writable, or name another "
             f"with {other}, and run again"

@@ -68,8 +68,9 @@ def train(
 ) -> None:
     """Train a recipe, hold the model against its gates, and publish it as the next version.
 
-    Killed half-way? The same command with --resume ends with the same weights. More than one GPU, or TF_CONFIG in
-    the environment, distributes the training. Exit code 3: a gate refused the model, and nothing was published.
+    Killed half-way? The same command with --resume ends with the same weights, and publishes them once. More than
+    one GPU, or TF_CONFIG in the environment, distributes the training. Exit code 2: the recipe is wrong; 3: a gate
+    refused the model, and nothing was published.
 
     Example: slipway train --recipe seed
     """

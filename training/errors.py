@@ -1,7 +1,8 @@
 """The errors of the training job.
 
 * TrainingError
-  - RecipeError         the recipe file is missing, is no YAML, or holds an unknown key or an impossible value
+  - RecipeError         the recipe file is missing, is no YAML, or holds an unknown key or an impossible value;
+                        exit status 2
   - DataError           a data set cannot be had, is not what it claims to be, or would poison a model
       - DataUnavailable     every source was tried and failed; the text lists them
       - DataRefused         the arrays were read, and a check refused them; the text names the rows
@@ -31,7 +32,9 @@ class TrainingError(SlipwayError):
 
 
 class RecipeError(TrainingError):
-    """A recipe cannot be used."""
+    """A recipe cannot be used, however often it is tried: it ends like a wrong command line."""
+
+    exit_status = 2
 
 
 class DataError(TrainingError):

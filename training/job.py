@@ -28,6 +28,7 @@ from training.export import OnnxFacts, Parity, describe_onnx, export_onnx, measu
 from training.fit import FitResult, fit
 from training.gates import check_gates, refuse
 from training.plots import Plot, draw_plots
+from training.published import MODEL_FILE, recall, remember
 from training.recipe import Recipe
 from training.steps import Steps
 from training.strategy import choose_placement
@@ -49,7 +50,7 @@ class TrainingRun:
         run_dir: Checkpoints, logs, model card. Files of an earlier run are replaced unless `resume`.
         own_data: A user's `.npz` in place of the recipe's data set.
         cache_dir: Where downloads are kept.
-        resume: Go on after the last whole epoch.
+        resume: Go on after the last whole epoch; a model that the run has published already is not published again.
     """
 
     recipe: Recipe
@@ -119,9 +120,8 @@ def train_and_publish(run: TrainingRun, steps: Steps) -> Outcome | None:
     if run.repository is None:
         return outcome
     with steps.step("publish") as note:
-        published = _publish(run, run.repository, contract, outcome)
-        changed = f", wrote {', '.join(published.changed_files)}" if published.changed_files else ""
-        note(f"{published.path}{changed}")
+        published, said = _publish(run, run.repository, contract, outcome)
+        note(said)
     return replace(outcome, published=published)
 
 
@@ -203,18 +203,25 @@ def _export(
     return onnx_bytes, facts, parity
 
 
-def _publish(run: TrainingRun, repository: Path, contract: ModelContract, outcome: Outcome) -> Published:
+def _publish(run: TrainingRun, repository: Path, contract: ModelContract, outcome: Outcome) -> tuple[Published, str]:
+    """Publish the model, unless this run has done so before; also what to say of it."""
+    serving = run.recipe.serving
+    files = model_files(contract, cpu=serving.profile("cpu"), gpu=serving.profile("gpu"))
+    if run.resume:
+        before = recall(run.run_dir, repository, contract, files, onnx_sha256=outcome.card.onnx.sha256)
+        if before is not None:
+            return before, f"nothing: this run has published it already, as {before.path}"
     samples = _samples(outcome.dataset.test, outcome.test_probabilities)
 
     def fill(folder: Path) -> None:
-        (folder / "model.onnx").write_bytes(outcome.onnx_bytes)
+        (folder / MODEL_FILE).write_bytes(outcome.onnx_bytes)
         write_samples(folder / SAMPLES, samples)
         for name in ("card.json", "card.html"):
             shutil.copyfile(run.run_dir / name, folder / name)
 
-    serving = run.recipe.serving
-    files = model_files(contract, cpu=serving.profile("cpu"), gpu=serving.profile("gpu"))
-    return publish(repository, contract, files, fill)
+    published = publish(repository, contract, files, fill)
+    changed = f", wrote {', '.join(published.changed_files)}" if published.changed_files else ""
+    return published, f"{published.path}{changed}{remember(published, run.run_dir)}"
 
 
 def _samples(test: Split, probabilities: NDArray[np.float32]) -> Samples:

@@ -21,7 +21,7 @@ __all__ = ["CheckUnclear", "ChecksFailed", "check"]
 
 
 class CheckUnclear(SlipwayError):
-    """The options say half of what is to be checked."""
+    """The command line does not say what is to be checked."""
 
     exit_status = 2
 
@@ -57,7 +57,7 @@ def check(
 ) -> None:
     """Check that a deployment is ready and answers rightly, at every address given.
 
-    One line for each check; exit code 0 if all passed, 1 if one failed, 2 if the options are not clear.
+    One line for each check; exit code 0 if all passed, 1 if one failed, 2 if the command line is not clear.
 
     Example: slipway check grpc://localhost:8001 http://localhost:8000 --metrics-url http://localhost:8002/metrics
     """
@@ -65,6 +65,8 @@ def check(
 
     if (image is None) != (label is None):
         raise CheckUnclear("expected --image and --expect together, or none of them, got one")
+    if image is not None and not image.is_file():
+        raise CheckUnclear(f"--image: expected a picture, got no file {image}")
     expected = Expected(version=version, image=image, label=label)
     findings = []
     console = Console(highlight=False)
@@ -84,12 +86,15 @@ def _ask(
 ) -> Iterator[Finding]:
     """Ask in the order in which one answer helps to read the next; addresses are read before anybody is asked."""
     from slipway.cli._checks import check_answer, check_metrics, check_ready
-    from slipway.client import Classifier
+    from slipway.client import Classifier, InvalidAddress
     from slipway.client.wire import parse_address
 
-    for url in urls:
-        parse_address(url)
-    page = None if metrics_url is None else parse_address(metrics_url)
+    try:
+        for url in urls:
+            parse_address(url)
+        page = None if metrics_url is None else parse_address(metrics_url)
+    except InvalidAddress as exc:
+        raise CheckUnclear(str(exc)) from exc
     if page is not None and page.protocol != "http":
         raise CheckUnclear(f"--metrics-url: expected http:// or https://, got {metrics_url}")
     for url in urls:

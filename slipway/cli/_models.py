@@ -176,28 +176,41 @@ def push_(url: UrlArgument, model: OptionalModelArgument = None, repository: Rep
 @app.command("promote")
 def promote_(
     model: ModelArgument,
+    *,
     to: Annotated[str, typer.Option("--to", help="The InferenceService: the Helm release's name.", metavar="NAME")],
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Its namespace.")],
     version: Annotated[int | None, typer.Option(help="A published version; the newest if not given.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing and look at no version: would the cluster allow it?")
+    ] = False,
     repository: RepositoryOption = _REPOSITORY,
 ) -> None:
     """Let a cluster's InferenceService serve a version; its pods are replaced one by one.
 
-    The version's files are verified first. The InferenceService must read the same repository.
+    The version's files are verified first; where `pull` left its number alone, its push has verified them. The
+    InferenceService must read the same repository. Exit code 2: there is none of that name, or it is not allowed.
 
     Example: slipway models promote mnist --to mnist --namespace serving
     """
     from slipway.repository import RepositoryError, find_model, verify
 
-    number = find_model(repository, model).served.version if version is None else version
-    verify(repository, model, number)
     try:
-        from slipway.deploy._promote import promote
+        from slipway.deploy._promote import check_promotable, promote
     except ModuleNotFoundError as exc:
         raise RepositoryError('promoting needs the Kubernetes client: pip install "slipway[deploy]"') from exc
+    newest = "the newest at each pod's start"
+    if check:
+        serves = check_promotable(to, namespace=namespace)
+        what = f"{model} version {serves}" if serves else f"{model}, {newest}"
+        typer.echo(f"{to} in {namespace} is there, serves {what}, and may be told to serve another")
+        return
+    entry = find_model(repository, model)
+    chosen = entry.served if version is None else entry.version(version)
+    if not chosen.is_number_only:
+        verify(repository, model, chosen.version)
+    number = chosen.version
     promotion = promote(to, number, namespace=namespace)
-    before = promotion.before or "the newest at each pod's start"
-    verb = f"promoted: {before} before" if promotion.changed else "unchanged: it served that before"
+    verb = f"promoted: {promotion.before or newest} before" if promotion.changed else "unchanged: it served that before"
     typer.echo(f"{to} in {namespace} serves {model} version {number}; {verb}")
 
 

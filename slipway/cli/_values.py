@@ -12,6 +12,8 @@ from slipway.errors import SlipwayError
 
 __all__ = ["values"]
 
+_SMALLEST_RPS = 0.001
+
 
 def values(
     capacity: Annotated[
@@ -36,11 +38,17 @@ def values(
     ] = None,
     pin: Annotated[bool, typer.Option("--pin", help="Name the newest published version, once it is verified.")] = False,
     peak_rps: Annotated[
-        float | None, typer.Option(help="Requests per second expected at the most: gives the number of replicas.")
+        float | None,
+        typer.Option(min=_SMALLEST_RPS, help="Requests per second expected at the most: gives the number of replicas."),
     ] = None,
-    quiet_share: Annotated[float, typer.Option(help="Share of the peak in the quiet hours.")] = 0.2,
-    min_replicas: Annotated[int | None, typer.Option(help="In place of the computed number.")] = None,
-    max_replicas: Annotated[int | None, typer.Option(help="In place of the computed number: your budget.")] = None,
+    quiet_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the peak in the quiet hours.")] = 0.2,
+    min_replicas: Annotated[
+        int | None,
+        typer.Option(min=1, help="In place of the computed number. Zero takes `wake.query`: write it by hand."),
+    ] = None,
+    max_replicas: Annotated[
+        int | None, typer.Option(min=1, help="In place of the computed number: your budget.")
+    ] = None,
     autoscaling: Annotated[
         Literal["keda", "hpa", "none"],
         typer.Option(help="KEDA; a plain HPA, where a Prometheus adapter is; or a fixed number."),
@@ -49,7 +57,7 @@ def values(
         str | None, typer.Option(help="Prometheus, as KEDA reaches it; the chart's if not given.")
     ] = None,
     headroom_replicas: Annotated[
-        int, typer.Option(help="Room kept warm for so many further replicas, where nodes take minutes.")
+        int, typer.Option(min=0, help="Room kept warm for so many further replicas, where nodes take minutes.")
     ] = 0,
     gpu_product: Annotated[
         list[str] | None, typer.Option(help="Run only on these, such as NVIDIA-L4; repeatable.")

@@ -1,6 +1,7 @@
 """Let an InferenceService serve a version: write its number into the predictor's annotations, which rolls its pods.
 
-    promote("mnist", 3, namespace="serving")     # the InferenceService serves version 3 from now on
+    check_promotable("mnist", namespace="serving")     # before hours of training: the name is right, and it is allowed
+    promote("mnist", 3, namespace="serving")           # the InferenceService serves version 3 from now on
 
 Needs the extra `deploy`; nothing else of this package loads the Kubernetes client. The chart `helm/serving` leaves the
 annotation alone while its `model.version` is empty, so an upgrade keeps what was promoted.
@@ -28,6 +29,12 @@ TIMEOUT_S = 30
 
 class PromotionRefused(DeployError):
     """The cluster has no such InferenceService, does not allow it, or does not answer."""
+
+
+class PromotionForbidden(PromotionRefused):
+    """Trying again does not help: no such InferenceService, or not these credentials. The Job of helm/training ends."""
+
+    exit_status = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +69,63 @@ def promote(inference_service: str, version: int, *, namespace: str) -> Promotio
         namespace: Where it lives.
 
     Raises:
-        PromotionRefused: There is no such InferenceService, the cluster refuses, or nobody answers.
+        PromotionForbidden: There is no such InferenceService, or the cluster does not allow it.
+        PromotionRefused: Nobody answers, or the API server is in trouble.
     """
-    where = ("serving.kserve.io", "v1beta1", namespace, "inferenceservices", inference_service)
-    with _translated(inference_service, namespace), _api_client() as api_client:
-        api = client.CustomObjectsApi(api_client)
-        found: Any = api.get_namespaced_custom_object(*where, _request_timeout=TIMEOUT_S)
-        annotations = found.get("spec", {}).get("predictor", {}).get("annotations") or {}
-        promotion = Promotion(inference_service=inference_service, before=annotations.get(ANNOTATION), version=version)
+    with _opened(inference_service, namespace) as found:
+        promotion = Promotion(inference_service=inference_service, before=found.version(), version=version)
         if promotion.changed:
-            api.patch_namespaced_custom_object(
-                *where,
-                body={"spec": {"predictor": {"annotations": {ANNOTATION: str(version)}}}},
-                field_manager=FIELD_MANAGER,
-                _content_type="application/merge-patch+json",
-                _request_timeout=TIMEOUT_S,
-            )
+            found.patch(str(version))
     return promotion
+
+
+def check_promotable(inference_service: str, *, namespace: str) -> str | None:
+    """Ask for all that `promote` will ask for, and change nothing: reads it, and patches it with `dryRun=All`.
+
+    Returns:
+        The version number that its annotation holds now; None: it has none.
+
+    Raises:
+        PromotionForbidden: There is no such InferenceService, or the cluster does not allow it.
+        PromotionRefused: Nobody answers, or the API server is in trouble.
+    """
+    with _opened(inference_service, namespace) as found:
+        version = found.version()
+        found.patch(version or "1", dry_run=True)
+    return version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InferenceService:
+    """One InferenceService behind an API server that was found."""
+
+    api: client.CustomObjectsApi
+    where: tuple[str, str, str, str, str]
+
+    def version(self) -> str | None:
+        """What the annotation holds now."""
+        found: Any = self.api.get_namespaced_custom_object(*self.where, _request_timeout=TIMEOUT_S)
+        annotations = found.get("spec", {}).get("predictor", {}).get("annotations") or {}
+        version: str | None = annotations.get(ANNOTATION)
+        return version
+
+    def patch(self, version: str, *, dry_run: bool = False) -> None:
+        """Write the annotation and nothing else; with `dry_run` the cluster only says whether it would."""
+        self.api.patch_namespaced_custom_object(
+            *self.where,
+            body={"spec": {"predictor": {"annotations": {ANNOTATION: version}}}},
+            field_manager=FIELD_MANAGER,
+            _content_type="application/merge-patch+json",
+            _request_timeout=TIMEOUT_S,
+            dry_run="All" if dry_run else None,
+        )
+
+
+@contextmanager
+def _opened(name: str, namespace: str) -> Iterator[_InferenceService]:
+    where = ("serving.kserve.io", "v1beta1", namespace, "inferenceservices", name)
+    with _translated(name, namespace), _api_client() as api_client:
+        yield _InferenceService(api=client.CustomObjectsApi(api_client), where=where)
 
 
 @contextmanager
@@ -109,7 +156,8 @@ def _translated(name: str, namespace: str) -> Iterator[None]:
         yield
     except ApiException as exc:
         remedy = _REMEDIES.get(exc.status or 0, "see the API server's message")
-        raise PromotionRefused(f"{what}: {exc.status} {exc.reason}; {remedy}. The API server says: {exc.body}") from exc
+        error = PromotionForbidden if exc.status in _REMEDIES else PromotionRefused
+        raise error(f"{what}: {exc.status} {exc.reason}; {remedy}. The API server says: {exc.body}") from exc
     except ConfigException as exc:
         raise PromotionRefused(f"{what}: no cluster to ask ({exc}): set KUBECONFIG, or run inside the cluster") from exc
     except (HTTPError, OSError) as exc:

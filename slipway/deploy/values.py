@@ -8,8 +8,6 @@ Needs the extra `deploy`.
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ from slipway.deploy._errors import CapacityUnreadable, DeployError, ValuesNotWri
 from slipway.deploy._order import ValuesOrder, check_order, release_name
 from slipway.deploy._served_model import newest_intact_version, read_served_model
 from slipway.deploy._values_text import render_values
+from slipway.whole_file import write_whole
 
 __all__ = [
     "CapacityUnreadable",
@@ -79,14 +78,9 @@ def write_values(text: str, path: Path, *, overwrite: bool) -> None:
     """
     if path.exists() and not overwrite:
         raise ValuesNotWritten(f"{path} is there already: overwrite it with --force, or name another with --output")
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
+        write_whole(path, text)
     except OSError as exc:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
         raise ValuesNotWritten(
             f"{path} cannot be written: {exc.strerror}; make its folder writable, or name another with --output"
         ) from exc

@@ -69,6 +69,11 @@ def check_manifest(folder: Path) -> dict[str, str]:
     return listed
 
 
+def manifest_alone(folder: Path) -> bool:
+    """Whether a version is here by its manifest alone, as an ordinary pull leaves it; its files are in the store."""
+    return [path.name for path in folder.iterdir()] == [MANIFEST]
+
+
 def _files(folder: Path) -> list[str]:
     files = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
     return sorted(path.relative_to(folder).as_posix() for path in files if path != folder / MANIFEST)

@@ -21,7 +21,7 @@ from rich.console import Console
 from slipway.model_config import parse_config, read_contract
 from slipway.repository._errors import ContractChanged, RemoteFailed, VersionDamaged, VersionTaken, refused_by_disk
 from slipway.repository._layout import CONFIG, is_version
-from slipway.repository._manifest import MANIFEST, check_manifest
+from slipway.repository._manifest import MANIFEST, check_manifest, manifest_alone
 from slipway.repository._scratch import scratch_folder
 from slipway.repository._versions import ModelEntry, VersionEntry, find_model, list_models
 
@@ -171,7 +171,7 @@ def _pull_version(scratch: Path, target: Path, store: RemoteStore, source: str, 
         _refuse_other_contents(
             target, (target / MANIFEST).read_text(encoding="utf-8"), manifest, f"{store.url}/{source}"
         )
-        if not names or not _numbers_only(target):
+        if not names or not manifest_alone(target):
             return
     scratch.mkdir()
     for name in names:
@@ -179,12 +179,24 @@ def _pull_version(scratch: Path, target: Path, store: RemoteStore, source: str, 
         store.download(f"{source}/{name}", scratch / name)
     (scratch / MANIFEST).write_text(manifest, encoding="utf-8")
     if names:
-        check_manifest(scratch)
+        _check_copy(scratch, f"{store.url}/{source}")
     for path in [*scratch.rglob("*"), scratch]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     if target.is_dir():
         target.rename(scratch.with_name(f"{scratch.name}-before"))
     scratch.rename(target)
+
+
+def _check_copy(scratch: Path, source: str) -> None:
+    """Compare what came with its manifest; what is wrong is wrong there, or came wrong."""
+    try:
+        check_manifest(scratch)
+    except VersionDamaged as exc:
+        said = str(exc).removeprefix(f"{scratch}: ").partition(". ")[0]
+        raise VersionDamaged(
+            f"{source}: {said}. It was not placed: pull again; if it stays so, remove the version there, and push it "
+            "from where it is intact"
+        ) from exc
 
 
 def _place_text(scratch: Path, target: Path, text: str) -> None:
@@ -206,7 +218,7 @@ def _push_model(store: RemoteStore, entry: ModelEntry, paths: tuple[str, ...]) -
             manifest = store.read(f"{entry.name}/{version.version}/{MANIFEST}")
             _refuse_other_contents(version.path, _manifest_text(version), manifest, f"{store.url}/{entry.name}")
             known.append(version.version)
-        elif version.version > max(there, default=0) and not _numbers_only(version.path):
+        elif version.version > max(there, default=0) and not manifest_alone(version.path):
             new.append(version.version)
             _push_version(store, entry, version, paths)
     return Pushed(model=entry.name, new=tuple(new), known=tuple(known))
@@ -275,8 +287,3 @@ def _manifest_text(version: VersionEntry) -> str:
         return (version.path / MANIFEST).read_text(encoding="utf-8")
     except OSError as exc:
         raise VersionDamaged(f"{version.path}: no readable manifest; publish the version again") from exc
-
-
-def _numbers_only(folder: Path) -> bool:
-    """Whether a version is here by its manifest alone, as an ordinary pull leaves it."""
-    return [path.name for path in folder.iterdir()] == [MANIFEST]

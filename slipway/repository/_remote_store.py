@@ -10,6 +10,7 @@ Every back end has its own exceptions; they become `RemoteFailed` here, with the
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,10 +27,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from slipway.repository._errors import RemoteFailed, RepositoryError
 from slipway.repository._layout import SCRATCH_PREFIX
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://(?=\S)")
+_EXPECTED_URL = "expected a URL such as s3://bucket/models or gs://bucket/models"
 _REMEDIES = {
     "ImportError": 'install what this kind of URL needs: pip install "slipway[remote]"',
-    "ValueError": "expected a URL such as s3://bucket/models or gs://bucket/models",
-    "FileNotFoundError": "check that the bucket exists, and its name",
+    "ValueError": _EXPECTED_URL,
+    "FileNotFoundError": "it is not there: check that the bucket exists, and its name",
     "PermissionError": "these credentials may not do that: they need to list, read, write and delete below the URL",
     "NoCredentialsError": "give credentials: environment variables, a profile, or a service account with a role",
     "DefaultCredentialsError": "give credentials: environment variables, a profile, or a service account with a role",
@@ -42,8 +45,10 @@ def open_store(url: str, console: Console) -> Iterator[RemoteStore]:
     """Open what is below a URL; bars for the files on their way go to `console` if it is a terminal.
 
     Raises:
-        RemoteFailed: There is no back end for the URL, or it is not installed.
+        RemoteFailed: It is no URL; or there is no back end for it, or it is not installed.
     """
+    if not _URL.match(url):
+        raise RemoteFailed(f"{_EXPECTED_URL}, or file:///folder for one on this machine, got {url!r}")
     with _translated("open", url):
         system, root = url_to_fs(url, use_listings_cache=False)
     if isinstance(system, LocalFileSystem):

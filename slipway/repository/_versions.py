@@ -11,7 +11,7 @@ from typing import Any
 
 from slipway.repository._errors import ModelNotPublished, VersionNotFound
 from slipway.repository._layout import CONFIG, version_numbers
-from slipway.repository._manifest import check_manifest, read_manifest
+from slipway.repository._manifest import check_manifest, manifest_alone, read_manifest
 
 CARD = "card.json"
 
@@ -37,6 +37,11 @@ class VersionEntry:
     def size_bytes(self) -> int:
         """Sum of all files."""
         return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+
+    @property
+    def is_number_only(self) -> bool:
+        """Whether it is here by its manifest alone, as `pull` leaves it: known, and not to be served from here."""
+        return manifest_alone(self.path)
 
     def contents(self) -> dict[str, str]:
         """SHA-256 by path, as its manifest says; nothing is compared (`verify` does).

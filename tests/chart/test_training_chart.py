@@ -57,8 +57,8 @@ def test_a_schedule_replaces_the_job_and_never_overlaps():
     [
         (CLAIM, ["train"]),
         (STORE, ["pull", "train", "push"]),
-        (PROMOTE, ["train", "promote"]),
-        ({**STORE, "promotion": PROMOTE["promotion"]}, ["pull", "train", "push", "promote"]),
+        (PROMOTE, ["check", "train", "promote"]),
+        ({**STORE, "promotion": PROMOTE["promotion"]}, ["check", "pull", "train", "push", "promote"]),
     ],
     ids=["claim", "store", "claim-promoted", "store-promoted"],
 )
@@ -107,12 +107,13 @@ def rules(values):
 
 def test_a_gate_fails_the_job_at_once_and_an_eviction_does_not_count():
     from slipway.deploy._promote import PromotionForbidden
-    from training.errors import GateRefused
+    from training.errors import GateRefused, RecipeError
 
     gate, eviction = rules(CLAIM)
 
     assert "FailJob" == gate["action"]
-    assert {PromotionForbidden.exit_status, GateRefused.exit_status} == set(gate["onExitCodes"]["values"])
+    ends = {PromotionForbidden.exit_status, RecipeError.exit_status, GateRefused.exit_status}
+    assert ends == set(gate["onExitCodes"]["values"])
     assert {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]} == eviction
     assert "Never" == pod(CLAIM)["restartPolicy"], "a podFailurePolicy needs it"
 
@@ -201,13 +202,13 @@ def test_checkpoints_are_beside_the_models_unless_they_have_a_claim_or_there_is_
     assert {"sizeLimit": "5Gi"} == scratch["runs"]["emptyDir"] == scratch["repository"]["emptyDir"]
 
 
-def test_only_the_step_that_promotes_gets_the_token():
-    found, spec = containers(PROMOTE), pod(PROMOTE)
+def test_only_the_steps_that_ask_the_api_server_get_the_token():
+    values = {**STORE, "promotion": PROMOTE["promotion"]}
+    found, spec = containers(values), pod(values)
     mounts = {name: [mount["name"] for mount in container["volumeMounts"]] for name, container in found.items()}
 
     assert spec["automountServiceAccountToken"] is False
-    assert "token" in mounts["promote"]
-    assert "token" not in mounts["train"]
+    assert ["check", "promote"] == [name for name, volumes in mounts.items() if "token" in volumes]
     assert "token" not in volumes(CLAIM)
 
 

@@ -42,7 +42,7 @@ def command_lines(values):
 def test_the_real_command_line_understands_every_container(scenario):
     understood = command_lines(values_of(scenario))
 
-    assert all(step == name for step, (name, _) in understood.items())
+    assert all({"check": "promote"}.get(step, step) == name for step, (name, _) in understood.items())
     assert understood["train"][1]["resume"]
 
 
@@ -100,8 +100,16 @@ def test_promotion_names_the_recipes_model_and_the_release_namespace():
     shipped = command_lines({**CLAIM, "promotion": promotion})["promote"][1]
     inline = command_lines({**CLAIM, "promotion": promotion, "recipe": {"inline": RECIPE}})["promote"][1]
 
-    assert ("mnist", "live", "serving") == (shipped["model"], shipped["to"], shipped["namespace"])
+    assert ("mnist", "live", "serving", False) == tuple(shipped[name] for name in ("model", "to", "namespace", "check"))
     assert "letters" == inline["model"]
+
+
+def test_what_is_checked_before_training_is_what_is_promoted_after_it():
+    lines = command_lines({**CLAIM, "promotion": {"enabled": True, "inferenceService": "live"}})
+    check, promote = lines["check"][1], lines["promote"][1]
+
+    assert {"check"} == {name for name in check if check[name] != promote[name]}
+    assert check["check"] is True
 
 
 @pytest.fixture

@@ -77,6 +77,19 @@ def test_train_publishes_what_passes_its_gates(desk):
     assert "bars.npz" in card["data"]["source"]
 
 
+def test_a_resumed_run_that_has_published_publishes_nothing_unless_its_version_is_damaged(desk):
+    again = ("train", "--recipe", "bars.yaml", "--data", "bars.npz", "--resume")
+    first = slipway(desk, *again)
+    second = slipway(desk, *again)
+
+    assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert "this run has published it already, as model_repository/bars/1" in second.stdout
+    (version,) = verify(desk / "model_repository", "bars")
+    (version.path / "card.html").write_text("damaged")
+    assert 0 == slipway(desk, *again).returncode
+    assert 2 == find_model(desk / "model_repository", "bars").served.version
+
+
 def answers(version, images):
     """What the published file says, asked in this process."""
     session = onnxruntime.InferenceSession(version.path / "model.onnx", providers=["CPUExecutionProvider"])
@@ -145,7 +158,7 @@ def test_a_misspelt_recipe_key_is_one_message_without_a_traceback(desk):
 
     refused = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
 
-    assert 1 == refused.returncode
+    assert 2 == refused.returncode
     assert "did you mean 'epochs'?" in refused.stderr
     assert "Traceback" not in refused.stderr
 

@@ -9,6 +9,7 @@ import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
 
 import yaml
 
@@ -21,16 +22,18 @@ class ApiServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.predictor = {"minReplicas": 2, "model": {"modelFormat": {"name": "onnx"}}}
-        self.requests, self.refuse_with = [], None
+        self.requests, self.refuse_with, self.refuse_patches_with = [], None, None
 
 
 class Handler(BaseHTTPRequestHandler):
     def _answer(self):
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         self.server.requests.append((self.command, self.path, self.headers.get("Content-Type"), content))
         status = self.server.refuse_with or (200 if path == PATH else 404)
         if status == 200 and self.command == "PATCH":
+            status = self.server.refuse_patches_with or 200
+        if status == 200 and self.command == "PATCH" and parse_qs(query).get("dryRun") != ["All"]:
             merge(self.server.predictor, json.loads(content)["spec"]["predictor"])
         answer = {"spec": {"predictor": self.server.predictor}} if status == 200 else {"message": "no"}
         self.send_response(status)

@@ -1,4 +1,8 @@
-"""`fake` is a FakeTriton behind one of the wires; a test that takes it runs once for gRPC and once for HTTP."""
+"""Real wires on loopback.
+
+`fake` is a FakeTriton behind one of the wires; a test that takes it runs once for gRPC and once for HTTP.
+`s3` is an empty bucket; `url` is a remote repository, and a test that takes it runs once for S3 and once for a folder.
+"""
 
 from __future__ import annotations
 
@@ -95,3 +99,26 @@ def digits():
         return images
 
     return make
+
+
+@pytest.fixture(scope="module")
+def door():
+    """The S3 server."""
+    from tests.unit.s3_store import s3_door  # moto is slow to import
+
+    with s3_door() as opened:
+        yield opened
+
+
+@pytest.fixture
+def s3(door, monkeypatch, tmp_path):
+    """An empty bucket of it."""
+    from tests.unit.s3_store import s3_bucket
+
+    return s3_bucket(door, monkeypatch, "".join(c for c in tmp_path.name.lower() if c.isalnum()))
+
+
+@pytest.fixture(params=["s3", "file"])
+def url(request, tmp_path):
+    """A remote repository with nothing in it."""
+    return request.getfixturevalue("s3").url if request.param == "s3" else f"file://{tmp_path}/bucket/prod"

@@ -10,7 +10,6 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from slipway.cli._check import ChecksFailed, CheckUnclear, check
-from slipway.client import InvalidAddress
 from tests.unit.fake_triton import FakeTriton
 
 METRICS = """\
@@ -204,7 +203,17 @@ def test_picture_without_its_label_is_refused_before_anybody_is_asked(grpc_fake,
 def test_address_without_a_protocol_is_refused_before_anybody_is_asked(grpc_fake, slipway):
     _, error = slipway(grpc_fake.url, "localhost:8001")
 
-    assert isinstance(error, InvalidAddress)
+    assert isinstance(error, CheckUnclear)
+    assert 2 == error.exit_status
+    assert "write grpc://localhost:8001" in str(error)
+    assert not grpc_fake.asked
+
+
+def test_picture_that_is_not_there_is_refused_before_anybody_is_asked(grpc_fake, slipway, tmp_path):
+    _, error = slipway(grpc_fake.url, "--image", tmp_path / "seven.png", "--expect", "7")
+
+    assert isinstance(error, CheckUnclear)
+    assert f"no file {tmp_path / 'seven.png'}" in str(error)
     assert not grpc_fake.asked
 
 

@@ -7,7 +7,7 @@ pytest.importorskip("kubernetes", reason="the extra `deploy` is not installed")
 from typer.testing import CliRunner
 
 from slipway.cli import app
-from slipway.deploy._promote import PromotionRefused, promote
+from slipway.deploy._promote import PromotionForbidden, PromotionRefused, check_promotable, promote
 from slipway.repository import ModelNotPublished, VersionDamaged
 from tests.unit.api_server import api_server, write_kubeconfig
 from tests.unit.digits_repository import damage_byte, publish_text
@@ -65,8 +65,17 @@ def test_other_annotations_stay(api):
 def test_a_refusal_names_the_way_out(api, status, way_out):
     api.refuse_with = status
 
-    with pytest.raises(PromotionRefused, match=way_out):
+    with pytest.raises(PromotionRefused, match=way_out) as refused:
         promote("mnist", 3, namespace="serving")
+    assert 2 == refused.value.exit_status, "trying again does not help: the Job fails at once"
+
+
+def test_an_api_server_in_trouble_is_asked_again_by_the_job(api):
+    api.refuse_with = 500
+
+    with pytest.raises(PromotionRefused, match="500") as refused:
+        promote("mnist", 3, namespace="serving")
+    assert 1 == refused.value.exit_status
 
 
 def test_nobody_at_the_address_names_the_way_out(kubeconfig):
@@ -84,6 +93,48 @@ def test_no_cluster_names_the_way_out():
         promote("mnist", 3, namespace="serving")
 
 
+@pytest.mark.parametrize("serves", [None, "3"], ids=["newest", "pinned"])
+def test_a_check_asks_for_all_that_a_promotion_takes_and_changes_nothing(api, serves):
+    if serves:
+        api.predictor["annotations"] = {"slipway/model-version": serves}
+    before = dict(api.predictor)
+
+    assert serves == check_promotable("mnist", namespace="serving")
+    assert before == api.predictor
+    (_, (method, path, content_type, content)) = api.requests
+    assert ("PATCH", "application/merge-patch+json") == (method, content_type)
+    assert "dryRun=All" in path
+    assert b"slipway/model-version" in content
+
+
+@pytest.mark.parametrize(
+    ("name", "refusal", "way_out"),
+    [
+        ("mnits", {}, "name the Helm release"),
+        ("mnist", {"refuse_with": 403}, "allow `get` and `patch`"),
+        ("mnist", {"refuse_patches_with": 403}, "allow `get` and `patch`"),
+    ],
+    ids=["wrong-name", "may-not-get", "may-not-patch"],
+)
+def test_a_check_tells_a_wrong_name_or_a_missing_right_before_anything_is_trained(api, name, refusal, way_out):
+    for attribute, status in refusal.items():
+        setattr(api, attribute, status)
+
+    with pytest.raises(PromotionForbidden, match=way_out) as refused:
+        check_promotable(name, namespace="serving")
+    assert 2 == refused.value.exit_status
+
+
+def test_a_check_that_nobody_answers_is_tried_again_by_the_job(kubeconfig):
+    with api_server() as closed:
+        port = closed.server_port
+    write_kubeconfig(kubeconfig, port)
+
+    with pytest.raises(PromotionRefused, match="does not answer") as refused:
+        check_promotable("mnist", namespace="serving")
+    assert 1 == refused.value.exit_status
+
+
 def slipway(*arguments):
     return CliRunner(env={"COLUMNS": "160"}).invoke(
         app, ["models", "promote", *(str(argument) for argument in arguments)]
@@ -99,6 +150,26 @@ def test_the_command_promotes_the_newest_version_of_the_repository(api, tmp_path
     assert 0 == result.exit_code, result.output
     assert "mnist in serving serves digits version 2; promoted: the newest at each pod's start before" in result.output
     assert {"slipway/model-version": "2"} == api.predictor["annotations"]
+
+
+def test_the_command_checks_without_a_repository(api, tmp_path):
+    result = slipway("digits", "--check", "--to", "mnist", "-n", "serving", "-r", tmp_path / "none")
+
+    assert 0 == result.exit_code, result.output
+    assert "mnist in serving is there, serves digits, the newest at each pod's start" in result.output
+    assert "annotations" not in api.predictor
+
+
+def test_a_version_whose_files_are_in_the_store_alone_is_promoted(api, tmp_path):
+    """What `pull` leaves: a new pod knows the version that an earlier one has pushed by its number."""
+    version = publish_text(tmp_path, "one").path
+    for name in ("model.onnx", "card.json"):
+        (version / name).unlink()
+
+    result = slipway("digits", "--to", "mnist", "-n", "serving", "-r", tmp_path)
+
+    assert 0 == result.exit_code, result.output
+    assert {"slipway/model-version": "1"} == api.predictor["annotations"]
 
 
 def test_a_damaged_version_is_not_promoted(api, tmp_path):

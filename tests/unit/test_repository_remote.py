@@ -20,23 +20,7 @@ from slipway.repository import (
     verify,
 )
 from tests.unit.digits_repository import CPU, GPU, holding, leftovers, numbers, publish_text
-from tests.unit.s3_store import below, s3_bucket, s3_door
-
-
-@pytest.fixture(scope="module")
-def door():
-    with s3_door() as opened:
-        yield opened
-
-
-@pytest.fixture
-def s3(door, monkeypatch, tmp_path):
-    return s3_bucket(door, monkeypatch, "".join(c for c in tmp_path.name.lower() if c.isalnum()))
-
-
-@pytest.fixture(params=["s3", "file"])
-def url(request, tmp_path):
-    return request.getfixturevalue("s3").url if request.param == "s3" else f"file://{tmp_path}/bucket/prod"
+from tests.unit.s3_store import below
 
 
 def test_what_was_pushed_comes_back_whole(tmp_path, url):

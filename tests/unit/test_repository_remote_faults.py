@@ -18,23 +18,7 @@ from slipway.repository import (
     push,
 )
 from tests.unit.digits_repository import damage_byte, publish_text
-from tests.unit.s3_store import below, s3_bucket, s3_door
-
-
-@pytest.fixture(scope="module")
-def door():
-    with s3_door() as opened:
-        yield opened
-
-
-@pytest.fixture
-def s3(door, monkeypatch, tmp_path):
-    return s3_bucket(door, monkeypatch, "".join(c for c in tmp_path.name.lower() if c.isalnum()))
-
-
-@pytest.fixture(params=["s3", "file"])
-def url(request, tmp_path):
-    return request.getfixturevalue("s3").url if request.param == "s3" else f"file://{tmp_path}/bucket/prod"
+from tests.unit.s3_store import below
 
 
 def test_a_push_that_stops_at_any_write_leaves_no_version_and_the_next_one_completes_it(tmp_path, s3):
@@ -176,3 +160,39 @@ def test_a_place_that_nobody_may_write_to_is_found_out_before_training(s3):
 def test_a_repository_without_versions_is_refused(tmp_path, s3):
     with pytest.raises(ModelNotPublished, match="no model repository"):
         push(tmp_path / "nowhere", s3.url)
+
+
+@pytest.mark.parametrize(
+    ("url", "got"),
+    [("bucket/models", "bucket/models"), ("s3://", "s3://"), ("s3:bucket", "s3:bucket"), ("", "''")],
+    ids=["no-scheme", "no-bucket", "no-slashes", "empty"],
+)
+@pytest.mark.parametrize("action", [pull, push, lambda _, url: check_pushable(url)], ids=["pull", "push", "check"])
+def test_what_is_no_url_is_not_taken_for_a_folder_here(tmp_path, monkeypatch, action, url, got):
+    publish_text(tmp_path / "desk", "one")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    with pytest.raises(RemoteFailed, match=f"expected a URL such as s3://bucket/models .* got '?{got}"):
+        action(tmp_path / "desk", url)
+    assert [] == list((tmp_path / "here").iterdir())
+
+
+def test_what_is_damaged_there_is_named_as_it_is_named_there(tmp_path, s3):
+    publish_text(tmp_path / "desk", "one")
+    push(tmp_path / "desk", s3.url)
+    s3.files.pipe_file(f"{s3.root}/digits/1/model.onnx", b"two")
+
+    with pytest.raises(VersionDamaged, match=rf"{s3.url}/digits/1: model\.onnx is changed") as damaged:
+        pull(tmp_path / "other", s3.url, complete=True)
+    assert "scratch" not in str(damaged.value)
+    assert not (tmp_path / "other" / "digits" / "1").exists()
+
+
+def test_a_configuration_that_somebody_removed_there_is_named(tmp_path, s3):
+    publish_text(tmp_path, "one")
+    push(tmp_path, s3.url)
+    s3.files.rm_file(f"{s3.root}/digits/config.pbtxt")
+
+    with pytest.raises(RemoteFailed, match=r"digits/config\.pbtxt: .*; it is not there"):
+        push(tmp_path, s3.url)

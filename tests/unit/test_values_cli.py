@@ -85,5 +85,23 @@ def test_without_the_extra_the_way_to_it_is_told():
     assert "error: no module 'yaml': pip install \"slipway[deploy]\"\n" == result.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--peak-rps", "0", "x>=0.001"),
+        ("--quiet-share", "1.5", "0<=x<=1"),
+        ("--min-replicas", "0", "x>=1"),
+        ("--max-replicas", "0", "x>=1"),
+        ("--headroom-replicas", "-1", "x>=0"),
+    ],
+    ids=["peak", "quiet-share", "min", "max", "headroom"],
+)
+def test_a_number_out_of_its_range_is_refused_and_help_shows_the_range(values, option, value, expected):
+    (line,) = [line for line in values("--help").output.splitlines() if line.startswith(f"│    {option} ")]
+
+    assert f"[{expected}]" in line
+    assert 2 == values(option, value).exit_code
+
+
 def test_help_teaches_by_example(values):
     assert "Example: slipway values --cluster gpu" in " ".join(values("--help").output.split())

@@ -170,6 +170,7 @@ def test_a_name_that_yaml_takes_for_something_else_is_quoted(tmp_path, name):
         ({"gpu_resource": "gpus"}, r"--gpu-resource: expected a name such as nvidia\.com/gpu, got 'gpus'"),
         ({"cluster": "cpu", "gpu_products": ("NVIDIA-L4",)}, r"--gpu-product.*got --cluster cpu"),
         ({"cluster": "cpu", "gpu_resource": "nvidia.com/gpu"}, r"--gpu-resource.*got --cluster cpu"),
+        ({"quiet_share": 0.5}, r"--quiet-share is a share of --peak-rps, got no peak: add --peak-rps"),
         ({"autoscaling": "hpa", "prometheus_url": "http://p"}, r"--prometheus-url.*got --autoscaling hpa"),
         (
             {"prometheus_url": "prometheus:9090"},

@@ -1,3 +1,3 @@
-# One worker of several pulls, pushes and promotes for all.
+# One worker of several checks, pulls, pushes and promotes for all.
 [ "$JOB_COMPLETION_INDEX" = 0 ] || exit 0
 exec slipway "$@"

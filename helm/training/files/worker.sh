@@ -16,6 +16,10 @@ elif [ "$JOB_COMPLETION_INDEX" != 0 ]; then
 fi
 
 [ "$JOB_COMPLETION_INDEX" != 0 ] || exec slipway "$@"
-slipway "$@"
+slipway "$@" &
+training=$!
+# A shell that is a container's first process passes no signal on by itself.
+trap 'kill "$training"; wait "$training"' TERM
+wait "$training"
 mkdir -p "$RUN_DIR"
 : >"$trained"

@@ -17,7 +17,7 @@ ttlSecondsAfterFinished: {{ int64 .Values.ttlSecondsAfterFinished }}
 {{- end }}
 podFailurePolicy:
   rules:
-    # 2: the command line is wrong. 3: a gate refused the model. Neither gets better by trying again.
+    # 2: the command line or the recipe is wrong, or promotion is not allowed. 3: a gate refused the model. Trying again does not help.
     - action: FailJob
       onExitCodes: {operator: In, values: [2, 3]}
     # Evicted, preempted, drained: goes on from the last whole epoch.

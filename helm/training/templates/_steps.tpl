@@ -2,7 +2,7 @@
 {{- define "slipway-training.steps" -}}
 {{- $steps := list "train" -}}
 {{- if .Values.repository.url }}{{ $steps = list "pull" "train" "push" }}{{ end -}}
-{{- if .Values.promotion.enabled }}{{ $steps = append $steps "promote" }}{{ end -}}
+{{- if .Values.promotion.enabled }}{{ $steps = append (prepend $steps "check") "promote" }}{{ end -}}
 {{ $steps | join " " }}
 {{- end -}}
 
@@ -44,6 +44,12 @@ securityContext:
     type: RuntimeDefault
 volumeMounts:
   {{- include "slipway-training.volumeMounts" . | nindent 2 }}
+{{- end -}}
+
+{{/* A wrong name or a missing right is told now, not after hours of training. */}}
+{{- define "slipway-training.checkArgs" -}}
+{{ include "slipway-training.promoteArgs" . }}
+- --check
 {{- end -}}
 
 {{- define "slipway-training.pullArgs" -}}

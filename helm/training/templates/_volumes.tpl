@@ -37,10 +37,13 @@ envFrom:
 {{- include "slipway-training.pullEnv" . -}}
 {{- end -}}
 
+{{- define "slipway-training.checkEnv" -}}
+{{- end -}}
+
 {{- define "slipway-training.promoteEnv" -}}
 {{- end -}}
 
-{{/* Takes a list: the root, and the step's name. Only the step that promotes gets the token. */}}
+{{/* Takes a list: the root, and the step's name. Only the steps that ask the API server get the token. */}}
 {{- define "slipway-training.volumeMounts" -}}
 {{- $root := index . 0 -}}
 {{- $step := index . 1 -}}
@@ -59,7 +62,7 @@ envFrom:
 {{- if $root.Values.gpu.enabled }}
 - {name: shared-memory, mountPath: /dev/shm}
 {{- end }}
-{{- else if eq $step "promote" }}
+{{- else if has $step (list "check" "promote") }}
 - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
 {{- end }}
 {{- end -}}
