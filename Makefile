@@ -31,7 +31,7 @@ serve: $(READY)   ## serve model_repository/ on a real tritonserver until Ctrl-C
 
 .PHONY: test
 test: check tools ## everything: check, then all test tiers
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(BIN)/pytest -n 2 --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 .PHONY: check
 check: lint types imports ## what needs no server

@@ -1,4 +1,8 @@
-"""Tiers: a missing tool skips a test at the desk and fails it in CI (`CI` or `REQUIRE_ALL_TIERS=1`)."""
+"""Tiers: a missing tool skips a test at the desk and fails it in CI (`CI` or `REQUIRE_ALL_TIERS=1`).
+
+With `-n 2` a file's tests stay together, for they share what is slow to start; and whatever makes load stays in one
+process: two generators on one machine would measure each other.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,22 @@ import os
 import shutil
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 
 def _tritonserver_is_here() -> bool:
     return shutil.which("tritonserver") is not None or importlib.util.find_spec("pytriton") is not None
+
+
+class _Together(LoadScopeScheduling):
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::")[0]
+        return "load" if file.startswith("tests/integration/test_loadtest") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return _Together(config, log)
 
 
 def pytest_collection_modifyitems(items):
