@@ -111,14 +111,22 @@ def test_the_notes_name_objects_that_are_there(scenario):
     assert (("Pod", "mnist-test-http") in objects) == ("helm test mnist" in text)
 
 
-@pytest.mark.parametrize("uri", ["pvc://models/folder/below", "pvc://models", "s3://bucket/folder"])
-def test_the_load_test_that_the_notes_name_is_one_that_its_chart_takes(uri):
+@pytest.mark.parametrize(
+    ("uri", "images"),
+    [
+        ("pvc://models/folder/below", {"claim": "models", "repositoryPath": "folder/below"}),
+        ("pvc://models", {"claim": "models", "repositoryPath": ""}),
+        ("s3://bucket/folder", {"random": True}),
+    ],
+)
+def test_the_load_test_that_the_notes_name_is_one_that_its_chart_takes(uri, images):
     text = noted("serving", with_(model={"storageUri": uri, "name": "digits"}), release="mnist")
     (command,) = re.findall(r"helm upgrade --install mnist-load helm/loadtest -n serving (.+)", text)
     values = helm_python.parse_set_string(",".join(shlex.split(command.replace("--set", ""))))
     jobs = {kind for kind, _ in rendered("loadtest", values, release="mnist-load")}
 
     assert ("mnist", "digits") == (values["target"]["release"], values["target"]["model"])
+    assert images == values["images"]
     assert "Job" in jobs
 
 
