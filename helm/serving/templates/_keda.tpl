@@ -1,14 +1,14 @@
 {{/* One Prometheus trigger: a sum over all replicas, which KEDA divides by their number (AverageValue).
-     ignoreNullValues "false": no answer is an error, and the fallback keeps the replicas. */}}
+     `metadata` is what this trigger has besides. */}}
 {{- define "slipway-serving.kedaTrigger" -}}
 - type: prometheus
   name: {{ .name }}
   metricType: AverageValue
   metadata:
     serverAddress: {{ .root.Values.autoscaling.prometheus.serverAddress | quote }}
-    query: {{ include "slipway-serving.orZeroWithoutPods" . | squote }}
+    query: {{ .query | squote }}
     threshold: {{ .threshold | quote }}
-    ignoreNullValues: "false"
+    {{- toYaml .metadata | nindent 4 }}
     {{- with .root.Values.autoscaling.prometheus.authModes }}
     authModes: {{ . }}
     {{- end }}
@@ -16,4 +16,11 @@
   authenticationRef:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{/* A trigger on what the pods say. ignoreNullValues "false": no answer is an error, and the fallback keeps the replicas. */}}
+{{- define "slipway-serving.kedaPodTrigger" -}}
+{{- $query := include "slipway-serving.orZeroWithoutPods" . -}}
+{{- $metadata := dict "ignoreNullValues" "false" -}}
+{{- include "slipway-serving.kedaTrigger" (dict "root" .root "name" .name "query" $query "threshold" (include "slipway-serving.target" .root) "metadata" $metadata) -}}
 {{- end -}}
