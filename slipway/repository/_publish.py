@@ -132,11 +132,26 @@ def _refuse_changed_contract(model_dir: Path, contract: ModelContract) -> None:
     if not config.is_file() or not version_numbers(model_dir):
         return
     published = read_contract(parse_config(config.read_text(encoding="utf-8")))
+    refuse_other_contract(published, contract, where=str(model_dir), offered_is="the new version")
+
+
+def refuse_other_contract(published: ModelContract, offered: ModelContract, *, where: str, offered_is: str) -> None:
+    """Refuse another door than the published one.
+
+    Args:
+        published: What clients know.
+        offered: What a version would bring.
+        where: The model's place, for the message.
+        offered_is: What brings it, for the message.
+
+    Raises:
+        ContractChanged: Shape or labels differ.
+    """
     for what in ("image_shape", "labels"):
-        got, expected = getattr(contract, what), getattr(published, what)
+        got, expected = getattr(offered, what), getattr(published, what)
         if got != expected:
             raise ContractChanged(
-                f"{model_dir} is published with {what} {expected}, the new version has {got}: its clients would "
+                f"{where} is published with {what} {expected}, {offered_is} has {got}: its clients would "
                 "break. Give the recipe another `model:` name"
             )
 

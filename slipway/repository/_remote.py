@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from slipway.model_config import parse_config, read_contract
-from slipway.repository._errors import ContractChanged, RemoteFailed, VersionDamaged, VersionTaken, refused_by_disk
+from slipway.repository._errors import RemoteFailed, VersionDamaged, VersionTaken, refused_by_disk
 from slipway.repository._layout import CONFIG, is_version
 from slipway.repository._manifest import MANIFEST, check_manifest, manifest_alone
+from slipway.repository._publish import refuse_other_contract
 from slipway.repository._scratch import scratch_folder
 from slipway.repository._versions import ModelEntry, VersionEntry, find_model, list_models
 
@@ -273,13 +274,7 @@ def _refuse_other_contents(local: Path, here: str, there: str, where: str) -> No
 def _refuse_changed_contract(store: RemoteStore, entry: ModelEntry) -> None:
     there = read_contract(parse_config(store.read(f"{entry.name}/{CONFIG}")))
     here = read_contract(parse_config((entry.path / CONFIG).read_text(encoding="utf-8")))
-    for what in ("image_shape", "labels"):
-        got, expected = getattr(here, what), getattr(there, what)
-        if got != expected:
-            raise ContractChanged(
-                f"{store.url}/{entry.name} is published with {what} {expected}, the one here has {got}: its clients "
-                "would break. Give the recipe another `model:` name"
-            )
+    refuse_other_contract(there, here, where=f"{store.url}/{entry.name}", offered_is="the one here")
 
 
 def _manifest_text(version: VersionEntry) -> str:
