@@ -14,6 +14,8 @@ from slipway.deploy._served_model import ServedModel
 Scalar = str | int | float | bool | None
 Value = Scalar | tuple[str, ...]
 
+_FEWEST, _MOST = 1, 4
+
 CHART: dict[str, Value] = {
     "model.name": "mnist",
     "model.storageUri": "",
@@ -23,8 +25,8 @@ CHART: dict[str, Value] = {
     "gpu.resourceName": "nvidia.com/gpu",
     "gpu.products": (),
     "autoscaling.mode": "keda",
-    "autoscaling.minReplicas": 1,
-    "autoscaling.maxReplicas": 4,
+    "autoscaling.minReplicas": _FEWEST,
+    "autoscaling.maxReplicas": _MOST,
     "autoscaling.capacity.inFlight": None,
     "autoscaling.capacity.requestsPerSecond": None,
     "autoscaling.prometheus.serverAddress": "http://prometheus-operated.monitoring.svc:9090",
@@ -162,7 +164,7 @@ def _computed(order: ValuesOrder, capacity: Capacity) -> tuple[_Count, _Count]:
     plan = planned(order, capacity)
     if plan is None or order.peak_rps is None:
         unknown = "--peak-rps computes it"
-        return _Count(1, unknown), _Count(4, unknown)
+        return _Count(_FEWEST, unknown), _Count(_MOST, unknown)
     per_replica = f"{capacity.target.requests_per_s:,.4g} requests/s a replica, rounded up, is"
     quiet_rps = order.peak_rps * order.quiet_share
     return (
@@ -191,7 +193,7 @@ def _targets(order: ValuesOrder, capacity: Capacity) -> Iterator[Entry]:
         key="autoscaling.capacity.requestsPerSecond",
         value=three_digits(target.requests_per_s),
         why=f"target.requests_per_s of {source}: what one replica gets at that point, with a p99 of "
-        f"{target.p99_ms:.3g} ms; for the dashboard and the alerts",
+        f"{target.p99_ms:.3g} ms; for the dashboard",
     )
     if order.prometheus_url is not None:
         why = "--prometheus-url: Prometheus, as KEDA reaches it"
