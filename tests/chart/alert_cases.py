@@ -28,6 +28,10 @@ UP = pod("up")
 READY = pod("kube_pod_status_ready", 'condition="true"')
 RESTARTS = pod("kube_pod_container_status_restarts_total", 'container="kserve-container"')
 KEDA_ERRORS = 'keda_scaler_detail_errors_total{namespace="keda",exported_namespace="serving",scaledObject="mnist"}'
+INACTIVE = (
+    'kube_horizontalpodautoscaler_status_condition{namespace="serving",horizontalpodautoscaler="keda-hpa-mnist",'
+    'condition="ScalingActive",status="false"}'
+)
 BLIND = (*(name for name in healthy(1) if name.startswith("nv_")), UP)
 ONE_POD = {"pod": POD}
 
@@ -51,6 +55,7 @@ class Case:
         interval_s: Between two samples.
         evaluate_s: Between two evaluations of the rules. They count failures as if it were 30.
         says: What the placeholders of summary and description become; None if it is silent.
+        cause: Label `cause` of the rule, where several rules share the alert's name.
         labels: Of the alert, besides the rule's.
         values: Of the chart.
     """
@@ -63,6 +68,7 @@ class Case:
     interval_s: int = 5
     evaluate_s: int = 30
     says: tuple[str, ...] | None = None
+    cause: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, object] = field(default_factory=lambda: SERVICE)
 
@@ -105,15 +111,18 @@ FIRES = [
          change={IN_FLIGHT: "0+1e8x200"}, says=("20",)),
     Case(alert="SlipwayAtMaxReplicas", what="40 in flight, four replicas for 8 each", minutes=17,
          change={IN_FLIGHT: "0+2e8x300", WANTED: "4x300"}, says=("40",)),
-    Case(alert="SlipwayAutoscalerBlind", what="no metrics", minutes=12, without=BLIND, says=()),
+    Case(alert="SlipwayAutoscalerBlind", what="no metrics", minutes=12, without=BLIND, cause="no_metrics", says=()),
     Case(alert="SlipwayAutoscalerBlind", what="no scrape succeeds", minutes=12, change={UP: "0x200"},
-         without=BLIND[:-1], says=()),
+         without=BLIND[:-1], cause="no_metrics", says=()),
     Case(alert="SlipwayAutoscalerBlind", what="no metrics of a replica that was woken", minutes=12, without=BLIND,
-         values=TO_ZERO, says=()),
+         values=TO_ZERO, cause="no_metrics", says=()),
     Case(alert="SlipwayAutoscalerBlind", what="KEDA fails again and again", minutes=17,
-         change={KEDA_ERRORS: "0+1x300"}, says=("12",)),
+         change={KEDA_ERRORS: "0+1x300"}, cause="keda_errors", says=("12",)),
     Case(alert="SlipwayAutoscalerBlind", what="the same, scraped with honorLabels", minutes=17,
-         change={'keda_scaler_detail_errors_total{namespace="serving",scaledObject="mnist"}': "0+1x300"}, says=("12",)),
+         change={'keda_scaler_detail_errors_total{namespace="serving",scaledObject="mnist"}': "0+1x300"},
+         cause="keda_errors", says=("12",)),
+    Case(alert="SlipwayAutoscalerBlind", what="nobody serves the metrics", minutes=7, change={INACTIVE: "1x100"},
+         cause="hpa_inactive", says=()),
     Case(alert="SlipwayNoReplicaReady", what="two wanted, none there", minutes=4, change={AVAILABLE: "0x100"},
          says=("2",)),
     Case(alert="SlipwayPodUnschedulable", what="no node for longer than one takes to come", minutes=17,
@@ -178,6 +187,10 @@ SILENT = [
          change={AVAILABLE: "0x200", WANTED: "0x200"}),
     Case(alert="SlipwayAutoscalerBlind", what="the first replica is on its way", minutes=14, without=BLIND,
          change={CREATED: "0x200", KEDA_ERRORS: "0+1x300"}),
+    Case(alert="SlipwayAutoscalerBlind", what="the HPA rests while there is no replica", minutes=7, values=TO_ZERO,
+         change={INACTIVE: "1x100", AVAILABLE: "0x100", WANTED: "0x100"}),
+    Case(alert="SlipwayAutoscalerBlind", what="the HPA of another service gets no metrics", minutes=7,
+         change={INACTIVE.replace("mnist", "other"): "1x100"}),
     Case(alert="SlipwayAutoscalerBlind", what="KEDA failed once", minutes=17, change={KEDA_ERRORS: "0x80 1x220"}),
     Case(alert="SlipwayAutoscalerBlind", what="KEDA fails for another service", minutes=17,
          change={KEDA_ERRORS.replace("mnist", "other"): "0+1x300"}),

@@ -58,5 +58,18 @@
     description: {{ printf "KEDA fails {{ $value | humanize }} times a minute to read the load of %s. It keeps the replicas it has, whatever the load." $name | quote }}
     {{- include "slipway-serving.runbook" (list . "SlipwayAutoscalerBlind") | nindent 4 }}
 {{- end }}
+{{- /* Whoever serves the metric does not: KEDA's own errors cannot be seen when KEDA is what is gone. */}}
+{{- $hpa := ternary (printf "keda-hpa-%s" $name) $name (eq $autoscaling.mode "keda") }}
+- {{- include "slipway-serving.alert" (list . "SlipwayAutoscalerBlind" "page") | nindent 2 }}
+    cause: hpa_inactive
+  expr: |
+    max by (namespace) (kube_horizontalpodautoscaler_status_condition{namespace="{{ .Release.Namespace }}",horizontalpodautoscaler="{{ $hpa }}",condition="ScalingActive",status="false"}) == 1
+    and on(namespace) {{ include "slipway-serving.ofDeployment" (list . "kube_deployment_spec_replicas") }} > 0
+    unless on(namespace) {{ $new }}
+  for: 5m
+  annotations:
+    summary: the autoscaler of {{ $name }} gets no metrics
+    description: {{ printf "The HorizontalPodAutoscaler %s cannot read its metrics: whoever serves external metrics (KEDA, or the Prometheus adapter) is down or refuses. Replicas stay as many as they are, whatever the load." $hpa | quote }}
+    {{- include "slipway-serving.runbook" (list . "SlipwayAutoscalerBlind") | nindent 4 }}
 {{- end }}
 {{- end -}}
