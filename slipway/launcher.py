@@ -1,8 +1,10 @@
 """Becomes another program that the kernel ends when the process which started it is gone, however it went.
 
-    python -I -S _launcher.py <pid of the starter> <program> [argument ...]
+    python -I -S launcher.py <pid of the starter> <signal> <program> [argument ...]
 
-Run as a file, in a Python of its own: between fork and exec of a process with threads, nothing else is safe.
+`launch_command` makes that command line. It is run as a file, in a Python of its own: between fork and exec of a
+process with threads, nothing else is safe. The kernel watches the *thread* that started it, so that thread must live
+as long as the program.
 """
 
 from __future__ import annotations
@@ -12,13 +14,24 @@ import os
 import signal
 import sys
 
+__all__ = ["launch_command"]
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def _main(starter: int, command: list[str]) -> None:
+def launch_command(command: tuple[str, ...], *, last_signal: signal.Signals) -> tuple[str, ...]:
+    """The command line that starts `command` as a child which does not outlive this process.
+
+    Args:
+        command: The program, as an absolute path, and its arguments.
+        last_signal: What the kernel sends it when the thread that started it ends.
+    """
+    return (sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(last_signal)), *command)
+
+
+def _main(starter: int, last_signal: int, command: list[str]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    # SIGTERM, not SIGKILL: tritonserver answers what is in flight, then removes its shared memory and its children.
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+    if libc.prctl(_PR_SET_PDEATHSIG, last_signal, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != starter:
         sys.exit(f"process {starter} ended before {command[0]} was started")
@@ -27,4 +40,4 @@ def _main(starter: int, command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]), sys.argv[2:])
+    _main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

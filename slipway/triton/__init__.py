@@ -22,6 +22,7 @@ from slipway.triton._errors import (
 from slipway.triton._launch import Launch, prepare
 from slipway.triton._models import servable_models
 from slipway.triton._ports import Ports
+from slipway.triton._program import Program, find_program
 from slipway.triton._server import ServedModel, TritonServer
 from slipway.triton._settings import ServerSettings
 
@@ -32,6 +33,7 @@ __all__ = [
     "NotReadyInTime",
     "PortTaken",
     "Ports",
+    "Program",
     "PythonUnsupported",
     "ServeError",
     "ServedModel",
@@ -41,6 +43,7 @@ __all__ = [
     "TritonNotFound",
     "TritonServer",
     "arguments",
+    "find_program",
     "prepare",
     "servable_models",
 ]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slipway.triton._arguments import arguments
-from slipway.triton._backends import BACKEND, assemble_backends, default_cache
-from slipway.triton._installation import EmbeddedTriton, find_tritonserver
 from slipway.triton._models import servable_models
 from slipway.triton._ports import Ports, choose_ports
+from slipway.triton._program import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,25 +53,13 @@ def prepare(settings: ServerSettings) -> Launch:
     settings = replace(settings, repository=settings.repository.resolve())
     models = servable_models(settings.repository, settings.models, settings.config_name)
     settings = replace(settings, models=models)
-    triton = find_tritonserver(settings.tritonserver)
+    program = find_program(settings.tritonserver)
     ports = choose_ports(settings)
-    if not isinstance(triton, EmbeddedTriton):
-        command = (str(triton.executable), *arguments(settings, ports, triton.backends))
-        return Launch(command=command, environment={}, directory=None, ports=ports, models=models)
-    backends = assemble_backends(triton, default_cache())
+    words = arguments(settings, ports, program.backends, gpu_metrics=program.gpu_metrics)
     return Launch(
-        command=(str(triton.executable), *arguments(settings, ports, backends, gpu_metrics=False)),
-        environment={
-            "LD_LIBRARY_PATH": _prepend(triton.library_directories, "LD_LIBRARY_PATH"),
-            "PATH": _prepend((triton.bin_directory,), "PATH"),
-        },
-        # The stub puts its working directory first on sys.path: a model.py there would be taken for the backend.
-        directory=backends / BACKEND,
+        command=(str(program.executable), *words),
+        environment=program.environment,
+        directory=program.directory,
         ports=ports,
         models=models,
     )
-
-
-def _prepend(directories: tuple[Path, ...], variable: str) -> str:
-    inherited = os.environ.get(variable)
-    return os.pathsep.join([*map(str, directories), *([inherited] if inherited else [])])

@@ -6,18 +6,17 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from slipway.launcher import launch_command
 
 if TYPE_CHECKING:
     from slipway.triton._launch import Launch
 
-_LAUNCHER = Path(__file__).with_name("_launcher.py")
 _SLICE_S = 0.2
 
 
@@ -69,7 +68,8 @@ class ServerProcess:
                 os.killpg(self.pid, signal.SIGKILL)
 
     def _run(self, launch: Launch, log: IO[bytes], started: Future[subprocess.Popen[bytes]]) -> None:
-        command = (sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *launch.command)
+        # SIGTERM, not SIGKILL: tritonserver answers what is in flight, then removes its shared memory and its children.
+        command = launch_command(launch.command, last_signal=signal.SIGTERM)
         try:
             child = subprocess.Popen(
                 command,

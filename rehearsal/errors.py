@@ -1,0 +1,130 @@
+"""The errors of the rehearsal, with the exit code that the command line ends with.
+
+* RehearsalError           3: the rehearsal could not be carried out
+  - ProgramsError          3: a program of the control plane cannot be had
+      - GoMissing              3: there is no Go to build with
+      - ModuleUnavailable      3: a Go module cannot be downloaded, or is not what go.sum says
+      - BuildFailed            3: a program does not build
+  - MachineTooSmall        3: disk or memory does not suffice
+  - ClusterError           3: the cluster does not do what it should
+      - ClusterExists          2: one is up in this working folder
+      - NoCluster              2: none is up in this working folder
+      - PortTaken              3: somebody listens where pods must listen
+      - ProgramDied            3: a program of the control plane ended
+      - NotHealthy             3: a program did not do its work in time
+  - ChartRefused           3: Helm or the cluster refused the chart
+  - ScenarioError          2: the scenario is missing, no YAML, or holds an unknown key or an impossible value
+  - ReportError            3: the report cannot be written
+  - ReportUnreadable       2: a file is no report of a rehearsal
+  - StoreError             2: there is no published model to rehearse with, or its copy cannot be made
+  - NotServing             3: the service did not become ready, or does not answer
+"""
+
+from __future__ import annotations
+
+from slipway.errors import SlipwayError
+
+__all__ = [
+    "BuildFailed",
+    "ChartRefused",
+    "ClusterError",
+    "ClusterExists",
+    "GoMissing",
+    "MachineTooSmall",
+    "ModuleUnavailable",
+    "NoCluster",
+    "NotHealthy",
+    "NotServing",
+    "PortTaken",
+    "ProgramDied",
+    "ProgramsError",
+    "RehearsalError",
+    "ReportError",
+    "ReportUnreadable",
+    "ScenarioError",
+    "StoreError",
+]
+
+
+class RehearsalError(SlipwayError):
+    """Base class of every error of the rehearsal."""
+
+    exit_status = 3
+
+
+class ProgramsError(RehearsalError):
+    """A program of the control plane cannot be had."""
+
+
+class GoMissing(ProgramsError):
+    """There is no Go to build with."""
+
+
+class ModuleUnavailable(ProgramsError):
+    """A Go module cannot be downloaded, or is not what go.sum says."""
+
+
+class BuildFailed(ProgramsError):
+    """A program does not build."""
+
+
+class MachineTooSmall(RehearsalError):
+    """Disk or memory does not suffice."""
+
+
+class ClusterError(RehearsalError):
+    """The cluster does not do what it should."""
+
+
+class ClusterExists(ClusterError):
+    """A cluster is up in this working folder."""
+
+    exit_status = 2
+
+
+class NoCluster(ClusterError):
+    """No cluster is up in this working folder."""
+
+    exit_status = 2
+
+
+class PortTaken(ClusterError):
+    """Somebody listens where pods must listen."""
+
+
+class ProgramDied(ClusterError):
+    """A program of the control plane ended."""
+
+
+class NotHealthy(ClusterError):
+    """A program did not do its work in time."""
+
+
+class ChartRefused(RehearsalError):
+    """Helm or the cluster refused the chart."""
+
+
+class ScenarioError(RehearsalError):
+    """The scenario cannot be run as it is written."""
+
+    exit_status = 2
+
+
+class ReportError(RehearsalError):
+    """The report cannot be written."""
+
+
+class ReportUnreadable(RehearsalError):
+    """A file is no report."""
+
+    exit_status = 2
+
+
+class StoreError(RehearsalError):
+    """There is no model to rehearse with."""
+
+    exit_status = 2
+
+
+class NotServing(RehearsalError):
+    """The service did not become ready, or does not answer."""
