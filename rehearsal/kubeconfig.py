@@ -1,0 +1,84 @@
+"""An HTTP client for the API server that a kubeconfig names.
+
+    async with api_client(connection.kubeconfig) as api:
+        await api.get("/api/v1/pods")
+
+For raw objects: a program that reads a few fields of a few kinds starts ten times faster without the typed SDK.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import httpx
+import yaml
+
+from rehearsal.errors import ClusterError
+
+__all__ = ["api_client"]
+
+_USER_CREDENTIALS = ("client-certificate", "client-key")
+
+
+def api_client(kubeconfig: Path) -> httpx.AsyncClient:
+    """A client that trusts, and is trusted by, the server of the kubeconfig's current context.
+
+    Certificates and keys may be files or stand in the kubeconfig; a token too. Requests end after 10 s without a byte.
+
+    Raises:
+        ClusterError: The file is missing, or is no kubeconfig with a current context.
+    """
+    try:
+        config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+        context = _named(config, "contexts", "context", config["current-context"])
+        cluster = _named(config, "clusters", "cluster", context["cluster"])
+        user = _named(config, "users", "user", context["user"])
+        server = str(cluster["server"])
+        trust: ssl.SSLContext | bool = _trust(cluster, user, kubeconfig.parent) if server.startswith("https") else True
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, StopIteration) as exc:
+        raise ClusterError(f"{kubeconfig}: expected a kubeconfig with a current context, got {exc!r}") from exc
+    token = user.get("token")
+    return httpx.AsyncClient(
+        base_url=server,
+        verify=trust,
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+        timeout=10,
+        trust_env=False,  # a proxy has no business between processes of one machine
+    )
+
+
+def _named(config: dict[str, Any], group: str, key: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(entry[key] for entry in config[group] if entry["name"] == name)
+    return found
+
+
+def _trust(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> ssl.SSLContext:
+    """The folder is where relative paths of the kubeconfig begin."""
+    context = ssl.create_default_context()
+    if "certificate-authority" in cluster or "certificate-authority-data" in cluster:
+        _with_file(cluster, "certificate-authority", folder, context.load_verify_locations)
+    if all(name in user or f"{name}-data" in user for name in _USER_CREDENTIALS):
+        certificate, key = _USER_CREDENTIALS
+        _with_file(
+            user,
+            certificate,
+            folder,
+            lambda chain: _with_file(user, key, folder, lambda private: context.load_cert_chain(chain, private)),
+        )
+    return context
+
+
+def _with_file(entry: dict[str, Any], name: str, folder: Path, use: Callable[[Path], None]) -> None:
+    """Hand over the file of that name, or a passing one that holds what stands in the kubeconfig."""
+    if f"{name}-data" not in entry:
+        use(folder / entry[name])
+        return
+    with NamedTemporaryFile() as file:  # for its owner only
+        file.write(base64.b64decode(entry[f"{name}-data"]))
+        file.flush()
+        use(Path(file.name))
