@@ -1,0 +1,58 @@
+"""A cluster from the command line: its programs, then itself, with a line that tells how far it is."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from rehearsal.build import ensure_programs
+from rehearsal.connection import Connection
+from rehearsal.controlplane.cluster import up
+from rehearsal.nodes.types import Nodes
+
+__all__ = ["announce", "bring_up"]
+
+
+def bring_up(folder: Path, nodes: Nodes, console: Console) -> Connection:
+    """Build what is missing, start everything, and return when it works.
+
+    Raises:
+        RehearsalError: Whatever keeps it from that; nothing is left running.
+    """
+    programs = ensure_programs(console)
+    began_s = time.monotonic()
+    working: list[str] = []
+    with console.status("starting the control plane") as line:
+
+        def tell(name: str, _after_s: float) -> None:
+            if name not in working:
+                working.append(name)
+            line.update(f"starting the control plane: {name} works ({len(working)})")
+
+        connection = up(
+            folder,
+            executables=programs.executables,
+            module_files={name: programs.files(name) for name in programs.built},
+            nodes=nodes,
+            tell=tell,
+        )
+    console.print(
+        f"the cluster is up after {time.monotonic() - began_s:.0f} s: {len(working)} programs work", highlight=False
+    )
+    return connection
+
+
+def announce(connection: Connection, console: Console) -> None:
+    """Say how one uses it."""
+    console.print(
+        f"\nexport KUBECONFIG={escape(str(connection.kubeconfig))}\n\n"
+        "kubectl, helm and k9s work on it now. The service goes into the namespace "
+        f"{connection.namespace}; clients ask {connection.gateway_url} (HTTP and gRPC); Prometheus is at "
+        f"{connection.prometheus_url}.\n"
+        "`slipway rehearse step` rehearses on it, `slipway cluster down` ends it.",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,157 @@
+"""What the commands `slipway cluster up|status|down` do.
+
+connection = up(folder, programs, nodes, tell=print)
+down(folder)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from rehearsal.connection import FILE, Connection, read_connection
+from rehearsal.controlplane.control import Control
+from rehearsal.controlplane.order import LOCK, Order
+from rehearsal.errors import ClusterError, MachineTooSmall, NoCluster
+from rehearsal.nodes.types import Nodes
+
+__all__ = ["down", "running", "up"]
+
+_MEMORY_GIB, _DISK_GIB = 3.0, 1.0
+_END_S = 60.0
+_GIB = 2**30
+
+
+def up(
+    folder: Path,
+    *,
+    executables: Mapping[str, Path],
+    module_files: Mapping[str, Path],
+    nodes: Nodes,
+    tell: Callable[[str, float], None],
+) -> Connection:
+    """Bring a cluster up that stays when this process ends; Ctrl-C before it is up leaves nothing running.
+
+    Args:
+        folder: Made for the cluster, and removed with it.
+        executables: Path by program.
+        module_files: Folder by Go module.
+        nodes: The machines it can have.
+        tell: Told each program that works, and after how many seconds.
+
+    Raises:
+        ClusterExists: One is up in this folder.
+        MachineTooSmall: Memory or disk does not suffice.
+        ClusterError: It does not come up; nothing is left running, the logs stay in the folder.
+    """
+    folder = folder.resolve()
+    _require_ours(folder)
+    _require_room(folder)
+    order = Order(folder=folder, executables=dict(executables), module_files=dict(module_files), nodes=nodes)
+    with _supervisor(order) as supervisor:
+        assert supervisor.stdout is not None  # noqa: S101 - it is a pipe
+        for line in supervisor.stdout:
+            message = json.loads(line)
+            if "works" in message:
+                tell(message["works"], message["after_s"])
+            elif "error" in message:
+                error = ClusterError(message["error"])
+                error.exit_status = message["exit_status"]
+                raise error
+            else:
+                return Connection.model_validate(message["up"])
+    raise ClusterError(f"the supervisor ended without a word, exit code {supervisor.wait()}; see {folder / 'logs'}")
+
+
+def running(folder: Path) -> Connection:
+    """The cluster that is up in a folder.
+
+    Raises:
+        NoCluster: None is.
+    """
+    connection = read_connection(folder.resolve())
+    if not psutil.pid_exists(connection.supervisor_pid):
+        raise NoCluster(
+            f"the cluster in {folder} is gone: its supervisor, process {connection.supervisor_pid}, was killed, and "
+            "its programs ended with it; `slipway cluster up` begins anew"
+        )
+    return connection
+
+
+def down(folder: Path) -> None:
+    """End a cluster, and return when nothing of it is left.
+
+    Raises:
+        NoCluster: None is up in this folder.
+        ClusterError: It does not end.
+    """
+    connection = running(folder)
+    Control(connection).down()
+    deadline_s = time.monotonic() + _END_S
+    while psutil.pid_exists(connection.supervisor_pid):
+        if time.monotonic() > deadline_s:
+            raise ClusterError(
+                f"the supervisor, process {connection.supervisor_pid}, still runs after {_END_S:.0f} s; "
+                f"`kill -9 {connection.supervisor_pid}` ends it and all its programs"
+            )
+        time.sleep(0.05)
+
+
+@contextmanager
+def _supervisor(order: Order) -> Iterator[subprocess.Popen[str]]:
+    """Started, and ended again unless the block returns from it with the cluster up."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rehearsal.controlplane.supervisor"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        process.stdin.write(order.model_dump_json())
+        process.stdin.close()
+        yield process
+    except BaseException:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        process.wait()
+        raise
+    finally:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        process.stdout.close()
+
+
+def _require_ours(folder: Path) -> None:
+    """Everything in the folder will be removed: it must be new, empty, or a cluster's."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists() and not (folder / FILE).exists():
+        raise ClusterError(
+            f"{folder}: expected an empty folder or one that an earlier cluster left, got other files; name another "
+            "with --folder"
+        )
+
+
+def _require_room(folder: Path) -> None:
+    memory_gib = psutil.virtual_memory().available / _GIB
+    if memory_gib < _MEMORY_GIB:
+        raise MachineTooSmall(
+            f"memory: expected at least {_MEMORY_GIB:g} GiB free for the control plane and a few replicas, got "
+            f"{memory_gib:.1f} GiB; end something, or take a larger machine"
+        )
+    there = next(each for each in (folder, *folder.parents) if each.is_dir())
+    disk_gib = psutil.disk_usage(str(there)).free / _GIB
+    if disk_gib < _DISK_GIB:
+        raise MachineTooSmall(
+            f"disk: expected at least {_DISK_GIB:g} GiB free at {there}, got {disk_gib:.1f} GiB; free some, or name "
+            "another place with --folder"
+        )

@@ -1,0 +1,33 @@
+"""A program of the cluster: how it is started, and how one sees that it does its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["Component", "NotYet"]
+
+
+class NotYet(Exception):
+    """It does not do its work now; says what was expected and what came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One program.
+
+    Attributes:
+        name: As in the log's name and in `slipway cluster status`.
+        command: The program and its arguments.
+        healthy: Returns when the program does its work; raises NotYet, OSError or httpx.HTTPError when it does not.
+        does: What `healthy` has seen, for people.
+        environment: Variables beside this process's.
+        grace_s: How long it may take to end.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    healthy: Callable[[], None]
+    does: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    grace_s: float = 3.0

@@ -1,0 +1,72 @@
+"""How a command talks to the supervisor of a running cluster.
+
+control = Control(read_connection(folder))
+control.status()                          # a ProgramState for each program
+control.stop("prometheus", kill=True)
+control.start("prometheus")
+control.down()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
+from typing import Any
+
+from rehearsal.connection import Connection
+from rehearsal.controlplane.fleet import ProgramState
+from rehearsal.errors import ClusterError, NoCluster
+
+__all__ = ["Control"]
+
+
+class Control:
+    """A cluster's supervisor, by its address; each call is a connection of its own."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def status(self) -> list[ProgramState]:
+        """Every program, asked now.
+
+        Raises:
+            NoCluster: The supervisor does not answer.
+        """
+        return [ProgramState.model_validate(each) for each in self._ask({"do": "status"})]
+
+    def stop(self, program: str, *, kill: bool = False) -> None:
+        """End a program, with `kill` at once.
+
+        Raises:
+            ClusterError: There is no such program.
+            NoCluster: The supervisor does not answer.
+        """
+        self._ask({"do": "stop", "program": program, "kill": kill})
+
+    def start(self, program: str) -> None:
+        """Start a program again; raises as `stop`, and when it runs already."""
+        self._ask({"do": "start", "program": program})
+
+    def down(self) -> None:
+        """Ask for the end of everything; returns when it has begun.
+
+        Raises:
+            NoCluster: The supervisor does not answer.
+        """
+        self._ask({"do": "down"})
+
+    def _ask(self, question: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        address = self._connection.control_address
+        try:
+            with Client(address, authkey=bytes.fromhex(self._connection.control_key)) as line:
+                line.send(question)
+                answer = line.recv()
+        except (OSError, EOFError, AuthenticationError) as exc:
+            raise NoCluster(
+                f"the cluster in {self._connection.folder} does not answer at {address[0]}:{address[1]} ({exc!r}): "
+                "it was killed, or the machine was restarted; `slipway cluster up` begins anew"
+            ) from exc
+        if "error" in answer:
+            raise ClusterError(answer["error"])
+        return answer["said"]

@@ -1,0 +1,84 @@
+"""The loopback network that a cluster has for itself: 127.N.0.0/16, so that two clusters never meet.
+
+network, lock = claim_network()                 # "127.64", held as long as the socket is open
+port = free_port(f"{network}.0.1")
+require_pod_ports(network)                      # PortTaken names who listens on every address
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+
+import psutil
+
+from rehearsal.errors import PortTaken
+
+__all__ = ["GATEWAY_PORT", "POD_PORTS", "claim_network", "free_port", "require_ports"]
+
+POD_PORTS = {8080: "HTTP", 9000: "gRPC", 8002: "metrics"}
+"""Ports that the serving chart gives its pods; every pod has an address of its own."""
+GATEWAY_PORT = 8080
+_FIRST, _LAST = 64, 126
+_LOCK_PORT = 49_151
+
+
+def claim_network() -> tuple[str, socket.socket]:
+    """Take a network that no other cluster of this machine has.
+
+    Returns:
+        Its first two bytes, such as `127.64`, and the socket that holds it.
+
+    Raises:
+        PortTaken: All of them are taken.
+    """
+    for number in range(_FIRST, _LAST + 1):
+        lock = socket.socket()
+        try:
+            lock.bind((f"127.{number}.0.1", _LOCK_PORT))
+            lock.listen()
+        except OSError:
+            lock.close()
+            continue
+        return f"127.{number}", lock
+    raise PortTaken(
+        f"expected a free loopback network between 127.{_FIRST} and 127.{_LAST}, got none: port {_LOCK_PORT} is taken "
+        "in each; end clusters with `slipway cluster down`"
+    )
+
+
+def free_port(address: str) -> int:
+    """A port that nobody listens on at this address, nor on every address."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
+    """Refuse ports that are taken on every address, the cluster's own addresses among them.
+
+    Raises:
+        PortTaken: With the port, the process that listens, and the way out.
+    """
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((f"{network}.1.1", port))
+                probe.listen()
+            except OSError as exc:
+                raise PortTaken(
+                    f"expected port {port} to be free on the pods' addresses {network}.1.*, got: {_listener(port)} "
+                    "listens on every address; end it, or let it listen on 127.0.0.1 only, and try again"
+                ) from exc
+
+
+def _listener(port: int) -> str:
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections(kind="tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
+            if listens and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    return "another process"

@@ -1,0 +1,55 @@
+"""The rehearsal's own processes beside the control plane: node agent, gateway, monitoring."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import httpx
+
+from rehearsal.controlplane.component import Component, NotYet
+from rehearsal.controlplane.site import Site
+from rehearsal.gateway.resources import READY_PATH
+
+__all__ = ["agent", "gateway", "monitoring"]
+
+
+def agent(site: Site) -> Component:
+    """The kubelet's part for the pods that are real."""
+    return _component(site, "agent", does="follows pods and nodes", grace_s=12)
+
+
+def gateway(site: Site) -> Component:
+    """Envoy in front of the ready pods."""
+    url = f"{site.gateway_url}{READY_PATH}"
+
+    def healthy() -> None:
+        answer = httpx.get(url, timeout=5, trust_env=False)
+        if answer.is_error:
+            raise NotYet(f"{url}: expected 200, got {answer.status_code}")
+
+    component = _component(site, "gateway", does="answers where clients ask")
+    return Component(
+        name=component.name, command=component.command, healthy=healthy, does=component.does, grace_s=component.grace_s
+    )
+
+
+def monitoring(site: Site) -> Component:
+    """Hands the operator's configuration to Prometheus."""
+    return _component(site, "monitoring", does="handed the operator's configuration to Prometheus")
+
+
+def _component(site: Site, name: str, *, does: str, grace_s: float = 5) -> Component:
+    ready = site.folder / f"{name}.ready"
+    return Component(
+        name=name,
+        command=(sys.executable, "-m", f"rehearsal.{name}", "--cluster", str(site.folder)),
+        healthy=lambda: _is_there(ready),
+        does=does,
+        grace_s=grace_s,
+    )
+
+
+def _is_there(path: Path) -> None:
+    if not path.exists():
+        raise NotYet(f"expected it to write {path.name} when it has read the cluster, got nothing so far")

@@ -1,0 +1,1 @@
+"""GPU nodes that are not there: their types, and what brings them up."""
