@@ -24,6 +24,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY slipway slipway
 COPY training training
 COPY loadtest loadtest
+COPY rehearsal rehearsal
 # The wheel and its bytecode hold this time, not that of their making: two builds hold the same bytes.
 ARG SOURCE_DATE_EPOCH=1577836800
 RUN python -m hatchling build --target wheel --directory /dist \

@@ -1,5 +1,5 @@
-// Helm's command line: `helm lint --strict`. About 80 seconds without Go's cache.
-module slipway/tools/helm
+// Helm's command line: installs the charts of a rehearsal, and `helm lint --strict`. About 80 seconds without Go's cache.
+module slipway/rehearsal/programs/helm
 
 go 1.26.0
 

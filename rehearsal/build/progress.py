@@ -1,0 +1,79 @@
+"""Shows a person how building goes: a live bar at a terminal, a line for each finished program anywhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from rehearsal.build.catalogue import Program
+
+__all__ = ["BuildProgress"]
+
+_DOWNLOADING = "go: downloading "
+_WIDTH = 44
+
+
+class BuildProgress:
+    """The console side of building some programs.
+
+    The bar counts the seconds that each program is known to take, so it is about right on a machine of that size.
+    """
+
+    def __init__(self, console: Console, programs: Sequence[Program]) -> None:
+        self._console = console
+        self._programs = programs
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[doing]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID = self._bar.add_task("", total=sum(program.build_s for program in programs), doing="")
+        self._before_s = 0.0
+        self._started_ns = 0
+        self._current: Program | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def start(self, program: Program) -> None:
+        """Begin with a program."""
+        self._current, self._started_ns = program, time.perf_counter_ns()
+        number = self._programs.index(program) + 1
+        self._bar.update(
+            self._task, description=f"{program.name} ({number} of {len(self._programs)})", doing="looking for modules"
+        )
+
+    def line(self, text: str) -> None:
+        """A line of Go: a module that is downloaded, or a package that is compiled."""
+        if self._current is None:
+            return
+        downloaded = text.removeprefix(_DOWNLOADING)
+        doing = f"downloading {downloaded}" if downloaded != text else f"building {text}"
+        spent_s = min(self._spent_s(), self._current.build_s)
+        self._bar.update(self._task, completed=self._before_s + spent_s, doing=escape(doing[:_WIDTH].ljust(_WIDTH)))
+
+    def finish(self, program: Program) -> None:
+        """Print the program's line."""
+        self._before_s += program.build_s
+        self._bar.update(self._task, completed=self._before_s)
+        verb = "built" if program.executables else "downloaded"
+        self._console.print(f"{program.name}: {verb} in {self._spent_s():.0f} s", highlight=False, soft_wrap=True)
+
+    def _spent_s(self) -> float:
+        return (time.perf_counter_ns() - self._started_ns) / 1e9

