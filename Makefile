@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 RECIPE ?= mnist
+SCENARIO ?= step
 VENV := .venv
 READY := $(VENV)/.ready
 TOOLS := $(patsubst tools/%/go.mod,%,$(wildcard tools/*/go.mod))
@@ -15,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 .PHONY: help
 help:             ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  RECIPE=seed trains the classic network; PYTHON=/path/to/python3.11 names the interpreter."
+	@echo "  RECIPE=seed trains the classic network; SCENARIO=rollout rehearses another; PYTHON=/path/to/python3.11 names the interpreter."
 
 .PHONY: demo
 demo: $(READY)    ## train on real MNIST, gate, publish, serve on a real tritonserver, classify
@@ -29,9 +30,19 @@ train: $(READY)   ## train RECIPE and publish the next version
 serve: $(READY)   ## serve model_repository/ on a real tritonserver until Ctrl-C
 	$(BIN)/slipway serve
 
+.PHONY: rehearse
+rehearse: $(READY) ## rehearse SCENARIO on a real control plane with simulated GPU nodes (the first time builds it)
+	ls -d model_repository/mnist/[1-9]* >/dev/null 2>&1 || $(BIN)/slipway train --recipe seed
+	$(BIN)/slipway rehearse $(SCENARIO)
+
 .PHONY: test
-test: check tools ## everything: check, then all test tiers
+test: check tools ## check, then every test tier but the cluster
 	$(BIN)/pytest -n 2 --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=85
+
+.PHONY: test-cluster
+test-cluster: $(READY) ## the charts on a real control plane, faults included (the first time builds it)
+	$(BIN)/slipway cluster build
+	$(BIN)/pytest tests/cluster
 
 .PHONY: check
 check: lint types imports ## what needs no server

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rehearsal.errors import NoCluster
+from rehearsal.nodes.types import Nodes
 from slipway.whole_file import write_whole
 
 __all__ = ["Connection", "read_connection", "write_connection"]
@@ -32,6 +33,7 @@ class Connection(BaseModel):
         gateway_url: http://host:port; HTTP/1.1 and gRPC (h2c) on the same port, to the ready predictors.
         namespace: Where the service is rehearsed.
         model_store: The folder that the claim `models` stands for: pods see its subfolders at /mnt/models.
+        nodes: The machines that it can have.
         executables: Path by program name, such as `kubectl`.
         control_address: host and port of the supervisor.
         control_key: What the supervisor wants to hear first; hexadecimal.
@@ -48,6 +50,7 @@ class Connection(BaseModel):
     gateway_url: str
     namespace: str
     model_store: Path
+    nodes: Nodes
     executables: dict[str, Path]
     control_address: tuple[str, int]
     control_key: str

@@ -29,6 +29,7 @@ __all__ = ["down", "running", "up"]
 _MEMORY_GIB, _DISK_GIB = 3.0, 1.0
 _END_S = 60.0
 _GIB = 2**30
+_SUPERVISOR = "rehearsal.controlplane.supervisor"
 
 
 def up(
@@ -79,7 +80,7 @@ def running(folder: Path) -> Connection:
         NoCluster: None is.
     """
     connection = read_connection(folder.resolve())
-    if not psutil.pid_exists(connection.supervisor_pid):
+    if not _lives(connection.supervisor_pid):
         raise NoCluster(
             f"the cluster in {folder} is gone: its supervisor, process {connection.supervisor_pid}, was killed, and "
             "its programs ended with it; `slipway cluster up` begins anew"
@@ -97,7 +98,7 @@ def down(folder: Path) -> None:
     connection = running(folder)
     Control(connection).down()
     deadline_s = time.monotonic() + _END_S
-    while psutil.pid_exists(connection.supervisor_pid):
+    while _lives(connection.supervisor_pid):
         if time.monotonic() > deadline_s:
             raise ClusterError(
                 f"the supervisor, process {connection.supervisor_pid}, still runs after {_END_S:.0f} s; "
@@ -110,7 +111,7 @@ def down(folder: Path) -> None:
 def _supervisor(order: Order) -> Iterator[subprocess.Popen[str]]:
     """Started, and ended again unless the block returns from it with the cluster up."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "rehearsal.controlplane.supervisor"],
+        [sys.executable, "-m", _SUPERVISOR],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -130,6 +131,15 @@ def _supervisor(order: Order) -> Iterator[subprocess.Popen[str]]:
     finally:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         process.stdout.close()
+
+
+def _lives(pid: int) -> bool:
+    """Whether this process is a supervisor that has not ended; the number may be another's by now."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and _SUPERVISOR in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _require_ours(folder: Path) -> None:

@@ -29,6 +29,13 @@ _RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
     "pod-security.kubernetes.io/enforce-version": "v1.32",
 }
+# As KServe's chart has it (`storage.containerSecurityContext`), and the plain manifest has not.
+_OF_STORAGE = {
+    "allowPrivilegeEscalation": False,
+    "privileged": False,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 _DEFINITION = re.compile(r"^kind: CustomResourceDefinition$.*?^  name: (\S+)$", re.MULTILINE | re.DOTALL)
 # Large, and nothing here speaks of them.
 _NOT_NEEDED = ("alertmanagerconfigs.", "prometheusagents.", "thanosrulers.")
@@ -109,7 +116,10 @@ def kserve_objects(site: Site) -> list[dict[str, Any]]:
     data["ingress"] = json.dumps(ingress)
     data["deploy"] = json.dumps({"defaultDeploymentMode": "Standard"})
     config["metadata"] = {"name": "inferenceservice-config", "namespace": "kserve"}
-    return [config, *_documents(folder / "storagecontainers" / "default.yaml")]
+    storage = _documents(folder / "storagecontainers" / "default.yaml")
+    for container in storage:
+        container["spec"]["container"]["securityContext"] = _OF_STORAGE
+    return [config, *storage]
 
 
 def kserve_webhooks(site: Site) -> list[dict[str, Any]]:

@@ -109,6 +109,7 @@ def _connection(site: Site, *, key: str, port: int) -> Connection:
         gateway_url=site.gateway_url,
         namespace=NAMESPACE,
         model_store=site.model_store,
+        nodes=site.nodes,
         executables=dict(site.executables),
         control_address=(site.address, port),
         control_key=key,
