@@ -3,7 +3,15 @@ from pathlib import Path
 import pytest
 
 import slipway.triton._installation as installation
-from slipway.triton import LibpythonMissing, PythonUnsupported, ServeError, ServerSettings, TritonNotFound, prepare
+from slipway.triton import (
+    LibpythonMissing,
+    PythonUnsupported,
+    ServeError,
+    ServerSettings,
+    TritonNotFound,
+    find_program,
+    prepare,
+)
 from slipway.triton._backends import assemble_backends
 from slipway.triton._installation import EmbeddedTriton, SystemTriton, embedded_triton, find_tritonserver
 from slipway.triton._python import PythonRuntime, current_python, require_packages
@@ -217,3 +225,28 @@ def test_environment_of_the_embedded_server(site, tmp_path, wheel_is_at, monkeyp
     assert launch.directory.is_relative_to(tmp_path / "cache" / "slipway" / "backends")
     assert "--allow-gpu-metrics=false" in launch.command
     assert launch.shell_command().startswith(f"env \\\n  --chdir={launch.directory} \\\n  LD_LIBRARY_PATH=")
+
+
+def test_the_embedded_program_says_what_any_start_of_it_takes(site, tmp_path, wheel_is_at, monkeypatch):
+    wheel_is_at(site)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    found = find_program()
+
+    assert site / "pytriton" / "tritonserver" / "bin" / "tritonserver" == found.executable
+    assert (f"--backend-directory={found.backends}", "--allow-gpu-metrics=false") == found.arguments
+    assert found.backends / "onnxruntime" == found.directory
+    assert f"{tmp_path}/python/lib:{site}/nvidia_pytriton.libs" == found.environment["LD_LIBRARY_PATH"]
+
+
+def test_a_system_program_needs_nothing_but_its_backends(tmp_path):
+    executable = program(tmp_path / "opt" / "bin" / "tritonserver")
+    (tmp_path / "opt" / "backends" / "onnxruntime").mkdir(parents=True)
+    found = find_program(executable)
+
+    assert (f"--backend-directory={tmp_path}/opt/backends",) == found.arguments
+    assert ({}, None, True) == (found.environment, found.directory, found.gpu_metrics)
+
+
+def test_a_system_program_that_knows_its_backends_alone_is_given_none(tmp_path):
+    assert () == find_program(program(tmp_path / "tritonserver")).arguments

@@ -1,0 +1,110 @@
+"""Which program of this machine stands for an image.
+
+programs = Programs.install(folder)
+programs.of("nvcr.io/nvidia/tritonserver:26.07-py3")     # Program(entrypoint=(), ...)
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+from slipway.triton import Program as Tritonserver
+from slipway.triton import find_program
+
+__all__ = ["POD_ADDRESS", "REPLACED_ARGUMENTS", "SHARED_MEMORY", "ImageUnknown", "Programs", "tritonserver_script"]
+
+REPLACED_ARGUMENTS = ("--allow-gpu-metrics", "--http-address", "--grpc-address", "--metrics-address")
+"""Arguments of tritonserver that this machine decides, not the chart. None of the chart's is refused by the embedded
+2.51; asked for GPU metrics it only warns, at every start, that there is no NVML."""
+
+POD_ADDRESS = "SLIPWAY_POD_ADDRESS"
+"""Variable with the address that a container's tritonserver listens on."""
+
+SHARED_MEMORY = "SLIPWAY_SHARED_MEMORY"
+"""Variable with the prefix of the shared memory that a container's tritonserver makes."""
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class ImageUnknown(Exception):
+    """No program of this machine stands for the image; the kubelet reports ErrImagePull."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programs:
+    """What this machine can run.
+
+    Attributes:
+        folder: Holds the start script `tritonserver`.
+        missing: Why there is no tritonserver here; empty if there is one.
+    """
+
+    folder: Path
+    missing: str = ""
+
+    @classmethod
+    def install(cls, folder: Path) -> Programs:
+        """Write the start script, once for all containers."""
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            script = tritonserver_script(find_program())
+        except SlipwayError as exc:
+            return cls(folder=folder, missing=str(exc))
+        path = folder / "tritonserver"
+        path.write_text(script, encoding="utf-8")
+        path.chmod(0o755)
+        return cls(folder=folder)
+
+    @property
+    def path(self) -> str:
+        """PATH of the containers."""
+        return f"{self.folder}:{Path(sys.executable).parent}:{_SYSTEM_PATH}"
+
+    def entrypoint(self, image: str) -> tuple[str, ...]:
+        """What the image runs when the pod names no command; empty if it runs its arguments.
+
+        Raises:
+            ImageUnknown: With what this agent can run.
+        """
+        name = re.split("[:@]", image.rpartition("/")[2], maxsplit=1)[0]
+        if name == "slipway-client":
+            return ("slipway",)
+        if name != "tritonserver":
+            raise ImageUnknown(
+                f'failed to pull image "{image}": a rehearsal pulls nothing; this machine stands for images named '
+                "tritonserver and slipway-client only"
+            )
+        if self.missing:
+            raise ImageUnknown(f'failed to pull image "{image}": {self.missing}')
+        return ()
+
+
+def tritonserver_script(program: Tritonserver) -> str:
+    """The shell script that is `tritonserver` inside a container.
+
+    It needs the variables POD_ADDRESS and SHARED_MEMORY in the container's environment.
+    """
+    patterns = " | ".join(f"{flag}=*" for flag in REPLACED_ARGUMENTS)
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in program.environment.items()]
+    directory = [f"cd {shlex.quote(str(program.directory))}"] if program.directory else []
+    return "\n".join(
+        [
+            "#!/bin/bash",
+            "# Drops what this machine decides, then adds it.",
+            "arguments=()",
+            'for argument in "$@"; do',
+            f'  case "$argument" in {patterns}) ;; *) arguments+=("$argument") ;; esac',
+            "done",
+            *exports,
+            *directory,
+            f'exec {shlex.quote(str(program.executable))} "${{arguments[@]}}" {shlex.join(program.arguments)} \\',
+            *(f'  --{door}-address="${POD_ADDRESS}" \\' for door in ("http", "grpc", "metrics")),
+            f'  --backend-config="python,shm-region-prefix-name=${SHARED_MEMORY}"',
+            "",
+        ]
+    )

@@ -1,0 +1,99 @@
+"""What became of one container so far: the values that a pod's status is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+__all__ = ["ContainerState", "Running", "Terminated", "Waiting", "terminated"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """It does not run yet, or not now."""
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Its process runs."""
+
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminated:
+    """Its process ended.
+
+    Attributes:
+        exit_code: 128 + n for signal n.
+        signal: Number of the signal; 0 for none.
+        reason: `Completed`, `Error`, or why it could not start.
+        message: What it left as its termination message.
+        started_at: UTC.
+        finished_at: UTC.
+    """
+
+    exit_code: int
+    signal: int = 0
+    reason: str = "Error"
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+def terminated(code: int, started_at: datetime, message: str) -> Terminated:
+    """How a process ended, now.
+
+    Args:
+        code: Its exit code, below zero for a signal.
+        started_at: UTC.
+        message: Its termination message.
+    """
+    number = max(0, -code)
+    return Terminated(
+        exit_code=128 + number if number else code,
+        signal=number,
+        reason="Completed" if code == 0 else "Error",
+        message=message,
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerState:
+    """One container.
+
+    Attributes:
+        name: Of the container.
+        image: As the pod names it.
+        now: Its state.
+        last: How it ended before.
+        restarts: How often it was started again.
+        started: Whether its startup probe has passed, or it has none and runs.
+        ready: Whether it may be sent requests; of an init container, whether it succeeded.
+        run: Name of its last process, other for each start; empty before the first.
+    """
+
+    name: str
+    image: str
+    now: Waiting | Running | Terminated
+    last: Terminated | None = None
+    restarts: int = 0
+    started: bool = False
+    ready: bool = False
+    run: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended with exit code 0."""
+        return isinstance(self.now, Terminated) and self.now.exit_code == 0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its last end, if any, was a failure."""
+        ended = self.now if isinstance(self.now, Terminated) else self.last
+        return not isinstance(self.now, Running) and ended is not None and ended.exit_code != 0
