@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -46,9 +47,11 @@ def bring_up(folder: Path, nodes: Nodes, console: Console) -> Connection:
 
 
 def announce(connection: Connection, console: Console) -> None:
-    """Say how one uses it."""
+    """Say how one uses it: with the kubectl and the helm that were built along, where there are no others."""
+    built = {str(connection.executables[name].parent) for name in ("kubectl", "helm") if shutil.which(name) is None}
+    path = f'export PATH="$PATH:{":".join(sorted(built))}"\n' if built else ""
     console.print(
-        f"\nexport KUBECONFIG={escape(str(connection.kubeconfig))}\n\n"
+        f"\nexport KUBECONFIG={escape(str(connection.kubeconfig))}\n{escape(path)}\n"
         "kubectl, helm and k9s work on it now. The service goes into the namespace "
         f"{connection.namespace}; clients ask {connection.gateway_url} (HTTP and gRPC); Prometheus is at "
         f"{connection.prometheus_url}.\n"

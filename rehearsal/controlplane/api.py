@@ -40,6 +40,8 @@ _CLUSTER_SCOPED = frozenset(
     }
 )
 _AT_ONCE = 6
+_CHANGE_S = 60.0
+"""On a busy machine the server takes its time for dozens of definitions; questions are answered sooner, or never."""
 
 
 class Api:
@@ -85,7 +87,10 @@ class Api:
         """Create CustomResourceDefinitions, in YAML, several at once; raises as `get`."""
         path, headers = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {"Content-Type": "application/yaml"}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            made = [pool.submit(self._client.post, path, content=text, headers=headers) for text in definitions]
+            made = [
+                pool.submit(self._client.post, path, content=text, headers=headers, timeout=_CHANGE_S)
+                for text in definitions
+            ]
             for answer in made:
                 self._checked(answer.result(), parse=False)
 
@@ -103,6 +108,7 @@ class Api:
             params={"fieldManager": "slipway", "force": "true"},
             content=json.dumps(item),
             headers={"Content-Type": "application/apply-patch+yaml"},
+            timeout=_CHANGE_S,
         )
         self._checked(answer)
         if "status" in item:

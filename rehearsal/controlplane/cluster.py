@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import psutil
 
 from rehearsal.connection import FILE, Connection, read_connection
 from rehearsal.controlplane.control import Control
-from rehearsal.controlplane.order import LOCK, Order
+from rehearsal.controlplane.order import LOCK, Order, locked
 from rehearsal.errors import ClusterError, MachineTooSmall, NoCluster
 from rehearsal.nodes.types import Nodes
 
@@ -88,14 +89,24 @@ def running(folder: Path) -> Connection:
     return connection
 
 
-def down(folder: Path) -> None:
+def down(folder: Path) -> bool:
     """End a cluster, and return when nothing of it is left.
 
+    Returns:
+        Whether it was up; if not, an earlier one had been killed, and only its folder was left.
+
     Raises:
-        NoCluster: None is up in this folder.
+        NoCluster: None is up in this folder, nor was one.
         ClusterError: It does not end.
     """
-    connection = running(folder)
+    try:
+        connection = running(folder)
+    except NoCluster:
+        if not (folder / LOCK).exists():
+            raise
+        with locked(folder):
+            shutil.rmtree(folder)
+        return False
     Control(connection).down()
     deadline_s = time.monotonic() + _END_S
     while _lives(connection.supervisor_pid):
@@ -105,6 +116,7 @@ def down(folder: Path) -> None:
                 f"`kill -9 {connection.supervisor_pid}` ends it and all its programs"
             )
         time.sleep(0.05)
+    return True
 
 
 @contextmanager

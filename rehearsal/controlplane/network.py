@@ -62,23 +62,27 @@ def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
     Raises:
         PortTaken: With the port, the process that listens, and the way out.
     """
+    address = f"{network}.1.1"
     for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((f"{network}.1.1", port))
+                probe.bind((address, port))
                 probe.listen()
             except OSError as exc:
                 raise PortTaken(
-                    f"expected port {port} to be free on the pods' addresses {network}.1.*, got: {_listener(port)} "
-                    "listens on every address; end it, or let it listen on 127.0.0.1 only, and try again"
+                    f"expected port {port} to be free on the pods' addresses {network}.1.*, got: "
+                    f"{_listener(address, port)} listens on every address; end it, or let it listen on 127.0.0.1 only, "
+                    "and try again"
                 ) from exc
 
 
-def _listener(port: int) -> str:
+def _listener(address: str, port: int) -> str:
+    """Who keeps this address from being listened on; pods of other clusters have the same port on other addresses."""
+    in_the_way = {(each, port) for each in (address, "0.0.0.0", "::")}  # noqa: S104 - read, not bound
     with suppress(psutil.Error):
         for connection in psutil.net_connections(kind="tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
+            listens = connection.status == psutil.CONN_LISTEN and tuple(connection.laddr) in in_the_way
             if listens and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     return "another process"

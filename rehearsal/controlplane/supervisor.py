@@ -9,7 +9,6 @@ before that ends it. All programs end with it, however it ends.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -19,8 +18,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection as Line
 from multiprocessing.connection import Listener
@@ -32,31 +30,11 @@ from rehearsal.connection import Connection
 from rehearsal.controlplane.bringup import bring_up
 from rehearsal.controlplane.fleet import Fleet
 from rehearsal.controlplane.network import claim_network, free_port, require_ports
-from rehearsal.controlplane.order import LOCK, Order
+from rehearsal.controlplane.order import LOCK, Order, locked
 from rehearsal.controlplane.site import NAMESPACE, Site, prepare_site
-from rehearsal.errors import ClusterExists
 from slipway.errors import SlipwayError
 
-__all__ = ["begin", "locked"]
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a working folder.
-
-    Raises:
-        ClusterExists: Another supervisor holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise ClusterExists(
-                f"a cluster is up in {folder}: `slipway cluster status` shows it, `slipway cluster down` ends it, "
-                "--folder starts another beside it"
-            ) from exc
-        yield
+__all__ = ["begin"]
 
 
 def begin(order: Order) -> None:

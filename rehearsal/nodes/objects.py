@@ -11,6 +11,7 @@ __all__ = ["KWOK_NODE", "gpu_taint", "instance_types", "node_objects", "system_n
 KWOK_NODE = {"kwok.x-k8s.io/node": "fake"}
 """Annotation by which kwok takes a node into its care."""
 _ON_DEMAND = "on-demand"
+_HEAVIEST = 100
 
 
 def gpu_taint() -> dict[str, str]:
@@ -48,7 +49,7 @@ def node_objects(nodes: Nodes) -> list[dict[str, Any]]:
         kind = nodes.types[0]
         zones = nodes.zones
         return [_node(f"gpu-{n + 1}", kind, zones[n % len(zones)]) for n in range(nodes.count)]
-    return [part for each in nodes.types for part in _karpenter_pool(each, nodes)]
+    return [part for place, each in enumerate(nodes.types) for part in _karpenter_pool(each, nodes, place)]
 
 
 def system_node() -> dict[str, Any]:
@@ -57,7 +58,7 @@ def system_node() -> dict[str, Any]:
     return _node("system", kind, "zone-a")
 
 
-def _karpenter_pool(kind: NodeType, nodes: Nodes) -> list[dict[str, Any]]:
+def _karpenter_pool(kind: NodeType, nodes: Nodes, place: int) -> list[dict[str, Any]]:
     labels = {"nvidia.com/gpu.product": kind.gpu_product} if kind.gpu_product else {}
     requirements = {
         "kubernetes.io/arch": "amd64",
@@ -76,6 +77,7 @@ def _karpenter_pool(kind: NodeType, nodes: Nodes) -> list[dict[str, Any]]:
             "kind": "NodePool",
             "metadata": {"name": kind.name},
             "spec": {
+                "weight": max(1, _HEAVIEST - place),
                 "template": {
                     "metadata": {"labels": labels},
                     "spec": {

@@ -33,7 +33,7 @@ class NodeType(Settings):
     memory_gib: Annotated[int, Field(ge=1)]
     """Memory."""
     price_per_hour: Annotated[float, Field(ge=0)]
-    """In whatever currency the report shall add up."""
+    """In US dollars."""
     boot_s: Annotated[int, Field(ge=0, le=3600)] = 30
     """Seconds from the order to the node that joins. A pool that is `fixed` is there from the beginning."""
 
@@ -46,7 +46,7 @@ class Nodes(Settings):
     pool: Literal["karpenter", "fixed"] = "karpenter"
     """`karpenter`: nodes come when pods need them and go when they are empty; `fixed`: `count` nodes, always."""
     types: Annotated[list[NodeType], Field(min_length=1)]
-    """What can be had."""
+    """What can be had; Karpenter tries an earlier one first."""
     count: Annotated[int, Field(ge=1, le=100)] = 4
     """Nodes of the first type in a fixed pool."""
     gpu_limit: Annotated[int, Field(ge=1)] = 8

@@ -22,8 +22,8 @@ from rehearsal.controlplane.cluster import down, running, up
 from rehearsal.controlplane.component import Component, NotYet
 from rehearsal.controlplane.fleet import Fleet
 from rehearsal.controlplane.network import claim_network, free_port, require_ports
+from rehearsal.controlplane.order import LOCK, locked
 from rehearsal.controlplane.process import ChildProcess
-from rehearsal.controlplane.supervisor import locked
 from rehearsal.errors import ClusterError, ClusterExists, NoCluster, NotHealthy, PortTaken, ProgramDied, ScenarioError
 from rehearsal.nodes.objects import instance_types, node_objects
 from rehearsal.nodes.types import load_nodes, shipped_nodes
@@ -276,6 +276,7 @@ class TestNodes:
         assert "45s" == objects["KWOKNodeClass", "l4"]["nodeRegistrationDelay"]
         assert "90s" == objects["KWOKNodeClass", "4l4"]["nodeRegistrationDelay"]
         assert {"nvidia.com/gpu": "3"} == objects["NodePool", "l4"]["limits"]
+        assert objects["NodePool", "l4"]["weight"] > objects["NodePool", "4l4"]["weight"]
         assert ["1", "4"] == [each["resources"]["nvidia.com/gpu"] for each in instance_types(nodes)]
         assert [0.8, 4.6] == [each["offerings"][0]["Price"] for each in instance_types(nodes)]
 
@@ -316,6 +317,14 @@ class TestWorkingFolder:
 
         assert connection == read_connection(tmp_path)
         assert 0o600 == (tmp_path / "cluster.json").stat().st_mode & 0o777
+
+    def test_down_clears_what_a_killed_cluster_left(self, tmp_path):
+        folder = tmp_path / "cluster"
+        (folder / "etcd").mkdir(parents=True)
+        (folder / LOCK).touch()
+
+        assert not down(folder)
+        assert not folder.exists()
 
     def test_an_empty_folder_is_no_cluster(self, tmp_path):
         with pytest.raises(NoCluster, match="start one with `slipway cluster up`"):
