@@ -167,7 +167,9 @@ class Conductor:
     def _follow(self, lead: Lead) -> None:
         """Until every process has reported the end of its share, or its time for that is over."""
         scenario = lead.plan.scenario
-        gevent.sleep(max(0.0, -lead.second))
+        while lead.second < 0:
+            self._tell(lead.progress())
+            gevent.sleep(min(1.0, max(0.0, -lead.second)))
         self._runner.stats.reset_all()  # Locust's figures, too, leave the warm-up out
         lead.watch.begin()
         last_s = scenario.arrivals.seconds + scenario.target.timeout_s + _GRACE_S

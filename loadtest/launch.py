@@ -5,7 +5,8 @@
             ...
 
 Locust prepares Python for gevent when it is imported; whoever starts a run stays untouched by that. Ctrl-C reaches
-this process only: it asks Locust to stop, which reports what it has, and then ends.
+this process only: it asks Locust to stop, which reports what it has, and then ends. Locust ends too when this process
+is killed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, NoReturn, Self
 
 from loadtest.errors import GeneratorError
 from loadtest.request import RunRequest
+from slipway.launcher import launch_command
 
 __all__ = ["LocustProcess", "locust_command"]
 
@@ -65,7 +67,10 @@ class LocustProcess:
         self._messages = os.fdopen(read_end, encoding="utf-8")
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "locust", *self._words, "--progress-fd", str(write_end)],
+                launch_command(
+                    (sys.executable, "-m", "locust", *self._words, "--progress-fd", str(write_end)),
+                    last_signal=signal.SIGTERM,
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,

@@ -9,13 +9,11 @@ Whatever a file gets wrong is told at once, with key, expected and got.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, model_validator
 
 from loadtest.arrivals import Arrivals, ClosedArrivals
@@ -23,7 +21,7 @@ from loadtest.errors import ScenarioError
 from loadtest.sample_size import fewest_requests
 from slipway.client import InvalidAddress
 from slipway.client.wire import parse_address
-from slipway.settings_file import Settings, check_settings, find_settings_file, read_yaml
+from slipway.settings_file import Settings, check_settings, find_settings_file, overridden, read_yaml
 
 __all__ = [
     "BatchShare",
@@ -206,7 +204,7 @@ def load_scenario(name_or_path: str, overrides: Mapping[str, str] | None = None)
         error=ScenarioError,
     )
     _resolve_files(document, path.parent)
-    return check_scenario(_overridden(document, overrides or {}), where=str(path))
+    return check_scenario(overridden(document, overrides or {}, error=ScenarioError), where=str(path))
 
 
 def check_scenario(document: dict[str, Any], *, where: str) -> Scenario:
@@ -224,19 +222,3 @@ def _resolve_files(document: dict[str, Any], folder: Path) -> None:
         values = document.get(section)
         if isinstance(values, dict) and isinstance(values.get(key), str) and values[key] not in (PUBLISHED, RANDOM):
             values[key] = str(folder / values[key])
-
-
-def _overridden(document: dict[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
-    changed = copy.deepcopy(document)
-    for key, text in overrides.items():
-        *sections, name = key.split(".")
-        place = changed
-        for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
-                raise ScenarioError(f"override {key}={text}: {section!r} holds one value and no keys")
-        try:
-            place[name] = yaml.safe_load(text)
-        except yaml.YAMLError as exc:
-            raise ScenarioError(f"override {key}={text}: the value is no YAML: {exc}") from exc
-    return changed

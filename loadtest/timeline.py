@@ -15,7 +15,7 @@ from loadtest.readable import percentile_name
 from loadtest.result import Result
 from loadtest.sample_size import fewest_requests
 
-__all__ = ["MOST_POINTS", "over_time"]
+__all__ = ["MOST_POINTS", "Point", "interval_s", "over_time", "points", "span_s"]
 
 MOST_POINTS = 300
 """Most points of a line over time."""
@@ -24,7 +24,7 @@ _INTERVALS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Point:
+class Point:
     """Some neighbouring seconds as one, `middle_s` from the start of the window; no rates where too little is left."""
 
     middle_s: float
@@ -36,17 +36,17 @@ class _Point:
 
 def over_time(result: Result) -> Chart:
     """Latency above, and below it the load that caused it, on one axis of time."""
-    interval_s = _interval_s(result.seconds)
-    points = _points(result, interval_s)
+    each_s = interval_s(result.seconds)
+    drawn_points = points(result, each_s)
     figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.66, 0.34], vertical_spacing=0.06)
     bounds = result.scenario.slo.latency_bounds_ms()
-    drawn = _draw_latencies(figure, points)
-    begin_s, end_s = _span_s(result)
+    drawn = _draw_latencies(figure, drawn_points)
+    begin_s, end_s = span_s(result)
     for percent, bound_ms in bounds.items():
         name = f"objective {percentile_name(percent)} ≤ {bound_ms:g} ms"
         line = quiet_line(DASHES[percent], OBJECTIVE)
         figure.add_scatter(x=[begin_s, end_s], y=[bound_ms] * 2, name=name, mode="lines", line=line, row=1, col=1)
-    _draw_rates(figure, points)
+    _draw_rates(figure, drawn_points)
     styled(figure, height_px=560)
     figure.update_yaxes(log_axis([*drawn, *bounds.values()]), row=1, col=1)
     figure.update_yaxes(title_text="requests/s", rangemode="tozero", tickformat=",~r", row=2, col=1)
@@ -55,24 +55,24 @@ def over_time(result: Result) -> Chart:
     figure.update_layout(hovermode="x unified")
     if begin_s < 0:
         _shade_warmup(figure, begin_s, end_s)
-    caption = _time_caption(interval_s, begin_s, requests=result.figures.offered_rps * interval_s)
+    caption = _time_caption(each_s, begin_s, requests=result.figures.offered_rps * each_s)
     return Chart(name="over-time", figure=figure, title="Latency over time", caption=caption)
 
 
-def _draw_latencies(figure: go.Figure, points: Sequence[_Point]) -> list[float]:
+def _draw_latencies(figure: go.Figure, drawn_points: Sequence[Point]) -> list[float]:
     """Three lines; returns every value drawn, in milliseconds."""
     drawn: list[float] = []
     for name, percent, dash, index in (("max", 100.0, "dot", 4), ("p99", 99.0, "solid", 2), ("p50", 50.0, "solid", 1)):
         values = [
             max(point.latency.percentile_ns(percent) / 1e6, FINEST_MS) if point.latency.count else None
-            for point in points
+            for point in drawn_points
         ]
         drawn += [value for value in values if value is not None]
         figure.add_scatter(
-            x=[point.middle_s for point in points],
+            x=[point.middle_s for point in drawn_points],
             y=values,
             name=name,
-            mode="lines+markers" if len(points) < 40 else "lines",
+            mode="lines+markers" if len(drawn_points) < 40 else "lines",
             marker={"size": 5, "symbol": {"max": "triangle-up", "p99": "square", "p50": "circle"}[name]},
             line={"color": colour(index), "dash": dash, "width": 1.5 if name == "max" else 2.2},
             hovertemplate="%{y:,.3~r} ms",
@@ -82,12 +82,16 @@ def _draw_latencies(figure: go.Figure, points: Sequence[_Point]) -> list[float]:
     return drawn
 
 
-def _draw_rates(figure: go.Figure, points: Sequence[_Point]) -> None:
-    x = [point.middle_s for point in points]
+def _draw_rates(figure: go.Figure, drawn_points: Sequence[Point]) -> None:
+    x = [point.middle_s for point in drawn_points]
     lines = {
-        "offered": ([point.due_rps for point in points], {"color": "var(--quiet)", "width": 1.2}, "tozeroy"),
-        "answered": ([point.answered_rps for point in points], {"color": colour(3), "width": 2.2}, None),
-        "failed": ([point.failed_rps for point in points], {"color": colour(6), "width": 2.2, "dash": "dash"}, None),
+        "offered": ([point.due_rps for point in drawn_points], {"color": "var(--quiet)", "width": 1.2}, "tozeroy"),
+        "answered": ([point.answered_rps for point in drawn_points], {"color": colour(3), "width": 2.2}, None),
+        "failed": (
+            [point.failed_rps for point in drawn_points],
+            {"color": colour(6), "width": 2.2, "dash": "dash"},
+            None,
+        ),
     }
     for name, (values, line, fill) in lines.items():
         figure.add_scatter(
@@ -120,9 +124,9 @@ def _shade_warmup(figure: go.Figure, begin_s: float, end_s: float) -> None:
     )  # fmt: skip
 
 
-def _time_caption(interval_s: int, begin_s: float, *, requests: float) -> str:
+def _time_caption(each_s: int, begin_s: float, *, requests: float) -> str:
     """`requests`: how many a point stands for, about."""
-    each = "each second" if interval_s == 1 else f"every {interval_s} seconds"
+    each = "each second" if each_s == 1 else f"every {each_s} seconds"
     warmup = "The shaded part before 0 is the warm-up, which is in no figure. " if begin_s < 0 else ""
     few = ""
     if requests < fewest_requests(99):
@@ -135,7 +139,7 @@ def _time_caption(interval_s: int, begin_s: float, *, requests: float) -> str:
     )
 
 
-def _span_s(result: Result) -> tuple[float, float]:
+def span_s(result: Result) -> tuple[float, float]:
     """The axis of time: the first known second and the last, the partial ones cut."""
     if not result.seconds:
         return 0.0, max(1.0, result.figures.window_s)
@@ -143,30 +147,31 @@ def _span_s(result: Result) -> tuple[float, float]:
     return max(float(first), -result.scenario.warmup_s), float(max(last + 1, first + 1, result.figures.window_s))
 
 
-def _interval_s(rows: Sequence[SecondRow]) -> int:
+def interval_s(rows: Sequence[SecondRow]) -> int:
+    """Length of the interval that keeps a line over these seconds within `MOST_POINTS`."""
     length_s = rows[-1].second - rows[0].second + 1 if rows else 1
     return next((each for each in _INTERVALS_S if length_s / each <= MOST_POINTS), _INTERVALS_S[-1])
 
 
-def _points(result: Result, interval_s: int) -> list[_Point]:
+def points(result: Result, each_s: int) -> list[Point]:
     """Every interval from the first second to the last; one of which nothing is known had no request."""
     if not result.seconds:
         return []
-    begin_s, _ = _span_s(result)
+    begin_s, _ = span_s(result)
     last = result.seconds[-1].second
     # The last second of a window is a part of one where the window's length is no whole number.
     end_s = min(last + 1.0, result.figures.window_s) if last < result.figures.window_s else last + 1.0
     parts: dict[int, list[SecondRow]] = {}
     for row in result.seconds:
-        parts.setdefault(row.second // interval_s, []).append(row)
-    points = []
+        parts.setdefault(row.second // each_s, []).append(row)
+    found = []
     for index in range(min(parts), max(parts) + 1):
         rows = parts.get(index, [])
-        low, high = max(index * interval_s, begin_s), min((index + 1) * interval_s, end_s)
+        low, high = max(index * each_s, begin_s), min((index + 1) * each_s, end_s)
         length_s = high - low
         whole = length_s >= 0.5  # the rate of a shorter rest is noise
-        points.append(
-            _Point(
+        found.append(
+            Point(
                 middle_s=(low + high) / 2,
                 due_rps=sum(row.due for row in rows) / length_s if whole else None,
                 answered_rps=sum(row.answered for row in rows) / length_s if whole else None,
@@ -174,4 +179,4 @@ def _points(result: Result, interval_s: int) -> list[_Point]:
                 latency=LatencyHistogram.merged(row.histogram("latency") for row in rows),
             )
         )
-    return points
+    return found

@@ -2,7 +2,8 @@
 
     text = render_page(Path(__file__).parent / "templates", "report.html", title="A run")
 
-A template includes `style.css` of this package by that name.
+A template includes by name what is in `templates` of this package: `style.css` for every page; for reports of runs also
+`report.css`, `charts.js`, which draws their Plotly charts, and the macros of `report-parts.html`.
 """
 
 from __future__ import annotations

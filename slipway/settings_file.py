@@ -10,8 +10,9 @@ For the job packages: it needs pydantic and PyYAML, which the library itself doe
 
 from __future__ import annotations
 
+import copy
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slipway.errors import SlipwayError
 
-__all__ = ["Settings", "check_settings", "find_settings_file", "read_yaml"]
+__all__ = ["Settings", "check_settings", "find_settings_file", "overridden", "read_yaml"]
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
@@ -57,6 +58,29 @@ def read_yaml(path: Path, *, sections: str, missing: str, error: type[SlipwayErr
     if not isinstance(document, dict):
         raise error(f"{path}: expected sections such as {sections}, got {type(document).__name__}")
     return document
+
+
+def overridden(document: dict[str, Any], overrides: Mapping[str, str], *, error: type[SlipwayError]) -> dict[str, Any]:
+    """A copy of a document with other values in some places; `error` where one cannot be placed.
+
+    Args:
+        document: Stays as it is.
+        overrides: Values in YAML by dotted key, such as {"slo.p99_ms": "20"}.
+        error: Raised when a section holds no keys, or a value is no YAML.
+    """
+    changed = copy.deepcopy(document)
+    for key, text in overrides.items():
+        *sections, name = key.split(".")
+        place = changed
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise error(f"override {key}={text}: {section!r} holds one value and no keys")
+        try:
+            place[name] = yaml.safe_load(text)
+        except yaml.YAMLError as exc:
+            raise error(f"override {key}={text}: the value is no YAML: {exc}") from exc
+    return changed
 
 
 def check_settings(

@@ -1,0 +1,234 @@
+"""What a rehearsal reads out of the answers of the API server and of Prometheus."""
+
+import pytest
+
+from rehearsal.run.lives import NodeLives
+from rehearsal.run.looks import (
+    alerts_seen,
+    events_told,
+    failures,
+    health_changes,
+    hpa_seen,
+    pods_seen,
+    records_seen,
+    unix_s,
+)
+from tests.unit.rehearsal_results import sample
+
+NOON = "2030-05-17T12:00:00Z"
+NOON_S = unix_s(NOON)
+
+
+def at(second):
+    return f"2030-05-17T12:00:{second:02d}Z"
+
+
+def pod(name="mnist-predictor-6f9-a", *, ready=True, containers=(), metadata=None, conditions=(), node="gpu-a"):
+    return {
+        "metadata": {"name": name, "annotations": {"slipway/model-version": "2"}, **(metadata or {})},
+        "spec": {"nodeName": node} if node else {},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": str(ready)}, *conditions],
+            "containerStatuses": list(containers),
+        },
+    }
+
+
+CRASHING = {
+    "name": "kserve-container",
+    "restartCount": 3,
+    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    "lastState": {
+        "terminated": {"exitCode": 1, "reason": "Error", "message": "model.onnx: FAILED\nstart-triton: no\n"}
+    },
+}
+
+
+def test_a_pod_that_serves_is_seen_with_version_and_node():
+    (seen,) = pods_seen([pod()])
+
+    assert ("2", "gpu-a", True, "") == (seen.version, seen.node, seen.ready, seen.reason)
+
+
+def test_a_pod_that_waits_for_a_node_says_so():
+    unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    (seen,) = pods_seen([pod(ready=False, node="", conditions=[unscheduled])])
+
+    assert ("Unschedulable", "", False) == (seen.reason, seen.node, seen.ready)
+
+
+def test_a_pod_that_is_only_starting_has_no_reason():
+    starting = {"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}}
+
+    assert [""] == [each.reason for each in pods_seen([pod(ready=False, containers=[starting])])]
+
+
+def test_a_crashing_container_is_kept_with_its_last_words():
+    (found,) = failures([pod(ready=False, containers=[CRASHING])], at_s=9.0)
+
+    assert ("CrashLoopBackOff", 1, ("model.onnx: FAILED", "start-triton: no")) == (
+        found.reason,
+        found.exit_code,
+        found.lines,
+    )
+    assert 3 == pods_seen([pod(containers=[CRASHING])])[0].restarts
+
+
+def test_a_container_that_ends_because_it_is_told_to_has_not_failed():
+    leaving = pod(containers=[CRASHING], metadata={"deletionTimestamp": NOON})
+    over = {"name": "c", "state": {"terminated": {"exitCode": 0}}}
+
+    assert [] == failures([leaving, pod(containers=[over])], at_s=9.0)
+
+
+@pytest.mark.parametrize(("text", "value"), [("8", 8.0), ("7500m", 7.5), ("1k", 1_000.0)])
+def test_the_autoscaler_says_what_it_wants_and_measures(text, value):
+    hpa = {
+        "spec": {"scaleTargetRef": {"name": "mnist-predictor"}},
+        "status": {
+            "desiredReplicas": 3,
+            "currentMetrics": [
+                {"external": {"metric": {"name": "s0-prometheus"}, "current": {"averageValue": text}}},
+                {"type": "External", "external": {"metric": {"name": "s1-prometheus"}, "current": {}}},
+            ],
+            "conditions": [{"type": "ScalingActive", "status": "True"}],
+        },
+    }
+
+    assert {"desired": 3, "metrics": {"s0-prometheus": value}, "scaling_active": True} == hpa_seen(
+        [hpa], "mnist-predictor"
+    )
+    assert {} == hpa_seen([hpa], "another-predictor")
+
+
+def test_only_the_services_own_alerts_count_and_each_once():
+    def alert(name, namespace, state, pod="a"):
+        return {"labels": {"alertname": name, "namespace": namespace, "pod": pod}, "state": state}
+
+    answer = {
+        "data": {
+            "alerts": [
+                alert("Blind", "serving", "firing"),
+                alert("Blind", "serving", "firing", pod="b"),
+                alert("Blind", "elsewhere", "firing"),
+                alert("Loop", "serving", "pending"),
+                alert("Quiet", "serving", "inactive"),
+            ]
+        }
+    }
+
+    assert [("Blind", "firing"), ("Loop", "pending")] == [
+        (each.name, each.state) for each in alerts_seen(answer, "serving")
+    ]
+
+
+def test_recorded_series_are_told_apart_by_their_names():
+    def series(name, value):
+        return {"metric": {"__name__": name}, "value": [0, value]}
+
+    result = [series("slipway:inference_in_flight:sum", "27.5"), series("slipway:inference_pending:sum", "3")]
+
+    assert {"in_flight": 27.5, "pending": 3.0} == records_seen({"data": {"result": result}})
+
+
+def event(uid, reason, **changes):
+    return {
+        "metadata": {"uid": uid, "creationTimestamp": NOON},
+        "involvedObject": {"kind": "Pod", "name": "a"},
+        "reason": reason,
+        "message": " it is so\n",
+        "type": "Warning",
+        "firstTimestamp": at(7),
+        "count": 4,
+        **changes,
+    }
+
+
+def test_events_keep_their_first_moment_and_their_last_count():
+    (told,) = events_told([event("1", "BackOff")]).values()
+
+    assert (NOON_S + 7, "pod", "it is so", True, 4) == (
+        told.at_s,
+        told.kind,
+        told.detail,
+        told.warning,
+        told.count,
+    )
+
+
+def test_events_without_a_first_moment_and_what_every_start_tells_do_no_harm():
+    hpa = {"kind": "HorizontalPodAutoscaler", "name": "keda-hpa-mnist"}
+    new = event("2", "SuccessfulRescale", firstTimestamp=None, eventTime=at(9), count=None, involvedObject=hpa)
+
+    assert ["autoscaler"] == [each.kind for each in events_told([event("1", "Pulled"), new]).values()]
+
+
+def test_a_program_that_falls_ill_and_recovers_is_two_events():
+    ill = [sample(float(n), unhealthy=("prometheus",) if 3 <= n < 6 else ()) for n in range(8)]
+
+    assert [(3.0, "unhealthy", True), (6.0, "healthy again", False)] == [
+        (each.at_s, each.what, each.warning) for each in health_changes(ill)
+    ]
+
+
+def claim(*, provider="", gpus="1"):
+    status = {"capacity": {"nvidia.com/gpu": gpus}} | ({"providerID": provider} if provider else {})
+    return {"metadata": {"name": "t4-x", "creationTimestamp": NOON}, "status": status}
+
+
+def node(*, ready="True", lost=False, gpus="1", provider="kwok://x", since=31):
+    return {
+        "metadata": {
+            "name": "node-x",
+            "creationTimestamp": at(30),
+            "labels": {"node.kubernetes.io/instance-type": "g6.xlarge"},
+            "annotations": {"rehearsal.slipway/lost": "true"} if lost else {},
+        },
+        "spec": {"providerID": provider},
+        "status": {
+            "allocatable": {"nvidia.com/gpu": gpus},
+            "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": at(since)}],
+        },
+    }
+
+
+@pytest.fixture
+def lives():
+    return NodeLives(price_per_hour={"g6.xlarge": 0.8, "": 0.0}.__getitem__)
+
+
+def test_a_node_lives_from_its_claim_until_both_are_gone(lives):
+    lives.look([], [claim(gpus="0")], at_s=NOON_S + 1)
+    lives.look([], [claim(provider="kwok://x")], at_s=NOON_S + 5)
+    lives.look([node(ready="False")], [claim(provider="kwok://x")], at_s=NOON_S + 30)
+    lives.look([node()], [claim(provider="kwok://x")], at_s=NOON_S + 32)
+    lives.look([node()], [], at_s=NOON_S + 50)
+    lives.look([], [], at_s=NOON_S + 55)
+    (seen,) = lives.lives(NOON_S)
+
+    assert ("node-x", "g6.xlarge", 1, 0.8) == (seen.name, seen.type, seen.gpus, seen.price_per_hour)
+    assert (0.0, 31.0, 55.0, None) == (seen.asked_s, seen.ready_s, seen.gone_s, seen.lost_s)
+
+
+def test_a_node_that_becomes_unready_was_ready_when_it_first_was(lives):
+    lives.look([node()], [], at_s=NOON_S + 32)
+    lives.look([node(ready="Unknown")], [], at_s=NOON_S + 40)
+    lives.look([node(since=50)], [], at_s=NOON_S + 51)
+
+    assert [31.0] == [each.ready_s for each in lives.lives(NOON_S)]
+
+
+def test_a_lost_node_is_lost_and_still_paid_for(lives):
+    lives.look([node()], [], at_s=NOON_S + 32)
+    lives.look([node(lost=True)], [], at_s=NOON_S + 40)
+    (seen,) = lives.lives(NOON_S)
+
+    assert (40.0, None) == (seen.lost_s, seen.gone_s)
+    assert (False, True) == (seen.is_ready(45.0), seen.exists(45.0))
+
+
+def test_nodes_without_gpus_are_not_counted(lives):
+    lives.look([node(gpus="0")], [], at_s=NOON_S + 32)
+
+    assert () == lives.lives(NOON_S)
