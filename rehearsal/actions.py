@@ -1,0 +1,151 @@
+"""What a scenario does to the cluster, and when: each action is a section of the file.
+
+actions:
+  - {at_s: 20, do: lose_node}
+  - {at_s: 30, do: stop, programs: [prometheus]}
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from slipway.settings_file import Settings
+
+__all__ = [
+    "Action",
+    "DamageVersion",
+    "LoseNode",
+    "RepairVersion",
+    "Serve",
+    "SetGpuLimit",
+    "SetValues",
+    "Start",
+    "Stop",
+]
+
+At = Annotated[float, Field(ge=0, le=86_400)]
+Version = Annotated[int, Field(ge=1)]
+
+Program = Literal[
+    "agent",
+    "etcd",
+    "gateway",
+    "karpenter",
+    "keda-adapter",
+    "keda-operator",
+    "keda-webhooks",
+    "kserve",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-state-metrics",
+    "kwok",
+    "monitoring",
+    "prometheus",
+    "prometheus-operator",
+]
+
+
+class _At(Settings):
+    at_s: At
+    """Seconds from the start of the measured window."""
+
+
+class Serve(_At):
+    """Roll another version of the model out: `helm upgrade` with `model.version`."""
+
+    do: Literal["serve"]
+    version: Version
+
+    def describe(self) -> str:
+        """In a few words."""
+        return f"helm upgrade: serve version {self.version}"
+
+
+class SetValues(_At):
+    """Change values of the chart: `helm upgrade`."""
+
+    do: Literal["set_values"]
+    values: dict[str, Any]
+    """As in a values file; laid over those that are in force."""
+
+    def describe(self) -> str:
+        """In a few words."""
+        return f"helm upgrade: change {', '.join(sorted(self.values))}"
+
+
+class DamageVersion(_At):
+    """Damage a version in the model store."""
+
+    do: Literal["damage_version"]
+    version: Version
+    how: Literal["unlike_manifest", "broken_model"]
+    """`unlike_manifest`: a byte of model.onnx differs from what the manifest says. `broken_model`: model.onnx is no
+    model, and the manifest agrees with it."""
+
+    def describe(self) -> str:
+        """In a few words."""
+        how = {"unlike_manifest": "differs from its manifest", "broken_model": "is no model, and its manifest is right"}
+        return f"version {self.version} in the store {how[self.how]}"
+
+
+class RepairVersion(_At):
+    """Put the files of a version right again."""
+
+    do: Literal["repair_version"]
+    version: Version
+
+    def describe(self) -> str:
+        """In a few words."""
+        return f"version {self.version} in the store is put right"
+
+
+class LoseNode(_At):
+    """One node with a ready replica vanishes without notice."""
+
+    do: Literal["lose_node"]
+
+    def describe(self) -> str:
+        """In a few words."""
+        return "a GPU node vanishes"
+
+
+class SetGpuLimit(_At):
+    """Change how many GPUs the node pools may have."""
+
+    do: Literal["set_gpu_limit"]
+    gpus: Annotated[int, Field(ge=0, le=1_000)]
+
+    def describe(self) -> str:
+        """In a few words."""
+        return f"node pools may have {self.gpus} GPUs"
+
+
+class Stop(_At):
+    """Kill programs of the control plane (SIGKILL), and keep them down."""
+
+    do: Literal["stop"]
+    programs: Annotated[list[Program], Field(min_length=1)]
+
+    def describe(self) -> str:
+        """In a few words."""
+        return f"{' and '.join(self.programs)} killed"
+
+
+class Start(_At):
+    """Start programs of the control plane again."""
+
+    do: Literal["start"]
+    programs: Annotated[list[Program], Field(min_length=1)]
+
+    def describe(self) -> str:
+        """In a few words."""
+        return f"{' and '.join(self.programs)} started again"
+
+
+Action = Annotated[
+    Serve | SetValues | DamageVersion | RepairVersion | LoseNode | SetGpuLimit | Stop | Start,
+    Field(discriminator="do"),
+]

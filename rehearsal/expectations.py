@@ -1,0 +1,159 @@
+"""The pass rule of a scenario: what must have been seen, a section for each check.
+
+expect:
+  - {check: more_replicas_asked, within_s: 20}
+  - {check: failed_requests, at_most: 0}
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from slipway.settings_file import Settings
+
+__all__ = [
+    "AlertFired",
+    "Expectation",
+    "FailedRequests",
+    "FewestReady",
+    "FewestWanted",
+    "GpuNodesAtEnd",
+    "MoreReplicasAsked",
+    "PodFailed",
+    "Recovered",
+    "RolledOut",
+    "ScaledIn",
+    "SloViolation",
+    "VersionServed",
+]
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class MoreReplicasAsked(Settings):
+    """The autoscaler asks for more replicas soon after the load rises."""
+
+    check: Literal["more_replicas_asked"]
+    within_s: Seconds
+    """Seconds after the rise."""
+    after_s: Seconds | None = None
+    """Second of the rise; none: the largest jump of the load."""
+
+
+class Recovered(Settings):
+    """The p99 of new requests is inside the objective soon after the last node that the load needs is ready."""
+
+    check: Literal["recovered"]
+    within_s: Seconds
+    """Seconds after that node, or after `after_s`."""
+    after_s: Seconds | None = None
+    """Count from this second instead."""
+
+
+class FailedRequests(Settings):
+    """Few requests fail."""
+
+    check: Literal["failed_requests"]
+    at_most: Count
+    excuse: Literal["none", "in_flight_on_lost_node"] = "none"
+    """`in_flight_on_lost_node`: those that were inside a replica when its node vanished do not count."""
+
+
+class SloViolation(Settings):
+    """Few seconds are outside the objective."""
+
+    check: Literal["slo_violation"]
+    at_most_s: Seconds
+
+
+class FewestWanted(Settings):
+    """The number of replicas that is asked for never falls below a bound."""
+
+    check: Literal["replicas_wanted"]
+    at_least: Annotated[int, Field(ge=1)]
+
+
+class FewestReady(Settings):
+    """The number of ready replicas never falls below a bound."""
+
+    check: Literal["replicas_ready"]
+    at_least: Annotated[int, Field(ge=1)]
+
+
+class AlertFired(Settings):
+    """An alert of the chart fires, and no longer does at the end if `resolved`."""
+
+    check: Literal["alert_fired"]
+    alert: str
+    resolved: bool = False
+    """It must also have ended."""
+
+
+class PodFailed(Settings):
+    """A replica fails and says why."""
+
+    check: Literal["pod_failed"]
+    version: Annotated[int, Field(ge=1)]
+    says: str
+    """Part of its last log lines."""
+    reason: str = "CrashLoopBackOff"
+    """What its status says it waits for."""
+
+
+class RolledOut(Settings):
+    """All replicas are of a version, and ready, soon after a moment."""
+
+    check: Literal["rolled_out"]
+    version: Annotated[int, Field(ge=1)]
+    after_s: Seconds
+    within_s: Seconds
+
+
+class VersionServed(Settings):
+    """At the end the gateway answers with one version only."""
+
+    check: Literal["version_served"]
+    version: Annotated[int, Field(ge=1)]
+
+
+class GpuNodesAtEnd(Settings):
+    """So many GPU nodes are left at the end."""
+
+    check: Literal["gpu_nodes_at_end"]
+    at_most: Count | None = None
+    at_least: Count | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> GpuNodesAtEnd:
+        if self.at_most is None and self.at_least is None:
+            raise ValueError("expected at_most, at_least, or both")
+        return self
+
+
+class ScaledIn(Settings):
+    """So few replicas are asked for soon after a moment."""
+
+    check: Literal["scaled_in"]
+    to: Annotated[int, Field(ge=0)]
+    after_s: Seconds
+    within_s: Seconds
+
+
+Expectation = Annotated[
+    MoreReplicasAsked
+    | Recovered
+    | FailedRequests
+    | SloViolation
+    | FewestWanted
+    | FewestReady
+    | AlertFired
+    | PodFailed
+    | RolledOut
+    | VersionServed
+    | GpuNodesAtEnd
+    | ScaledIn,
+    Field(discriminator="check"),
+]

@@ -1,0 +1,101 @@
+"""What `slipway rehearse SCENARIO` does around the rehearsal: files, a cluster, the report's place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rehearsal.bring_up import bring_up
+from rehearsal.connection import Connection
+from rehearsal.controlplane.cluster import down, running
+from rehearsal.errors import NoCluster, ScenarioError
+from rehearsal.nodes.types import Nodes, load_nodes
+from rehearsal.report import PAGE
+from rehearsal.result import RehearsalResult
+from rehearsal.run.rehearse import Rehearsal, new_folder, rehearse
+from rehearsal.run.values import laid_over, read_values
+from rehearsal.scenario import load_scenario
+from rehearsal.summary import print_summary
+
+__all__ = ["Request", "carry_out"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A rehearsal as it was asked for on a command line.
+
+    Attributes:
+        scenario: A shipped scenario's name, or a file's path.
+        overrides: Values in YAML by dotted key.
+        values: Files with values of the chart, a later one over an earlier.
+        nodes: Node types of a cluster that is brought up; None: the scenario's.
+        repository: Where the model was published.
+        chart: Folder of the serving chart.
+        folder: Working folder of the cluster.
+        keep: Leave a cluster up that was brought up for this.
+        report_dir: Where the report goes; None: a new folder below runs/rehearsal.
+        command: Repeats it.
+    """
+
+    scenario: str
+    overrides: Mapping[str, str]
+    values: tuple[Path, ...]
+    nodes: str | None
+    repository: Path
+    chart: Path
+    folder: Path
+    keep: bool
+    report_dir: Path | None
+    command: str
+
+
+def carry_out(request: Request, console: Console) -> RehearsalResult:
+    """Rehearse, and print the result.
+
+    Raises:
+        RehearsalError: It could not be carried out; a cluster that was brought up for it is gone.
+        LoadTestError: So too, and the reason lies in the load.
+    """
+    scenario = load_scenario(request.scenario, request.overrides)
+    values: dict[str, Any] = reduce(laid_over, map(read_values, request.values), {})
+    nodes = load_nodes(request.nodes or scenario.nodes.file)
+    report_dir = request.report_dir or new_folder(request.scenario)
+    with _cluster(request, nodes, console) as connection:
+        rehearsal = Rehearsal(
+            name=Path(request.scenario).stem,
+            scenario=scenario,
+            command=request.command,
+            values=values,
+            chart=request.chart,
+            repository=request.repository,
+        )
+        result = rehearse(rehearsal, connection, console=console, report_dir=report_dir)
+        print_summary(result, report_dir / PAGE, console)
+    return result
+
+
+@contextmanager
+def _cluster(request: Request, nodes: Nodes, console: Console) -> Iterator[Connection]:
+    """The cluster that is up, or one for this alone."""
+    try:
+        connection = running(request.folder)
+    except NoCluster:
+        connection = bring_up(request.folder, nodes, console)
+        try:
+            yield connection
+        finally:
+            if not request.keep:
+                down(request.folder)
+        return
+    if connection.nodes != nodes and request.nodes is not None:
+        raise ScenarioError(
+            f"--nodes {request.nodes}: the cluster that is up in {request.folder} has other machines "
+            f"({connection.nodes.description}); end it with `slipway cluster down`, or leave --nodes out"
+        )
+    yield connection

