@@ -14,6 +14,7 @@ import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -142,7 +143,8 @@ class HttpSender:
     def __init__(self, target: TargetSettings) -> None:
         address: Address = parse_address(target.url)
         bearer = token(target)
-        self._client = HTTPClient.from_url(
+        self._open = partial(
+            HTTPClient.from_url,
             address.target,
             headers=Headers() if bearer is None else Headers({"Authorization": f"Bearer {bearer}"}),
             concurrency=1,
@@ -150,6 +152,7 @@ class HttpSender:
             network_timeout=target.timeout_s,
             ssl_context_factory=lambda: ssl.create_default_context(cafile=target.ca_file),
         )
+        self._client = self._open()
         self._prefix = address.target.partition("://")[2].partition("/")[2]
 
     def send(self, request: Request, *, timeout_s: float, check: bool) -> str | None:
@@ -165,6 +168,7 @@ class HttpSender:
             if exc is not timeout:
                 raise
             self._client.close()  # the late answer must not be taken for the next one's
+            self._client = self._open()  # a client that was closed stays closed
             return "deadline"
         except TimeoutError:
             return "deadline"
