@@ -84,7 +84,8 @@ class LoadSettings(Settings):
     """In each request."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
     """A request without an answer this long after it was due has failed. It bounds the backlog of an overload too."""
-    protocol: Literal["grpc", "http"] = "grpc"
+    protocol: Literal["grpc", "http"] = "http"
+    """Calls over gRPC that pass their deadline by the hundred can bring the embedded tritonserver (2.51) down."""
     warmup_s: Annotated[float, Field(ge=0, le=600)] = 5.0
     """Offered before the measured window, at its first rate, and in no figure."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

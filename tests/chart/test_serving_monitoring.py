@@ -79,11 +79,11 @@ def test_pod_monitor_reads_the_predictor_by_the_names_that_kserve_gives():
     ("values", "message"),
     [
         (
-            with_("autoscaling", inFlight={"windowSeconds": 19}),
-            r"inFlight.windowSeconds is 19, .* set it to 20 or more",
+            with_("autoscaling", inFlight={"windowSeconds": 11}),
+            r"inFlight.windowSeconds is 11, .* set it to 12 or more",
         ),
         (monitoring(podMonitor={"intervalSeconds": 10}), r"inFlight.windowSeconds is 30, .* set it to 40 or more"),
-        (with_("autoscaling", pending={"windowSeconds": 9}), r"pending.windowSeconds is 9, .* set it to 10 or more"),
+        (with_("autoscaling", pending={"windowSeconds": 5}), r"pending.windowSeconds is 5, .* set it to 6 or more"),
         (monitoring(slo={"latency": {"milliseconds": 50}}), r"milliseconds is 50, .* up to 100, 500, 2000, 5000 ms"),
         (SERVICE | {"image": {"tag": "25.12-py3"}}, r"image.tag is 25.12-py3, .*latencyHistogram=false"),
     ],
