@@ -5,12 +5,15 @@ All moments are seconds from the start of the measured window, as the load test'
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from loadtest.figures import Value
 
-__all__ = ["AlertSeen", "Event", "FailedContainer", "GpuNode", "Observations", "PodSeen", "Sample"]
+__all__ = ["AlertSeen", "Event", "FailedContainer", "GpuNode", "Observations", "PodSeen", "Sample", "tells_why"]
+
+_REASON = re.compile(r"unrecognized option|invalid option|requires an argument|is ambiguous|^error", re.IGNORECASE)
 
 EventKind = Literal["action", "autoscaler", "node", "pod", "alert", "program", "other"]
 
@@ -138,6 +141,11 @@ class Event(Value):
     count: int = 1
 
 
+def tells_why(line: str) -> bool:
+    """Whether a line of a log names the reason of an end: an error, or an argument that tritonserver refuses."""
+    return _REASON.search(line) is not None
+
+
 class FailedContainer(Value):
     """A container of a replica that ended by itself: what it said last.
 
@@ -161,8 +169,8 @@ class FailedContainer(Value):
 
     @property
     def last_word(self) -> str:
-        """The line that says most: the last one that is an error, else the last with a letter in it."""
-        errors = [line for line in self.lines if line.lower().startswith("error")]
+        """The line that says most: the last one that tells why, else the last with a letter in it."""
+        errors = [line for line in self.lines if tells_why(line)]
         words = [line for line in self.lines if any(map(str.isalpha, line))]
         return next(iter(reversed(errors or words)), "nothing")
 

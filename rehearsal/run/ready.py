@@ -14,6 +14,7 @@ from rehearsal.connection import Connection
 from rehearsal.controlplane.control import Control
 from rehearsal.errors import ClusterError, NotServing
 from rehearsal.run.looks import LOST, condition, failures, pods_seen
+from rehearsal.run.pod_logs import with_causes
 from rehearsal.run.recorder import DEPLOYMENT, PODS
 from rehearsal.run.values import MODEL
 from slipway.client import Classifier, ClientError, RetryPolicy
@@ -128,10 +129,12 @@ async def _why(api: httpx.AsyncClient, connection: Connection, *, replicas: int,
         for pod in pods_seen(items)
     ] or ["there is no pod: see `kubectl describe inferenceservice,deployment`"]
     said += sorted({text for item in items if (text := condition(item, "PodScheduled").get("message"))})
-    for failure in failures(items, at_s=0.0):
+    logs = connection.logs / "pods"
+    for found in failures(items, at_s=0.0):
+        failure = with_causes(found, logs=logs, namespace=connection.namespace)
         said += [f"{failure.pod}, container {failure.container}, exit code {failure.exit_code}, said last:"]
-        said += [f"  {line}" for line in failure.lines[-8:]]
-        said += [f"  (all of it: {connection.logs / 'pods'})"]
+        said += [f"  {line}" for line in dict.fromkeys((failure.last_word, *failure.lines[-8:]))]
+        said += [f"  (all of it: {logs})"]
     told = "\n  ".join(said)
     if ready >= replicas:
         told = f"{ready} replicas are ready, and the gateway does not answer for model {MODEL}\n  {told}"

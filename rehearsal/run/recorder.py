@@ -24,6 +24,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.observed import Event, FailedContainer, Observations, Sample
 from rehearsal.run.lives import NodeLives
 from rehearsal.run.looks import alerts_seen, events_told, failures, health_changes, hpa_seen, pods_seen, records_seen
+from rehearsal.run.pod_logs import with_causes
 from rehearsal.run.values import RELEASE
 
 __all__ = ["DEPLOYMENT", "PODS", "Recorder"]
@@ -99,8 +100,14 @@ class Recorder:
             self._events |= events_told((found[name] or {}).get("items", ()))
         if found["pods"] is not None:
             for failure in failures(found["pods"].get("items", ()), at_s=at_s):
-                self._failures.setdefault((failure.pod, failure.container, failure.reason), failure)
+                self._note_failure(failure)
         self._samples.append(self._sample(at_s, found, alerts, records))
+
+    def _note_failure(self, failure: FailedContainer) -> None:
+        key = (failure.pod, failure.container, failure.reason)
+        if key not in self._failures:
+            logs, namespace = self._connection.logs / "pods", self._connection.namespace
+            self._failures[key] = with_causes(failure, logs=logs, namespace=namespace)
 
     def _sample(
         self, at_s: float, found: Mapping[str, Any], alerts: Mapping[str, Any] | None, records: Mapping[str, Any] | None

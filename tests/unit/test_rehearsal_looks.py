@@ -2,6 +2,7 @@
 
 import pytest
 
+from rehearsal.observed import FailedContainer
 from rehearsal.run.lives import NodeLives
 from rehearsal.run.looks import (
     alerts_seen,
@@ -13,6 +14,7 @@ from rehearsal.run.looks import (
     records_seen,
     unix_s,
 )
+from rehearsal.run.pod_logs import with_causes
 from tests.unit.rehearsal_results import sample
 
 NOON = "2030-05-17T12:00:00Z"
@@ -232,3 +234,23 @@ def test_nodes_without_gpus_are_not_counted(lives):
     lives.look([node(gpus="0")], [], at_s=NOON_S + 32)
 
     assert () == lives.lives(NOON_S)
+
+
+def test_a_refused_argument_is_named_although_the_log_ends_with_the_usage(tmp_path):
+    run = tmp_path / "serving_mnist-1_uid" / "kserve-container" / "2.log"
+    run.parent.mkdir(parents=True)
+    run.write_text("start-triton: serving\ntritonserver: unrecognized option '--no-such-flag'\nUsage: x\n" + "y\n" * 99)
+    failure = FailedContainer(
+        at_s=0,
+        pod="mnist-1",
+        version="1",
+        container="kserve-container",
+        reason="CrashLoopBackOff",
+        exit_code=1,
+        lines=("y", "y"),
+    )
+
+    told = with_causes(failure, logs=tmp_path, namespace="serving")
+
+    assert "tritonserver: unrecognized option '--no-such-flag'" == told.last_word
+    assert failure == with_causes(failure, logs=tmp_path, namespace="other")
