@@ -1,0 +1,135 @@
+"""A service that serves: what the chart makes beside it is in effect, and `helm test` tells right from wrong."""
+
+from __future__ import annotations
+
+import httpx
+import onnxruntime
+import pytest
+import yaml
+
+from slipway.client._pictures import read_picture
+from tests.chart.rendering import HELM
+from tests.cluster.kube import eventually
+from tests.cluster.service import gpu
+
+HOST = "mnist.example.com"
+
+
+@pytest.fixture(scope="module")
+def seven(published):
+    """What the published model says of the picture that the chart brings along."""
+    image = read_picture(HELM / "serving" / "files" / "seven.png", (28, 28, 1), "")
+    path = published / "mnist" / "1" / "model.onnx"
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (probabilities,) = session.run(None, {"image": image[None]})
+    return str(probabilities[0].argmax())
+
+
+def values(cluster, expect):
+    return gpu(
+        cluster,
+        tests={"expect": expect, "waitSeconds": 30},
+        route={"enabled": True, "parentRefs": [{"name": "models"}], "hostnames": [HOST], "timeoutSeconds": 5},
+    )
+
+
+@pytest.fixture(scope="module")
+def service(new_service, cluster, seven):
+    service = new_service("served")
+    service.install(values(cluster, seven))
+    service.wait_ready()
+    yield service
+    service.uninstall()
+
+
+def shipped(*path):
+    found = yaml.safe_load((HELM / "serving" / "values.yaml").read_text(encoding="utf-8"))
+    for key in path:
+        found = found[key]
+    return found
+
+
+def test_keda_is_ready_and_gives_the_hpa_the_charts_behavior(service, kube):
+    kube.wait("scaledobject/mnist", "condition=Ready", namespace=service.namespace)
+    spec = service.get("hpa", "keda-hpa-mnist")["spec"]
+    expected = shipped("autoscaling", "behavior")
+    for direction, rules in spec["behavior"].items():
+        rules["policies"].sort(key=lambda policy: policy["type"])
+        expected[direction]["policies"].sort(key=lambda policy: policy["type"])
+
+    assert expected == spec["behavior"]
+    assert {"name": "mnist-predictor", "kind": "Deployment", "apiVersion": "apps/v1"} == spec["scaleTargetRef"]
+    assert (shipped("autoscaling", "minReplicas"), shipped("autoscaling", "maxReplicas")) == (
+        spec["minReplicas"],
+        spec["maxReplicas"],
+    )
+
+
+def test_prometheus_reads_the_pods_that_the_pod_monitor_selects(service, cluster):
+    def up():
+        question = {"query": f'up{{namespace="{service.namespace}",container="kserve-container"}}'}
+        answer = httpx.get(f"{cluster.prometheus_url}/api/v1/query", params=question, trust_env=False).json()
+        return [each["value"][1] for each in answer["data"]["result"]]
+
+    eventually(lambda: up() == ["1"], "Prometheus does not read the pod's metrics")
+
+
+def test_prometheus_evaluates_the_charts_rules(service, cluster):
+    def named():
+        answer = httpx.get(f"{cluster.prometheus_url}/api/v1/rules", trust_env=False).json()
+        return {
+            rule["name"]
+            for group in answer["data"]["groups"]
+            for rule in group["rules"]
+            if service.namespace in rule["query"] and rule["health"] == "ok"
+        }
+
+    eventually(lambda: len(named()) > 20, "Prometheus has not evaluated the release's rules")
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v2/health/ready", 200),
+        ("/v2/models/mnist/ready", 200),
+        ("/v2/models/mnist/versions/2/ready", 200),
+        ("/v2/repository/index", 404),
+        ("/v2/models/other/ready", 404),
+        ("/metrics", 404),
+    ],
+)
+def test_the_route_lets_through_what_a_client_asks_and_no_more(cluster, path, status):
+    def asked():
+        answer = httpx.get(f"{cluster.gateway_url}{path}", headers={"Host": HOST}, timeout=10, trust_env=False)
+        return answer.status_code
+
+    eventually(lambda: asked() == status, f"{path}: expected {status}, got {asked()}", within_s=20)
+
+
+def test_the_network_policy_selects_the_replicas_and_nothing_else(service, kube):
+    policy = service.get("networkpolicy", service.deployment)["spec"]
+    selector = ",".join(f"{key}={value}" for key, value in policy["podSelector"]["matchLabels"].items())
+    selected = kube.items("pods", namespace=service.namespace, selector=selector)
+
+    assert {"Ingress", "Egress"} == set(policy["policyTypes"])
+    assert {pod["metadata"]["name"] for pod in service.pods()} == {pod["metadata"]["name"] for pod in selected}
+
+
+def test_helm_test_passes_on_a_service_that_answers_right(service):
+    said = service.test()
+
+    assert 4 == said.count("Phase:          Succeeded")
+    assert "Failed" not in said
+
+
+def test_helm_test_fails_on_another_answer_than_expected(service, cluster, seven):
+    other = str((int(seven) + 1) % 10)
+    service.install(values(cluster, other))
+    said = service.test("--filter", "name=mnist-test-http")
+    uid = service.get("pod", "mnist-test-http")["metadata"]["uid"]
+    log = (cluster.logs / "pods" / f"{service.namespace}_mnist-test-http_{uid}" / "check" / "0.log").read_text()
+
+    assert "Phase:          Failed" in said
+    assert f"expected {other} for " in log
+    assert f", got {seven} " in log
