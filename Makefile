@@ -42,7 +42,7 @@ test: check tools ## check, then every test tier but the cluster
 .PHONY: test-cluster
 test-cluster: $(READY) ## the charts on a real control plane, faults included (the first time builds it)
 	$(BIN)/slipway cluster build
-	$(BIN)/pytest tests/cluster
+	$(BIN)/pytest -n 2 --no-loadscope-reorder tests/cluster/test_rehearsals_faults.py tests/cluster
 
 .PHONY: check
 check: lint types imports ## what needs no server

@@ -88,6 +88,8 @@ class AlertFired(Settings):
 
     check: Literal["alert_fired"]
     alert: str
+    after_s: Seconds = 0.0
+    """It must begin to fire after this second: one that fired before tells nothing of the fault."""
     resolved: bool = False
     """It must also have ended."""
 

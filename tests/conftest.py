@@ -1,7 +1,7 @@
 """Tiers: a missing tool skips a test at the desk and fails it in CI (`CI` or `REQUIRE_ALL_TIERS=1`).
 
 With `-n 2` a file's tests stay together, for they share what is slow to start; and whatever makes load stays in one
-process: two generators on one machine would measure each other.
+process: two generators on one machine would measure each other. The cluster tier judges nothing that this could spoil.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ def _tritonserver_is_here() -> bool:
 class _Together(LoadScopeScheduling):
     def _split_scope(self, nodeid):
         file = nodeid.split("::")[0]
+        if file.startswith("tests/cluster/"):  # each process brings up one cluster, and keeps it
+            return "faults" if file.endswith("_faults.py") else "cluster"
         return "load" if file.startswith("tests/integration/test_loadtest") else file
 
 

@@ -150,23 +150,27 @@ def _fewest(name: str, seen: list[int], at_least: int) -> Check:
 @check.register
 def _(expectation: AlertFired, evidence: Evidence) -> Check:
     spans = evidence.observed.alert_spans()
-    fired = sorted(
+    every = sorted(
         span for (name, _, state), of_one in spans.items() if (name, state) == (expectation.alert, "firing")
         for span in of_one
     )  # fmt: skip
+    fired = [span for span in every if span[0] >= expectation.after_s]
     pending = [
         span for (name, _, state), of_one in spans.items() if (name, state) == (expectation.alert, "pending")
         for span in of_one
     ]  # fmt: skip
+    after = f" after {expectation.after_s:.0f} s" if expectation.after_s else ""
     ended = bool(fired) and all(end_s is not None for _, end_s in fired)
     if fired:
         end_s = max((end_s for _, end_s in fired if end_s is not None), default=0.0)
         got = f"fired at {fired[0][0]:.0f} s, " + (f"ended at {end_s:.0f} s" if ended else "fires still")
     else:
         got = f"pending at {min(pending)[0]:.0f} s, never fired" if pending else _NEVER
+        if every:
+            got = f"fired at {every[-1][0]:.0f} s, not after {expectation.after_s:.0f} s"
     return Check(
         name=f"alert {expectation.alert}",
-        expected="fires, and ends" if expectation.resolved else "fires",
+        expected=f"fires{after}, and ends" if expectation.resolved else f"fires{after}",
         got=got,
         passed=ended if expectation.resolved else bool(fired),
         sentence="As Prometheus evaluates the chart's own rule; docs/runbooks says what it means.",

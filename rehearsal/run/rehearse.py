@@ -190,10 +190,10 @@ def _held_up(values: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:
     """Values whose `minReplicas` holds the replicas with which the scenario starts.
 
     Raises:
-        ScenarioError: There may not be so many.
+        ScenarioError: There may not be so many, or the values do not say how many.
     """
     autoscaling = dict(values["autoscaling"])
-    most, start = int(autoscaling.get("maxReplicas", 1)), scenario.start.replicas
+    most, start = _count(values, "maxReplicas"), scenario.start.replicas
     if start > most:
         raise ScenarioError(f"start.replicas is {start}, and autoscaling.maxReplicas allows {most}: raise it in values")
     autoscaling["minReplicas"] = max(start, _fewest(values))
@@ -201,7 +201,14 @@ def _held_up(values: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:
 
 
 def _fewest(values: Mapping[str, Any]) -> int:
-    return int(values["autoscaling"].get("minReplicas", 1))
+    return _count(values, "minReplicas")
+
+
+def _count(values: Mapping[str, Any], name: str) -> int:
+    found = values["autoscaling"].get(name, 1)
+    if not isinstance(found, int):
+        raise ScenarioError(f"values: autoscaling.{name}: expected a whole number, got {found!r}")
+    return found
 
 
 def _notes(connection: Connection, observed: Observations) -> tuple[str, ...]:

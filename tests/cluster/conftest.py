@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from rehearsal.build.store import Store, default_cache
 from rehearsal.connection import read_connection
 from rehearsal.run.store import ModelStore
 from rehearsal.scenario import ModelSettings
+from tests.cluster import rehearsing
 from tests.cluster.kube import Kube, eventually
+from tests.cluster.rehearsing import publish_with_samples
 from tests.cluster.service import STORE, Service, claim, restricted
 from tests.cluster.traces import left_of, nothing
 from tests.integration.conftest import publish_linear_classifier
@@ -102,3 +105,17 @@ def new_service(kube):
         return Service(kube=kube, namespace=namespace, name=name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def published_with_samples(tmp_path_factory):
+    """A model repository whose version 1 brings images and their labels."""
+    root = tmp_path_factory.mktemp("rehearsed") / "model_repository"
+    publish_with_samples(root)
+    return root
+
+
+@pytest.fixture
+def rehearse(cluster, published_with_samples, tmp_path):
+    """Return rehearse(scenario, *options) -> a finished `slipway rehearse` of the small scenario of that name."""
+    return partial(rehearsing.rehearse, cluster.folder, published_with_samples, tmp_path / "report")

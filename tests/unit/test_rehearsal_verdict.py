@@ -204,6 +204,15 @@ def test_an_alert_that_fires_is_enough_unless_it_must_end():
     assert only(resolved, seen=still).passed
 
 
+def test_an_alert_that_fired_before_the_fault_tells_nothing_of_it():
+    expected = {"check": "alert_fired", "alert": "SlipwayPodUnschedulable", "after_s": 50}
+    before = only(expected, seen=alerts((40, 100, "firing")))
+    again = only(expected, seen=alerts((10, 20, "firing"), (60, 100, "firing")))
+
+    assert ("fired at 40 s, not after 50 s", False) == (before.got, before.passed)
+    assert ("fired at 60 s, fires still", True) == (again.got, again.passed)
+
+
 def test_a_pending_alert_has_not_fired():
     check = only({"check": "alert_fired", "alert": "SlipwayPodUnschedulable"}, seen=alerts((40, 60, "pending")))
 

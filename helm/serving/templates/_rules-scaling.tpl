@@ -47,10 +47,11 @@
 {{- if eq $autoscaling.mode "keda" }}
 - {{- include "slipway-serving.alert" (list . "SlipwayAutoscalerBlind" "page") | nindent 2 }}
     cause: keda_errors
-  {{- /* Scraped without honorLabels, KEDA's own namespace takes the label's place. */}}
+  {{- /* The HPA asks every 15 s: who still fails has failed within two minutes. Scraped without honorLabels, KEDA's own
+         namespace takes the label's place. */}}
   {{- $object := printf "%s=%q,scaledObject=%q" "namespace" .Release.Namespace $name }}
   expr: |
-    sum(rate(keda_scaler_detail_errors_total{ {{- $object -}} }[5m]) or rate(keda_scaler_detail_errors_total{exported_{{ $object }}}[5m])) * 60 > 0
+    sum(rate(keda_scaler_detail_errors_total{ {{- $object -}} }[2m]) or rate(keda_scaler_detail_errors_total{exported_{{ $object }}}[2m])) * 60 > 0
     unless on() {{ $new }}
   for: 10m
   annotations:
