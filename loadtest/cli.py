@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-__all__ = ["capacity", "loadtest"]
+__all__ = ["ScenarioOrCommand", "capacity", "loadtest"]
 
 
-class _ScenarioOrCommand(TyperGroup):
+class ScenarioOrCommand(TyperGroup):
     """`loadtest smoke` runs a scenario; `loadtest compare` and the other words of the group are commands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's context has no public name
@@ -27,7 +27,7 @@ class _ScenarioOrCommand(TyperGroup):
 
 
 loadtest = typer.Typer(
-    cls=_ScenarioOrCommand,
+    cls=ScenarioOrCommand,
     no_args_is_help=True,
     help="Does the service meet its objectives? Offer a scenario's load and answer with PASS, FAIL or INVALID.\n\n"
     "slipway loadtest SCENARIO is short for slipway loadtest run SCENARIO; --help behind it lists its options.",

@@ -12,17 +12,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from loadtest.errors import ReportUnreadable
 from loadtest.figures import Figures, GeneratorFigures, HistogramName, SecondRow, ServerFigures, Value, Verdict
 from loadtest.histogram import LatencyHistogram
 from loadtest.scenario import Scenario
 from loadtest.whole_file import write_whole
+from slipway.errors import SlipwayError
 
-__all__ = ["Environment", "Result", "TargetFacts", "read_result", "write_result"]
+__all__ = ["REPORT", "Environment", "Result", "TargetFacts", "read_report", "read_result", "write_result"]
+
+ReportT = TypeVar("ReportT", bound=BaseModel)
 
 REPORT = "report.json"
 
@@ -93,18 +96,28 @@ def read_result(path: Path) -> Result:
     Raises:
         ReportUnreadable: It is missing, or no report of a load test.
     """
+    return read_report(path, Result, command="slipway loadtest", error=ReportUnreadable)
+
+
+def read_report(path: Path, kind: type[ReportT], *, command: str, error: type[SlipwayError]) -> ReportT:
+    """Read a `report.json`.
+
+    Args:
+        path: The file, or the folder that holds it.
+        kind: What is in it.
+        command: What writes such reports, for the message.
+        error: Raised when it is missing, or something else.
+    """
     if path.is_dir():
         path = path / REPORT
     try:
-        return Result.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except OSError as exc:
-        raise ReportUnreadable(
-            f"{path}: cannot be read: {exc.strerror}; expected a report.json of slipway loadtest"
-        ) from exc
+        raise error(f"{path}: cannot be read: {exc.strerror}; expected a report.json of {command}") from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise ReportUnreadable(f"{path}: no report of slipway loadtest: {where}: {first['msg']}") from exc
+        raise error(f"{path}: no report of {command}: {where}: {first['msg']}") from exc
 
 
 def write_result(result: Result, folder: Path) -> Path:

@@ -6,11 +6,12 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
+
+from loadtest.cli import ScenarioOrCommand
 
 __all__ = ["cluster", "rehearse"]
 
@@ -91,18 +92,8 @@ def build() -> None:
     typer.echo(f"{len(programs.executables)} programs are ready")
 
 
-class _ScenarioOrCommand(TyperGroup):
-    """`rehearse step` runs a scenario; `rehearse list` and the other words of the group are commands."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's context has no public name
-        """Put the word `run` in front of a scenario."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-
 rehearse = typer.Typer(
-    cls=_ScenarioOrCommand,
+    cls=ScenarioOrCommand,
     no_args_is_help=True,
     help="Does the autoscaler follow, and what do users notice? The serving chart on a real control plane, under "
     "load, with a fault.\n\n"

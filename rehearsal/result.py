@@ -13,10 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from loadtest.figures import Outcome, Value
-from loadtest.result import Result
+from loadtest.result import REPORT, Result, read_report
 from rehearsal.errors import ReportError, ReportUnreadable
 from rehearsal.observed import Observations
 from rehearsal.scenario import Scenario
@@ -24,7 +22,6 @@ from slipway.whole_file import write_whole
 
 __all__ = [
     "EXIT_CODES",
-    "REPORT",
     "Check",
     "Figures",
     "RehearsalResult",
@@ -35,7 +32,6 @@ __all__ = [
     "write_result",
 ]
 
-REPORT = "report.json"
 
 EXIT_CODES: dict[Outcome, int] = {"PASS": 0, "FAIL": 1, "INVALID": 3}
 """What a command ends with; 2 is for a scenario, or a command line, that is wrong."""
@@ -171,18 +167,7 @@ def read_result(path: Path) -> RehearsalResult:
     Raises:
         ReportUnreadable: It is missing, or no report of a rehearsal.
     """
-    if path.is_dir():
-        path = path / REPORT
-    try:
-        return RehearsalResult.model_validate_json(path.read_bytes())
-    except OSError as exc:
-        raise ReportUnreadable(
-            f"{path}: cannot be read: {exc.strerror}; expected a report.json of slipway rehearse"
-        ) from exc
-    except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise ReportUnreadable(f"{path}: no report of slipway rehearse: {where}: {first['msg']}") from exc
+    return read_report(path, RehearsalResult, command="slipway rehearse", error=ReportUnreadable)
 
 
 def write_result(result: RehearsalResult, folder: Path) -> Path:
