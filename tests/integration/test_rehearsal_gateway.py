@@ -16,6 +16,7 @@ from rehearsal.gateway.envoy import gateway_folder, start_envoy, write_resources
 from rehearsal.gateway.resources import READY_PATH
 from rehearsal.gateway.services import Endpoint, PathMatch, Rule, Service
 from rehearsal.gateway.stats import gateway_stats
+from rehearsal.nodes.types import load_nodes
 from slipway.client import Classifier, RetryPolicy
 from tests.unit.fake_triton import FakeTriton, HttpDoor, HttpServer, grpc_door
 
@@ -80,6 +81,7 @@ def gateway(tmp_path):
         gateway_url=f"http://{network}.0.2:8080",
         namespace="serving",
         model_store=tmp_path,
+        nodes=load_nodes("karpenter"),
         executables={},
         control_address=("none", 1),
         control_key="",

@@ -8,6 +8,7 @@ import pytest
 from rehearsal.background import mark_ready, run_background
 from rehearsal.connection import Connection, write_connection
 from rehearsal.errors import ProgramDied
+from rehearsal.nodes.types import load_nodes
 
 MODULE = "rehearsal.gateway"
 
@@ -25,6 +26,7 @@ def connection(tmp_path, monkeypatch):
         gateway_url="http://127.64.0.2:8080",
         namespace="serving",
         model_store=tmp_path,
+        nodes=load_nodes("karpenter"),
         executables={},
         control_address=("127.64.0.1", 1),
         control_key="",

@@ -255,11 +255,11 @@ def test_killed_build_leaves_no_process_and_goes_on_next_time(start, workplace, 
 
 
 def test_ctrl_c_ends_go_and_says_that_the_same_command_goes_on(workplace, console, proxy):
-    children = []
+    before, children = set(psutil.Process().children(recursive=True)), []
 
     def press():
         proxy.at_gate.wait()
-        children.extend(psutil.Process().children(recursive=True))
+        children.extend(set(psutil.Process().children(recursive=True)) - before)
         os.kill(os.getpid(), signal.SIGINT)
 
     proxy.gate.clear()

@@ -197,7 +197,7 @@ def test_every_scenarios_load_is_one_that_the_load_test_takes(name):
     plan = load_scenario(name)
     read = check_loadtest(load_document(plan, "http://127.64.0.2:8080"), where=name)
 
-    assert ("grpc://127.64.0.2:8080", None) == (read.target.url, read.target.metrics_url)
+    assert (f"{plan.load.protocol}://127.64.0.2:8080", None) == (read.target.url, read.target.metrics_url)
     assert plan.load.arrivals.profile == read.arrivals.profile
 
 
