@@ -29,6 +29,7 @@ from rehearsal.monitoring.rules import read_shortened
 from rehearsal.observed import Event, Observations
 from rehearsal.report import write_report
 from rehearsal.result import RehearsalResult, Rehearsed
+from rehearsal.run.boot import nodes_at_once
 from rehearsal.run.chart import Chart
 from rehearsal.run.live import load_bar, load_line
 from rehearsal.run.load import offer_load
@@ -132,15 +133,16 @@ async def _serve(rehearsal: Rehearsal, connection: Connection, chart: Chart, tel
                     "nodes.gpu_limit and set_gpu_limit change Karpenter's node pools, and this cluster has a fixed "
                     "pool; bring it up with --nodes karpenter"
                 )
-            tell("helm upgrade --install mnist helm/serving")
-            await asyncio.to_thread(chart.upgrade)
-            await wait_until_serving(
-                api,
-                connection,
-                replicas=scenario.start.replicas,
-                within_s=_START_S + 2 * max(kind.boot_s for kind in nodes.types),
-                tell=lambda said: tell(f"waiting for the service: {said}"),
-            )
+            async with nodes_at_once(api, nodes):
+                tell("helm upgrade --install mnist helm/serving")
+                await asyncio.to_thread(chart.upgrade)
+                await wait_until_serving(
+                    api,
+                    connection,
+                    replicas=scenario.start.replicas,
+                    within_s=_START_S + 2 * max(kind.boot_s for kind in nodes.types),
+                    tell=lambda said: tell(f"waiting for the service: {said}"),
+                )
     except httpx.HTTPError as exc:
         raise ClusterError(f"the API server does not answer as it should: {exc}; see `slipway cluster status`") from exc
 
