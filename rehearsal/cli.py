@@ -35,7 +35,7 @@ cluster = typer.Typer(
 def up(*, nodes: NodesOption = "karpenter", folder: FolderOption = _FOLDER) -> None:
     """Bring a cluster up. It stays until `slipway cluster down`; Ctrl-C before it is up leaves nothing running.
 
-    The first time, its programs are built from their Go modules (about 25 minutes on two cores, once).
+    The first time, its programs are built from their Go modules (25 to 30 minutes on two cores, once).
 
     Example: slipway cluster up
 
