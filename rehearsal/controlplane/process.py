@@ -9,25 +9,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
-from slipway.launcher import launch_command
+from slipway.children import start_child
 
 __all__ = ["ChildProcess"]
 
 
 class ChildProcess:
-    """One program in a session of its own, which Ctrl-C in a terminal does not reach.
-
-    The kernel sends `last_signal` when the *thread* that started the program ends: a thread of its own starts it,
-    and stays until it ends.
-    """
+    """One program in a session of its own, which Ctrl-C in a terminal does not reach."""
 
     def __init__(
         self,
@@ -52,14 +45,15 @@ class ChildProcess:
         """
         self.log = log
         self._ended = threading.Event()
-        started: Future[subprocess.Popen[bytes]] = Future()
-        words = launch_command(tuple(command), last_signal=last_signal)
-        variables = {**os.environ, **(environment or {})}
         with log.open("ab") as stream:
-            threading.Thread(
-                target=self._run, args=(words, variables, directory, stream, started), name=log.stem, daemon=True
-            ).start()
-            self._child = started.result()
+            self._child = start_child(
+                tuple(command),
+                last_signal=last_signal,
+                log=stream,
+                environment=environment or {},
+                directory=directory,
+                ended=self._ended.set,
+            )
 
     @property
     def pid(self) -> int:
@@ -94,28 +88,3 @@ class ChildProcess:
         if self.wait(grace_s) is None:
             self.kill()
         return self.wait(grace_s)
-
-    def _run(
-        self,
-        words: Sequence[str],
-        variables: Mapping[str, str],
-        directory: Path | None,
-        stream: IO[bytes],
-        started: Future[subprocess.Popen[bytes]],
-    ) -> None:
-        try:
-            child = subprocess.Popen(
-                words,
-                cwd=directory,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as exc:
-            started.set_exception(exc)
-            return
-        started.set_result(child)
-        child.wait()
-        self._ended.set()

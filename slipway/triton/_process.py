@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import os
 import signal
-import subprocess
 import threading
 import time
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from slipway.launcher import launch_command
+from slipway.children import start_child
 
 if TYPE_CHECKING:
     from slipway.triton._launch import Launch
@@ -23,8 +21,7 @@ _SLICE_S = 0.2
 class ServerProcess:
     """A started tritonserver, in a session of its own: Ctrl-C in a terminal reaches only the process that started it.
 
-    The kernel ends the child when the *thread* that started it ends. So one thread starts it, stays with it, and
-    reaps it at once when it ends: a zombie would keep Triton's stubs alive, which watch for their parent.
+    It is reaped at once when it ends: a zombie would keep Triton's stubs alive, which watch for their parent.
     """
 
     def __init__(self, launch: Launch, log: IO[bytes]) -> None:
@@ -37,9 +34,15 @@ class ServerProcess:
         # can leave it locked for ever.
         self._running = threading.Lock()
         self._running.acquire()
-        started: Future[subprocess.Popen[bytes]] = Future()
-        threading.Thread(target=self._run, args=(launch, log, started), name="tritonserver", daemon=True).start()
-        self._child = started.result()
+        self._child = start_child(
+            launch.command,
+            # Not SIGKILL: tritonserver answers what is in flight, then removes its shared memory and its children.
+            last_signal=signal.SIGTERM,
+            log=log,
+            environment=launch.environment,
+            directory=launch.directory,
+            ended=self._running.release,
+        )
 
     @property
     def pid(self) -> int:
@@ -66,23 +69,3 @@ class ServerProcess:
         if self._child.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
-
-    def _run(self, launch: Launch, log: IO[bytes], started: Future[subprocess.Popen[bytes]]) -> None:
-        # SIGTERM, not SIGKILL: tritonserver answers what is in flight, then removes its shared memory and its children.
-        command = launch_command(launch.command, last_signal=signal.SIGTERM)
-        try:
-            child = subprocess.Popen(
-                command,
-                cwd=launch.directory,
-                env={**os.environ, **launch.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as exc:
-            started.set_exception(exc)
-            return
-        started.set_result(child)
-        child.wait()
-        self._running.release()

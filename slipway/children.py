@@ -1,0 +1,69 @@
+"""Children that end when this process does, however it ends.
+
+child = start_child(("/bin/sleep", "60"), last_signal=signal.SIGTERM, log=log, ended=event.set)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO
+
+from slipway.launcher import launch_command
+
+__all__ = ["start_child"]
+
+
+def start_child(
+    command: tuple[str, ...],
+    *,
+    last_signal: signal.Signals,
+    log: IO[bytes],
+    environment: Mapping[str, str],
+    directory: Path | None,
+    ended: Callable[[], None],
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own: Ctrl-C in a terminal reaches only the process that started it.
+
+    The kernel watches the *thread* that started it: a thread of its own does, stays until it ends, and reaps it at
+    once.
+
+    Args:
+        command: The program, as an absolute path, and its arguments.
+        last_signal: What the kernel sends it when this process is gone.
+        log: Takes both of its streams.
+        environment: Variables beside this process's.
+        directory: Where it runs; None is where this process runs.
+        ended: Called in that thread when it has ended and its exit code is known.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    words = launch_command(command, last_signal=last_signal)
+    started: Future[subprocess.Popen[bytes]] = Future()
+
+    def run() -> None:
+        try:
+            child = subprocess.Popen(
+                words,
+                cwd=directory,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as exc:
+            started.set_exception(exc)
+            return
+        started.set_result(child)
+        child.wait()
+        ended()
+
+    threading.Thread(target=run, name=Path(command[0]).name, daemon=True).start()
+    return started.result()
