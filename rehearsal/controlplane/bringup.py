@@ -118,7 +118,6 @@ def _platform(site: Site, api: Api, fleet: Fleet) -> None:
     ]
     for component in components:
         fleet.start(component)
-    # KServe's webhooks decide about its objects; they are declared when it is started, and asked until it answers.
     api.apply([*kserve_webhooks(site), *keda_webhooks(site)])
 
 

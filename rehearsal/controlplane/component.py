@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ class Component:
         does: What `healthy` has seen, for people.
         environment: Variables beside this process's.
         grace_s: How long it may take to end.
+        last_signal: What the kernel sends it when the supervisor is gone. SIGTERM for what has something to end first.
     """
 
     name: str
@@ -31,3 +33,4 @@ class Component:
     does: str
     environment: Mapping[str, str] = field(default_factory=dict)
     grace_s: float = 3.0
+    last_signal: signal.Signals = signal.SIGKILL

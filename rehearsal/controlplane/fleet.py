@@ -71,8 +71,7 @@ class Fleet:
                 component.command,
                 log=self._log(name),
                 environment=component.environment,
-                # Programs of Go end at once; ours first end what they started.
-                last_signal=signal.SIGTERM if component.grace_s > _GRACE_OF_GO_S else signal.SIGKILL,
+                last_signal=component.last_signal,
             )
         except OSError as exc:
             raise ClusterError(f"{name}: {component.command[0]} cannot be started: {exc.strerror}") from exc
@@ -160,9 +159,6 @@ class Fleet:
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
-
-
-_GRACE_OF_GO_S = 3.0
 
 
 def _last_words(exit_code: int, log: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import httpx
@@ -83,6 +84,7 @@ def apiserver(site: Site, api: Api) -> Component:
         healthy=lambda: _ready(api),
         does="answers /readyz, its database and its admission plugins included",
         grace_s=5,
+        last_signal=signal.SIGTERM,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -28,10 +30,7 @@ def gateway(site: Site) -> Component:
         if answer.is_error:
             raise NotYet(f"{url}: expected 200, got {answer.status_code}")
 
-    component = _component(site, "gateway", does="answers where clients ask")
-    return Component(
-        name=component.name, command=component.command, healthy=healthy, does=component.does, grace_s=component.grace_s
-    )
+    return replace(_component(site, "gateway", does="answers where clients ask"), healthy=healthy)
 
 
 def monitoring(site: Site) -> Component:
@@ -47,6 +46,7 @@ def _component(site: Site, name: str, *, does: str, grace_s: float = 5) -> Compo
         healthy=lambda: _is_there(ready),
         does=does,
         grace_s=grace_s,
+        last_signal=signal.SIGTERM,
     )
 
 

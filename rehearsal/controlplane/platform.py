@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import httpx
@@ -186,6 +187,7 @@ def prometheus(site: Site) -> Component:
         healthy=lambda: _has_configuration(site),
         does="runs with the operator's configuration",
         grace_s=5,
+        last_signal=signal.SIGTERM,
     )
 
 

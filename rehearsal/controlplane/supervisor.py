@@ -32,6 +32,7 @@ from rehearsal.controlplane.fleet import Fleet
 from rehearsal.controlplane.network import claim_network, free_port, require_ports
 from rehearsal.controlplane.order import LOCK, Order, locked
 from rehearsal.controlplane.site import NAMESPACE, Site, prepare_site
+from rehearsal.errors import ClusterError
 from slipway.errors import SlipwayError
 
 __all__ = ["begin"]
@@ -123,8 +124,10 @@ def _obey(question: dict[str, Any], fleet: Fleet, end: threading.Event) -> Any: 
             return fleet.stop(name, kill=kill)
         case {"do": "start", "program": str(name)}:
             return fleet.restart(name)
-        case _:
+        case {"do": "down"}:
             return end.set()
+        case _:
+            raise ClusterError(f"expected status, stop, start or down, got {question!r}")
 
 
 def _tell_works(name: str, after_s: float) -> None:
