@@ -5,6 +5,7 @@
   - PayloadError         2: the images to send cannot be had, or do not fit the model
   - TargetError          3: nobody answers at the target, or its model is not ready
       - TargetUnknown        2: the target answers, and knows no such model or version
+  - RunRefused           2 or 3: the load generator looked at the scenario and the target, and did not begin
   - GeneratorError       3: the load generator did not start, or ended before its report
   - ReportError          3: the report cannot be written
   - ReportUnreadable     2: a file is no report of a load test
@@ -22,6 +23,7 @@ __all__ = [
     "PayloadError",
     "ReportError",
     "ReportUnreadable",
+    "RunRefused",
     "ScenarioError",
     "TargetError",
     "TargetUnknown",
@@ -54,6 +56,10 @@ class TargetUnknown(TargetError):
     """The target has no such model."""
 
     exit_status = 2
+
+
+class RunRefused(LoadTestError):
+    """The run did not begin; the exit code is the reason's own."""
 
 
 class GeneratorError(LoadTestError):

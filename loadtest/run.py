@@ -5,20 +5,20 @@ result, page = run_scenario(request, processes=1, console=Console())
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from loadtest.errors import GeneratorError, LoadTestError
+from loadtest.errors import GeneratorError, RunRefused
 from loadtest.launch import LocustProcess, locust_command
 from loadtest.request import RunRequest
 from loadtest.result import Result, read_result
 from loadtest.summary import milliseconds
 
-__all__ = ["run_scenario"]
+__all__ = ["follow_run", "load_bar", "move_bar", "run_scenario"]
 
 
 def run_scenario(request: RunRequest, *, processes: int, console: Console, title: str = "") -> tuple[Result, Path]:
@@ -36,38 +36,67 @@ def run_scenario(request: RunRequest, *, processes: int, console: Console, title
     Raises:
         LoadTestError: The run could not begin, or its report could not be written; with the reason's own exit code.
     """
-    last: Mapping[str, Any] = {}
-    with LocustProcess(locust_command(request, processes=processes)) as locust, _bar(console) as bar:
+    with load_bar(console) as bar:
         task = bar.add_task(title or request.name, total=None, figures="starting")
+        return follow_run(
+            request, processes=processes, tell=lambda message: move_bar(bar, task, message, figures=_figures(message))
+        )
+
+
+def follow_run(
+    request: RunRequest, *, processes: int, tell: Callable[[Mapping[str, Any]], None]
+) -> tuple[Result, Path]:
+    """Run Locust to its end, and read its report.
+
+    Args:
+        request: What to run.
+        processes: Processes that make the load.
+        tell: Told once a second how it goes.
+
+    Returns:
+        The result and its HTML page, which is there if the request wants one.
+
+    Raises:
+        GeneratorError: It ended without a report.
+        RunRefused: It did not begin; with the reason's own exit code.
+    """
+    last: Mapping[str, Any] = {}
+    with LocustProcess(locust_command(request, processes=processes)) as locust:
         for last in locust.messages():
             if "refused" in last:
                 raise _refusal(last)
             if "second" in last:
-                total_s = last["warmup_s"] + last["window_s"]
-                done_s = min(total_s, last["warmup_s"] + last["second"])
-                bar.update(task, total=total_s, completed=done_s, figures=_figures(last))
+                tell(last)
     if last.get("report") is None:
         raise GeneratorError("the load generator ended without a report")
     page = Path(last["report"])
-    return read_result(page.with_name("report.json")), page
+    return read_result(page.parent), page
 
 
-def _refusal(message: Mapping[str, Any]) -> LoadTestError:
-    error = LoadTestError(message["refused"])
+def _refusal(message: Mapping[str, Any]) -> RunRefused:
+    error = RunRefused(message["refused"])
     error.exit_status = message["exit_code"]
     return error
 
 
-def _bar(console: Console) -> Progress:
+def load_bar(console: Console, *, width: int = 24) -> Progress:
+    """A bar of so many characters that goes away; none is drawn where nobody looks."""
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=width),
         TextColumn("{task.fields[figures]}"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+def move_bar(bar: Progress, task: TaskID, message: Mapping[str, Any], *, figures: str) -> None:
+    """Show how far a run is, from what it told."""
+    total_s = message["warmup_s"] + message["window_s"]
+    done_s = min(total_s, message["warmup_s"] + message["second"])
+    bar.update(task, total=total_s, completed=done_s, figures=figures)
 
 
 def _figures(message: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what a load test says when they cannot."""
+"""Files that appear whole or not at all, and what a report says when they cannot."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from pathlib import Path
 
 from loadtest.errors import ReportError
 from slipway import whole_file
+from slipway.errors import SlipwayError
 
 __all__ = ["write_whole"]
 
 
-def write_whole(path: Path, text: str, *, other: str) -> None:
+def write_whole(path: Path, text: str, *, other: str, error: type[SlipwayError] = ReportError) -> None:
     """Write beside the goal, then rename: nobody ever reads half a file.
 
     Args:
         path: The goal; its folder is made where it is missing.
         text: All of it.
         other: How another goal is named, for the message.
-
-    Raises:
-        ReportError: The folder cannot be made or written, or the disk is full.
+        error: Raised when the folder cannot be made or written, or the disk is full.
     """
     try:
         whole_file.write_whole(path, text)
     except OSError as exc:
-        raise ReportError(
+        raise error(
             f"{path} cannot be written: {exc.strerror}; free the disk or make the folder writable, or name another "
             f"with {other}, and run again"
         ) from exc

@@ -20,7 +20,7 @@ import yaml
 
 from rehearsal.errors import ClusterError
 
-__all__ = ["api_client"]
+__all__ = ["api_client", "blocking_api_client"]
 
 _USER_CREDENTIALS = ("client-certificate", "client-key")
 
@@ -33,6 +33,15 @@ def api_client(kubeconfig: Path) -> httpx.AsyncClient:
     Raises:
         ClusterError: The file is missing, or is no kubeconfig with a current context.
     """
+    return httpx.AsyncClient(**_settings(kubeconfig))
+
+
+def blocking_api_client(kubeconfig: Path) -> httpx.Client:
+    """The same for threads."""
+    return httpx.Client(**_settings(kubeconfig))
+
+
+def _settings(kubeconfig: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         context = _named(config, "contexts", "context", config["current-context"])
@@ -43,13 +52,13 @@ def api_client(kubeconfig: Path) -> httpx.AsyncClient:
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, StopIteration) as exc:
         raise ClusterError(f"{kubeconfig}: expected a kubeconfig with a current context, got {exc!r}") from exc
     token = user.get("token")
-    return httpx.AsyncClient(
-        base_url=server,
-        verify=trust,
-        headers={"Authorization": f"Bearer {token}"} if token else {},
-        timeout=10,
-        trust_env=False,  # a proxy has no business between processes of one machine
-    )
+    return {
+        "base_url": server,
+        "verify": trust,
+        "headers": {"Authorization": f"Bearer {token}"} if token else {},
+        "timeout": 10,
+        "trust_env": False,  # a proxy has no business between processes of one machine
+    }
 
 
 def _named(config: dict[str, Any], group: str, key: str, name: str) -> dict[str, Any]:

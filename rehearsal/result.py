@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from loadtest.figures import Outcome, Value
 from loadtest.result import REPORT, Result, read_report
+from loadtest.whole_file import write_whole
 from rehearsal.errors import ReportError, ReportUnreadable
 from rehearsal.observed import Observations
 from rehearsal.scenario import Scenario
-from slipway.whole_file import write_whole
 
 __all__ = [
     "EXIT_CODES",
@@ -28,7 +28,6 @@ __all__ = [
     "Rehearsed",
     "Verdict",
     "read_result",
-    "write_report_file",
     "write_result",
 ]
 
@@ -177,20 +176,5 @@ def write_result(result: RehearsalResult, folder: Path) -> Path:
         ReportError: The folder cannot be made or written, or the disk is full.
     """
     path = folder / REPORT
-    write_report_file(path, result.model_dump_json(indent=1))
+    write_whole(path, result.model_dump_json(indent=1), other="--report-dir", error=ReportError)
     return path
-
-
-def write_report_file(path: Path, text: str) -> None:
-    """Write a file of the report, whole or not at all.
-
-    Raises:
-        ReportError: The folder cannot be made or written, or the disk is full.
-    """
-    try:
-        write_whole(path, text)
-    except OSError as exc:
-        raise ReportError(
-            f"{path} cannot be written: {exc.strerror}; free the disk or make the folder writable, or name another "
-            "with --report-dir, and run again"
-        ) from exc

@@ -24,12 +24,10 @@ from rehearsal.agent.volumes import prepare_volumes
 from rehearsal.background import mark_ready
 from rehearsal.connection import Connection
 from rehearsal.kubeconfig import api_client
+from rehearsal.nodes.objects import LOST
 from rehearsal.watching import Snapshot, follow
 
-__all__ = ["LOST", "Agent", "end_leftovers", "is_ours"]
-
-LOST = "rehearsal.slipway/lost"
-"""Annotation of a node whose machine is gone, with the value `true`."""
+__all__ = ["Agent", "end_leftovers", "is_ours"]
 
 _SERVED = "serving.kserve.io/inferenceservice"
 _HOOK = "helm.sh/hook"

@@ -8,7 +8,6 @@ api.get("/api/v1/namespaces/serving")
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,6 +16,7 @@ import httpx
 
 from rehearsal.controlplane.component import NotYet
 from rehearsal.controlplane.site import Site
+from rehearsal.kubeconfig import blocking_api_client
 
 __all__ = ["Api", "path_of"]
 
@@ -48,9 +48,7 @@ class Api:
     """A client with the administrator's certificate."""
 
     def __init__(self, site: Site) -> None:
-        trust = ssl.create_default_context(cafile=str(site.pki.authority))
-        trust.load_cert_chain(site.pki.admin.certificate, site.pki.admin.key)
-        self._client = httpx.Client(base_url=site.apiserver_url, verify=trust, timeout=10, trust_env=False)
+        self._client = blocking_api_client(site.kubeconfig)
 
     def get(self, path: str) -> dict[str, Any]:
         """One object or list.

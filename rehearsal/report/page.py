@@ -10,9 +10,11 @@ from plotly.offline import get_plotlyjs
 
 from loadtest.figures import Outcome
 from loadtest.readable import milliseconds, number
+from loadtest.whole_file import write_whole
+from rehearsal.errors import ReportError
 from rehearsal.observed import Event
 from rehearsal.report.timeline import timeline
-from rehearsal.result import RehearsalResult, write_report_file, write_result
+from rehearsal.result import RehearsalResult, write_result
 from slipway.pages import render_page
 
 __all__ = ["PAGE", "render_report", "write_report"]
@@ -38,7 +40,7 @@ def write_report(result: RehearsalResult, folder: Path) -> Path:
     """
     write_result(result, folder)
     page = folder / PAGE
-    write_report_file(page, render_report(result))
+    write_whole(page, render_report(result), other="--report-dir", error=ReportError)
     return page
 
 

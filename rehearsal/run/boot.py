@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
 
 from rehearsal.nodes.types import Nodes
+from rehearsal.run.objects import merge_patch
 
 __all__ = ["nodes_at_once"]
 
 _CLASSES = "/apis/karpenter.kwok.sh/v1alpha1/kwoknodeclasses"
-_MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 @asynccontextmanager
@@ -37,5 +36,4 @@ async def nodes_at_once(api: httpx.AsyncClient, nodes: Nodes) -> AsyncIterator[N
 
 async def _delay(api: httpx.AsyncClient, seconds: dict[str, int]) -> None:
     for name, delay_s in seconds.items():
-        change = json.dumps({"spec": {"nodeRegistrationDelay": f"{delay_s}s"}})
-        (await api.patch(f"{_CLASSES}/{name}", content=change, headers=_MERGE)).raise_for_status()
+        await merge_patch(api, f"{_CLASSES}/{name}", {"spec": {"nodeRegistrationDelay": f"{delay_s}s"}})

@@ -5,26 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from loadtest.summary import milliseconds
 from rehearsal.observed import Sample
 
-__all__ = ["load_bar", "load_line"]
-
-
-def load_bar(console: Console) -> Progress:
-    """A bar that goes away; none is drawn where nobody looks."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=18),
-        TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+__all__ = ["load_line"]
 
 
 def load_line(message: Mapping[str, Any], sample: Sample | None) -> str:

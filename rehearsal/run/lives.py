@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rehearsal.nodes.objects import LOST
 from rehearsal.observed import GpuNode
-from rehearsal.run.looks import LOST, condition, gpus_of, unix_s
+from rehearsal.run.looks import condition, gpus_of, unix_s
 
 __all__ = ["NodeLives"]
 

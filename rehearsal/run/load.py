@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
-from loadtest.errors import GeneratorError
-from loadtest.launch import LocustProcess, locust_command
+from loadtest.errors import GeneratorError, RunRefused
 from loadtest.request import RunRequest
-from loadtest.result import Result, read_result
+from loadtest.result import Result
+from loadtest.run import follow_run
+from loadtest.whole_file import write_whole
 from rehearsal.connection import Connection
-from rehearsal.errors import RehearsalError
-from rehearsal.result import write_report_file
+from rehearsal.errors import RehearsalError, ReportError
 from rehearsal.run.values import MODEL, STORE
 from rehearsal.scenario import Scenario
 
@@ -64,7 +64,8 @@ def offer_load(
         RehearsalError: It could not begin, or ended without a report.
     """
     file = folder / "scenario.yaml"
-    write_report_file(file, yaml.safe_dump(load_document(scenario, connection.gateway_url), sort_keys=False))
+    document = yaml.safe_dump(load_document(scenario, connection.gateway_url), sort_keys=False)
+    write_whole(file, document, other="--report-dir", error=ReportError)
     request = RunRequest(
         scenario=str(file),
         overrides={},
@@ -74,19 +75,17 @@ def offer_load(
         command=f"slipway loadtest {file}",
         page=False,
     )
-    last: Mapping[str, Any] = {}
     zero_s = float("inf")
+
+    def tell(message: Mapping[str, Any]) -> None:
+        nonlocal zero_s
+        # The message was late rather than early, so the earliest guess is the best.
+        zero_s = min(zero_s, time.time() - message["second"])
+        follow(message, zero_s)
+
     try:
-        with LocustProcess(locust_command(request, processes=1)) as locust:
-            for last in locust.messages():
-                if "refused" in last:
-                    raise RehearsalError(f"the load could not begin: {last['refused']}")
-                if "second" in last:
-                    # The message was late rather than early, so the earliest guess is the best.
-                    zero_s = min(zero_s, time.time() - last["second"])
-                    follow(last, zero_s)
+        return follow_run(request, processes=1, tell=tell)[0]
     except GeneratorError as exc:
         raise RehearsalError(str(exc)) from exc
-    if last.get("report") is None:
-        raise RehearsalError("the load generator ended without a report")
-    return read_result(folder)
+    except RunRefused as exc:
+        raise RehearsalError(f"the load could not begin: {exc}") from exc

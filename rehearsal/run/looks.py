@@ -9,7 +9,6 @@ from typing import Any
 from rehearsal.observed import AlertSeen, Event, EventKind, FailedContainer, PodSeen, Sample
 
 __all__ = [
-    "LOST",
     "alerts_seen",
     "condition",
     "events_told",
@@ -24,8 +23,6 @@ __all__ = [
 
 Json = Mapping[str, Any]
 
-LOST = "rehearsal.slipway/lost"
-"""Annotation of a node that has vanished."""
 _GPU = "nvidia.com/gpu"
 _VERSION = "slipway/model-version"
 _DULL = frozenset(

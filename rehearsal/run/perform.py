@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Sequence
 from functools import singledispatchmethod
-from typing import Any
 
 import httpx
 
@@ -25,17 +23,17 @@ from rehearsal.actions import (
 from rehearsal.connection import Connection
 from rehearsal.controlplane.control import Control
 from rehearsal.errors import ClusterError
+from rehearsal.nodes.objects import KWOK_NODE, LOST
 from rehearsal.observed import Event
 from rehearsal.run.chart import Chart
-from rehearsal.run.looks import LOST, condition, gpus_of
+from rehearsal.run.looks import condition, gpus_of
+from rehearsal.run.objects import items, merge_patch
 from rehearsal.run.recorder import PODS, Recorder
 from rehearsal.run.store import ModelStore
 from slipway.errors import SlipwayError
 
 __all__ = ["Performer", "set_gpu_limit"]
 
-_MERGE = {"Content-Type": "application/merge-patch+json"}
-_KWOK_NODE = "kwok.x-k8s.io/node"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _POOLS = "/apis/karpenter.sh/v1/nodepools"
 
@@ -95,13 +93,11 @@ class Performer:
     async def _(self, _action: LoseNode) -> str:
         """The node's name. Its agent kills what runs there, and its heartbeat ends: nobody says a word."""
         name = await self._serving_node()
-        change = {"metadata": {"annotations": {LOST: "true", _KWOK_NODE: None}}}
-        answer = await self._api.patch(f"/api/v1/nodes/{name}", content=json.dumps(change), headers=_MERGE)
-        answer.raise_for_status()
+        annotations = {LOST: "true", **dict.fromkeys(KWOK_NODE)}
+        await merge_patch(self._api, f"/api/v1/nodes/{name}", {"metadata": {"annotations": annotations}})
         # kwok renews the lease of a node that it no longer manages, unless somebody else holds it.
         taken = {"spec": {"holderIdentity": "lost", "leaseDurationSeconds": 86_400}}
-        answer = await self._api.patch(f"{_LEASES}/{name}", content=json.dumps(taken), headers=_MERGE)
-        answer.raise_for_status()
+        await merge_patch(self._api, f"{_LEASES}/{name}", taken)
         return name
 
     @_do.register
@@ -123,7 +119,7 @@ class Performer:
     async def _serving_node(self) -> str:
         """A GPU node with a ready replica; the first by name."""
         path = f"/api/v1/namespaces/{self._connection.namespace}/pods?labelSelector={PODS}"
-        pods, nodes = [await self._items(each) for each in (path, "/api/v1/nodes")]
+        pods, nodes = [await items(self._api, each) for each in (path, "/api/v1/nodes")]
         gpu_nodes = {node["metadata"]["name"] for node in nodes if gpus_of(node)}
         serving = sorted(
             pod["spec"]["nodeName"]
@@ -134,12 +130,6 @@ class Performer:
             raise ClusterError("expected a GPU node with a ready replica, got none")
         return str(serving[0])
 
-    async def _items(self, path: str) -> list[dict[str, Any]]:
-        answer = await self._api.get(path)
-        answer.raise_for_status()
-        items: list[dict[str, Any]] = answer.json()["items"]
-        return items
-
 
 async def set_gpu_limit(api: httpx.AsyncClient, gpus: int) -> None:
     """Change how many GPUs each of Karpenter's node pools may have.
@@ -148,11 +138,9 @@ async def set_gpu_limit(api: httpx.AsyncClient, gpus: int) -> None:
         ClusterError: There is no pool.
         httpx.HTTPError: The API server does not answer, or refuses.
     """
-    answer = await api.get(_POOLS)
-    pools = [] if answer.status_code == httpx.codes.NOT_FOUND else answer.raise_for_status().json()["items"]
+    pools = await items(api, _POOLS)
     if not pools:
         raise ClusterError("expected Karpenter's node pools, got none: the GPU limit needs `nodes.file: karpenter`")
-    change = json.dumps({"spec": {"limits": {"nvidia.com/gpu": str(gpus)}}})
     for pool in pools:
-        path = f"{_POOLS}/{pool['metadata']['name']}"
-        (await api.patch(path, content=change, headers=_MERGE)).raise_for_status()
+        limits = {"nvidia.com/gpu": str(gpus)}
+        await merge_patch(api, f"{_POOLS}/{pool['metadata']['name']}", {"spec": {"limits": limits}})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 
 import httpx
 import numpy as np
@@ -13,7 +12,9 @@ import numpy as np
 from rehearsal.connection import Connection
 from rehearsal.controlplane.control import Control
 from rehearsal.errors import ClusterError, NotServing
-from rehearsal.run.looks import LOST, condition, failures, pods_seen
+from rehearsal.nodes.objects import LOST
+from rehearsal.run.looks import condition, failures, pods_seen
+from rehearsal.run.objects import items
 from rehearsal.run.pod_logs import with_causes
 from rehearsal.run.recorder import DEPLOYMENT, PODS
 from rehearsal.run.values import MODEL
@@ -55,16 +56,16 @@ async def clear(api: httpx.AsyncClient, connection: Connection) -> None:
         httpx.HTTPError: The API server does not answer.
     """
     pods = f"/api/v1/namespaces/{connection.namespace}/pods"
-    for node in await _items(api, _NODES):
+    for node in await items(api, _NODES):
         if node["metadata"].get("annotations", {}).get(LOST):
             await api.delete(f"{_NODES}/{node['metadata']['name']}")
     deadline_s = time.monotonic() + _GONE_S
     asked: set[str] = set()
     while True:
-        replicas = await _items(api, f"{pods}?labelSelector={PODS}")
+        replicas = await items(api, f"{pods}?labelSelector={PODS}")
         for name in (pod["metadata"]["name"] for pod in replicas):
             await api.request("DELETE", f"{pods}/{name}", params={"gracePeriodSeconds": 0})
-        claims = await _items(api, _CLAIMS)
+        claims = await items(api, _CLAIMS)
         for name in {claim["metadata"]["name"] for claim in claims} - asked:
             await api.delete(f"{_CLAIMS}/{name}")
             asked.add(name)
@@ -74,15 +75,6 @@ async def clear(api: httpx.AsyncClient, connection: Connection) -> None:
             names = ", ".join(item["metadata"]["name"] for item in (*replicas, *claims))
             raise ClusterError(f"what an earlier rehearsal left does not go: {names}; see `kubectl describe`")
         await asyncio.sleep(_POLL_S)
-
-
-async def _items(api: httpx.AsyncClient, path: str) -> list[dict[str, Any]]:
-    """Objects of a list; none where the server does not know the kind."""
-    answer = await api.get(path)
-    if answer.status_code == httpx.codes.NOT_FOUND:
-        return []
-    items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
-    return items
 
 
 async def wait_until_serving(
@@ -123,14 +115,14 @@ async def _answers(gateway: httpx.AsyncClient) -> bool:
 
 async def _why(api: httpx.AsyncClient, connection: Connection, *, replicas: int, ready: int, within_s: float) -> str:
     path = f"/api/v1/namespaces/{connection.namespace}/pods?labelSelector={PODS}"
-    items = (await api.get(path)).json().get("items", [])
+    pods = (await api.get(path)).json().get("items", [])
     said = [
         f"{pod.name}: {pod.phase}{f', {pod.reason}' if pod.reason else ''}{'' if pod.node else ', on no node'}"
-        for pod in pods_seen(items)
+        for pod in pods_seen(pods)
     ] or ["there is no pod: see `kubectl describe inferenceservice,deployment`"]
-    said += sorted({text for item in items if (text := condition(item, "PodScheduled").get("message"))})
+    said += sorted({text for pod in pods if (text := condition(pod, "PodScheduled").get("message"))})
     logs = connection.logs / "pods"
-    for found in failures(items, at_s=0.0):
+    for found in failures(pods, at_s=0.0):
         failure = with_causes(found, logs=logs, namespace=connection.namespace)
         said += [f"{failure.pod}, container {failure.container}, exit code {failure.exit_code}, said last:"]
         said += [f"  {line}" for line in dict.fromkeys((failure.last_word, *failure.lines[-8:]))]

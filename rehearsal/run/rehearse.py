@@ -19,6 +19,7 @@ import httpx
 from rich.console import Console
 
 from loadtest.result import Result
+from loadtest.run import load_bar, move_bar
 from rehearsal.build.catalogue import CATALOGUE, MODULES
 from rehearsal.build.pins import read_pins
 from rehearsal.connection import Connection
@@ -31,7 +32,7 @@ from rehearsal.report import write_report
 from rehearsal.result import RehearsalResult, Rehearsed
 from rehearsal.run.boot import nodes_at_once
 from rehearsal.run.chart import Chart
-from rehearsal.run.live import load_bar, load_line
+from rehearsal.run.live import load_line
 from rehearsal.run.load import offer_load
 from rehearsal.run.observer import Observer
 from rehearsal.run.perform import Performer, set_gpu_limit
@@ -172,15 +173,13 @@ def _run(stage: _Stage, folder: Path, console: Console) -> tuple[Result, Observa
         await Performer(connection, chart, stage.store, recorder, api).run(scenario.actions, zero_s)
 
     began: list[float] = []
-    with Observer(connection, recorder, work) as observer, load_bar(console) as bar:
+    with Observer(connection, recorder, work) as observer, load_bar(console, width=18) as bar:
         task = bar.add_task("load", total=None, figures="starting")
 
         def follow(message: Mapping[str, Any], zero_s: float) -> None:
             observer.begin(zero_s)
             began[:] = [zero_s]
-            total_s = message["warmup_s"] + message["window_s"]
-            done_s = min(total_s, message["warmup_s"] + message["second"])
-            bar.update(task, total=total_s, completed=done_s, figures=load_line(message, recorder.latest))
+            move_bar(bar, task, message, figures=load_line(message, recorder.latest))
 
         load = offer_load(scenario, connection, folder=folder / "load", follow=follow)
     started = datetime.fromtimestamp(began[0], UTC) if began else load.started

@@ -8,10 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rehearsal.agent.agent import LOST, Agent, end_leftovers
+from rehearsal.agent.agent import Agent, end_leftovers
 from rehearsal.agent.process import Process
 from rehearsal.agent.starting import POD_FOLDER, shared_memory_prefix
 from rehearsal.connection import Connection
+from rehearsal.nodes.objects import LOST
 from rehearsal.nodes.types import load_nodes
 from tests.unit.pods_api import pods_api
 
