@@ -1,40 +1,20 @@
 """The values that a rehearsal gives the serving chart are values that the chart takes."""
 
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("helm_python")
 
-from rehearsal.connection import Connection
 from rehearsal.expectations import AlertFired
-from rehearsal.nodes.types import load_nodes
 from rehearsal.run.values import RELEASE, chart_values
 from rehearsal.scenario import load_scenario, shipped_scenarios
 from tests.chart.rendering import rendered
-
-NOWHERE = Path("/nowhere")
-CONNECTION = Connection(
-    folder=NOWHERE,
-    network="127.64",
-    kubeconfig=NOWHERE,
-    apiserver_url="https://127.64.0.1:6443",
-    prometheus_url="http://127.64.0.1:9090",
-    gateway_url="http://127.64.0.2:8080",
-    namespace="serving",
-    model_store=NOWHERE,
-    executables={},
-    control_address=("127.64.0.1", 1),
-    control_key="00",
-    supervisor_pid=1,
-    nodes=load_nodes("karpenter"),
-)
+from tests.unit.clusters import connection
 
 
 @pytest.mark.parametrize("name", shipped_scenarios())
 def test_every_scenario_renders_and_expects_only_alerts_of_the_chart(name):
     scenario = load_scenario(name)
-    objects = rendered("serving", chart_values(scenario, CONNECTION, {}), release=RELEASE)
+    objects = rendered("serving", chart_values(scenario, connection(), {}), release=RELEASE)
     rules = objects["PrometheusRule", RELEASE]["spec"]["groups"]
     alerts = {rule["alert"] for group in rules for rule in group["rules"] if "alert" in rule}
     trigger = objects["ScaledObject", RELEASE]["spec"]["triggers"][0]["metadata"]

@@ -10,14 +10,13 @@ import httpx
 import numpy as np
 import pytest
 
-from rehearsal.connection import Connection
 from rehearsal.controlplane.network import claim_network
 from rehearsal.gateway.envoy import gateway_folder, start_envoy, write_resources
 from rehearsal.gateway.resources import READY_PATH
 from rehearsal.gateway.services import Endpoint, PathMatch, Rule, Service
 from rehearsal.gateway.stats import gateway_stats
-from rehearsal.nodes.types import load_nodes
 from slipway.client import Classifier, RetryPolicy
+from tests.unit import clusters
 from tests.unit.fake_triton import FakeTriton, HttpDoor, HttpServer, grpc_door
 
 
@@ -72,21 +71,7 @@ class Gateway:
 @pytest.fixture
 def gateway(tmp_path):
     network, lock = claim_network()
-    connection = Connection(
-        folder=tmp_path,
-        network=network,
-        kubeconfig=tmp_path / "none",
-        apiserver_url="https://none",
-        prometheus_url="http://none",
-        gateway_url=f"http://{network}.0.2:8080",
-        namespace="serving",
-        model_store=tmp_path,
-        nodes=load_nodes("karpenter"),
-        executables={},
-        control_address=("none", 1),
-        control_key="",
-        supervisor_pid=1,
-    )
+    connection = clusters.connection(tmp_path, network=network, gateway_url=f"http://{network}.0.2:8080")
     with lock, ExitStack() as stack:
         envoy = start_envoy(connection)
         stack.callback(envoy.wait, 10)

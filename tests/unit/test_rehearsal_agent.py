@@ -11,9 +11,8 @@ import pytest
 from rehearsal.agent.agent import Agent, end_leftovers
 from rehearsal.agent.process import Process
 from rehearsal.agent.starting import POD_FOLDER, shared_memory_prefix
-from rehearsal.connection import Connection
 from rehearsal.nodes.objects import LOST
-from rehearsal.nodes.types import load_nodes
+from tests.unit import clusters
 from tests.unit.pods_api import pods_api
 
 NETWORK = "127.213"
@@ -77,21 +76,7 @@ def alive(pid):
 
 
 def connection_in(folder, kubeconfig=Path("none")):
-    return Connection(
-        folder=folder,
-        network=NETWORK,
-        kubeconfig=kubeconfig,
-        apiserver_url="",
-        prometheus_url="",
-        gateway_url=f"http://{NETWORK}.0.2:8080",
-        namespace="serving",
-        model_store=folder,
-        nodes=load_nodes("karpenter"),
-        executables={},
-        control_address=("", 0),
-        control_key="",
-        supervisor_pid=1,
-    )
+    return clusters.connection(folder, network=NETWORK, kubeconfig=kubeconfig, gateway_url=f"http://{NETWORK}.0.2:8080")
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from rehearsal.background import mark_ready, run_background
-from rehearsal.connection import Connection, write_connection
+from rehearsal.connection import write_connection
 from rehearsal.errors import ProgramDied
-from rehearsal.nodes.types import load_nodes
+from tests.unit import clusters
 
 MODULE = "rehearsal.gateway"
 
@@ -17,21 +17,7 @@ MODULE = "rehearsal.gateway"
 def connection(tmp_path, monkeypatch):
     """A cluster in a folder that the command line names."""
     monkeypatch.setattr(sys, "argv", [MODULE, "--cluster", str(tmp_path)])
-    found = Connection(
-        folder=tmp_path,
-        network="127.64",
-        kubeconfig=tmp_path / "kubeconfig",
-        apiserver_url="https://127.64.0.1:6443",
-        prometheus_url="http://127.64.0.1:9090",
-        gateway_url="http://127.64.0.2:8080",
-        namespace="serving",
-        model_store=tmp_path,
-        nodes=load_nodes("karpenter"),
-        executables={},
-        control_address=("127.64.0.1", 1),
-        control_key="",
-        supervisor_pid=1,
-    )
+    found = clusters.connection(tmp_path)
     write_connection(found)
     return found
 

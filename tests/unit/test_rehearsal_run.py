@@ -13,9 +13,9 @@ from rehearsal.run.live import load_line
 from rehearsal.run.perform import Performer, set_gpu_limit
 from rehearsal.run.ready import clear, wait_until_serving
 from rehearsal.run.recorder import Recorder
+from tests.unit.clusters import connection
 from tests.unit.rehearsal_results import alert, sample
 from tests.unit.test_rehearsal_looks import CRASHING, node, pod
-from tests.unit.test_rehearsal_setup import connection
 
 DEPLOYMENT = {"spec": {"replicas": 3}, "status": {"readyReplicas": 2, "updatedReplicas": 3}}
 

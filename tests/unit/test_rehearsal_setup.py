@@ -1,16 +1,12 @@
 """Before the load: the model store, the values of the chart, and the load test's own scenario."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from loadtest.scenario import check_scenario as check_loadtest
-from rehearsal.connection import Connection
 from rehearsal.errors import ChartRefused, ScenarioError, StoreError
 from rehearsal.monitoring.programs import prometheus_folder
 from rehearsal.monitoring.rules import ShortenedWait, write_shortened
-from rehearsal.nodes.types import load_nodes
 from rehearsal.run.chart import Chart
 from rehearsal.run.load import load_document
 from rehearsal.run.rehearse import _held_up, _notes
@@ -20,6 +16,7 @@ from rehearsal.scenario import ModelSettings, load_scenario, shipped_scenarios
 from slipway.contract import ModelContract
 from slipway.model_config import ServingProfile, parse_config
 from slipway.repository import VersionDamaged, model_files, publish, verify
+from tests.unit.clusters import connection
 from tests.unit.rehearsal_results import STEP, alert, observed, sample, samples, scenario
 
 MNIST = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
@@ -117,24 +114,6 @@ def test_repairing_what_is_intact_changes_nothing(tmp_path, store):
     assert 2 == len(verify(tmp_path / "store", "mnist"))
 
 
-def connection(folder=Path("/nowhere"), **executables):
-    return Connection(
-        folder=folder,
-        network="127.64",
-        kubeconfig=folder / "kubeconfig",
-        apiserver_url="https://127.64.0.1:6443",
-        prometheus_url="http://127.64.0.1:9090",
-        gateway_url="http://127.0.0.1:1",
-        namespace="serving",
-        model_store=folder / "models",
-        executables=executables,
-        control_address=("127.64.0.1", 1),
-        control_key="00",
-        supervisor_pid=1,
-        nodes=load_nodes("karpenter"),
-    )
-
-
 def test_the_scenarios_values_go_over_the_users_and_these_over_the_rehearsals_own():
     plan = scenario(values={"autoscaling": {"maxReplicas": 6}})
     values = chart_values(plan, connection(), {"autoscaling": {"maxReplicas": 5, "minReplicas": 2}})
@@ -225,7 +204,12 @@ def chart(tmp_path):
 
     def made(says):
         helm = program(tmp_path / "bin", says)
-        return Chart(connection(tmp_path, helm=helm), tmp_path / "chart", {"a": {"b": 1}}, folder=tmp_path / "out")
+        return Chart(
+            connection(tmp_path, executables={"helm": helm}),
+            tmp_path / "chart",
+            {"a": {"b": 1}},
+            folder=tmp_path / "out",
+        )
 
     return made
 

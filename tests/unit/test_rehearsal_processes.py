@@ -1,0 +1,143 @@
+"""Processes of the rehearsal's control plane, and how their health is told; none of its programs runs."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from rehearsal.controlplane.component import Component, NotYet
+from rehearsal.controlplane.fleet import Fleet
+from rehearsal.controlplane.process import ChildProcess
+from rehearsal.errors import ClusterError, NotHealthy, ProgramDied
+
+
+def shell(name, script, *, healthy=lambda: None, grace_s=3.0):
+    return Component(name=name, command=("/bin/sh", "-c", script), healthy=healthy, does="works", grace_s=grace_s)
+
+
+def never():
+    raise NotYet("expected an answer, got silence")
+
+
+def unheard(_name, _after_s):
+    pass
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    fleet = Fleet(tmp_path)
+    yield fleet
+    fleet.stop_all()
+
+
+class TestProcesses:
+    def test_a_child_ends_with_its_parent_however_that_ends(self, tmp_path):
+        script = (
+            "import sys, time; from pathlib import Path; from rehearsal.controlplane.process import ChildProcess\n"
+            f"child = ChildProcess(('/bin/sleep', '60'), log=Path({str(tmp_path / 'log')!r}))\n"
+            "print(child.pid, flush=True); time.sleep(60)"
+        )
+        parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        child = psutil.Process(int(parent.stdout.readline()))
+
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+
+        gone, alive = psutil.wait_procs([child], timeout=10)
+        assert ([child], []) == (gone, alive)
+
+    def test_a_child_outlives_the_thread_that_asked_for_it(self, tmp_path):
+        started = []
+        asker = threading.Thread(
+            target=lambda: started.append(ChildProcess(("/bin/sleep", "60"), log=tmp_path / "log"))
+        )
+        asker.start()
+        asker.join()
+        (child,) = started
+
+        assert child.wait(0.3) is None
+        assert -signal.SIGTERM == child.stop(grace_s=5)
+
+    def test_stop_kills_what_ignores_the_request(self, tmp_path):
+        child = ChildProcess(
+            ("/bin/sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"), log=tmp_path / "log"
+        )
+        while "up" not in (tmp_path / "log").read_text():
+            time.sleep(0.01)
+
+        assert -signal.SIGKILL == child.stop(grace_s=0.2)
+
+    def test_a_program_that_is_not_there_is_an_error_of_the_child(self, tmp_path):
+        child = ChildProcess((str(tmp_path / "nothing"),), log=tmp_path / "log")
+
+        assert 1 == child.wait(10)
+        assert "No such file" in (tmp_path / "log").read_text()
+
+
+class TestFleet:
+    def test_waiting_ends_when_every_program_works(self, fleet, tmp_path):
+        fleet.start(shell("one", "sleep 60", healthy=lambda: (tmp_path / "there").stat() and None))
+        fleet.start(shell("two", f"touch {tmp_path / 'there'}; sleep 60"))
+        told = []
+
+        fleet.wait_healthy(fleet.names, timeout_s=10, tell=lambda name, _after_s: told.append(name))
+
+        assert ["one", "two"] == sorted(told)
+        assert [True, True] == [state.healthy for state in fleet.states()]
+
+    def test_a_program_that_ends_is_named_with_its_last_words_and_its_log(self, fleet):
+        fleet.start(shell("etcd", "echo disk is gone; exit 7", healthy=never))
+
+        with pytest.raises(ProgramDied, match=r"(?s)etcd: ended with exit code 7.*disk is gone.*etcd\.log"):
+            fleet.wait_healthy(["etcd"], timeout_s=10, tell=unheard)
+
+    def test_a_program_that_does_not_work_is_named_with_what_was_expected(self, fleet):
+        fleet.start(shell("kserve", "sleep 60", healthy=never))
+
+        with pytest.raises(NotHealthy, match=r"(?s)kserve: expected an answer, got silence; its log: .*kserve\.log"):
+            fleet.wait_healthy(["kserve"], timeout_s=0.2, tell=unheard)
+
+    def test_a_stopped_program_is_unhealthy_and_starts_again(self, fleet):
+        fleet.start(shell("prometheus", "sleep 60"))
+        before = fleet.state("prometheus").pid
+        fleet.stop("prometheus", kill=True)
+        stopped = fleet.state("prometheus")
+        fleet.restart("prometheus")
+        after = fleet.state("prometheus")
+
+        assert (None, False, "was stopped") == (stopped.pid, stopped.healthy, stopped.said)
+        assert after.healthy
+        assert before != after.pid
+
+    def test_a_running_program_is_not_started_twice(self, fleet):
+        fleet.start(shell("prometheus", "sleep 60"))
+
+        with pytest.raises(ClusterError, match="runs already, as process"):
+            fleet.restart("prometheus")
+
+    def test_an_unknown_program_is_told_the_known_ones(self, fleet):
+        fleet.start(shell("prometheus", "sleep 60"))
+
+        with pytest.raises(ClusterError, match="expected one of prometheus, got 'promtheus'"):
+            fleet.stop("promtheus")
+
+    def test_the_database_ends_last(self, fleet, tmp_path):
+        # It is killed: whoever ends in order has written down that the database still ran.
+        fleet.start(shell("etcd", "sleep 60"))
+        pid = fleet.state("etcd").pid
+        script = (
+            f"trap 'kill -0 {pid} && touch {tmp_path / 'etcd-ran'}; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+        )
+        fleet.start(shell("kserve", script))
+        while "up" not in (tmp_path / "kserve.log").read_text():
+            time.sleep(0.01)
+
+        fleet.stop_all()
+
+        assert (tmp_path / "etcd-ran").exists()
+        assert [None, None] == [state.pid for state in fleet.states()]
