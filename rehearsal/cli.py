@@ -128,7 +128,7 @@ def run(
     nodes: Annotated[
         str | None,
         typer.Option(
-            help="Machines of a cluster that is brought up for this, not the scenario's: karpenter, fixed, or a file."
+            help="Machines the cluster must have, in place of the scenario's: karpenter, fixed, or a file of yours."
         ),
     ] = None,
     repository: Annotated[

@@ -28,6 +28,7 @@ from loadtest.arrivals import (
 from rehearsal.actions import Action, DamageVersion, RepairVersion, Serve
 from rehearsal.errors import ScenarioError
 from rehearsal.expectations import Expectation
+from rehearsal.nodes.types import shipped_nodes
 from slipway.settings_file import Settings, check_settings, find_settings_file, overridden, read_yaml
 
 __all__ = [
@@ -53,8 +54,9 @@ OpenArrivals = Annotated[
 class NodeSettings(Settings):
     """Where the replicas run."""
 
-    file: str = "karpenter"
-    """A file of node types, shipped (`karpenter`: nodes come and go; `fixed`: they are always there) or your own."""
+    file: str | None = None
+    """A file of node types, shipped (`karpenter`: nodes come and go; `fixed`: they are always there) or your own.
+    None: those of the cluster that is up, else `karpenter`."""
     gpu_limit: Annotated[int, Field(ge=1, le=1_000)] | None = None
     """Most GPUs that Karpenter may order of each type, at the start; none: as the file says."""
 
@@ -214,7 +216,7 @@ def load_scenario(name_or_path: str, overrides: Mapping[str, str] | None = None)
         missing=f"no scenario {name_or_path!r}: expected one of {', '.join(shipped_scenarios())}, or a YAML file",
         error=ScenarioError,
     )
-    _resolve_trace(document, path.parent)
+    _resolve_files(document, path.parent)
     return check_scenario(overridden(document, overrides or {}, error=ScenarioError), where=str(path))
 
 
@@ -227,12 +229,14 @@ def check_scenario(document: dict[str, Any], *, where: str) -> Scenario:
     return check_settings(document, Scenario, where=where, error=ScenarioError)
 
 
-def _resolve_trace(document: dict[str, Any], folder: Path) -> None:
-    """The path of a trace is relative to the scenario that names it."""
-    load = document.get("load")
+def _resolve_files(document: dict[str, Any], folder: Path) -> None:
+    """Paths of a trace and of node types are relative to the scenario that names them; shipped names stay."""
+    load, nodes = document.get("load"), document.get("nodes")
     arrivals = load.get("arrivals") if isinstance(load, dict) else None
     if isinstance(arrivals, dict) and isinstance(arrivals.get("file"), str):
         arrivals["file"] = str(folder / arrivals["file"])
+    if isinstance(nodes, dict) and isinstance(nodes.get("file"), str) and nodes["file"] not in shipped_nodes():
+        nodes["file"] = str(folder / nodes["file"])
 
 
 def _rate_at(profile: Sequence[RatePoint], at_s: float) -> float:

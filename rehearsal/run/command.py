@@ -25,6 +25,8 @@ from rehearsal.summary import print_summary
 
 __all__ = ["Request", "carry_out"]
 
+_NODES = "karpenter"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -64,9 +66,17 @@ def carry_out(request: Request, console: Console) -> RehearsalResult:
     """
     scenario = load_scenario(request.scenario, request.overrides)
     values: dict[str, Any] = reduce(laid_over, map(read_values, request.values), {})
-    nodes = load_nodes(request.nodes or scenario.nodes.file)
+    named = request.nodes or scenario.nodes.file
+    nodes = load_nodes(named or _NODES)
     report_dir = request.report_dir or new_folder(request.scenario)
     with _cluster(request, nodes, console) as connection:
+        if named and connection.nodes != nodes:
+            where = "--nodes" if request.nodes else f"{request.scenario}: nodes.file"
+            raise ScenarioError(
+                f"{where} {named}: the cluster that is up in {request.folder} has other machines "
+                f"({connection.nodes.description}); end it with `slipway cluster down`, name another --folder, or "
+                "leave that out"
+            )
         rehearsal = Rehearsal(
             name=Path(request.scenario).stem,
             scenario=scenario,
@@ -93,9 +103,4 @@ def _cluster(request: Request, nodes: Nodes, console: Console) -> Iterator[Conne
             if not request.keep:
                 down(request.folder)
         return
-    if connection.nodes != nodes and request.nodes is not None:
-        raise ScenarioError(
-            f"--nodes {request.nodes}: the cluster that is up in {request.folder} has other machines "
-            f"({connection.nodes.description}); end it with `slipway cluster down`, or leave --nodes out"
-        )
     yield connection

@@ -3,7 +3,7 @@
 import pytest
 
 from rehearsal.errors import ScenarioError
-from rehearsal.scenario import check_scenario, load_scenario, shipped_scenarios
+from rehearsal.scenario import SCENARIOS, check_scenario, load_scenario, shipped_scenarios
 from tests.unit.rehearsal_results import STEP, scenario
 
 LOAD = {"arrivals": STEP}
@@ -117,6 +117,17 @@ def test_the_trace_of_a_file_is_relative_to_it(tmp_path):
     )
 
     assert 60 == load_scenario(str(tmp_path / "mine.yaml")).load.arrivals.seconds
+
+
+def test_node_types_of_a_file_are_relative_to_it_and_shipped_ones_are_named(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    text = (SCENARIOS / "step.yaml").read_text()
+    mine.write_text(f"{text}\nnodes: {{file: my-nodes.yaml}}\n")
+    found = [load_scenario(str(mine), {"nodes.file": name} if name else {}).nodes.file for name in (None, "other.yaml")]
+    mine.write_text(f"{text}\nnodes: {{file: fixed}}\n")
+
+    assert [str(tmp_path / "my-nodes.yaml"), "other.yaml"] == found
+    assert "fixed" == load_scenario(str(mine)).nodes.file
 
 
 def test_a_scenario_that_is_not_there_names_those_that_are():
