@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ _SERVED = "serving.kserve.io/inferenceservice"
 _HOOK = "helm.sh/hook"
 _ENDED = ("Succeeded", "Failed")
 _HOUSEKEEPING_S = 10
+_GOODBYE_S = 5  # an idle tritonserver needs about one
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # POSIX shared memory lives there
 
 _log = logging.getLogger(__name__)
@@ -214,6 +216,10 @@ class Agent:
             _log.info("%s: %s", pod["metadata"]["name"], exc)  # the next snapshot brings it again
 
     async def _end_all(self) -> None:
+        # A tritonserver that is killed leaves a folder in /tmp, whose place is written into its Python backend.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_S):
+                await asyncio.gather(*(entry.runner.terminate() for entry in self._entries.values()))
         for entry in self._entries.values():
             entry.runner.kill()
             entry.task.cancel()

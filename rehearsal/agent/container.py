@@ -119,6 +119,12 @@ class Container:
         if isinstance(self.state.now, Waiting):
             self.show(now=self.state.last or _NEVER_RAN)
 
+    def terminate(self) -> None:
+        """SIGTERM, at once and without its preStop, and no further start."""
+        self._stopping.set()
+        if self._run is not None:
+            self._run.terminate()
+
     def kill(self) -> None:
         """SIGKILL, at once, and no further start."""
         self._stopping.set()

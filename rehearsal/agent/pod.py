@@ -16,50 +16,28 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rehearsal.agent.ask import Asker
 from rehearsal.agent.container import Container, Doors
+from rehearsal.agent.door import Door
 from rehearsal.agent.objects import Unavailable
 from rehearsal.agent.output import Output
 from rehearsal.agent.programs import Programs
 from rehearsal.agent.reports import Reporter
 from rehearsal.agent.resumed import started_at, states_before
-from rehearsal.agent.services import Named
 from rehearsal.agent.starting import Ground, shared_memory_prefix
 from rehearsal.agent.state import Waiting
 from rehearsal.agent.status import PodFacts, pod_status
 from rehearsal.agent.volumes import MountError
 
-__all__ = ["Door", "PodRunner", "Settings"]
+__all__ = ["PodRunner", "Settings"]
 
 _MOUNT_RETRY_S = 1.0
 _DEFAULT_GRACE_S = 30.0
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # POSIX shared memory lives there
 
 _log = logging.getLogger(__name__)
-
-
-class Door(Protocol):
-    """The outside, as a pod sees it; raises Unavailable to be asked again."""
-
-    async def report(self, pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-        """Merge a status into the pod's; whether it is still there."""
-
-    async def delete(self, pod: Mapping[str, Any]) -> None:
-        """Nothing of it runs any more."""
-
-    def event(self, pod: Mapping[str, Any], reason: str, message: str, *, warning: bool = False) -> None:
-        """Tell what happened."""
-
-    async def entries(self, kind: str, namespace: str, name: str) -> Mapping[str, bytes] | None:
-        """What a ConfigMap or Secret holds."""
-
-    async def volumes(self, pod: Mapping[str, Any], folder: Path, address: str) -> dict[str, Path]:
-        """Folder by the volume's name; raises MountError."""
-
-    async def resolve(self, named: Named) -> str | None:
-        """A predictor's Service to host:port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +120,7 @@ class PodRunner:
         finally:
             reporting.cancel()
             self.kill()
-            await asyncio.gather(*(one.gone() for one in (*self._init, *self._main)), return_exceptions=True)
+            await self._gone()
             self._clean()
 
     def update(self, manifest: Mapping[str, Any]) -> None:
@@ -164,10 +142,20 @@ class PodRunner:
         if self._work:
             self._work.cancel()
 
+    async def terminate(self) -> None:
+        """SIGTERM for all its processes, without preStop or a further report; returns when they are gone."""
+        self._reporter.gone = True
+        for one in (*self._init, *self._main):
+            one.terminate()
+        await self._gone()
+
     def kill(self) -> None:
         """SIGKILL for all its processes."""
         for one in (*self._init, *self._main):
             one.kill()
+
+    async def _gone(self) -> None:
+        await asyncio.gather(*(one.gone() for one in (*self._init, *self._main)), return_exceptions=True)
 
     async def _live(self) -> None:
         running = asyncio.create_task(self._run_containers())

@@ -75,6 +75,10 @@ class Run:
         """Wait for the end; the exit code, below zero for a signal."""
         return await self._process.wait()
 
+    def terminate(self) -> None:
+        """SIGTERM, at once."""
+        self._process.terminate()
+
     def kill(self) -> None:
         """SIGKILL, at once."""
         self._process.kill()

@@ -58,9 +58,12 @@ class Rehearsed:
     def ready(self, name):
         return {"type": "Ready", "status": "True"}.items() <= (self.status(name).get("conditions") or [{}])[-1].items()
 
-    def pid(self, name):
+    def said(self, name):
         (log,) = (self.connection.logs / "pods").glob(f"serving_{name}_*/a/*.log")
-        return int(log.read_text() or 0)
+        return log.read_text().split()
+
+    def pid(self, name):
+        return int((self.said(name) or [0])[0])
 
     async def until(self, condition):
         async with asyncio.timeout(20):
@@ -187,7 +190,18 @@ async def test_a_pod_that_is_deleted_by_force_is_killed(cluster):
     assert "one" not in cluster.api.objects["pods"]
 
 
-async def test_when_the_agent_ends_no_process_is_left_and_the_next_one_begins_anew(cluster):
+async def test_when_the_agent_ends_its_pods_may_end_first(cluster):
+    await cluster.api.put("pods", pod("one", script="trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"))
+    async with cluster.agent():
+        await cluster.until(lambda: cluster.ready("one") and cluster.said("one"))
+    said = cluster.said("one")
+
+    assert "bye" == said[-1]
+    assert "Running" == cluster.status("one")["phase"]
+
+
+async def test_when_the_agent_ends_no_process_is_left_and_the_next_one_begins_anew(cluster, monkeypatch):
+    monkeypatch.setattr("rehearsal.agent.agent._GOODBYE_S", 0.1)
     await cluster.api.put("pods", pod("one", script="trap '' TERM; while :; do sleep 0.05; done"))
     async with cluster.agent():
         await cluster.until(lambda: cluster.ready("one") and cluster.pid("one"))
