@@ -1,9 +1,10 @@
 """The kubelet's part for the pods that kwok leaves alone: their containers run as processes of this machine.
 
-    python -m rehearsal.agent --cluster FOLDER
+    python -m rehearsal.agent --cluster FOLDER ...
 
 Real: the containers' own commands, arguments and environment; init containers; probes; preStop, SIGTERM and the grace
-period; exit codes, restarts and their back-off; conditions, phases and events, as the kubelet reports them.
+period; exit codes, restarts and their back-off; conditions, phases and events, as the kubelet reports them; logs, as
+`kubectl logs` asks for them.
 
 Not emulated:
 
@@ -17,6 +18,7 @@ Not emulated:
 * network policy, DNS (names of predictors' Services become the gateway's address), Services
 * image pulls: `tritonserver` is the one of this machine, `slipway-client` this environment's `slipway`; other images
   end in ErrImagePull
-* `kubectl logs`, `exec` and `port-forward`: the logs are files in `<cluster>/logs/pods`
+* `kubectl exec` and `port-forward`
+* times of a log's lines: those of `--timestamps` are when a line was read, `--since` is refused
 * sidecars (init containers with `restartPolicy`), ephemeral containers, postStart, readiness gates, resizing in place
 """

@@ -110,6 +110,11 @@ class Agent:
                 await self._end_all()
                 await self._settings.asker.close()
 
+    def pod(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """A pod's newest manifest; None if it is not there or not run here."""
+        found = (self._pods or {}).get((namespace, name))
+        return found if found and is_ours(found) else None
+
     async def report(self, pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
         """As `Door`."""
         return await self._objects.report(pod, status)

@@ -17,8 +17,15 @@ __all__ = ["agent", "gateway", "monitoring"]
 
 
 def agent(site: Site) -> Component:
-    """The kubelet's part for the pods that are real."""
-    return _component(site, "agent", does="follows pods and nodes", grace_s=12)
+    """The kubelet's part for the pods that are real: their life, and their logs."""
+    pki = site.pki
+    options = (
+        f"--listen={site.listener('kubelet')}",
+        f"--tls-cert-file={pki.server.certificate}",
+        f"--tls-private-key-file={pki.server.key}",
+        f"--client-ca-file={pki.authority}",
+    )
+    return _component(site, "agent", *options, does="follows pods and nodes", grace_s=12)
 
 
 def gateway(site: Site) -> Component:
@@ -38,11 +45,11 @@ def monitoring(site: Site) -> Component:
     return _component(site, "monitoring", does="handed the operator's configuration to Prometheus")
 
 
-def _component(site: Site, name: str, *, does: str, grace_s: float = 5) -> Component:
+def _component(site: Site, name: str, *options: str, does: str, grace_s: float = 5) -> Component:
     ready = site.folder / f"{name}.ready"
     return Component(
         name=name,
-        command=(sys.executable, "-m", f"rehearsal.{name}", "--cluster", str(site.folder)),
+        command=(sys.executable, "-m", f"rehearsal.{name}", "--cluster", str(site.folder), *options),
         healthy=lambda: _is_there(ready),
         does=does,
         grace_s=grace_s,

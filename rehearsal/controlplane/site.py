@@ -23,6 +23,7 @@ _LISTENERS = (
     "kube-controller-manager",
     "kube-scheduler",
     "kwok",
+    "kubelet",
     "kserve-webhook",
     "kserve-metrics",
     "kserve-health",

@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +52,17 @@ class Kube:
     def kubectl(self, *words: str | Path, text: str | None = None, check: bool = True) -> str:
         """Run kubectl; return its standard output, with `check=False` all that it said."""
         return self._said(self._run("kubectl", words, text), check=check)
+
+    @contextmanager
+    def following(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """kubectl with its standard output as a pipe; ended with the block."""
+        command = (self.connection.executables["kubectl"], *words)
+        environment = {**os.environ, "KUBECONFIG": str(self.connection.kubeconfig)}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def helm(self, *words: str | Path, check: bool = True) -> str:
         """Run Helm; return as `kubectl`."""

@@ -52,6 +52,15 @@ def test_a_tritonserver_that_refuses_its_arguments_leaves_its_last_words(service
     assert not status["ready"]
 
 
+def test_kubectl_shows_the_log_of_the_start_before(services, kube):
+    service = services["flag"]
+    waits(service, "CrashLoopBackOff")
+    (pod,) = service.pods()
+    said = kube.kubectl("logs", pod["metadata"]["name"], "--previous", "--namespace", service.namespace)
+
+    assert "Invalid option value. Got loud" in said
+
+
 def test_an_image_that_nothing_stands_for_is_not_pulled(services):
     waiting = waits(services["image"], "ErrImagePull", "ImagePullBackOff")["state"]["waiting"]
 

@@ -116,20 +116,39 @@ def test_the_network_policy_selects_the_replicas_and_nothing_else(service, kube)
     assert {pod["metadata"]["name"] for pod in service.pods()} == {pod["metadata"]["name"] for pod in selected}
 
 
+def test_kubectl_shows_what_a_tritonserver_says_and_follows_it(service, kube):
+    logs = ("logs", f"deployment/{service.deployment}", "--namespace", service.namespace)
+    whole = kube.kubectl(*logs)
+    lines = whole.splitlines()
+    with kube.following(*logs, "--tail=1", "--follow") as follower:
+        first = follower.stdout.readline().rstrip()
+        following = follower.poll() is None
+
+    assert "Started HTTPService" in whole
+    assert (lines[-1], True) == (first, following)
+
+
+def test_kubectl_is_told_that_a_pod_which_kwok_plays_says_nothing(kube):
+    (pod,) = kube.items("pods", selector="app=canary")
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    said = kube.kubectl("logs", name, "--namespace", namespace, check=False)
+
+    assert f"pod {name} says nothing: kwok plays it" in said
+
+
 def test_helm_test_passes_on_a_service_that_answers_right(service):
-    said = service.test()
+    said = service.test("--logs")
 
     assert 4 == said.count("Phase:          Succeeded")
     assert "Failed" not in said
+    assert 4 == said.count("POD LOGS: mnist-test-")
 
 
-def test_helm_test_fails_on_another_answer_than_expected(service, cluster, seven):
+def test_helm_test_fails_on_another_answer_than_expected_and_shows_it(service, cluster, seven):
     other = str((int(seven) + 1) % 10)
     service.install(values(cluster, other))
-    said = service.test("--filter", "name=mnist-test-http")
-    uid = service.get("pod", "mnist-test-http")["metadata"]["uid"]
-    log = (cluster.logs / "pods" / f"{service.namespace}_mnist-test-http_{uid}" / "check" / "0.log").read_text()
+    said = service.test("--logs", "--filter", "name=mnist-test-http")
 
     assert "Phase:          Failed" in said
-    assert f"expected {other} for " in log
-    assert f", got {seven} " in log
+    assert f"expected {other} for " in said
+    assert f", got {seven} " in said
