@@ -19,12 +19,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, NoReturn, Self
+from types import TracebackType
+from typing import Any, Self
 
 from loadtest.errors import GeneratorError
+from loadtest.interrupts import signals_as_interrupt
 from loadtest.request import RunRequest
 from slipway.launcher import launch_command
 
@@ -101,7 +102,7 @@ class LocustProcess:
             GeneratorError: It ended without a word of how the run went; carries the end of its log.
         """
         last: dict[str, Any] = {}
-        with _sigterm_as_interrupt():
+        with signals_as_interrupt():
             while True:
                 try:
                     line = self._messages.readline()
@@ -129,18 +130,6 @@ class LocustProcess:
         lines = self._log.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
         said = "\n  ".join(lines) or "nothing"
         return f"the load generator ended with code {exit_code} before its report; it said:\n  {said}"
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _free_port() -> int:
