@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from rehearsal.connection import FILE, Connection, read_connection
+from rehearsal.connection import Connection, read_connection
 from rehearsal.controlplane.control import Control
 from rehearsal.controlplane.order import LOCK, Order, locked
 from rehearsal.errors import ClusterError, MachineTooSmall, NoCluster
@@ -156,7 +156,7 @@ def _lives(pid: int) -> bool:
 
 def _require_ours(folder: Path) -> None:
     """Everything in the folder will be removed: it must be new, empty, or a cluster's."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists() and not (folder / FILE).exists():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
         raise ClusterError(
             f"{folder}: expected an empty folder or one that an earlier cluster left, got other files; name another "
             "with --folder"

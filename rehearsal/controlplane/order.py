@@ -1,4 +1,4 @@
-"""What the supervisor is told to bring up, and the file by which it holds its working folder."""
+"""What the supervisor is told to bring up, and the files by which a working folder and its cluster are held."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from rehearsal.errors import ClusterExists
+from rehearsal.errors import ClusterError, ClusterExists
 from rehearsal.nodes.types import Nodes
 
-__all__ = ["LOCK", "Order", "locked"]
+__all__ = ["LOCK", "Order", "locked", "rehearsing"]
 
-LOCK = "lock"
-"""In the working folder; held by the supervisor as long as it lives."""
+LOCK = "slipway-cluster.lock"
+"""In the working folder; held by the supervisor as long as it lives. A folder without it is not a cluster's."""
+_REHEARSING = "rehearsing.lock"
 
 
 class Order(BaseModel):
@@ -44,12 +45,34 @@ def locked(folder: Path) -> Iterator[None]:
         ClusterExists: Another supervisor holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+") as lock:
+    taken = ClusterExists(
+        f"a cluster is up in {folder}: `slipway cluster status` shows it, `slipway cluster down` ends it, "
+        "--folder starts another beside it"
+    )
+    with _held(folder / LOCK, taken):
+        yield
+
+
+@contextmanager
+def rehearsing(folder: Path) -> Iterator[None]:
+    """Have the cluster in a working folder for one rehearsal alone.
+
+    Raises:
+        ClusterError: Another rehearsal is under way on it.
+    """
+    taken = ClusterError(
+        f"a rehearsal is under way on the cluster in {folder}: wait for its end, or give --folder, and another "
+        "cluster is brought up beside it"
+    )
+    with _held(folder / _REHEARSING, taken):
+        yield
+
+
+@contextmanager
+def _held(path: Path, taken: ClusterError) -> Iterator[None]:
+    with path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            raise ClusterExists(
-                f"a cluster is up in {folder}: `slipway cluster status` shows it, `slipway cluster down` ends it, "
-                "--folder starts another beside it"
-            ) from exc
+            raise taken from exc
         yield

@@ -139,11 +139,13 @@ class TestWorkingFolder:
         with pytest.raises(NoCluster, match="was killed, and its programs ended with it"):
             running(tmp_path)
 
-    def test_a_folder_with_other_files_is_left_alone(self, tmp_path):
-        thesis = tmp_path / "thesis.tex"
-        thesis.write_text("dear")
+    @pytest.mark.parametrize("name", ["thesis.tex", "lock", "cluster.json"])
+    def test_a_folder_with_other_files_is_left_alone(self, tmp_path, name):
+        (tmp_path / name).write_text("dear")
 
         with pytest.raises(ClusterError, match="got other files"):
             up(tmp_path, executables={}, module_files={}, nodes=load_nodes("fixed"), tell=unheard)
+        with pytest.raises(NoCluster):
+            down(tmp_path)
 
-        assert ["thesis.tex"] == [path.name for path in Path(tmp_path).iterdir()]
+        assert [name] == [path.name for path in Path(tmp_path).iterdir()]
