@@ -69,6 +69,11 @@ class _Entry:
     runner: PodRunner
     task: asyncio.Task[None]
 
+    @property
+    def failed(self) -> bool:
+        """Whether the run ended by an error of the node agent: it takes the pod away no more."""
+        return self.task.done() and not self.task.cancelled() and self.task.exception() is not None
+
 
 class Agent:
     """The node agent of one cluster, for all of its nodes."""
@@ -191,14 +196,12 @@ class Agent:
             self._lost.add(uid)
             if entry:
                 entry.runner.vanish()
-        elif entry:
+        elif entry and not entry.failed:
             entry.runner.update(pod)
-        elif (pod.get("status") or {}).get("phase") not in _ENDED:
+        elif not entry and (pod.get("status") or {}).get("phase") not in _ENDED:
             self._start(uid, pod)
-        elif "deletionTimestamp" in pod["metadata"]:
-            task = asyncio.create_task(self._clear(pod))
-            self._clearing.add(task)
-            task.add_done_callback(self._clearing.discard)
+        else:
+            self._clear_deleted(pod)
 
     def _start(self, uid: str, pod: Mapping[str, Any]) -> None:
         address = self._addresses.take((pod.get("status") or {}).get("podIP"))
@@ -213,6 +216,15 @@ class Agent:
         self._addresses.give_back(runner.address)
         if not task.cancelled() and (exc := task.exception()):
             _log.error("%s: the node agent failed", runner.name, exc_info=exc)
+            if runner.manifest["metadata"]["uid"] not in self._lost:
+                self._clear_deleted(runner.manifest)
+
+    def _clear_deleted(self, pod: Mapping[str, Any]) -> None:
+        """Take a pod away of which nothing runs, if it is deleted."""
+        if "deletionTimestamp" in pod["metadata"]:
+            task = asyncio.create_task(self._clear(pod))
+            self._clearing.add(task)
+            task.add_done_callback(self._clearing.discard)
 
     async def _clear(self, pod: Mapping[str, Any]) -> None:
         try:

@@ -140,18 +140,20 @@ class Container:
         """Start it and see it end; None if it could not be started yet, after the wait that this takes."""
         try:
             start = await plan_start(self._manifest, self._ground)
+            if self._stopping.is_set():
+                return None
+            log = self._doors.output.begin(self.state.name, self.state.restarts)
         except ImageUnknown as exc:
             await self._wait_for_image(str(exc))
             return None
-        except ConfigError as exc:
+        except (ConfigError, OSError) as exc:  # OSError: the disk is full, for instance
+            reason = "CreateContainerConfigError" if isinstance(exc, ConfigError) else "CreateContainerError"
             self._doors.event("Failed", f"Error: {exc}", True)
-            self.show(now=Waiting(reason="CreateContainerConfigError", message=str(exc)))
+            self.show(now=Waiting(reason=reason, message=str(exc)))
             await self._pause(_CONFIG_RETRY_S)
             return None
         except Unavailable:
             await self._pause(_API_RETRY_S)
-            return None
-        if self._stopping.is_set():
             return None
         name, image, began = self.state.name, self._manifest["image"], datetime.now(UTC)
         self._doors.event("Pulled", f'Container image "{image}" already present on machine', False)
@@ -163,7 +165,6 @@ class Container:
             ready=lambda ready: self.show(ready=ready),
             stopping=self._stopping.is_set,
         )
-        log = self._doors.output.begin(name, self.state.restarts)
         try:
             self._run = run = await Run.start(self._manifest, start, doors, log=log)
         except CannotStart as exc:
@@ -206,7 +207,7 @@ class Container:
                 self.show(now=ended)
                 return
         self._backoff.restarted(now_s=clock())
-        self.show(last=ended, restarts=self.state.restarts + 1)
+        self.show(now=Waiting(reason="ContainerCreating"), last=ended, restarts=self.state.restarts + 1)
 
     async def _wait_for_image(self, message: str) -> None:
         self._doors.event("Failed", f"Failed: {message}", True)

@@ -1,6 +1,6 @@
 """What a container has said, read from its files as they grow.
 
-path = find_log(folder, previous=False)
+path = find_logs(folder)[0]
 async for lines in read_lines(path, tail=20, ended=lambda: False):
     sys.stdout.buffer.writelines(lines)
 """
@@ -13,21 +13,19 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-__all__ = ["find_log", "read_lines"]
+__all__ = ["find_logs", "read_lines"]
 
 _CHUNK_BYTES = 2**16
 _POLL_S = 0.2
 
 
-def find_log(folder: Path, *, previous: bool) -> Path | None:
-    """The file of a container's newest start, or of the start before it; None if there is none.
+def find_logs(folder: Path) -> list[Path]:
+    """The files of a container's starts that are kept, the newest first.
 
     Args:
-        folder: Of the container: `<restarts>.log` for each start that is kept.
-        previous: The one before the newest.
+        folder: Of the container: `<restarts>.log` for each start.
     """
-    files = sorted(folder.glob("*.log"), key=lambda file: int(file.stem), reverse=True)
-    return next(iter(files[1:] if previous else files), None)
+    return sorted(folder.glob("*.log"), key=lambda file: int(file.stem), reverse=True)
 
 
 async def read_lines(

@@ -20,7 +20,7 @@ from aiohttp import web
 from pydantic import AliasGenerator, BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from rehearsal.agent.log_lines import find_log, read_lines
+from rehearsal.agent.log_lines import find_logs, read_lines
 
 __all__ = ["Listen", "serving_logs"]
 
@@ -108,9 +108,12 @@ class _Door:
                 text=f"pod {name} says nothing: kwok plays it. Real are the predictors' pods and those of `helm test`"
             )
         pod_folder = self._folder / f"{namespace}_{name}_{manifest['metadata']['uid']}"
-        path = find_log(pod_folder / container, previous=asked.previous)
-        if path is None:
+        paths = find_logs(pod_folder / container)
+        if asked.previous and paths and not _awaits_next(manifest, container, restarts=int(paths[0].stem)):
+            paths = paths[1:]
+        if not paths:
             raise web.HTTPBadRequest(text=_nothing(manifest, container, previous=asked.previous))
+        path = paths[0]
 
         def ended() -> bool:
             return _ended(self._pod(namespace, name), manifest["metadata"]["uid"], container, restarts=int(path.stem))
@@ -150,7 +153,14 @@ def _ended(manifest: Mapping[str, Any] | None, uid: str, container: str, *, rest
     now, state = status.get("restartCount", 0), status.get("state") or {}
     if restarts != now:
         return bool(restarts < now)
-    return "terminated" in state or ("waiting" in state and bool(status.get("lastState")))
+    # Waiting for any other reason, a start of that number is still to come.
+    return "terminated" in state or (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+
+
+def _awaits_next(manifest: Mapping[str, Any], container: str, *, restarts: int) -> bool:
+    """Whether the start of that number is `lastState`, which the kubelet calls previous: the next one is to come."""
+    waits = "waiting" in (_status(manifest, container).get("state") or {})
+    return waits and _ended(manifest, manifest["metadata"]["uid"], container, restarts=restarts)
 
 
 def _status(manifest: Mapping[str, Any], container: str) -> Mapping[str, Any]:

@@ -108,7 +108,6 @@ class PodRunner:
         """Run the pod until it is gone from this node; leaves no process and no folder."""
         if self._vanished:
             return
-        self._ground.folder.mkdir(parents=True, exist_ok=True)
         reporting = asyncio.create_task(self._reporter.run())
         # A task of its own, so that what ends it does not end the cleaning up below.
         self._work = asyncio.create_task(self._live())
@@ -198,8 +197,9 @@ class PodRunner:
     async def _mounted(self) -> dict[str, Path]:
         while True:
             try:
+                self._ground.folder.mkdir(parents=True, exist_ok=True)
                 return await self._door.volumes(self._ground.pod, self._ground.folder, self.address)
-            except MountError as exc:
+            except (MountError, OSError) as exc:  # OSError: the disk is full, for instance
                 self._event("FailedMount", f"MountVolume.SetUp failed: {exc}", warning=True)
             except Unavailable as exc:
                 _log.info("%s: volumes: %s", self.name, exc)

@@ -34,6 +34,7 @@ class Process:
 
     def __init__(self, child: asyncio.subprocess.Process) -> None:
         self._child = child
+        self._group_over = False
 
     @classmethod
     async def start(cls, command: Sequence[str], *, environment: Mapping[str, str], directory: Path, log: Path) -> Self:
@@ -76,6 +77,7 @@ class Process:
         """Wait for its end; the exit code, below zero for a signal. What is left of its group is killed."""
         code = await self._child.wait()
         self.kill()  # a container ends with its first process
+        self._group_over = True
         return code
 
     def terminate(self) -> None:
@@ -85,6 +87,8 @@ class Process:
                 os.kill(self._child.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL for the whole group, at once."""
+        """SIGKILL for the whole group, at once; nothing after `wait`: the number may be another group's by then."""
+        if self._group_over:
+            return
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)

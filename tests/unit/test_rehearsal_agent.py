@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -52,6 +51,11 @@ class Rehearsed:
             with suppress(asyncio.CancelledError):
                 await running
 
+    async def delete(self, name):
+        item = self.api.objects["pods"][name]
+        deleted = {"deletionTimestamp": "now", "deletionGracePeriodSeconds": 20}
+        await self.api.put("pods", {**item, "metadata": {**item["metadata"], **deleted}})
+
     def status(self, name):
         return self.api.objects["pods"].get(name, {}).get("status", {})
 
@@ -95,9 +99,7 @@ async def test_pods_have_addresses_of_their_own_and_go_when_they_are_deleted(clu
         await cluster.api.put("pods", pod("two"))
         await cluster.until(lambda: cluster.ready("one") and cluster.ready("two"))
         addresses = {cluster.status(name)["podIP"] for name in ("one", "two")}
-        item = cluster.api.objects["pods"]["one"]
-        deleted = {"deletionTimestamp": "now", "deletionGracePeriodSeconds": 20}
-        await cluster.api.put("pods", {**item, "metadata": {**item["metadata"], **deleted}})
+        await cluster.delete("one")
         await cluster.until(lambda: "one" not in cluster.api.objects["pods"])
         await cluster.until(lambda: len(list(cluster.connection.pods.iterdir())) == 1)
 
@@ -223,12 +225,53 @@ async def test_a_pod_that_has_ended_is_not_run_again_and_can_be_deleted(cluster)
     async with cluster.agent():
         await cluster.until(lambda: cluster.ready("two"))
         ended = cluster.status("one")
-        item = cluster.api.objects["pods"]["one"]
-        deleted = {"deletionTimestamp": "now", "deletionGracePeriodSeconds": 20}
-        await cluster.api.put("pods", {**item, "metadata": {**item["metadata"], **deleted}})
+        await cluster.delete("one")
         await cluster.until(lambda: "one" not in cluster.api.objects["pods"])
 
     assert {"phase": "Failed"} == ended
+
+
+@pytest.mark.parametrize(
+    ("place", "event", "waiting"),
+    [
+        ("pods/{}", "FailedMount", "ContainerCreating"),
+        ("pods/{}/containers", "Failed", "CreateContainerError"),
+        ("logs/pods/{}", "Failed", "CreateContainerError"),
+    ],
+    ids=["volumes", "container", "output"],
+)
+async def test_a_pod_waits_for_a_disk_that_cannot_be_written(cluster, monkeypatch, place, event, waiting):
+    monkeypatch.setattr("rehearsal.agent.pod._MOUNT_RETRY_S", 0.01)
+    monkeypatch.setattr("rehearsal.agent.container._CONFIG_RETRY_S", 0.01)
+    occupied = cluster.connection.folder / place.format("serving_one_uid-one")
+    async with cluster.agent():
+        await cluster.until((cluster.connection.folder / "agent.ready").exists)
+        occupied.parent.mkdir(parents=True, exist_ok=True)
+        occupied.touch()
+        await cluster.api.put("pods", pod("one"))
+        await cluster.until(lambda: event in [one["reason"] for one in cluster.api.events])
+        await cluster.until(lambda: f"'reason': '{waiting}'" in str(cluster.status("one").get("containerStatuses")))
+        occupied.unlink()
+        await cluster.until(lambda: cluster.ready("one"))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"volumeMounts": [{"name": "none", "mountPath": "/x"}]}, {"lifecycle": {"preStop": {"sleep": {}}}}],
+    ids=["before it is deleted", "because it is deleted"],
+)
+async def test_a_pod_that_the_agent_failed_to_run_can_be_deleted(cluster, fault):
+    broken = pod("one")
+    broken["spec"]["containers"][0] |= fault
+    await cluster.api.put("pods", broken)
+    await cluster.api.put("pods", pod("two"))
+    async with cluster.agent():
+        await cluster.until(lambda: cluster.ready("two") and ("lifecycle" not in fault or cluster.ready("one")))
+        await cluster.delete("one")
+        await cluster.until(lambda: "one" not in cluster.api.objects["pods"])
+        others = list(cluster.api.objects["pods"])
+
+    assert ["two"] == others
 
 
 async def test_leftovers_of_a_killed_agent_are_ended(tmp_path):
@@ -252,9 +295,3 @@ async def test_leftovers_of_a_killed_agent_are_ended(tmp_path):
     assert (-9, True) == (ours, other)
     assert not shared.exists()
     assert not connection.pods.exists()
-
-
-def test_times_are_utc():
-    from rehearsal.agent.status import timestamp
-
-    assert "2026-11-24T12:00:00Z" == timestamp(datetime(2026, 11, 24, 12, 0, 0, 900_000, tzinfo=UTC))

@@ -108,13 +108,24 @@ async def test_a_long_log_comes_whole(said):
     assert lines == answer.text.splitlines()
 
 
-async def test_the_newest_start_is_read_and_with_previous_the_one_before(said):
-    said.status["restartCount"] = 10
+@pytest.mark.parametrize(
+    ("restarts", "state", "previous"),
+    [
+        (10, RUNNING, "nine"),
+        (10, {"waiting": {"reason": "CrashLoopBackOff"}}, "ten"),
+        (11, {"waiting": {"reason": "ImagePullBackOff"}}, "ten"),
+        (10, {"waiting": {"reason": "ContainerCreating"}}, "nine"),
+        (9, {"waiting": {"reason": "CrashLoopBackOff"}}, "nine"),
+    ],
+    ids=["runs", "waits to be restarted", "cannot be restarted yet", "is being started", "status is late"],
+)
+async def test_the_newest_start_is_read_and_with_previous_the_one_that_ended_last(said, restarts, state, previous):
+    said.status |= {"restartCount": restarts, "state": state, "lastState": {"terminated": {}}}
     said.say("nine", restarts=9)
     said.say("ten", restarts=10)
 
     assert "ten" == (await said.ask()).text
-    assert "nine" == (await said.ask("?previous=true")).text
+    assert previous == (await said.ask("?previous=true")).text
 
 
 async def test_lines_are_followed_as_they_are_completed_until_the_container_ends(said):
@@ -157,10 +168,11 @@ async def test_following_ends_with_the_start_that_is_followed(said, end):
     [
         {"restartCount": 0, "state": {"waiting": {"reason": "PodInitializing"}}},
         {"restartCount": 0, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {}}},
+        {"restartCount": 1, "state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {"terminated": {}}},
     ],
-    ids=["first", "second"],
+    ids=["first", "second, still unknown", "second, announced"],
 )
-async def test_a_start_that_the_status_does_not_know_yet_is_followed(said, status):
+async def test_a_start_that_the_status_does_not_call_running_yet_is_followed(said, status):
     number = 1 if "lastState" in status else 0
     said.status |= status
     said.say("word\n", restarts=number)

@@ -1,9 +1,7 @@
 """A pod's life with real, small processes. The API server is a record of what it would be told."""
 
 import asyncio
-import signal
 import socket
-import sys
 from contextlib import asynccontextmanager, closing
 
 import psutil
@@ -249,6 +247,15 @@ async def test_a_container_that_crashes_is_restarted_with_back_off_and_says_why(
     assert (3, "Error", "first\nerror: no model\n") == (last["exitCode"], last["reason"], last["message"])
 
 
+async def test_a_restart_is_counted_when_the_container_waits_to_be_created(node):
+    async with node(manifest(shell("exit 3"))) as (outside, _):
+        await outside.until(lambda: outside.container.get("restartCount") == 3)
+    containers = [one["containerStatuses"][0] for one in outside.statuses]
+    first = {one["restartCount"]: one["state"] for one in reversed(containers)}
+
+    assert {number: {"waiting": {"reason": "ContainerCreating"}} for number in range(4)} == first
+
+
 async def test_a_pod_that_waits_to_be_restarted_goes_at_once(node):
     pod = manifest(shell("exit 3"))
     async with node(pod, restart_backoff_s=600) as (outside, runner):
@@ -467,30 +474,3 @@ async def test_after_a_restart_of_the_agent_containers_begin_anew(node):
     assert (1, 255) == (again.container["restartCount"], again.container["lastState"]["terminated"]["exitCode"])
     assert status["startTime"] == again.status["startTime"]
     assert "False" == {one["type"]: one["status"] for one in again.statuses[0]["conditions"]}["Ready"]
-
-
-STARTER = """
-import asyncio, os, sys
-from pathlib import Path
-from rehearsal.agent.process import Process
-
-async def main():
-    command = ("sh", "-c", "echo $$; exec sleep 600")
-    await Process.start(command, environment={}, directory=Path("/"), log=Path(sys.argv[1]))
-    await asyncio.sleep(600)
-
-asyncio.run(main())
-"""
-
-
-async def test_no_container_survives_an_agent_that_is_killed(tmp_path):
-    output = tmp_path / "log"
-    output.touch()
-
-    starter = await asyncio.create_subprocess_exec(sys.executable, "-c", STARTER, str(output))
-    outside = Outside()
-    await outside.until(output.read_text)
-    pid = int(output.read_text())
-    starter.send_signal(signal.SIGKILL)
-    await starter.wait()
-    await outside.until(lambda: not alive(pid))

@@ -308,5 +308,5 @@ def test_what_is_not_emulated_is_written_down():
     said = rehearsal.agent.__doc__.partition("Not emulated:")[2]
 
     assert all(
-        re.search(word, said) for word in ("OOM", "user", "read-only", "network policy", "pulls", "kubectl logs")
+        re.search(word, said) for word in ("OOM", "user", "read-only", "network policy", "pulls", "kubectl exec")
     )

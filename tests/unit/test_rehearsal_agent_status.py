@@ -5,7 +5,7 @@ import pytest
 
 from rehearsal.agent.resumed import states_before
 from rehearsal.agent.state import ContainerState, Running, Terminated, Waiting, terminated
-from rehearsal.agent.status import PodFacts, phase_of, pod_status
+from rehearsal.agent.status import PodFacts, phase_of, pod_status, timestamp
 
 THEN = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 24, 12, 0, 5, tzinfo=UTC)
@@ -138,3 +138,7 @@ def test_after_a_restart_of_the_agent_a_success_is_kept_on_failure_only():
 
 def test_a_container_that_never_started_begins_new():
     assert {} == states_before(reported(WAITING), "containers")
+
+
+def test_times_are_utc():
+    assert "2026-11-24T12:00:00Z" == timestamp(datetime(2026, 11, 24, 12, 0, 0, 900_000, tzinfo=UTC))
