@@ -89,7 +89,7 @@ class Figures(Value):
         gpu_cost: Their price.
         oracle_gpu_s: GPU-seconds of somebody who knew the load and asked for each node in time, by capacity alone.
         oracle_cost: Their price, at the cheapest node type that was used.
-        boot_s: Mean time from asking for a node until it was ready, of those that came in the run.
+        boot_s: Mean time from asking for a node until it was ready, of those ordered under load; 0: there was none.
     """
 
     window_s: float

@@ -45,6 +45,9 @@ __all__ = [
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
+_ROUNDED = 1e-6
+"""Seconds, and shares of a replica, that are no more than rounding."""
+
 OpenArrivals = Annotated[
     ConstantArrivals | PoissonArrivals | StepsArrivals | SpikeArrivals | DiurnalArrivals | TraceArrivals,
     Field(discriminator="kind"),
@@ -99,9 +102,9 @@ class LoadSettings(Settings):
     max_lag_ms: Annotated[float, Field(gt=0)] = 50.0
     """Largest p99 of the generator's own lateness; above, the rehearsal is INVALID. Everything shares one machine."""
 
-    def rate_rps(self, at_s: float) -> float:
-        """Requests per second that are offered at a second of the window."""
-        return _rate_at(self.arrivals.profile, at_s)
+    def highest_rps(self, begin_s: float, end_s: float) -> float:
+        """Most requests per second that are offered in a span of the window; a ramp counts with both of its ends."""
+        return _highest(self.arrivals.profile, begin_s, end_s)
 
     @property
     def jump_s(self) -> float:
@@ -161,9 +164,9 @@ class Scenario(Settings):
         brief = 0.08 * self.load.timeout_s * self.replica_rps
         return math.ceil(max(brief, 4 * peak_rps * self.model.simulated_batch_ms / 1e3))
 
-    def replicas_needed(self, at_s: float) -> int:
-        """Replicas that carry the load of a second of the window, by capacity alone; at least one."""
-        return max(1, math.ceil(self.load.rate_rps(at_s) / self.replica_rps))
+    def replicas_needed(self, begin_s: float, end_s: float) -> int:
+        """Replicas that carry the highest load of a span of the window, by capacity alone; at least one."""
+        return max(1, math.ceil(self.load.highest_rps(begin_s, end_s) / self.replica_rps - _ROUNDED))
 
     @model_validator(mode="after")
     def _happens_inside(self) -> Scenario:
@@ -239,9 +242,12 @@ def _resolve_files(document: dict[str, Any], folder: Path) -> None:
         nodes["file"] = str(folder / nodes["file"])
 
 
-def _rate_at(profile: Sequence[RatePoint], at_s: float) -> float:
-    """Linear between points; after a jump at its very moment, 0 outside."""
+def _highest(profile: Sequence[RatePoint], begin_s: float, end_s: float) -> float:
+    """Linear between points, 0 outside; a rate at one moment alone, as between two jumps, is no load."""
+    highest = 0.0
     for (a_s, a_rps), (b_s, b_rps) in pairwise(profile):
-        if a_s <= at_s < b_s:
-            return a_rps + (b_rps - a_rps) * (at_s - a_s) / (b_s - a_s)
-    return 0.0
+        first_s, last_s = max(a_s, begin_s), min(b_s, end_s)
+        if last_s - first_s > _ROUNDED:
+            ends = (a_rps + (b_rps - a_rps) * (at_s - a_s) / (b_s - a_s) for at_s in (first_s, last_s))
+            highest = max(highest, *ends)
+    return highest

@@ -1,6 +1,6 @@
 """The pass rule of a rehearsal: figures and verdict from what was measured and seen. Pure; nothing is asked here.
 
-evidence = Evidence.of(scenario, load, observed)
+evidence = Evidence.of(scenario, load, observed, values=chart.values)
 judge(evidence), figures(evidence)
 """
 

@@ -50,14 +50,12 @@ def _(expectation: MoreReplicasAsked, evidence: Evidence) -> Check:
 
 @check.register
 def _(expectation: Recovered, evidence: Evidence) -> Check:
-    bound_ms = evidence.scenario.slo.p99_ms
-    after = "the last GPU node that the load needs was ready"
+    bound_ms, jump_s = evidence.scenario.slo.p99_ms, evidence.scenario.load.jump_s
+    after = "the last GPU node that the load needs was ready" if evidence.gpus_per_replica else f"second {jump_s:g}"
     base_s = evidence.nodes_ready_s()
     if expectation.after_s is not None:
         after, base_s = f"second {expectation.after_s:g}", expectation.after_s
-    recovered_s = evidence.recovered_s(
-        min(evidence.scenario.load.jump_s, base_s or 0.0) if expectation.after_s is None else base_s or 0.0
-    )
+    recovered_s = evidence.recovered_s(min(jump_s, base_s or 0.0) if expectation.after_s is None else base_s or 0.0)
     if base_s is None:
         got, passed = "the nodes that the load needs never came", False
     elif recovered_s is None:
@@ -217,12 +215,8 @@ def _(expectation: RolledOut, evidence: Evidence) -> Check:
 
 def _is_rolled_out(sample: Sample, version: str) -> bool:
     staying = [pod for pod in sample.pods or () if not pod.leaving]
-    return (
-        bool(staying)
-        and all(pod.version == version and pod.ready for pod in staying)
-        and sample.wanted is not None
-        and len(staying) >= sample.wanted
-    )
+    ready = all(pod.version == version and pod.ready for pod in staying)
+    return ready and 0 < (sample.wanted or 0) <= len(staying)
 
 
 @check.register
@@ -256,11 +250,15 @@ def _(expectation: GpuNodesAtEnd, evidence: Evidence) -> Check:
 
 @check.register
 def _(expectation: ScaledIn, evidence: Evidence) -> Check:
+    # A Deployment that is not there asks for none: no answer of an autoscaler that is to keep one.
+    fewest = min(1, expectation.to)
     done_s = next(
         (
             sample.at_s - expectation.after_s
             for sample in evidence.observed.samples
-            if sample.at_s > expectation.after_s and sample.wanted is not None and sample.wanted <= expectation.to
+            if sample.at_s > expectation.after_s
+            and sample.wanted is not None
+            and fewest <= sample.wanted <= expectation.to
         ),
         None,
     )

@@ -18,8 +18,8 @@ def figures(evidence: Evidence) -> Figures:
     load, observed = evidence.load.figures, evidence.observed
     jump_s = evidence.scenario.load.jump_s
     rises = any(b_rps > a_rps for (_, a_rps), (_, b_rps) in pairwise(evidence.scenario.load.arrivals.profile))
-    boot_s = _boot_s(observed.nodes)
-    oracle_gpu_s = sum(
+    boot_s = _boot_s(observed.nodes, from_s=-evidence.scenario.load.warmup_s)
+    oracle_gpu_s = evidence.gpus_per_replica * sum(
         (end_s - begin_s) * needed
         for begin_s, end_s, needed in needed_over_time(evidence.scenario, lead_s=boot_s)
         if end_s <= evidence.window_s
@@ -48,8 +48,17 @@ def figures(evidence: Evidence) -> Figures:
     )
 
 
-def _boot_s(nodes: tuple[GpuNode, ...]) -> float:
-    boots = [node.ready_s - node.asked_s for node in nodes if node.ready_s is not None]
+def _boot_s(nodes: tuple[GpuNode, ...], *, from_s: float) -> float:
+    """Mean time to boot of the nodes that were ordered from a second on; 0 where none was, or none was ready.
+
+    Those that were ordered before the load joined at once, and a node that was ready when it was first seen, as of a
+    fixed pool, did not boot: neither says how long an order takes.
+    """
+    boots = [
+        node.ready_s - node.asked_s
+        for node in nodes
+        if node.ready_s is not None and from_s <= node.asked_s < node.ready_s
+    ]
     return sum(boots) / len(boots) if boots else 0.0
 
 

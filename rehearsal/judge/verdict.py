@@ -14,8 +14,6 @@ from rehearsal.result import Verdict
 
 __all__ = ["judge"]
 
-_UNHEALTHY_S = 5
-"""Samples in which a program may be unhealthy."""
 _FULL = 0.9
 """Mean share of the machine's cores above which it counts as the limit."""
 _GAPS = 0.2
@@ -39,9 +37,16 @@ def _load_doubts(evidence: Evidence) -> list[str]:
 
 
 def _action_doubts(evidence: Evidence) -> list[str]:
-    """What the scenario wanted to do, and could not."""
-    events = [event for event in evidence.observed.events if event.kind == "action" and event.warning]
-    return [f"at {event.at_s:.0f} s: {event.detail}" for event in events]
+    """What the scenario wanted to do, and could not, or never came to: each action that was done left an event."""
+    events = [event for event in evidence.observed.events if event.kind == "action"]
+    doubts = [f"at {event.at_s:.0f} s: {event.detail}" for event in events if event.warning]
+    done = Counter(event.what for event in events)
+    for action in sorted(evidence.scenario.actions, key=lambda action: action.at_s):
+        if done[action.do]:
+            done[action.do] -= 1
+        elif action.at_s < evidence.window_s:
+            doubts.append(f"at {action.at_s:g} s: {action.do} was not done before the load ended")
+    return doubts
 
 
 def _machine_doubts(evidence: Evidence) -> list[str]:
@@ -71,7 +76,6 @@ def _cluster_doubts(evidence: Evidence) -> list[str]:
     doubts = [
         f"the cluster was not healthy: {name} did not do its work in {count} of {len(samples)} looks; see its log"
         for name, count in sorted(sick.items())
-        if count > _UNHEALTHY_S
     ]
     blind = sum("apiserver" in sample.gaps for sample in samples)
     if blind > _GAPS * len(samples):

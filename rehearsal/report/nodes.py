@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import plotly.graph_objects as go
 
 from loadtest.chart_style import colour
-from rehearsal.judge.evidence import needed_over_time
+from rehearsal.judge.evidence import gpus_per_replica, needed_over_time
 from rehearsal.result import RehearsalResult
 
 __all__ = ["draw_nodes"]
@@ -28,11 +30,13 @@ def draw_nodes(
     _steps(figure, x, ready, "nodes ready", {"color": colour(1), "width": 2.2}, row=rows[0], fill=True)
     _steps(figure, x, price, "price", {"color": colour(7), "width": 2.2}, row=rows[1], fill=True, unit=" per hour")
     oracle = list(needed_over_time(result.scenario, lead_s=result.figures.boot_s))
-    if not oracle:
+    taken = gpus_per_replica(result.rehearsed.values)
+    if not (oracle and nodes and taken):
         return
     at = [begin for begin, _, _ in oracle] + [oracle[-1][1]]
-    count = [needed for _, _, needed in oracle] + [oracle[-1][2]]
-    each = min((node.price_per_hour for node in nodes), default=0.0)
+    cheapest = min(nodes, key=lambda node: node.price_per_hour / node.gpus)
+    on_one, each = max(1, cheapest.gpus // taken), cheapest.price_per_hour
+    count = [math.ceil(needed / on_one) for _, _, needed in (*oracle, oracle[-1])]
     thin = {"color": "var(--ink)", "width": 1.0}
     _steps(figure, at, count, "nodes of an oracle", thin, row=rows[0])
     _steps(figure, at, [needed * each for needed in count], "price of an oracle", thin, row=rows[1], unit=" per hour")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -52,6 +52,7 @@ class Recorder:
         self._failures: dict[tuple[str, str, str], FailedContainer] = {}
         self._actions: list[Event] = []
         self._unhealthy: tuple[str, ...] = ()
+        self._failed: frozenset[str] = frozenset()
 
     @property
     def latest(self) -> Sample | None:
@@ -61,6 +62,15 @@ class Recorder:
     def note(self, event: Event) -> None:
         """Something that the rehearsal itself did, at Unix time."""
         self._actions.append(event)
+
+    def note_health(self, failed: Iterable[str]) -> None:
+        """Programs that a check of all of them found not at work.
+
+        One is unhealthy once it has failed two checks in a row: a single answer that is late is told by a busy machine
+        too, and would stand in every look until the next check.
+        """
+        now = frozenset(failed)
+        self._unhealthy, self._failed = tuple(sorted(now & self._failed)), now
 
     async def run(self, api: httpx.AsyncClient) -> None:
         """Look until cancelled."""
@@ -117,9 +127,10 @@ class Recorder:
         deployment, autoscalers, pods = found["deployment"], found["autoscalers"], found["pods"]
         if deployment is None or autoscalers is None or pods is None:
             gaps.append("apiserver")
-        if deployment and "spec" in deployment:
-            status = deployment.get("status", {})
-            seen |= {"wanted": deployment["spec"].get("replicas"), "ready": status.get("readyReplicas", 0)}
+        if deployment is not None:
+            # One that is not there asks for no replica and has none.
+            spec, status = deployment.get("spec", {}), deployment.get("status", {})
+            seen |= {"wanted": spec.get("replicas", 0), "ready": status.get("readyReplicas", 0)}
             seen["updated"] = status.get("updatedReplicas", 0)
         if autoscalers is not None:
             seen |= hpa_seen(autoscalers.get("items", ()), DEPLOYMENT)
@@ -153,9 +164,9 @@ class Recorder:
         while True:
             try:
                 states = await asyncio.to_thread(control.status)
-                self._unhealthy = tuple(state.name for state in states if not state.healthy)
+                self.note_health(state.name for state in states if not state.healthy)
             except RehearsalError:
-                self._unhealthy = ("supervisor",)
+                self.note_health(("supervisor",))
             await asyncio.sleep(_HEALTH_EVERY_S)
 
 

@@ -33,6 +33,11 @@ def second(number: int, *, due: int = 900, latency_ms: float = 30.0, failed: int
     return _drawn(due, latency_ms, failed).model_copy(update={"second": number, "measured": number >= 0})
 
 
+def trace(*points) -> dict:
+    """Arrivals that were recorded: (second, requests/s), linear in between."""
+    return {"kind": "trace", "file": "recorded.csv", "points": points}
+
+
 @cache
 def _drawn(due: int, latency_ms: float, failed: int) -> SecondRow:
     errors = {"unavailable (503)": failed} if failed else None
@@ -162,10 +167,11 @@ def observed(**changes) -> Observations:
     return Observations(**calm | changes)
 
 
-def evidence(plan=None, rows=None, seen=None, **changes) -> Evidence:
-    """What a verdict is made of."""
+def evidence(plan=None, rows=None, seen=None, *, values=None, **changes) -> Evidence:
+    """What a verdict is made of; `values` are those of the chart."""
     plan = plan or scenario()
-    return Evidence.of(plan, load(rows, arrivals=_document(plan), **changes), seen or observed())
+    measured = load(rows, arrivals=_document(plan), **changes)
+    return Evidence.of(plan, measured, seen or observed(), values=values or {})
 
 
 def result(**changes) -> RehearsalResult:

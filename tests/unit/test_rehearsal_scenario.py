@@ -4,7 +4,7 @@ import pytest
 
 from rehearsal.errors import ScenarioError
 from rehearsal.scenario import SCENARIOS, check_scenario, load_scenario, shipped_scenarios
-from tests.unit.rehearsal_results import STEP, scenario
+from tests.unit.rehearsal_results import STEP, scenario, trace
 
 LOAD = {"arrivals": STEP}
 EXPECT = [{"check": "failed_requests", "at_most": 0}]
@@ -40,7 +40,9 @@ def test_the_step_is_sixfold_and_its_bounds_are_those_that_were_promised():
     step = load_scenario("step")
     bounds = {each.check: each.within_s for each in step.expect if hasattr(each, "within_s")}
 
-    assert 6 == step.load.rate_rps(step.load.jump_s) / step.load.rate_rps(0)
+    jump_s, end_s = step.load.jump_s, step.load.arrivals.seconds
+
+    assert 6 == step.load.highest_rps(jump_s, end_s) / step.load.highest_rps(0, jump_s)
     assert {"more_replicas_asked": 20, "recovered": 15} == bounds
     assert (20, 8, 250) == (step.model.simulated_batch_ms, step.model.max_batch_size, step.slo.p99_ms)
 
@@ -48,13 +50,36 @@ def test_the_step_is_sixfold_and_its_bounds_are_those_that_were_promised():
 def test_a_full_batch_after_another_is_what_a_replica_carries():
     assert 400 == scenario().replica_rps
     assert 200 == scenario(load={**LOAD, "images": 2}).replica_rps
-    assert 1 == scenario().replicas_needed(0)
-    assert 3 == scenario().replicas_needed(20)
+    assert 1 == scenario().replicas_needed(0, 20)
+    assert 3 == scenario().replicas_needed(0, 21)
+    assert 3 == scenario().replicas_needed(20, 100)
+
+
+def test_a_load_that_full_replicas_carry_needs_no_other():
+    # 8 images in 12 ms are 666.66… a second.
+    dozen = scenario(model={"simulated_batch_ms": 12}, load={"arrivals": trace((0, 2_000), (10, 2_000))})
+
+    assert 3 == dozen.replicas_needed(0, 10)
+
+
+@pytest.mark.parametrize(
+    ("points", "span_s", "expected"),
+    [
+        ([(0, 100), (10, 900)], (0, 10), 900),
+        ([(0, 100), (10, 900)], (0, 5), 500),
+        ([(0, 100), (10, 900), (10, 50), (20, 50)], (5, 15), 900),
+        ([(0, 100), (10, 900), (10, 50), (20, 50)], (10, 15), 50),
+        ([(0, 100), (10, 100), (10, 900), (10, 100), (20, 100)], (0, 20), 100),
+    ],
+    ids=["to its end", "in part", "the top before a drop", "after a drop", "a moment is no load"],
+)
+def test_the_highest_rate_of_a_span_counts_both_ends_of_a_ramp(points, span_s, expected):
+    assert expected == scenario(load={"arrivals": trace(*points)}).load.highest_rps(*span_s)
 
 
 def test_a_rate_that_is_not_offered_needs_one_replica_all_the_same():
-    assert 0 == scenario().load.rate_rps(1_000)
-    assert 1 == scenario().replicas_needed(1_000)
+    assert 0 == scenario().load.highest_rps(1_000, 1_001)
+    assert 1 == scenario().replicas_needed(1_000, 1_001)
 
 
 def test_the_jump_is_where_the_load_rises_most():
@@ -105,7 +130,7 @@ def test_a_trace_takes_the_place_of_the_load_and_is_read_from_where_the_command_
     trace.write_text("at_s,rate_rps\n0,100\n60,700\n")
     read = load_scenario("step", {"load.arrivals": f"{{kind: trace, file: {trace}}}"})
 
-    assert 400 == read.load.rate_rps(30)
+    assert 400 == read.load.highest_rps(0, 30)
     assert 60 == read.load.arrivals.seconds
 
 

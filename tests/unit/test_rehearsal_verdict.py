@@ -20,12 +20,16 @@ from tests.unit.rehearsal_results import (
     scenario,
     second,
     seconds,
+    trace,
 )
 
+RECOVERED = {"check": "recovered", "within_s": 15}
+NO_GPU = {"gpu": {"enabled": False, "count": 2}}
 
-def only(expectation, *, rows=None, seen=None, **sections):
+
+def only(expectation, *, rows=None, seen=None, values=None, **sections):
     """The one check of a scenario with one expectation."""
-    (found,) = judge(evidence(scenario(expect=[expectation], **sections), rows, seen)).checks
+    (found,) = judge(evidence(scenario(expect=[expectation], **sections), rows, seen, values=values)).checks
     return found
 
 
@@ -71,6 +75,12 @@ def test_replicas_that_were_asked_for_before_the_rise_are_no_answer_to_it():
     assert not only({"check": "more_replicas_asked", "within_s": 60}, seen=seen).passed
 
 
+def test_one_replica_is_more_than_none():
+    seen = seen_from(lambda at_s: {"wanted": 1 if at_s >= 30 else 0, "desired": None})
+
+    assert "10.0 s" == only({"check": "more_replicas_asked", "within_s": 20}, seen=seen).got
+
+
 def test_the_time_to_recover_counts_from_the_last_node_that_the_load_needs():
     # Three are needed; the fourth comes late, and that is nobody's wait.
     seen = observed(nodes=(*nodes()[:3], node("d", asked_s=33.0, ready_s=95.0)))
@@ -83,6 +93,35 @@ def test_nodes_that_never_came_are_no_recovery():
 
     assert not check.passed
     assert "the nodes that the load needs never came" == check.got
+
+
+@pytest.mark.parametrize(
+    ("points", "got"),
+    [
+        ([(0, 150), (100, 900)], "6.0 s after"),
+        ([(0, 150), (20, 150), (60, 900), (60, 150), (100, 150)], "6.0 s after"),
+        ([(0, 900), (20, 900), (20, 100), (100, 300)], "52.0 s after"),
+    ],
+    ids=["to the end", "with a drop from its top", "after a height that is over"],
+)
+def test_a_ramp_needs_the_nodes_of_its_top(points, got):
+    assert got == only(RECOVERED, load={"arrivals": trace(*points)}).got
+
+
+@pytest.mark.parametrize(
+    ("gpus", "got"), [(1, "the nodes that the load needs never came"), (2, "2.0 s after"), (3, "2.0 s after")]
+)
+def test_a_replica_of_two_gpus_needs_both_on_one_node(gpus, got):
+    there = [node("a"), node("b", asked_s=33.0, ready_s=66.0), node("c", asked_s=33.0, ready_s=70.0)]
+    seen = observed(nodes=tuple(each.model_copy(update={"gpus": gpus}) for each in there))
+
+    assert got == only(RECOVERED, seen=seen, values={"gpu": {"count": 2}}).got
+
+
+def test_replicas_without_gpus_wait_for_no_node():
+    check = only(RECOVERED | {"within_s": 60}, seen=observed(nodes=()), values=NO_GPU)
+
+    assert ("≤ 60 s after second 20", "52.0 s after", True) == (check.expected, check.got, check.passed)
 
 
 def test_a_load_that_never_calms_down_has_not_recovered():
@@ -100,6 +139,22 @@ def test_five_good_seconds_between_bad_ones_are_no_recovery():
 
     assert not check.passed
     assert "24.0 s after" == check.got
+
+
+@pytest.mark.parametrize(("bad_until_s", "got"), [(95, "29.0 s after"), (96, "never"), (99, "never")])
+def test_fewer_than_five_good_seconds_before_the_end_are_no_recovery(bad_until_s, got):
+    rows = seconds(lambda number: second(number, latency_ms=900.0 if 20 <= number < bad_until_s else 30.0))
+
+    assert got == only(RECOVERED, rows=rows).got
+
+
+def test_a_second_in_which_nothing_was_due_counts_as_one_of_the_five():
+    def each(number):
+        return second(number, latency_ms=900.0 if 20 <= number < 80 else 30.0, failed=10 if number == 85 else 0)
+
+    rows = [row for row in seconds(each) if row.second != 82]
+
+    assert "14.0 s after" == only(RECOVERED, rows=rows).got
 
 
 def test_a_good_second_before_another_bad_one_is_no_recovery_yet():
@@ -268,6 +323,12 @@ def test_a_roll_out_is_over_when_all_replicas_that_stay_are_new_and_ready():
     assert not only(expectation | {"version": 3}, seen=seen_from(look)).passed
 
 
+def test_pods_of_a_deployment_that_is_gone_are_no_roll_out():
+    seen = seen_from(lambda _: {"pods": (pod(version="2"),), "wanted": 0})
+
+    assert not only({"check": "rolled_out", "version": 2, "after_s": 30, "within_s": 25}, seen=seen).passed
+
+
 @pytest.mark.parametrize(("served", "passed"), [(("1",), True), (("1", "2"), False), ((), False)])
 def test_one_version_and_no_other_answers_at_the_end(served, passed):
     assert passed == only({"check": "version_served", "version": 1}, seen=observed(served=served)).passed
@@ -294,6 +355,13 @@ def test_scaling_in_counts_from_the_moment_that_is_named():
     assert not only(expectation | {"to": 0}, seen=seen).passed
 
 
+@pytest.mark.parametrize(("to", "got"), [(1, "never"), (0, "5 s")])
+def test_no_replica_at_all_is_scaled_in_only_where_none_is_expected(to, got):
+    seen = seen_from(lambda at_s: {"wanted": 0 if 45 <= at_s < 50 else 4})
+
+    assert got == only({"check": "scaled_in", "to": to, "after_s": 40, "within_s": 20}, seen=seen).got
+
+
 def test_a_generator_that_was_the_limit_makes_it_invalid_whatever_was_seen():
     slow = loadtest_results.result().verdict.model_copy(update={"outcome": "INVALID", "reasons": ("it lagged",)})
     proof = evidence(verdict=slow)
@@ -308,10 +376,18 @@ def test_a_sick_control_plane_makes_it_invalid_unless_the_scenario_made_it_sick(
         {"at_s": 55, "do": "start", "programs": ["prometheus"]},
     ]
     verdict = judge(evidence(seen=seen))
+    done = seen.model_copy(update={"events": (action(38.1, "stop"), action(55.1, "start"))})
 
     assert "INVALID" == verdict.outcome
     assert "prometheus did not do its work in 20 of 100 looks" in verdict.reasons[0]
-    assert "PASS" == judge(evidence(scenario(actions=down), seen=seen)).outcome
+    assert "PASS" == judge(evidence(scenario(actions=down), seen=done)).outcome
+
+
+def test_a_program_that_is_unhealthy_in_the_last_looks_makes_it_invalid():
+    # The recorder tells of a program only after two failed checks in a row.
+    seen = seen_from(lambda at_s: {"unhealthy": ("kserve",) if 97 <= at_s else ()})
+
+    assert "INVALID" == judge(evidence(seen=seen)).outcome
 
 
 @pytest.mark.parametrize(("busy", "outcome"), [(0.97, "INVALID"), (0.8, "FAIL")])
@@ -342,6 +418,39 @@ def test_an_action_that_could_not_be_done_makes_it_invalid():
     assert ("INVALID", ("at 50 s: it failed: no node",)) == (verdict.outcome, verdict.reasons)
 
 
+TWO_LOSSES = [
+    {"at_s": 70, "do": "lose_node"},
+    {"at_s": 40, "do": "lose_node"},
+    {"at_s": 60, "do": "serve", "version": 1},
+]
+
+
+def doing(*events, **changes):
+    """Judge a scenario of three actions of which these left an event."""
+    return judge(evidence(scenario(actions=TWO_LOSSES), seen=observed(events=events), **changes))
+
+
+def test_an_action_that_was_never_done_makes_it_invalid():
+    verdict = doing(action(-2.9, "let_go"), action(40.1, "lose_node"))
+
+    assert "INVALID" == verdict.outcome
+    assert (
+        "at 60 s: serve was not done before the load ended",
+        "at 70 s: lose_node was not done before the load ended",
+    ) == verdict.reasons
+
+
+def test_actions_that_were_all_done_are_no_doubt():
+    assert "PASS" == doing(action(40.1, "lose_node"), action(60.1, "serve"), action(75.0, "lose_node")).outcome
+
+
+def test_what_would_have_been_done_after_an_interruption_is_not_missed():
+    rows = seconds(window_s=65)
+    verdict = doing(action(40.1, "lose_node"), action(60.1, "serve"), rows=rows)
+
+    assert not [reason for reason in verdict.reasons if "was not done" in reason]
+
+
 def test_gpu_seconds_count_a_node_from_when_it_was_asked_for_until_it_is_gone():
     seen = observed(nodes=(node(), node("b", asked_s=33.0, ready_s=66.0, gone_s=80.0)))
     found = figures(evidence(seen=seen))
@@ -352,11 +461,39 @@ def test_gpu_seconds_count_a_node_from_when_it_was_asked_for_until_it_is_gone():
 
 def test_an_oracle_asks_one_boot_ahead_and_runs_what_the_load_needs():
     # Boots take 10 s: three nodes from second 10 on, one before.
-    seen = observed(nodes=(node(asked_s=-20.0, ready_s=-10.0),))
-    found = figures(evidence(seen=seen))
+    found = figures(evidence(seen=observed(nodes=(node(), *booting(9.0, 11.0)))))
 
     assert 10 == found.boot_s
     assert 1 * 10 + 3 * 90 == found.oracle_gpu_s
+
+
+def booting(*boots_s):
+    """Nodes that were asked for at second 33, and took so long."""
+    return tuple(node(f"boots-{boot_s}", asked_s=33.0, ready_s=33.0 + boot_s) for boot_s in boots_s)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [node(asked_s=-40.0, ready_s=-40.0), node(asked_s=-40.0, ready_s=-38.0), node(asked_s=-5.0, ready_s=-5.0)],
+    ids=["ordered at once", "ordered before the load", "of a fixed pool"],
+)
+def test_a_node_that_was_there_before_the_load_has_no_part_in_the_boot_time(there):
+    assert 10 == figures(evidence(seen=observed(nodes=(there, *booting(10.0, 10.0, 10.0))))).boot_s
+    assert 0 == figures(evidence(seen=observed(nodes=(there,)))).boot_s
+
+
+@pytest.mark.parametrize(("values", "each"), [({}, 1), ({"gpu": {"count": 2}}, 2), (NO_GPU, 0)])
+def test_the_oracle_pays_for_the_gpus_of_its_replicas(values, each):
+    found = figures(evidence(seen=observed(nodes=()), values=values))
+
+    assert each * (1 * 20 + 3 * 80) == found.oracle_gpu_s
+
+
+def test_the_oracle_runs_what_the_higher_end_of_each_second_needs():
+    # 400/s at second 38.4, 800/s within the last second.
+    ramp = scenario(load={"arrivals": trace((0, 150), (100, 801))})
+
+    assert 1 * 38 + 2 * 61 + 3 * 1 == figures(evidence(ramp, seen=observed(nodes=()))).oracle_gpu_s
 
 
 def test_a_load_that_never_rises_has_no_time_to_the_next_replica():
