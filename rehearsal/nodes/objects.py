@@ -6,10 +6,12 @@ from typing import Any
 
 from rehearsal.nodes.types import Nodes, NodeType
 
-__all__ = ["KWOK_NODE", "LOST", "gpu_taint", "instance_types", "node_objects", "system_node"]
+__all__ = ["KWOK_NODE", "LEASES", "LOST", "gpu_taint", "instance_types", "node_objects", "system_node"]
 
 KWOK_NODE = {"kwok.x-k8s.io/node": "fake"}
 """Annotation by which kwok takes a node into its care."""
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+"""One of each node's name: its heartbeat."""
 LOST = "rehearsal.slipway/lost"
 """Annotation of a node whose machine is gone, with the value `true`: the node agent kills what runs there."""
 _ON_DEMAND = "on-demand"

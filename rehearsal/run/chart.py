@@ -16,11 +16,11 @@ from typing import Any
 
 import yaml
 
+from loadtest.whole_file import write_whole
 from rehearsal.connection import Connection
-from rehearsal.errors import ChartRefused
+from rehearsal.errors import ChartRefused, ReportError
 from rehearsal.run.values import RELEASE, laid_over
 from slipway.launcher import launch_command
-from slipway.whole_file import write_whole
 
 __all__ = ["Chart"]
 
@@ -45,10 +45,12 @@ class Chart:
 
         Raises:
             ChartRefused: With Helm's last lines.
+            ReportError: The values cannot be written.
         """
         values = laid_over(self.values, change or {})
         file = self._folder / "values.yaml"
-        write_whole(file, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        write_whole(file, text, other="--report-dir", error=ReportError)
         self._helm("upgrade", "--install", RELEASE, str(self._chart.resolve()), "--values", str(file.resolve()))
         self.values = values
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
+from loadtest.interrupts import signals_as_interrupt
 from rehearsal.bring_up import bring_up
 from rehearsal.connection import Connection
 from rehearsal.controlplane.cluster import down, running
-from rehearsal.errors import NoCluster, ScenarioError
+from rehearsal.controlplane.order import rehearsing
+from rehearsal.errors import NoCluster, ScenarioError, StoreError
 from rehearsal.nodes.types import Nodes, load_nodes
 from rehearsal.report import PAGE
 from rehearsal.result import RehearsalResult
@@ -22,6 +25,7 @@ from rehearsal.run.rehearse import Rehearsal, new_folder, rehearse
 from rehearsal.run.values import laid_over, read_values
 from rehearsal.scenario import load_scenario
 from rehearsal.summary import print_summary
+from slipway.errors import SlipwayError
 
 __all__ = ["Request", "carry_out"]
 
@@ -58,7 +62,7 @@ class Request:
 
 
 def carry_out(request: Request, console: Console) -> RehearsalResult:
-    """Rehearse, and print the result.
+    """Rehearse, and print the result. To be called in the main thread, for Ctrl-C; SIGTERM and SIGHUP are as good.
 
     Raises:
         RehearsalError: It could not be carried out; a cluster that was brought up for it is gone.
@@ -68,8 +72,7 @@ def carry_out(request: Request, console: Console) -> RehearsalResult:
     values: dict[str, Any] = reduce(laid_over, map(read_values, request.values), {})
     named = request.nodes or scenario.nodes.file
     nodes = load_nodes(named or _NODES)
-    report_dir = request.report_dir or new_folder(request.scenario)
-    with _cluster(request, nodes, console) as connection:
+    with signals_as_interrupt(), _cluster(request, nodes, console) as connection, rehearsing(connection.folder):
         if named and connection.nodes != nodes:
             where = "--nodes" if request.nodes else f"{request.scenario}: nodes.file"
             raise ScenarioError(
@@ -85,8 +88,12 @@ def carry_out(request: Request, console: Console) -> RehearsalResult:
             chart=request.chart,
             repository=request.repository,
         )
-        result = rehearse(rehearsal, connection, console=console, report_dir=report_dir)
-        print_summary(result, report_dir / PAGE, console)
+        report_dir = request.report_dir or new_folder(request.scenario)
+        with _logs(connection, report_dir, console) as keep:
+            result = rehearse(rehearsal, connection, console=console, report_dir=report_dir)
+            print_summary(result, report_dir / PAGE, console)
+            if result.verdict.outcome != "PASS":
+                keep()
     return result
 
 
@@ -104,3 +111,24 @@ def _cluster(request: Request, nodes: Nodes, console: Console) -> Iterator[Conne
                 down(request.folder)
         return
     yield connection
+
+
+@contextmanager
+def _logs(connection: Connection, report_dir: Path, console: Console) -> Iterator[Callable[[], None]]:
+    """Yields what copies the cluster's logs beside the report, for they may end with the cluster; an error does too."""
+
+    def keep() -> None:
+        kept = report_dir / "logs"
+        with suppress(OSError):  # what the user wants to read is what went wrong before
+            shutil.copytree(connection.logs, kept, dirs_exist_ok=True)
+            console.print(f"logs of the cluster and of its pods: {kept}", soft_wrap=True, highlight=False)
+
+    try:
+        yield keep
+    except SlipwayError as exc:
+        if not isinstance(exc, ScenarioError | StoreError):  # these came before anything ran
+            keep()
+        raise
+    finally:
+        with suppress(OSError):
+            report_dir.rmdir()  # of a rehearsal that did not come to write anything

@@ -15,6 +15,7 @@ from typing import Self
 import httpx
 
 from rehearsal.connection import Connection
+from rehearsal.errors import ClusterError
 from rehearsal.kubeconfig import api_client
 from rehearsal.run.recorder import Recorder
 
@@ -48,8 +49,17 @@ class Observer:
     ) -> None:
         self._call(self._cancel)
         self._thread.join()
-        if self._error is not None and error is None:
-            raise self._error
+        if error is None:
+            self.require_alive()
+
+    def require_alive(self) -> None:
+        """Whether anybody still looks.
+
+        Raises:
+            ClusterError: The thread ended by an error.
+        """
+        if self._error is not None:
+            raise ClusterError(f"nobody looks at the cluster any more: {self._error!r}") from self._error
 
     def begin(self, zero_s: float) -> None:
         """Let the scenario's work begin; later calls change nothing."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import singledispatchmethod
+from typing import Any
 
 import httpx
 
@@ -23,7 +24,7 @@ from rehearsal.actions import (
 from rehearsal.connection import Connection
 from rehearsal.controlplane.control import Control
 from rehearsal.errors import ClusterError
-from rehearsal.nodes.objects import KWOK_NODE, LOST
+from rehearsal.nodes.objects import KWOK_NODE, LEASES, LOST
 from rehearsal.observed import Event
 from rehearsal.run.chart import Chart
 from rehearsal.run.looks import condition, gpus_of
@@ -34,7 +35,6 @@ from slipway.errors import SlipwayError
 
 __all__ = ["Performer", "set_gpu_limit"]
 
-_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _POOLS = "/apis/karpenter.sh/v1/nodepools"
 
 
@@ -59,15 +59,20 @@ class Performer:
 
     async def perform(self, action: Action) -> None:
         """Do one now; what fails is noted, and makes the rehearsal invalid."""
+        await self._noted(action.do, action.describe(), self._do(action))
+
+    async def let_go(self, autoscaling: Mapping[str, Any]) -> None:
+        """Bring the autoscaler to these values, which no longer hold replicas up; noted like an action."""
+        detail = f"helm upgrade: minReplicas is {autoscaling.get('minReplicas', 1)} from now on"
+        await self._noted("let_go", detail, asyncio.to_thread(self._chart.upgrade, {"autoscaling": autoscaling}))
+
+    async def _noted(self, what: str, detail: str, work: Awaitable[str | None]) -> None:
         at_s, subject, warning = time.time(), "", False
-        detail = action.describe()
         try:
-            subject = await self._do(action) or ""
+            subject = await work or ""
         except (SlipwayError, httpx.HTTPError) as exc:
             detail, warning = f"{detail}: it failed: {exc}", True
-        self._recorder.note(
-            Event(at_s=at_s, kind="action", subject=subject, what=action.do, detail=detail, warning=warning)
-        )
+        self._recorder.note(Event(at_s=at_s, kind="action", subject=subject, what=what, detail=detail, warning=warning))
 
     @singledispatchmethod
     async def _do(self, action: object) -> str | None:
@@ -97,7 +102,7 @@ class Performer:
         await merge_patch(self._api, f"/api/v1/nodes/{name}", {"metadata": {"annotations": annotations}})
         # kwok renews the lease of a node that it no longer manages, unless somebody else holds it.
         taken = {"spec": {"holderIdentity": "lost", "leaseDurationSeconds": 86_400}}
-        await merge_patch(self._api, f"{_LEASES}/{name}", taken)
+        await merge_patch(self._api, f"{LEASES}/{name}", taken)
         return name
 
     @_do.register

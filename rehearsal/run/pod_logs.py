@@ -26,7 +26,10 @@ def with_causes(failure: FailedContainer, *, logs: Path, namespace: str) -> Fail
     runs = sorted(logs.glob(f"{namespace}_{failure.pod}_*/{failure.container}/*.log"), key=lambda path: int(path.stem))
     causes: list[str] = []
     for path in runs:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue  # the node agent keeps the newest
         causes += [line.strip() for line in text.splitlines() if tells_why(line)]
     told = {line.strip() for line in failure.lines}
     new = [line for line in dict.fromkeys(causes) if line not in told][:_MOST]

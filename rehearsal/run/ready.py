@@ -12,15 +12,15 @@ import numpy as np
 from rehearsal.connection import Connection
 from rehearsal.controlplane.control import Control
 from rehearsal.errors import ClusterError, NotServing
-from rehearsal.nodes.objects import LOST
+from rehearsal.nodes.objects import LEASES, LOST, node_objects
 from rehearsal.run.looks import condition, failures, pods_seen
 from rehearsal.run.objects import items
 from rehearsal.run.pod_logs import with_causes
 from rehearsal.run.recorder import DEPLOYMENT, PODS
-from rehearsal.run.values import MODEL
+from rehearsal.run.values import MODEL, RELEASE
 from slipway.client import Classifier, ClientError, RetryPolicy
 
-__all__ = ["clear", "require_healthy", "served_versions", "wait_until_serving"]
+__all__ = ["clear", "require_alone", "require_healthy", "served_versions", "wait_until_serving"]
 
 _NODES, _CLAIMS = "/api/v1/nodes", "/apis/karpenter.sh/v1/nodeclaims"
 _GONE_S = 60.0
@@ -46,19 +46,35 @@ def require_healthy(connection: Connection) -> None:
         time.sleep(_POLL_S)
 
 
+async def require_alone(api: httpx.AsyncClient, connection: Connection) -> None:
+    """Refuse a namespace with somebody else's service: the gateway would share the load among them.
+
+    Raises:
+        ClusterError: Naming it.
+        httpx.HTTPError: The API server does not answer.
+    """
+    namespace = connection.namespace
+    services = await items(api, f"/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices")
+    others = [name for each in services if (name := each["metadata"]["name"]) != RELEASE]
+    if others:
+        raise ClusterError(
+            f"namespace {namespace}: expected no InferenceService but {RELEASE}, got {', '.join(others)}, which would "
+            f"answer in its place; `helm uninstall` it, or rehearse on another cluster: --folder"
+        )
+
+
 async def clear(api: httpx.AsyncClient, connection: Connection) -> None:
     """Take replicas and GPU nodes of an earlier rehearsal away at once, and wait until they are gone.
 
-    Every rehearsal begins alike: a node that is left would save the first replicas their boot.
+    Every rehearsal begins alike: a node that is left would save the first replicas their boot. Of a fixed pool, the
+    nodes that were lost are put back.
 
     Raises:
         ClusterError: They do not go.
         httpx.HTTPError: The API server does not answer.
     """
     pods = f"/api/v1/namespaces/{connection.namespace}/pods"
-    for node in await items(api, _NODES):
-        if node["metadata"].get("annotations", {}).get(LOST):
-            await api.delete(f"{_NODES}/{node['metadata']['name']}")
+    await _replace_lost_nodes(api, connection)
     deadline_s = time.monotonic() + _GONE_S
     asked: set[str] = set()
     while True:
@@ -75,6 +91,19 @@ async def clear(api: httpx.AsyncClient, connection: Connection) -> None:
             names = ", ".join(item["metadata"]["name"] for item in (*replicas, *claims))
             raise ClusterError(f"what an earlier rehearsal left does not go: {names}; see `kubectl describe`")
         await asyncio.sleep(_POLL_S)
+
+
+async def _replace_lost_nodes(api: httpx.AsyncClient, connection: Connection) -> None:
+    nodes = await items(api, _NODES)
+    there = {node["metadata"]["name"] for node in nodes}
+    lost = {node["metadata"]["name"] for node in nodes if node["metadata"].get("annotations", {}).get(LOST)}
+    for name in lost:
+        for path in (f"{_NODES}/{name}", f"{LEASES}/{name}"):
+            await api.delete(path)
+    if connection.nodes.pool == "fixed":
+        for node in node_objects(connection.nodes):
+            if node["metadata"]["name"] not in there - lost:
+                (await api.post(_NODES, json=node)).raise_for_status()
 
 
 async def wait_until_serving(
@@ -126,7 +155,6 @@ async def _why(api: httpx.AsyncClient, connection: Connection, *, replicas: int,
         failure = with_causes(found, logs=logs, namespace=connection.namespace)
         said += [f"{failure.pod}, container {failure.container}, exit code {failure.exit_code}, said last:"]
         said += [f"  {line}" for line in dict.fromkeys((failure.last_word, *failure.lines[-8:]))]
-        said += [f"  (all of it: {logs})"]
     told = "\n  ".join(said)
     if ready >= replicas:
         told = f"{ready} replicas are ready, and the gateway does not answer for model {MODEL}\n  {told}"

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from loadtest.run import load_bar, move_bar
 from rehearsal.build.catalogue import CATALOGUE, MODULES
 from rehearsal.build.pins import read_pins
 from rehearsal.connection import Connection
-from rehearsal.errors import ClusterError, ScenarioError
+from rehearsal.errors import ClusterError, ReportError, ScenarioError
 from rehearsal.judge import Evidence, figures, judge
 from rehearsal.kubeconfig import api_client
 from rehearsal.monitoring.rules import read_shortened
-from rehearsal.observed import Event, Observations
+from rehearsal.observed import Observations
 from rehearsal.report import write_report
 from rehearsal.result import RehearsalResult, Rehearsed
 from rehearsal.run.boot import nodes_at_once
@@ -36,10 +37,10 @@ from rehearsal.run.live import load_line
 from rehearsal.run.load import offer_load
 from rehearsal.run.observer import Observer
 from rehearsal.run.perform import Performer, set_gpu_limit
-from rehearsal.run.ready import clear, require_healthy, served_versions, wait_until_serving
+from rehearsal.run.ready import clear, require_alone, require_healthy, served_versions, wait_until_serving
 from rehearsal.run.recorder import Recorder
 from rehearsal.run.store import ModelStore
-from rehearsal.run.values import STORE, chart_values
+from rehearsal.run.values import STORE, chart_values, laid_over
 from rehearsal.scenario import Scenario
 
 __all__ = ["Rehearsal", "new_folder", "rehearse"]
@@ -71,9 +72,7 @@ class Rehearsal:
     repository: Path = Path("model_repository")
 
 
-def rehearse(
-    rehearsal: Rehearsal, connection: Connection, *, console: Console, report_dir: Path | None = None
-) -> RehearsalResult:
+def rehearse(rehearsal: Rehearsal, connection: Connection, *, console: Console, report_dir: Path) -> RehearsalResult:
     """Serve, load, watch, judge, and write the report. To be called in the main thread, for Ctrl-C.
 
     The service stays installed, to be looked at; the next rehearsal begins by taking it away.
@@ -82,7 +81,7 @@ def rehearse(
         rehearsal: What is asked for.
         connection: A cluster that is up.
         console: Where progress is shown.
-        report_dir: Where the report goes; None: a new folder below runs/rehearsal.
+        report_dir: Where the report goes.
 
     Returns:
         The result; its report lies in `report_dir`.
@@ -90,18 +89,17 @@ def rehearse(
     Raises:
         RehearsalError: It could not be carried out; what to do stands in it.
     """
-    folder = report_dir or new_folder(rehearsal.name)
     scenario = rehearsal.scenario
     values = chart_values(scenario, connection, rehearsal.values)
-    chart = Chart(connection, rehearsal.chart, _held_up(values, scenario), folder=folder / "chart")
+    chart = Chart(connection, rehearsal.chart, _held_up(values, scenario), folder=report_dir / "chart")
     store = ModelStore(connection.model_store / STORE)
     with console.status("looking at the cluster") as line:
         require_healthy(connection)
         source = store.fill(rehearsal.repository, scenario.model)
         asyncio.run(_serve(rehearsal, connection, chart, line.update))
     stage = _Stage(rehearsal=rehearsal, connection=connection, chart=chart, store=store, values=values)
-    load, observed, started = _run(stage, folder, console)
-    evidence = Evidence.of(scenario, load, observed)
+    load, observed, started = _run(stage, report_dir, console)
+    evidence = Evidence.of(scenario, load, observed, values=chart.values)
     result = RehearsalResult(
         name=rehearsal.name,
         scenario=scenario,
@@ -115,7 +113,7 @@ def rehearse(
         observed=observed,
         notes=_notes(connection, observed),
     )
-    write_report(result, folder)
+    write_report(result, report_dir)
     return result
 
 
@@ -124,6 +122,7 @@ async def _serve(rehearsal: Rehearsal, connection: Connection, chart: Chart, tel
     scenario, nodes = rehearsal.scenario, connection.nodes
     try:
         async with api_client(connection.kubeconfig) as api:
+            await require_alone(api, connection)
             tell("taking an earlier release away")
             await asyncio.to_thread(chart.uninstall)
             await clear(api, connection)
@@ -165,18 +164,18 @@ def _run(stage: _Stage, folder: Path, console: Console) -> tuple[Result, Observa
     recorder = Recorder(connection)
 
     async def work(api: httpx.AsyncClient, zero_s: float) -> None:
+        performer = Performer(connection, chart, stage.store, recorder, api)
         if chart.values != values:
             await asyncio.sleep(max(0.0, zero_s - _LET_GO_S - time.time()))
-            await asyncio.to_thread(chart.upgrade, {"autoscaling": {"minReplicas": _fewest(values)}})
-            detail = f"helm upgrade: minReplicas is {_fewest(values)} from now on"
-            recorder.note(Event(at_s=time.time(), kind="action", subject="", what="let_go", detail=detail))
-        await Performer(connection, chart, stage.store, recorder, api).run(scenario.actions, zero_s)
+            await performer.let_go(values["autoscaling"])
+        await performer.run(scenario.actions, zero_s)
 
     began: list[float] = []
     with Observer(connection, recorder, work) as observer, load_bar(console, width=18) as bar:
         task = bar.add_task("load", total=None, figures="starting")
 
         def follow(message: Mapping[str, Any], zero_s: float) -> None:
+            observer.require_alive()
             observer.begin(zero_s)
             began[:] = [zero_s]
             move_bar(bar, task, message, figures=load_line(message, recorder.latest))
@@ -193,16 +192,13 @@ def _held_up(values: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:
     Raises:
         ScenarioError: There may not be so many, or the values do not say how many.
     """
-    autoscaling = dict(values["autoscaling"])
     most, start = _count(values, "maxReplicas"), scenario.start.replicas
     if start > most:
         raise ScenarioError(f"start.replicas is {start}, and autoscaling.maxReplicas allows {most}: raise it in values")
-    autoscaling["minReplicas"] = max(start, _fewest(values))
-    return {**values, "autoscaling": autoscaling}
-
-
-def _fewest(values: Mapping[str, Any]) -> int:
-    return _count(values, "minReplicas")
+    held: dict[str, Any] = {"minReplicas": max(start, _count(values, "minReplicas"))}
+    if "wake" in values["autoscaling"]:
+        held["wake"] = {"query": ""}  # the chart takes one only where there may be no replica
+    return laid_over(values, {"autoscaling": held})
 
 
 def _count(values: Mapping[str, Any], name: str) -> int:
@@ -235,10 +231,19 @@ def _programs() -> dict[str, str]:
 
 
 def new_folder(name: str) -> Path:
-    """A folder below runs/rehearsal that is not there yet."""
+    """Make a folder below runs/rehearsal that was not there; two that ask at once get one each.
+
+    Raises:
+        ReportError: It cannot be made.
+    """
     base = Path("runs/rehearsal") / f"{Path(name).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    number, folder = 1, base
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
-    return folder
+    for number in count(1):
+        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as exc:
+            raise ReportError(f"{folder} cannot be made: {exc.strerror}; name another with --report-dir") from exc
+        return folder
+    raise AssertionError

@@ -47,15 +47,14 @@ def chart_values(scenario: Scenario, connection: Connection, user: Mapping[str, 
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections are merged, everything else is replaced."""
+    """Sections are merged, everything else is replaced; a section that is empty in the file changes nothing."""
     merged = copy.deepcopy(dict(below))
     for key, value in above.items():
         known = merged.get(key)
-        merged[key] = (
-            laid_over(known, value)
-            if isinstance(known, Mapping) and isinstance(value, Mapping)
-            else copy.deepcopy(value)
-        )
+        if isinstance(known, Mapping) and isinstance(value, Mapping | None):
+            merged[key] = laid_over(known, value or {})
+        else:
+            merged[key] = copy.deepcopy(value)
     return merged
 
 

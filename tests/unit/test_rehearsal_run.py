@@ -9,10 +9,15 @@ import pytest
 
 from rehearsal.actions import LoseNode, SetGpuLimit, Stop
 from rehearsal.errors import ClusterError, NotServing
+from rehearsal.nodes.objects import LOST, node_objects
+from rehearsal.nodes.types import load_nodes
+from rehearsal.run.chart import Chart
 from rehearsal.run.live import load_line
+from rehearsal.run.observer import Observer
 from rehearsal.run.perform import Performer, set_gpu_limit
-from rehearsal.run.ready import clear, wait_until_serving
+from rehearsal.run.ready import clear, require_alone, wait_until_serving
 from rehearsal.run.recorder import Recorder
+from tests.unit.api_server import write_kubeconfig
 from tests.unit.clusters import connection
 from tests.unit.rehearsal_results import alert, sample
 from tests.unit.test_rehearsal_looks import CRASHING, node, pod
@@ -23,7 +28,8 @@ DEPLOYMENT = {"spec": {"replicas": 3}, "status": {"readyReplicas": 2, "updatedRe
 class Api:
     """An API server that answers with what it was given, and keeps what it was told."""
 
-    def __init__(self, **lists):
+    def __init__(self, *, deployment=DEPLOYMENT, **lists):
+        self.deployment = deployment
         self.lists = {"nodes": [], "pods": [], "nodepools": [], "events": [], **lists}
         self.told = []
         self.away = False
@@ -32,14 +38,14 @@ class Api:
         if self.away:
             raise httpx.ConnectError("nobody listens", request=request)
         kind = request.url.path.rpartition("/")[2]
-        if request.method in {"PATCH", "DELETE"}:
-            content = json.loads(request.content) if request.method == "PATCH" else None
+        if request.method != "GET":
+            content = json.loads(request.content) if request.content else None
             self.told.append((request.method, request.url.path, content))
             if request.method == "DELETE":
                 self.lists[request.url.path.split("/")[-2]] = []
             return httpx.Response(200, json={})
-        if kind == "mnist-predictor":
-            return httpx.Response(200, json=self.lists.get("deployment", DEPLOYMENT))
+        if kind == "mnist-predictor" and self.deployment is not None:
+            return httpx.Response(200, json=self.deployment)
         if kind not in self.lists:
             return httpx.Response(404, json={})
         return httpx.Response(200, json={"items": self.lists[kind]})
@@ -107,17 +113,16 @@ def test_a_limit_without_pools_is_refused():
         asyncio.run(main())
 
 
-def look(api, prometheus):
-    """One look; the sample, with its moment set to 0."""
+def look(api, prometheus, recorder=None):
+    """One look; the sample, and the recorder that keeps it."""
+    recorder = recorder or Recorder(connection())
 
     async def main():
-        recorder = Recorder(connection())
         transport = httpx.MockTransport(prometheus)
         async with api.client() as client, httpx.AsyncClient(transport=transport, base_url="http://p") as metrics:
             await recorder.look(client, metrics)
-        return recorder
 
-    recorder = asyncio.run(main())
+    asyncio.run(main())
     return recorder.latest, recorder
 
 
@@ -137,6 +142,22 @@ def test_a_look_sees_replicas_pods_and_metrics():
     assert (3, 2, 3) == (seen.wanted, seen.ready, seen.updated)
     assert (7.0, (), ()) == (seen.in_flight, seen.alerts, seen.gaps)
     assert ["mnist-predictor-6f9-a"] == [each.name for each in seen.pods]
+
+
+def test_a_deployment_that_is_not_there_has_no_replica_and_is_no_gap():
+    seen, _ = look(Api(deployment=None, pods=[], horizontalpodautoscalers=[]), metrics)
+
+    assert ((0, 0, 0), ()) == ((seen.wanted, seen.ready, seen.updated), seen.gaps)
+
+
+def test_a_program_is_unhealthy_once_it_has_failed_two_checks_in_a_row():
+    checks = [("kserve",), ("keda-operator",), ("keda-operator", "kserve"), ("kserve",), (), ("kserve",)]
+    recorder, told = Recorder(connection()), []
+    for failed in checks:
+        recorder.note_health(failed)
+        told.append(look(Api(), metrics, recorder)[0].unhealthy)
+
+    assert [(), (), ("keda-operator",), ("kserve",), (), ()] == told
 
 
 def test_a_silent_prometheus_is_a_gap_and_the_replicas_are_seen_all_the_same():
@@ -198,9 +219,77 @@ def test_what_an_earlier_rehearsal_left_is_taken_away_at_once():
 
     assert [
         "/api/v1/nodes/node-x",
+        "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-x",
         "/api/v1/namespaces/serving/pods/mnist-predictor-6f9-a",
         "/apis/karpenter.sh/v1/nodeclaims/g6-x",
     ] == [path for method, path, _ in api.told if method == "DELETE"]
+
+
+def test_lost_nodes_of_a_fixed_pool_are_put_back():
+    fixed = load_nodes("fixed")
+    lost, *others = node_objects(fixed)
+    lost["metadata"]["annotations"] = {LOST: "true"}
+    api = Api(nodes=[lost, *others])
+
+    async def main():
+        async with api.client() as client:
+            await clear(client, connection(nodes=fixed))
+
+    asyncio.run(main())
+
+    assert [("POST", "/api/v1/nodes", "gpu-1")] == [
+        (method, path, content["metadata"]["name"]) for method, path, content in api.told if method == "POST"
+    ]
+
+
+def test_a_namespace_with_somebody_elses_service_is_not_rehearsed_in():
+    def looks(*names):
+        api = Api(inferenceservices=[{"metadata": {"name": name}} for name in names])
+
+        async def main():
+            async with api.client() as client:
+                await require_alone(client, connection())
+
+        asyncio.run(main())
+
+    looks()
+    looks("mnist")
+    with pytest.raises(ClusterError, match="expected no InferenceService but mnist, got canary, which would answer"):
+        looks("canary", "mnist")
+
+
+def test_replicas_that_cannot_be_let_go_are_noted_as_a_failed_action(tmp_path):
+    (tmp_path / "Chart.yaml").touch()
+    chart = Chart(connection(), tmp_path, {}, folder=tmp_path)  # of a cluster without helm
+    recorder = Recorder(connection())
+
+    async def main():
+        async with Api().client() as client:
+            await Performer(connection(), chart, None, recorder, client).let_go({"minReplicas": 2})
+
+    asyncio.run(main())
+    (event,) = recorder.observations(time.time()).events
+
+    assert ("let_go", True) == (event.what, event.warning)
+    assert event.detail.startswith("helm upgrade: minReplicas is 2 from now on: it failed: the cluster's programs have")
+
+
+def test_an_observer_that_fails_ends_the_rehearsal_with_the_reason(tmp_path):
+    async def work(_api, _zero_s):
+        raise ValueError("no such thing")
+
+    write_kubeconfig(tmp_path / "kubeconfig", 1)  # nobody listens there
+    observer = Observer(connection(tmp_path), Recorder(connection(tmp_path)), work)
+
+    def watch():
+        with observer:
+            observer.begin(time.time())
+            while True:
+                observer.require_alive()
+                time.sleep(0.01)
+
+    with pytest.raises(ClusterError, match=r"nobody looks at the cluster any more: .*no such thing"):
+        watch()
 
 
 def test_the_live_line_has_the_load_the_replicas_and_what_is_wrong():

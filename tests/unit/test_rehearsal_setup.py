@@ -1,15 +1,17 @@
 """Before the load: the model store, the values of the chart, and the load test's own scenario."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import yaml
 
 from loadtest.scenario import check_scenario as check_loadtest
-from rehearsal.errors import ChartRefused, ScenarioError, StoreError
+from rehearsal.errors import ChartRefused, ReportError, ScenarioError, StoreError
 from rehearsal.monitoring.programs import prometheus_folder
 from rehearsal.monitoring.rules import ShortenedWait, write_shortened
 from rehearsal.run.chart import Chart
 from rehearsal.run.load import load_document
-from rehearsal.run.rehearse import _held_up, _notes
+from rehearsal.run.rehearse import _held_up, _notes, new_folder
 from rehearsal.run.store import ModelStore
 from rehearsal.run.values import chart_values, laid_over, read_values
 from rehearsal.scenario import ModelSettings, load_scenario, shipped_scenarios
@@ -165,6 +167,24 @@ def test_replicas_at_the_start_are_held_by_the_fewest_that_may_be():
     assert 1 == values["autoscaling"]["minReplicas"]
 
 
+def test_a_service_that_may_be_scaled_to_zero_is_held_up_without_its_wake_query():
+    plan = scenario(start={"replicas": 2})
+    values = chart_values(plan, connection(), {"autoscaling": {"minReplicas": 0, "wake": {"query": "sum(x)"}}})
+    held = _held_up(values, plan)["autoscaling"]
+
+    assert (2, {"query": ""}) == (held["minReplicas"], held["wake"])
+    assert values["autoscaling"] == laid_over(held, values["autoscaling"])
+
+
+def test_an_empty_section_of_a_values_file_changes_nothing(tmp_path):
+    (tmp_path / "mine.yaml").write_text("autoscaling:\nmodel:\nresources: {limits: null}\n")
+    mine = read_values(tmp_path / "mine.yaml")
+    plan = scenario()
+    values = chart_values(plan, connection(), mine)
+
+    assert {**chart_values(plan, connection(), {}), "resources": {"limits": None}} == values
+
+
 def test_more_replicas_at_the_start_than_there_may_be_are_refused():
     plan = scenario(start={"replicas": 5})
     with pytest.raises(ScenarioError, match=r"start\.replicas is 5, and autoscaling\.maxReplicas allows 4"):
@@ -251,3 +271,18 @@ def test_only_alerts_that_were_seen_are_told_with_the_wait_that_they_have_in_the
     assert "held for 15 s" in note
     assert note.endswith("In the chart an alert waits longer: SlipwayPodUnschedulable waits 900 s.")
     assert () == _notes(connection(tmp_path / "elsewhere"), seen)
+
+
+def test_values_that_cannot_be_written_are_told_with_the_way_out(chart, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(ReportError, match="--report-dir"):
+        chart("true").upgrade()
+
+
+def test_two_rehearsals_that_begin_at_once_have_a_folder_each(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        folders = set(pool.map(new_folder, ["mine/step.yaml"] * 8))
+
+    assert 8 == len(folders)
+    assert all(folder.is_dir() and folder.name.startswith("step-") for folder in folders)
