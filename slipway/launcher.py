@@ -35,7 +35,9 @@ def _main(starter: int, last_signal: int, command: list[str]) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != starter:
         sys.exit(f"process {starter} ended before {command[0]} was started")
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would hand that on
+    # Exec hands on what is ignored: SIGPIPE, as Python does, and SIGINT, as a shell does for what it starts with `&`.
+    for number in (signal.SIGPIPE, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     os.execv(command[0], command)  # noqa: S606 - no shell is the point
 
 
