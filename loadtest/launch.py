@@ -99,6 +99,7 @@ class LocustProcess:
         """What the leader of the run tells, until it ends; a first Ctrl-C or SIGTERM makes it conclude early.
 
         Raises:
+            KeyboardInterrupt: That came a second time, or before it had begun: there is nothing to conclude.
             GeneratorError: It ended without a word of how the run went; carries the end of its log.
         """
         last: dict[str, Any] = {}
@@ -115,6 +116,8 @@ class LocustProcess:
                     break
                 last = json.loads(line)
                 yield last
+        if self._asked_to_stop and not last:
+            raise KeyboardInterrupt  # it was still being loaded
         if "exit_code" not in last:
             raise GeneratorError(self._last_words())
 
