@@ -1,5 +1,6 @@
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -34,6 +35,16 @@ def ask(client, images, *, model="mnist", datatype="UINT8"):
 def counters(client):
     (statistics,) = client.get_inference_statistics("mnist").model_stats
     return statistics.inference_stats.success.count, statistics.execution_count
+
+
+def settled(read):
+    """What a counter says once it stands still: Triton counts a request after it has answered it."""
+    value = read()
+    while True:
+        time.sleep(0.3)
+        before, value = value, read()
+        if before == value:
+            return value
 
 
 def test_server_says_what_it_serves(triton_server):
@@ -79,7 +90,7 @@ def test_http_with_binary_tensors_answers_what_onnxruntime_answers(http_client, 
 
 def test_requests_that_share_a_batch_each_get_their_own_rows(grpc_client, in_process, random_images):
     callers, rounds = 12, 8
-    before_requests, before_runs = counters(grpc_client)
+    before_requests, before_runs = settled(lambda: counters(grpc_client))
     start = threading.Barrier(callers)
     batches = [[random_images(1 + (caller + turn) % 3) for turn in range(rounds)] for caller in range(callers)]
 
@@ -89,7 +100,7 @@ def test_requests_that_share_a_batch_each_get_their_own_rows(grpc_client, in_pro
 
     with ThreadPoolExecutor(callers) as pool:
         answers = list(pool.map(call, batches))
-    requests, runs = counters(grpc_client)
+    requests, runs = settled(lambda: counters(grpc_client))
 
     for own_images, own_answers in zip(batches, answers, strict=True):
         for images, answer in zip(own_images, own_answers, strict=True):
@@ -121,7 +132,7 @@ def test_metrics_count_the_requests_of_the_model(triton_server, grpc_client, ran
         prefix = 'nv_inference_request_success{model="mnist",version="1"}'
         return next(int(line.split()[-1]) for line in text.splitlines() if line.startswith(prefix))
 
-    before = successes()
+    before = settled(successes)
     ask(grpc_client, random_images(1))
 
-    assert before + 1 == successes()
+    assert before + 1 == settled(successes)

@@ -1,5 +1,6 @@
 """Our backend `onnxruntime`, inside a real tritonserver."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -60,7 +61,11 @@ def test_a_poisonous_request_fails_alone_in_its_batch(tmp_path):
             return answer.as_numpy("value").item(), answer.as_numpy("negative").item()
 
         first, poisonous, third, fourth = pool.map(look_up, [1, 99, 3, 4])
-        (statistics,) = client.get_inference_statistics("lookup").model_stats
+        while True:  # a batch is counted after its answers are given
+            (statistics,) = client.get_inference_statistics("lookup").model_stats
+            if statistics.batch_stats:
+                break
+            time.sleep(0.05)
 
     assert [(101, -101), (103, -103), (104, -104)] == [first, third, fourth]
     assert "idx=99 must be within" in poisonous
