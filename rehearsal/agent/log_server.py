@@ -21,6 +21,7 @@ from pydantic import AliasGenerator, BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from rehearsal.agent.log_lines import find_logs, read_lines
+from rehearsal.agent.output import pod_folder
 
 __all__ = ["Listen", "serving_logs"]
 
@@ -107,8 +108,7 @@ class _Door:
             raise web.HTTPBadRequest(
                 text=f"pod {name} says nothing: kwok plays it. Real are the predictors' pods and those of `helm test`"
             )
-        pod_folder = self._folder / f"{namespace}_{name}_{manifest['metadata']['uid']}"
-        paths = find_logs(pod_folder / container)
+        paths = find_logs(self._folder / pod_folder(manifest) / container)
         if asked.previous and paths and not _awaits_next(manifest, container, restarts=int(paths[0].stem)):
             paths = paths[1:]
         if not paths:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Output", "last_lines", "read_message", "shorten"]
+__all__ = ["Output", "last_lines", "pod_folder", "read_message", "shorten"]
 
 _MESSAGE_BYTES = 4096
 _LAST_BYTES = 2048
@@ -17,6 +19,12 @@ _KEPT_RUNS = 2
 _KEPT_PODS = 200
 _LONGEST_BYTES = 10 * 2**20
 _KEPT_BYTES = 2**20
+
+
+def pod_folder(pod: Mapping[str, Any]) -> str:
+    """The name of a pod's folder, which no other pod ever has."""
+    metadata = pod["metadata"]
+    return f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"
 
 
 class Output:
@@ -29,9 +37,9 @@ class Output:
         """A new file for a start; only the run before it is kept beside."""
         path = self._folder / container / f"{restarts}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        old = sorted(path.parent.glob("*.log"), key=lambda file: int(file.stem))
-        for file in [file for file in old if int(file.stem) <= restarts - _KEPT_RUNS]:
-            file.unlink()
+        for file in list(path.parent.glob("*.log")):
+            if int(file.stem) <= restarts - _KEPT_RUNS:
+                file.unlink()
         path.touch()
         return path
 

@@ -22,7 +22,7 @@ from rehearsal.agent.ask import Asker
 from rehearsal.agent.container import Container, Doors
 from rehearsal.agent.door import Door
 from rehearsal.agent.objects import Unavailable
-from rehearsal.agent.output import Output
+from rehearsal.agent.output import Output, pod_folder
 from rehearsal.agent.programs import Programs
 from rehearsal.agent.reports import Reporter
 from rehearsal.agent.resumed import started_at, states_before
@@ -72,11 +72,11 @@ class PodRunner:
         self.manifest, self.address = manifest, address
         self._door, self._settings = door, settings
         metadata, spec = manifest["metadata"], manifest["spec"]
-        self._id = f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"
+        self._folder = pod_folder(manifest)
         self._ground = Ground(
             pod=manifest,
             address=address,
-            folder=settings.folder / self._id,
+            folder=settings.folder / self._folder,
             programs=settings.programs,
             entries=lambda kind, name: door.entries(kind, metadata["namespace"], name),
             resolve=door.resolve,
@@ -262,7 +262,7 @@ class PodRunner:
             changed=self._publish,
             event=self._event,
             asker=self._settings.asker,
-            output=Output(self._settings.logs / self._id),
+            output=Output(self._settings.logs / self._folder),
             restart_backoff_s=self._settings.restart_backoff_s,
             restart=restart,
             grace_s=float(self.manifest["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_S)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -15,14 +14,13 @@ from loadtest.result import Result
 from rehearsal.observed import Observations, Sample
 from rehearsal.scenario import Scenario
 
-__all__ = ["HELD_S", "Evidence", "SloSecond", "gpus_per_replica", "needed_over_time"]
+__all__ = ["HELD_S", "Evidence", "SloSecond", "gpus_per_replica", "needed_over_time", "slo_seconds"]
 
 HELD_S = 5
 """Seconds in a row that must be inside the objective before it counts as held again."""
 _SHARE = 0.99
 _COMES_BACK_S = 25.0
 """For a program that the scenario started again, and for the health check that notices it."""
-_CHART_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,23 +74,20 @@ class Evidence:
     gpus_per_replica: int
 
     @classmethod
-    def of(
-        cls, scenario: Scenario, load: Result, observed: Observations, *, values: Mapping[str, Any] = _CHART_DEFAULTS
-    ) -> Self:
+    def of(cls, scenario: Scenario, load: Result, observed: Observations, *, values: Mapping[str, Any]) -> Self:
         """Decode the seconds once.
 
         Args:
             scenario: As it was run.
             load: What the load test measured.
             observed: What was seen of the cluster.
-            values: Of the chart, as they were in force; what they leave out is as in the chart, one GPU a replica.
+            values: Of the chart, as they were in force.
         """
-        bound_ms = scenario.slo.p99_ms
         return cls(
             scenario=scenario,
             load=load,
             observed=observed,
-            seconds=tuple(SloSecond.of(row, bound_ms) for row in load.seconds if row.measured),
+            seconds=slo_seconds(scenario, load),
             gpus_per_replica=gpus_per_replica(values),
         )
 
@@ -171,6 +166,11 @@ class Evidence:
             elif action.do == "start":
                 spans += [(down.pop(name), action.at_s + _COMES_BACK_S) for name in action.programs if name in down]
         return sorted([*spans, *((begin_s, float("inf")) for begin_s in down.values())])
+
+
+def slo_seconds(scenario: Scenario, load: Result) -> tuple[SloSecond, ...]:
+    """Each second of the measured window against the scenario's objective."""
+    return tuple(SloSecond.of(row, scenario.slo.p99_ms) for row in load.seconds if row.measured)
 
 
 def gpus_per_replica(values: Mapping[str, Any]) -> int:

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from loadtest.chart_style import FINEST_MS, OBJECTIVE, Chart, colour, log_axis, quiet_line, styled
 from loadtest.timeline import Point, interval_s, points
-from rehearsal.judge.evidence import Evidence
+from rehearsal.judge.evidence import slo_seconds
 from rehearsal.report.lanes import Lanes, draw_lanes
 from rehearsal.report.nodes import draw_nodes
 from rehearsal.result import RehearsalResult
@@ -119,8 +119,7 @@ def _draw_replicas(figure: go.Figure, result: RehearsalResult, *, row: int) -> N
 def _outside(result: RehearsalResult) -> list[tuple[float, float]]:
     """Spans of seconds that were outside the objective, neighbours joined."""
     spans: list[tuple[float, float]] = []
-    evidence = Evidence.of(result.scenario, result.load, result.observed)
-    for row in evidence.seconds:
+    for row in slo_seconds(result.scenario, result.load):
         if row.inside:
             continue
         if spans and spans[-1][1] == row.second:

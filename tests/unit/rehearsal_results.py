@@ -179,7 +179,7 @@ def result(**changes) -> RehearsalResult:
     plan = changes.get("scenario", scenario())
     measured = changes.get("load", load(arrivals=_document(plan)))
     seen = changes.get("observed", observed())
-    proof = Evidence.of(plan, measured, seen)
+    proof = Evidence.of(plan, measured, seen, values={})
     return RehearsalResult(
         **{
             "name": "step",

@@ -39,7 +39,10 @@ class Said:
     def pod(self, namespace, name):
         if (namespace, name) != ("serving", self.name):
             return None
-        return {"metadata": {"name": name, "uid": self.uid}, "status": {"containerStatuses": [self.status]}}
+        return {
+            "metadata": {"namespace": namespace, "name": name, "uid": self.uid},
+            "status": {"containerStatuses": [self.status]},
+        }
 
     def path(self, restarts=0, uid="one"):
         return self.folder / f"serving_mnist_{uid}" / "triton" / f"{restarts}.log"
