@@ -20,10 +20,10 @@ from rehearsal.connection import read_connection
 from rehearsal.run.store import ModelStore
 from rehearsal.scenario import ModelSettings
 from tests.cluster import rehearsing
-from tests.cluster.kube import Kube, eventually
+from tests.cluster.kube import Kube
 from tests.cluster.rehearsing import publish_with_samples
 from tests.cluster.service import STORE, Service, claim, restricted
-from tests.cluster.traces import left_of, nothing
+from tests.cluster.traces import eventually_nothing, left_of
 from tests.integration.conftest import publish_linear_classifier
 
 HERE = Path(__file__).parent
@@ -87,7 +87,7 @@ def cluster(tmp_path_factory, slipway_cluster, fill):
 
     down = slipway_cluster("down", "--folder", folder)
     assert 0 == down.returncode, down.stdout + down.stderr
-    eventually(nothing(lambda: left_of(folder, connection.network)), "the cluster leaves something", within_s=10)
+    eventually_nothing(lambda: left_of(folder, connection.network), "the cluster leaves something", within_s=10)
 
 
 @pytest.fixture(scope="session")

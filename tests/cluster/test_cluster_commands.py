@@ -17,7 +17,7 @@ from rehearsal.connection import read_connection
 from rehearsal.controlplane.control import Control
 from tests.cluster.kube import Kube, eventually
 from tests.cluster.service import Service, cpu
-from tests.cluster.traces import left_of, listeners, nothing, processes
+from tests.cluster.traces import eventually_nothing, left_of, listeners, processes
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_two_clusters_side_by_side_end_each_for_itself(cluster, up, slipway_clus
     service.wait_ready()
     assert processes(folder, named="tritonserver")
     os.kill(other.supervisor_pid, signal.SIGKILL)
-    eventually(nothing(lambda: processes(folder)), "programs outlive their supervisor", within_s=15)
+    eventually_nothing(lambda: processes(folder), "programs outlive their supervisor", within_s=15)
     status = slipway_cluster("status", "--folder", folder)
     assert 2 == status.returncode
     assert f"process {other.supervisor_pid}, was killed" in said(status)
@@ -126,6 +126,6 @@ def test_two_clusters_side_by_side_end_each_for_itself(cluster, up, slipway_clus
     assert not psutil.pid_exists(other.supervisor_pid)
     down = slipway_cluster("down", "--folder", folder)
     assert 0 == down.returncode, said(down)
-    eventually(nothing(lambda: left_of(folder, second.network)), "the cluster leaves something", within_s=10)
+    eventually_nothing(lambda: left_of(folder, second.network), "the cluster leaves something", within_s=10)
     assert [] == [path.name for path in Path("/dev/shm").glob(f"slipway-{other.network}-*")]
     assert 0 == slipway_cluster("status", "--folder", cluster.folder).returncode

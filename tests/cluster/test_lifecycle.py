@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.kube import eventually
 from tests.cluster.service import gpu
-from tests.cluster.traces import nothing, processes
+from tests.cluster.traces import eventually_nothing, processes
 
 # What a namespace has by itself, or what only tells of the past.
 PASSING = ("event/", "event.events.k8s.io/", "lease.coordination.k8s.io/")
@@ -74,5 +74,5 @@ def test_install_upgrade_rollback_and_uninstall_leave_nothing_behind(service, he
     service.uninstall()
     eventually(lambda: held() == before, "the release leaves objects")
     folders = cluster.pods / "lifecycle_"
-    eventually(nothing(lambda: [p for p in processes(cluster.pods) if str(folders) in p]), "pods leave processes")
+    eventually_nothing(lambda: [p for p in processes(cluster.pods) if str(folders) in p], "pods leave processes")
     eventually(lambda: not nodes & gpu_nodes(kube), "Karpenter keeps empty nodes")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+
+from tests.cluster.kube import LONGEST_S
 
 
 def processes(folder: Path, *, named: str = "") -> list[str]:
@@ -36,9 +39,12 @@ def left_of(folder: Path, network: str) -> list[str]:
     return [*processes(folder), *listeners(network), *shared, *([str(folder)] if folder.exists() else [])]
 
 
-def nothing(look: Callable[[], list[str]]) -> Callable[[], bool]:
-    """For `eventually`: nothing is seen."""
-    return lambda: not look()
+def eventually_nothing(look: Callable[[], list[str]], what: str, *, within_s: float = LONGEST_S) -> None:
+    """Return as soon as nothing is seen; a failure says what still is."""
+    deadline_s = time.monotonic() + within_s
+    while left := look():
+        assert time.monotonic() < deadline_s, f"after {within_s:.0f} s: {what}: {left}"
+        time.sleep(0.25)
 
 
 def _within(folder: Path, text: str) -> bool:
