@@ -2,6 +2,7 @@
 
 `fake` is a FakeTriton behind one of the wires; a test that takes it runs once for gRPC and once for HTTP.
 `s3` is an empty bucket; `url` is a remote repository, and a test that takes it runs once for S3 and once for a folder.
+`node` runs a pod of the rehearsal.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent import futures
+from functools import partial
 
 import grpc
 import numpy as np
@@ -122,3 +124,11 @@ def s3(door, monkeypatch, tmp_path):
 def url(request, tmp_path):
     """A remote repository with nothing in it."""
     return request.getfixturevalue("s3").url if request.param == "s3" else f"file://{tmp_path}/bucket/prod"
+
+
+@pytest.fixture
+def node(tmp_path):
+    """Runs one pod in a block; leaves nothing behind."""
+    from tests.unit.pods import run_pod
+
+    return partial(run_pod, tmp_path)

@@ -7,11 +7,12 @@ from functools import cache
 from loadtest.figures import SecondRow
 from rehearsal.judge import Evidence, figures, judge
 from rehearsal.observed import AlertSeen, Event, FailedContainer, GpuNode, Observations, PodSeen, Sample
-from rehearsal.result import RehearsalResult, Rehearsed
+from rehearsal.result import Check, RehearsalResult, Rehearsed
 from rehearsal.scenario import Scenario, check_scenario
 from tests.unit import loadtest_results
 
 STEP = {"kind": "steps", "steps": [{"rate_rps": 150, "duration_s": 20}, {"rate_rps": 900, "duration_s": 80}]}
+NO_GPU = {"gpu": {"enabled": False, "count": 2}}
 RISE_S, ASKED_S, NODES_S, CALM_S = 20, 32, 66, 72
 
 
@@ -202,3 +203,14 @@ def result(**changes) -> RehearsalResult:
 
 def _document(plan: Scenario) -> dict:
     return plan.load.arrivals.model_dump(mode="json")
+
+
+def only(expectation, *, rows=None, seen=None, values=None, **sections) -> Check:
+    """The one check of a scenario with one expectation."""
+    (found,) = judge(evidence(scenario(expect=[expectation], **sections), rows, seen, values=values)).checks
+    return found
+
+
+def seen_from(change) -> Observations:
+    """Looks with some fields that depend on the second."""
+    return observed(samples=samples(lambda at_s: sample(at_s, **change(at_s))))

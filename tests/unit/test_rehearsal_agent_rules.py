@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +10,8 @@ from rehearsal.agent.agent import is_ours
 from rehearsal.agent.backoff import Backoff, duration
 from rehearsal.agent.output import Output, last_lines, shorten
 from rehearsal.agent.probe import Action, Probe, Verdict, read_probe
-from rehearsal.agent.programs import ImageUnknown, Programs, tritonserver_script
 from rehearsal.agent.services import Named, behind, rewritten, services_in
 from rehearsal.errors import ClusterError
-from slipway.triton import Program
 
 
 def waits(first_s, count):
@@ -224,63 +220,6 @@ def test_a_service_has_the_ports_it_declares(service, port, pod, expected):
     named = Named(name="mnist-predictor", namespace="serving", port=port)
 
     assert expected == behind(named, service, gateway="127.64.0.2:8080", pod=pod)
-
-
-@pytest.mark.parametrize(
-    ("image", "expected"),
-    [
-        ("nvcr.io/nvidia/tritonserver:26.07-py3", ()),
-        ("host:5000/tritonserver@sha256:abc", ()),
-        ("slipway-client:0.1.0", ("slipway",)),
-        ("host/team/slipway-client", ("slipway",)),
-    ],
-)
-def test_images_have_a_program_of_this_machine(image, expected):
-    assert expected == Programs(folder=Path("/bin")).entrypoint(image)
-
-
-def test_other_images_cannot_be_pulled_and_it_says_what_can():
-    with pytest.raises(ImageUnknown, match=r'"nginx:1".* tritonserver and slipway-client only'):
-        Programs(folder=Path("/bin")).entrypoint("nginx:1")
-
-
-def test_a_machine_without_tritonserver_says_so():
-    with pytest.raises(ImageUnknown, match=r"there is none here"):
-        Programs(folder=Path("/bin"), missing="there is none here").entrypoint("tritonserver")
-
-
-def test_the_start_script_replaces_what_this_machine_decides(tmp_path):
-    printer = tmp_path / "print"
-    printer.write_text('#!/bin/sh\nprintf "%s\\n" "$PWD" "$LD_LIBRARY_PATH" "$@"\n')
-    printer.chmod(0o755)
-    (tmp_path / "backend's").mkdir()
-    program = Program(
-        executable=printer,
-        backends=Path("/back ends"),
-        environment={"LD_LIBRARY_PATH": "/lib with space"},
-        directory=tmp_path / "backend's",
-        gpu_metrics=False,
-    )
-    script = tmp_path / "tritonserver"
-    script.write_text(tritonserver_script(program))
-    given = ["--http-port=8080", "--allow-gpu-metrics=true", "--http-address=0.0.0.0", "--load-model=a b"]
-    variables = {"SLIPWAY_POD_ADDRESS": "127.64.1.1", "SLIPWAY_SHARED_MEMORY": "slipway-x-"}
-    said = subprocess.run(
-        ["bash", script, *given], env=variables, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-
-    assert [
-        str(tmp_path / "backend's"),
-        "/lib with space",
-        "--http-port=8080",
-        "--load-model=a b",
-        "--backend-directory=/back ends",
-        "--allow-gpu-metrics=false",
-        "--http-address=127.64.1.1",
-        "--grpc-address=127.64.1.1",
-        "--metrics-address=127.64.1.1",
-        "--backend-config=python,shm-region-prefix-name=slipway-x-",
-    ] == said
 
 
 def bound(labels=None, annotations=None, node="gpu-1"):

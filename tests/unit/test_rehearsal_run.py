@@ -1,57 +1,23 @@
 """While the load runs: what is done at the API server, what is seen of it, and what happens when it is away."""
 
 import asyncio
-import json
 import time
 
 import httpx
 import pytest
 
 from rehearsal.actions import LoseNode, SetGpuLimit, Stop
-from rehearsal.errors import ClusterError, NotServing
-from rehearsal.nodes.objects import LOST, node_objects
-from rehearsal.nodes.types import load_nodes
+from rehearsal.errors import ClusterError
 from rehearsal.run.chart import Chart
 from rehearsal.run.live import load_line
 from rehearsal.run.observer import Observer
 from rehearsal.run.perform import Performer, set_gpu_limit
-from rehearsal.run.ready import clear, require_alone, wait_until_serving
 from rehearsal.run.recorder import Recorder
+from tests.unit.api_answers import Api
 from tests.unit.api_server import write_kubeconfig
 from tests.unit.clusters import connection
 from tests.unit.rehearsal_results import alert, sample
-from tests.unit.test_rehearsal_looks import CRASHING, node, pod
-
-DEPLOYMENT = {"spec": {"replicas": 3}, "status": {"readyReplicas": 2, "updatedReplicas": 3}}
-
-
-class Api:
-    """An API server that answers with what it was given, and keeps what it was told."""
-
-    def __init__(self, *, deployment=DEPLOYMENT, **lists):
-        self.deployment = deployment
-        self.lists = {"nodes": [], "pods": [], "nodepools": [], "events": [], **lists}
-        self.told = []
-        self.away = False
-
-    def __call__(self, request):
-        if self.away:
-            raise httpx.ConnectError("nobody listens", request=request)
-        kind = request.url.path.rpartition("/")[2]
-        if request.method != "GET":
-            content = json.loads(request.content) if request.content else None
-            self.told.append((request.method, request.url.path, content))
-            if request.method == "DELETE":
-                self.lists[request.url.path.split("/")[-2]] = []
-            return httpx.Response(200, json={})
-        if kind == "mnist-predictor" and self.deployment is not None:
-            return httpx.Response(200, json=self.deployment)
-        if kind not in self.lists:
-            return httpx.Response(404, json={})
-        return httpx.Response(200, json={"items": self.lists[kind]})
-
-    def client(self):
-        return httpx.AsyncClient(transport=httpx.MockTransport(self), base_url="https://api")
+from tests.unit.test_rehearsal_looks import node, pod
 
 
 def perform(api, action):
@@ -173,89 +139,6 @@ def test_a_silent_api_server_is_a_gap_and_no_node_is_taken_for_gone():
 
     assert (("apiserver",), None, None) == (seen.gaps, seen.wanted, seen.pods)
     assert () == recorder.observations(0.0).nodes
-
-
-def waiting(api, **changes):
-    async def main():
-        async with api.client() as client:
-            await wait_until_serving(
-                client, connection(), **{"replicas": 2, "within_s": 0.0, "tell": lambda _: None} | changes
-            )
-
-    asyncio.run(main())
-
-
-def test_a_service_that_does_not_come_is_told_with_its_pods_and_their_last_words():
-    api = Api(pods=[pod(ready=False, containers=[CRASHING])], deployment={"spec": {}, "status": {}})
-    with pytest.raises(NotServing) as error:
-        waiting(api)
-
-    assert "0 of 2 replicas are ready" in str(error.value)
-    assert "mnist-predictor-6f9-a: Running, CrashLoopBackOff" in str(error.value)
-    assert "start-triton: no" in str(error.value)
-
-
-def test_what_the_scheduler_says_of_a_pod_without_a_node_is_told():
-    says = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no claim theirs"}
-    api = Api(pods=[pod(ready=False, node="", conditions=[says])], deployment={"spec": {}, "status": {}})
-    with pytest.raises(NotServing, match="Unschedulable, on no node\n  no claim theirs"):
-        waiting(api)
-
-
-def test_replicas_that_the_gateway_does_not_reach_are_not_serving():
-    api = Api(pods=[pod()])
-    with pytest.raises(NotServing, match="2 replicas are ready, and the gateway does not answer"):
-        waiting(api)
-
-
-def test_what_an_earlier_rehearsal_left_is_taken_away_at_once():
-    api = Api(pods=[pod()], nodes=[node(lost=True), node()], nodeclaims=[{"metadata": {"name": "g6-x"}}])
-
-    async def main():
-        async with api.client() as client:
-            await clear(client, connection())
-
-    asyncio.run(main())
-
-    assert [
-        "/api/v1/nodes/node-x",
-        "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-x",
-        "/api/v1/namespaces/serving/pods/mnist-predictor-6f9-a",
-        "/apis/karpenter.sh/v1/nodeclaims/g6-x",
-    ] == [path for method, path, _ in api.told if method == "DELETE"]
-
-
-def test_lost_nodes_of_a_fixed_pool_are_put_back():
-    fixed = load_nodes("fixed")
-    lost, *others = node_objects(fixed)
-    lost["metadata"]["annotations"] = {LOST: "true"}
-    api = Api(nodes=[lost, *others])
-
-    async def main():
-        async with api.client() as client:
-            await clear(client, connection(nodes=fixed))
-
-    asyncio.run(main())
-
-    assert [("POST", "/api/v1/nodes", "gpu-1")] == [
-        (method, path, content["metadata"]["name"]) for method, path, content in api.told if method == "POST"
-    ]
-
-
-def test_a_namespace_with_somebody_elses_service_is_not_rehearsed_in():
-    def looks(*names):
-        api = Api(inferenceservices=[{"metadata": {"name": name}} for name in names])
-
-        async def main():
-            async with api.client() as client:
-                await require_alone(client, connection())
-
-        asyncio.run(main())
-
-    looks()
-    looks("mnist")
-    with pytest.raises(ClusterError, match="expected no InferenceService but mnist, got canary, which would answer"):
-        looks("canary", "mnist")
 
 
 def test_replicas_that_cannot_be_let_go_are_noted_as_a_failed_action(tmp_path):

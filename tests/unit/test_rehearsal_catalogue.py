@@ -1,0 +1,48 @@
+"""What the programs of the control plane are built from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rehearsal.build.catalogue import CATALOGUE, MODULES
+from rehearsal.build.pins import read_pins
+from rehearsal.build.store import linker_flags
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_catalogue_names_every_folder_of_pins():
+    assert {path.parent.name for path in MODULES.glob("*/go.mod")} == {program.name for program in CATALOGUE}
+
+
+@pytest.mark.parametrize("program", CATALOGUE, ids=lambda program: program.name)
+def test_pins_say_what_they_are_for_and_name_every_executable(program):
+    text = (MODULES / program.name / "go.mod").read_text()
+
+    assert text.startswith("// ")
+    assert read_pins(MODULES / program.name).version(program.module).startswith("v")
+    assert all(package in text.split() for package in program.executables.values())
+
+
+def test_no_executable_has_two_programs():
+    names = [name for program in CATALOGUE for name in program.executables]
+
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_kubernetes_says_the_version_that_is_pinned():
+    (kubernetes,) = (program for program in CATALOGUE if program.name == "kubernetes")
+    pins = read_pins(MODULES / "kubernetes")
+    version = pins.version("k8s.io/kubernetes")
+    minor = version.split(".")[1]
+
+    flags = linker_flags(kubernetes, pins).split()
+    assert f"k8s.io/component-base/version.gitVersion={version}" in flags
+    assert f"k8s.io/component-base/version.gitMinor={minor}" in flags
+
+
+def test_tools_and_rehearsal_share_one_helm_and_one_go():
+    assert MODULES / "helm" == (ROOT / "tools" / "helm").resolve()
+    assert ROOT / "rehearsal" / "build" / "go.txt" == (ROOT / "requirements" / "go.txt").resolve()
