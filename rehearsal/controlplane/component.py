@@ -24,7 +24,8 @@ class Component:
         does: What `healthy` has seen, for people.
         environment: Variables beside this process's.
         grace_s: How long it may take to end.
-        last_signal: What the kernel sends it when the supervisor is gone. SIGTERM for what has something to end first.
+        last_signal: What the kernel sends it when the supervisor is gone. SIGTERM only for what has something to end
+            first: a kube-apiserver that is asked to end may wait for minutes for an etcd that is gone already.
     """
 
     name: str

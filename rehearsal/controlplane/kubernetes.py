@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Any
 
 import httpx
@@ -88,7 +87,6 @@ def apiserver(site: Site, api: Api) -> Component:
         healthy=lambda: _ready(api),
         does="answers /readyz, its database and its admission plugins included",
         grace_s=5,
-        last_signal=signal.SIGTERM,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from typing import Any
 
 import httpx
@@ -187,7 +186,6 @@ def prometheus(site: Site) -> Component:
         healthy=lambda: _has_configuration(site),
         does="runs with the operator's configuration",
         grace_s=5,
-        last_signal=signal.SIGTERM,
     )
 
 
