@@ -20,10 +20,10 @@ from rehearsal.connection import read_connection
 from rehearsal.run.store import ModelStore
 from rehearsal.scenario import ModelSettings
 from tests.cluster import rehearsing
-from tests.cluster.kube import Kube
+from tests.cluster.kube import Kube, eventually_nothing
 from tests.cluster.rehearsing import publish_with_samples
 from tests.cluster.service import STORE, Service, claim, restricted
-from tests.cluster.traces import eventually_nothing, left_of
+from tests.cluster.traces import left_of
 from tests.integration.conftest import publish_linear_classifier
 
 HERE = Path(__file__).parent

@@ -30,9 +30,18 @@ Seen = TypeVar("Seen")
 
 def eventually(look: Callable[[], Seen], what: str, *, within_s: float = LONGEST_S) -> Seen:
     """Return what `look` returns, as soon as that is neither None nor False nor empty."""
+    return _poll(look, bool, what, within_s)
+
+
+def eventually_nothing(look: Callable[[], list[str]], what: str, *, within_s: float = LONGEST_S) -> None:
+    """Return as soon as `look` sees nothing."""
+    _poll(look, lambda left: not left, what, within_s)
+
+
+def _poll(look: Callable[[], Seen], enough: Callable[[Seen], bool], what: str, within_s: float) -> Seen:
     deadline_s = time.monotonic() + within_s
-    while not (seen := look()):
-        assert time.monotonic() < deadline_s, f"after {within_s:.0f} s: {what}"
+    while not enough(seen := look()):
+        assert time.monotonic() < deadline_s, f"after {within_s:.0f} s: {what}; seen last: {seen!r}"
         time.sleep(0.25)
     return seen
 

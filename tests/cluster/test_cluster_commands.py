@@ -15,9 +15,9 @@ import pytest
 
 from rehearsal.connection import read_connection
 from rehearsal.controlplane.control import Control
-from tests.cluster.kube import Kube, eventually
+from tests.cluster.kube import Kube, eventually, eventually_nothing
 from tests.cluster.service import Service, cpu
-from tests.cluster.traces import eventually_nothing, left_of, listeners, processes
+from tests.cluster.traces import left_of, listeners, processes
 
 OUR_OWN = {"agent", "gateway", "monitoring"}
 """They end in order when the supervisor is gone; everything else is killed."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.kube import eventually
+from tests.cluster.kube import eventually, eventually_nothing
 from tests.cluster.service import gpu
-from tests.cluster.traces import eventually_nothing, processes
+from tests.cluster.traces import processes
 
 # What a namespace has by itself, or what only tells of the past.
 PASSING = ("event/", "event.events.k8s.io/", "lease.coordination.k8s.io/")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-
-from tests.cluster.kube import LONGEST_S
 
 
 def processes(folder: Path, *, named: str = "") -> list[str]:
@@ -37,14 +33,6 @@ def left_of(folder: Path, network: str) -> list[str]:
     """Everything that should be gone when a cluster is down."""
     shared = [str(path) for path in Path("/dev/shm").glob(f"slipway-{network}-*")]
     return [*processes(folder), *listeners(network), *shared, *([str(folder)] if folder.exists() else [])]
-
-
-def eventually_nothing(look: Callable[[], list[str]], what: str, *, within_s: float = LONGEST_S) -> None:
-    """Return as soon as nothing is seen; a failure says what still is."""
-    deadline_s = time.monotonic() + within_s
-    while left := look():
-        assert time.monotonic() < deadline_s, f"after {within_s:.0f} s: {what}: {left}"
-        time.sleep(0.25)
 
 
 def _within(folder: Path, text: str) -> bool:
