@@ -13,7 +13,6 @@ import psutil
 import pytest
 from rich.console import Console
 
-from rehearsal.build.store import default_cache
 from rehearsal.errors import BuildFailed, GoMissing, MachineTooSmall, ModuleUnavailable, ProgramsError
 from tests.unit.go_modules import FILES, MODULE, VERSION, ModuleProxy, ensure_tiny, pin, tiny
 
@@ -297,21 +296,3 @@ def test_unknown_program_is_refused(tmp_path, console):
 
     with pytest.raises(ValueError, match=r"got \['kublet'\]"):
         ensure_programs(console, ["kublet"], cache=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({"SLIPWAY_CACHE": "/big"}, "/big/rehearsal"),
-        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/slipway/rehearsal"),
-        ({"XDG_CACHE_HOME": "relative", "HOME": "/home/ada"}, "/home/ada/.cache/slipway/rehearsal"),
-    ],
-    ids=["chosen", "xdg", "relative-xdg-is-ignored"],
-)
-def test_programs_are_kept_in_the_user_s_cache(monkeypatch, variables, expected):
-    for name in ("SLIPWAY_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-
-    assert Path(expected) == default_cache()

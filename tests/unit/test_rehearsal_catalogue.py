@@ -1,4 +1,4 @@
-"""What the programs of the control plane are built from."""
+"""What the programs of the control plane are built from, and where they are kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from rehearsal.build.catalogue import CATALOGUE, MODULES
 from rehearsal.build.pins import read_pins
-from rehearsal.build.store import linker_flags
+from rehearsal.build.store import default_cache, linker_flags
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +46,21 @@ def test_kubernetes_says_the_version_that_is_pinned():
 def test_tools_and_rehearsal_share_one_helm_and_one_go():
     assert MODULES / "helm" == (ROOT / "tools" / "helm").resolve()
     assert ROOT / "rehearsal" / "build" / "go.txt" == (ROOT / "requirements" / "go.txt").resolve()
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"SLIPWAY_CACHE": "/big"}, "/big/rehearsal"),
+        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/slipway/rehearsal"),
+        ({"XDG_CACHE_HOME": "relative", "HOME": "/home/ada"}, "/home/ada/.cache/slipway/rehearsal"),
+    ],
+    ids=["chosen", "xdg", "relative-xdg-is-ignored"],
+)
+def test_programs_are_kept_in_the_user_s_cache(monkeypatch, variables, expected):
+    for name in ("SLIPWAY_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert Path(expected) == default_cache()

@@ -11,11 +11,11 @@ def test_the_time_to_recover_counts_from_the_last_node_that_the_load_needs():
     # Three are needed; the fourth comes late, and that is nobody's wait.
     seen = observed(nodes=(*nodes()[:3], node("d", asked_s=33.0, ready_s=95.0)))
 
-    assert "6.0 s after" == only({"check": "recovered", "within_s": 15}, seen=seen).got
+    assert "6.0 s after" == only(RECOVERED, seen=seen).got
 
 
 def test_nodes_that_never_came_are_no_recovery():
-    check = only({"check": "recovered", "within_s": 15}, seen=observed(nodes=(node(),)))
+    check = only(RECOVERED, seen=observed(nodes=(node(),)))
 
     assert not check.passed
     assert "the nodes that the load needs never came" == check.got
@@ -53,7 +53,7 @@ def test_replicas_without_gpus_wait_for_no_node():
 def test_a_load_that_never_calms_down_has_not_recovered():
     rows = seconds(lambda number: second(number, latency_ms=900.0))
 
-    assert "never" == only({"check": "recovered", "within_s": 15}, rows=rows).got
+    assert "never" == only(RECOVERED, rows=rows).got
 
 
 def test_five_good_seconds_between_bad_ones_are_no_recovery():
@@ -61,7 +61,7 @@ def test_five_good_seconds_between_bad_ones_are_no_recovery():
         good = number < 20 or 70 <= number < 75 or number >= 90
         return second(number, latency_ms=30.0 if good else 900.0)
 
-    check = only({"check": "recovered", "within_s": 15}, rows=seconds(each))
+    check = only(RECOVERED, rows=seconds(each))
 
     assert not check.passed
     assert "24.0 s after" == check.got
@@ -89,7 +89,7 @@ def test_a_good_second_before_another_bad_one_is_no_recovery_yet():
             return second(number, latency_ms=900.0)
         return second(number, failed=18 if number == 71 else 0)  # 2 % of one second, far less than 1 % of the rest
 
-    assert "6.0 s after" == only({"check": "recovered", "within_s": 15}, rows=seconds(each)).got
+    assert "6.0 s after" == only(RECOVERED, rows=seconds(each)).got
 
 
 def test_one_slow_second_long_after_does_not_undo_a_recovery():
@@ -98,4 +98,4 @@ def test_one_slow_second_long_after_does_not_undo_a_recovery():
         few = second(number, failed=12)
         return few if number == 95 else second(number, latency_ms=900.0 if slow else 30.0)
 
-    assert only({"check": "recovered", "within_s": 15}, rows=seconds(each)).passed
+    assert only(RECOVERED, rows=seconds(each)).passed
