@@ -1,0 +1,180 @@
+"""Paths from outside, proven to stay inside a folder before anything is written or read.
+
+    check_relative(key)                       # the text alone: an object's key, a manifest's entry
+    contained_path(folder, "configs/gpu.pbtxt")   # and what is on disk: no link on the way
+    refuse_collisions(keys)                   # no two of them are one file on any file system
+    with open_contained(folder, name) as file:    # opened without following a link, whoever swaps it meanwhile
+
+Every name that comes from a bucket, a manifest, a request or an argument goes through here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from slipway.errors import SlipwayError
+from slipway.printable import printable
+
+__all__ = ["UnsafePath", "check_relative", "contained_path", "open_contained", "refuse_collisions"]
+
+MAX_PATH_BYTES = 1024
+"""What an object store allows for a key; every file system takes it."""
+MAX_SEGMENT_BYTES = 255
+"""What file systems allow for one name."""
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_EXPECTED = "expected a path inside the folder, such as configs/gpu.pbtxt"
+
+
+class UnsafePath(SlipwayError, ValueError):
+    """A path from outside would leave its folder, or is not one and the same file everywhere."""
+
+
+def check_relative(name: str) -> tuple[str, ...]:
+    """Split a path into its segments, if its text can be nothing but a file below a folder.
+
+    Args:
+        name: Segments with `/` between them.
+
+    Raises:
+        UnsafePath: It is absolute, too long, not in Unicode's form NFC, has an empty segment, `.`, `..`, a backslash,
+            a drive letter or a character that cannot be printed.
+    """
+    parts = tuple(name.split("/"))
+    reason = _name_fault(name) or next((fault for part in parts if (fault := _segment_fault(part))), None)
+    if reason is not None:
+        raise UnsafePath(f"{_EXPECTED}, got '{printable(name, limit=120)}': {reason}. Rename it where it comes from")
+    return parts
+
+
+def contained_path(root: Path, name: str) -> Path:
+    """The path below `root`, if neither its text nor what is on disk leads out.
+
+    Args:
+        root: A folder that is trusted; it may itself be reached over a link.
+        name: Segments with `/` between them. Nothing needs to be there yet.
+
+    Raises:
+        UnsafePath: As for `check_relative`; or a link, or a file in place of a folder, is on the way. The last
+            segment may not be a link either: writing to it would write where it points.
+        OSError: What is there cannot be looked at.
+    """
+    parts, path = check_relative(name), root
+    for depth, part in enumerate(parts, start=1):
+        path = path / part
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            break
+        if stat.S_ISLNK(mode):
+            raise UnsafePath(_in_the_way(root, name, path, "a symbolic link"))
+        if depth < len(parts) and not stat.S_ISDIR(mode):
+            raise UnsafePath(_in_the_way(root, name, path, "no folder"))
+    return root.joinpath(*parts)
+
+
+def open_contained(root: Path, name: str) -> BinaryIO:
+    """Open a regular file below `root` for reading, and only that: no link is followed, no pipe or device is read.
+
+    Every segment is opened from the one before it, so a file that is swapped for a link meanwhile is not followed.
+
+    Raises:
+        UnsafePath: As for `contained_path`; or what is there is no regular file.
+        OSError: It is not there, or cannot be read.
+    """
+    *folders, last = check_relative(name)
+    closed = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            inner = os.open(folder, closed | os.O_DIRECTORY, dir_fd=at)
+            os.close(at)
+            at = inner
+        if not stat.S_ISREG(os.stat(last, dir_fd=at, follow_symlinks=False).st_mode):  # a device is not even opened
+            raise UnsafePath(_in_the_way(root, name, root / name, "no regular file"))
+        descriptor = os.open(last, closed | os.O_NONBLOCK, dir_fd=at)
+    except OSError as exc:
+        if exc.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise UnsafePath(_in_the_way(root, name, root / name, "behind a symbolic link or no folder")) from exc
+        raise
+    finally:
+        os.close(at)
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise UnsafePath(_in_the_way(root, name, root / name, "no regular file"))
+    return file
+
+
+def refuse_collisions(names: Iterable[str]) -> None:
+    """Refuse a list in which two names would be one file, or a file and a folder, on some file system.
+
+    Case and Unicode's forms differ on some file systems and not on others: what is complete here could be half there.
+
+    Args:
+        names: Paths of files, each as `check_relative` accepts it.
+
+    Raises:
+        UnsafePath: Two names collide, or a name stands twice; or one of them is refused by `check_relative`.
+    """
+    files: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for name in names:
+        parts = check_relative(name)
+        for folder in ("/".join(parts[:depth]) for depth in range(1, len(parts))):
+            key = _folded(folder)
+            _refuse_two(files.get(key), name)
+            _refuse_two(known if (known := folders.setdefault(key, folder)) != folder else None, name)
+        key = _folded(name)
+        _refuse_two(files.get(key) or folders.get(key), name)
+        files[key] = name
+
+
+def _refuse_two(known: str | None, name: str) -> None:
+    if known is not None:
+        raise UnsafePath(
+            f"expected names that differ on every file system, got '{printable(known, limit=120)}' and "
+            f"'{printable(name, limit=120)}'. Rename one of them where they come from"
+        )
+
+
+def _name_fault(name: str) -> str | None:
+    if not name.isprintable():
+        return "it has a control character, or another that cannot be printed"
+    if len(name.encode()) > MAX_PATH_BYTES:
+        return f"it is longer than {MAX_PATH_BYTES} bytes"
+    if not unicodedata.is_normalized("NFC", name):
+        return "its accents are not in the one form (Unicode NFC) that every file system keeps"
+    return "it has a backslash" if "\\" in name else None
+
+
+def _segment_fault(segment: str) -> str | None:
+    if not segment:
+        return "it is absolute, or has an empty segment"
+    if segment in {".", ".."}:
+        return f"it has a segment '{segment}'"
+    if _DRIVE.match(segment):
+        return "it has a drive letter"
+    if len(segment.encode()) > MAX_SEGMENT_BYTES:
+        return f"a segment is longer than {MAX_SEGMENT_BYTES} bytes"
+    return None
+
+
+def _folded(name: str) -> str:
+    """One text for all names that some file system takes for the same (Unicode's canonical caseless match)."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def _in_the_way(root: Path, name: str, path: Path, what: str) -> str:
+    at = printable(str(path.relative_to(root)), limit=120)
+    return (
+        f"{root}: expected regular folders and files on the way to '{printable(name, limit=120)}', but '{at}' is "
+        f"{what}. Put a copy there in place of it, or remove it"
+    )
