@@ -18,8 +18,6 @@ from pathlib import Path
 from slipway.triton import ServerSettings, prepare
 from tests.chart.rendering import rendered
 
-POD_UID = "8c1f2a52-9d0e-4f65-9f0e-3c5f7c1f4b11"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
@@ -31,6 +29,7 @@ class Container:
         environment: Of the process.
         ports: Port of this machine by the port's name.
         log: Where both streams go.
+        admin_key_file: Where it leaves the key to Triton's admin APIs.
     """
 
     spec: dict
@@ -38,6 +37,7 @@ class Container:
     environment: dict[str, str]
     ports: dict[str, int]
     log: Path
+    admin_key_file: Path
 
     def url(self, path, port="http"):
         return f"http://127.0.0.1:{self.ports[port]}{path}"
@@ -63,9 +63,11 @@ def predictor_container(values, *, repository, folder, model_version=None):
     spec = rendered("serving", values, release="mnist")["ServingRuntime", "mnist-triton"]["spec"]["containers"][0]
     launch = prepare(ServerSettings(repository=repository))
     ports = {"http": launch.ports.http, "grpc": launch.ports.grpc, "metrics": launch.ports.metrics}
-    places = {"/mnt/models": str(repository), "/tmp/model_repository": str(folder / "view")}
+    memory = folder / "memory"
+    memory.mkdir()
+    places = {"/mnt/models": repository, "/tmp/model_repository": folder / "view", "/run/slipway": memory}
     numbers = {str(port["containerPort"]): str(ports[port["name"]]) for port in spec["ports"]}
-    fields = {"metadata.uid": POD_UID, "metadata.annotations['slipway/model-version']": model_version or ""}
+    fields = {"metadata.annotations['slipway/model-version']": model_version or ""}
     environment = {
         entry["name"]: fields[entry["valueFrom"]["fieldRef"]["fieldPath"]] if "valueFrom" in entry else entry["value"]
         for entry in spec["env"]
@@ -75,7 +77,7 @@ def predictor_container(values, *, repository, folder, model_version=None):
         for name, value in environment.items():
             word = word.replace(f"$({name})", value)
         for there, place in places.items():
-            word = word.replace(there, place)
+            word = word.replace(there, str(place))
         option, equals, value = word.partition("=")
         return option + equals + (numbers.get(value, value) if option.endswith("-port") else value)
 
@@ -90,6 +92,7 @@ def predictor_container(values, *, repository, folder, model_version=None):
         },
         ports=ports,
         log=folder / "container.log",
+        admin_key_file=memory / "admin-key",
     )
 
 

@@ -145,9 +145,29 @@ def test_labels_of_the_pods_are_handed_on_beside_those():
     assert {"team": "vision"}.items() < predictor(with_(podLabels={"team": "vision"}))["labels"].items()
 
 
-def test_admin_apis_are_restricted_unless_opened():
-    closed = [word for word in container(with_())["args"] if "slipway-admin=$(ADMIN_KEY)" in word]
-    opened = container(with_(triton={"restrictAdminApis": False}))
+def variables(values):
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container(values)["env"]}
 
-    assert 2 == len(closed)
-    assert "ADMIN_KEY" not in json.dumps(opened)
+
+def mounts(values):
+    return {mount["mountPath"]: mount["name"] for mount in container(values)["volumeMounts"]}
+
+
+def test_admin_apis_are_restricted_unless_opened():
+    closed, opened = variables(with_()), variables(with_(triton={"restrictAdminApis": False}))
+
+    assert "true" == closed["RESTRICT_ADMIN_APIS"]
+    assert "false" == opened["RESTRICT_ADMIN_APIS"]
+    assert "ADMIN_KEY_FILE" not in opened
+
+
+def test_the_key_to_the_admin_apis_lies_in_memory_and_in_no_object():
+    values = with_()
+    folder, _, _ = variables(values)["ADMIN_KEY_FILE"].rpartition("/")
+    runtime = release(values)["ServingRuntime", "mnist-triton"]["spec"]
+    volumes = {volume["name"]: volume for volume in runtime["volumes"]}
+
+    assert "Memory" == volumes[mounts(values)[folder]]["emptyDir"]["medium"]
+    assert [] == [word for word in container(values)["args"] if "restricted" in word]
+    assert "metadata.uid" not in json.dumps(runtime)
+    assert folder not in mounts(with_(triton={"restrictAdminApis": False}))

@@ -54,12 +54,6 @@ def test_the_latency_histogram_is_asked_for_unless_it_is_switched_off():
     assert flag not in container(with_(monitoring={"latencyHistogram": False}))["args"]
 
 
-def test_the_admin_key_is_the_pods_uid():
-    keys = {entry["name"]: entry.get("valueFrom") for entry in container(with_())["env"]}
-
-    assert {"fieldRef": {"fieldPath": "metadata.uid"}} == keys["ADMIN_KEY"]
-
-
 def test_every_pod_pulls_with_the_same_secrets():
     objects = release(EVERYWHERE)
     placeholder = objects["Deployment", "mnist-headroom"]["spec"]["template"]["spec"]

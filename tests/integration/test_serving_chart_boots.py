@@ -1,7 +1,9 @@
 """The arguments, the start script and the probes that the chart renders, on a real tritonserver."""
 
+import re
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from tritonclient.utils import InferenceServerException
 pytest.importorskip("helm_python")
 
 from slipway.client import Classifier
-from tests.chart.predictor_container import POD_UID, predictor_container, running, status
+from tests.chart.predictor_container import predictor_container, running, status
 
 pytestmark = pytest.mark.triton
 
@@ -70,11 +72,11 @@ def test_a_flag_that_tritonserver_refuses_never_becomes_ready(published_reposito
     assert 0 == container.probe("readinessProbe")
 
 
-def test_admin_apis_are_closed_to_who_does_not_know_the_pod(published_repository, tmp_path):
+def test_admin_apis_are_closed_to_who_does_not_have_the_key(published_repository, tmp_path):
     container = predictor_container(CPU, repository=published_repository, folder=tmp_path)
-    admin = {"slipway-admin": POD_UID}
     with running(container) as process:
         wait_until_started(container, process)
+        admin = {"slipway-admin": container.admin_key_file.read_text().strip()}
         index = container.url("/v2/repository/index")
         refused = status(index, method="POST")
         guessed = status(index, method="POST", headers={"slipway-admin": "guess"})
@@ -93,6 +95,35 @@ def test_admin_apis_are_closed_to_who_does_not_know_the_pod(published_repository
     assert (403, 403, 403, 403) == (unload, logging, tracing, memory)
     assert "StatusCode.UNAVAILABLE" == over_grpc.value.status()
     assert ["mnist"] == [model.name for model in models.models]
+
+
+def test_the_admin_key_is_another_at_every_start_and_stands_in_no_log_and_no_variable(published_repository, tmp_path):
+    container = predictor_container(CPU, repository=published_repository, folder=tmp_path)
+    keys = []
+    for _ in range(2):
+        with running(container) as process:
+            wait_until_started(container, process)
+            keys.append(container.admin_key_file.read_text().strip())
+            mode = container.admin_key_file.stat().st_mode & 0o777
+            variables = Path(f"/proc/{process.pid}/environ").read_text()
+
+        assert re.fullmatch("[0-9a-f]{64}", keys[-1])
+        assert 0o600 == mode
+        assert keys[-1] not in variables
+        assert keys[-1] not in container.said()
+
+    assert keys[0] != keys[1]
+
+
+def test_admin_apis_that_were_opened_ask_for_no_key(published_repository, tmp_path):
+    opened = {**CPU, "triton": {"restrictAdminApis": False}}
+    container = predictor_container(opened, repository=published_repository, folder=tmp_path)
+    with running(container) as process:
+        wait_until_started(container, process)
+        index = status(container.url("/v2/repository/index"), method="POST")
+
+    assert 200 == index
+    assert not container.admin_key_file.exists()
 
 
 def damage_a_file(folder):

@@ -43,4 +43,13 @@ for entry in "$model"/*; do
 done
 ln -s "$model/$version" "$MODEL_VIEW/$MODEL_NAME/$version"
 echo "start-triton: serving version $version of $MODEL_NAME"
+
+# Made anew at every start, and held by no object of the cluster. Not exported: Triton's children inherit its variables.
+if [ "$RESTRICT_ADMIN_APIS" = true ]; then
+  key="$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')"
+  rm -f "$ADMIN_KEY_FILE"
+  (umask 077 && echo "$key" >"$ADMIN_KEY_FILE")
+  closed="model-repository,shared-memory,trace,logging:slipway-admin=$key"
+  set -- "$@" --http-restricted-api="$closed" --grpc-restricted-protocol="$closed"
+fi
 exec tritonserver "$@"

@@ -1,4 +1,4 @@
-{{/* tritonserver's arguments. A test boots a real tritonserver with them. */}}
+{{/* tritonserver's arguments; files/start-triton.sh adds those that hold a key. A test boots a real tritonserver with them. */}}
 {{- define "slipway-serving.arguments" -}}
 - --model-repository=/tmp/model_repository
 - --model-control-mode=explicit
@@ -16,10 +16,6 @@
 - --metrics-config=histogram_latencies=true
 {{- end }}
 - --exit-timeout-secs={{ .Values.shutdown.exitTimeoutSeconds }}
-{{- if .Values.triton.restrictAdminApis }}
-- --http-restricted-api=model-repository,shared-memory,trace,logging:slipway-admin=$(ADMIN_KEY)
-- --grpc-restricted-protocol=model-repository,shared-memory,trace,logging:slipway-admin=$(ADMIN_KEY)
-{{- end }}
 {{- with .Values.triton.extraArgs }}
 {{ toYaml . }}
 {{- end }}
@@ -39,12 +35,12 @@
       fieldPath: metadata.annotations['slipway/model-version']
 - name: CHECK_INTEGRITY
   value: {{ .Values.model.checkIntegrity | quote }}
+- name: RESTRICT_ADMIN_APIS
+  value: {{ .Values.triton.restrictAdminApis | quote }}
 {{- if .Values.triton.restrictAdminApis }}
-{{- /* Nobody who reaches the port can guess it, and whoever may read the pod can look it up. */}}
-- name: ADMIN_KEY
-  valueFrom:
-    fieldRef:
-      fieldPath: metadata.uid
+{{- /* Whoever may run a command in the pod can read it, and nobody else. */}}
+- name: ADMIN_KEY_FILE
+  value: /run/slipway/admin-key
 {{- end }}
 {{- with .Values.triton.extraEnv }}
 {{ toYaml . }}
