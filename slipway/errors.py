@@ -2,6 +2,7 @@
 
 * SlipwayError
   - RepositoryError    slipway.repository: a version cannot be published, verified or removed
+  - NpzUnreadable      slipway.npz: a file of arrays is none, is damaged, or asks for too much memory
   - UnsafePath         slipway.contained_path: a path from outside would leave its folder; also ValueError
   - SamplesUnreadable  slipway.samples: no labelled images in a file, or not those of the model
   - ServeError         slipway.triton: tritonserver cannot be found, started or kept alive

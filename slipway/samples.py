@@ -9,19 +9,18 @@ One npz file with two arrays, `images` and `labels`. Equal samples are equal byt
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slipway.contract import ModelContract
 from slipway.errors import SlipwayError
+from slipway.npz import NpzUnreadable, open_npz
 
-__all__ = ["NPZ_DAMAGE", "SAMPLES", "Samples", "SamplesUnreadable", "check_samples", "read_samples", "write_samples"]
+__all__ = ["SAMPLES", "Samples", "SamplesUnreadable", "check_samples", "read_samples", "write_samples"]
 
 SAMPLES = "samples.npz"
 """Name of the file in a version's folder."""
@@ -33,17 +32,8 @@ _EXPECTED = "expected an npz file with the arrays images and labels (or x_test a
 
 _WAY_OUT = "write it with np.savez(path, images=..., labels=...), or name another file"
 
-NPZ_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
-"""What reading a damaged archive raises: an altered header can ask for any position, size, method or password."""
+_LARGEST_BYTES = 4 << 30
+"""Longest array of images: room for 20,000 photographs of 256 x 256 pixels in colour."""
 
 
 class SamplesUnreadable(SlipwayError):
@@ -119,8 +109,7 @@ def read_samples(path: Path) -> Samples:
         SamplesUnreadable: The file is missing, no npz, damaged, or holds no such arrays.
     """
     try:
-        with path.open("rb") as file:
-            images, labels = _read(file)
+        images, labels = _read(path)
     except OSError as exc:
         raise SamplesUnreadable(
             f"{path}: {_EXPECTED}, got: {exc.strerror or exc}; publish a version with `slipway train`, or {_WAY_OUT}"
@@ -133,22 +122,17 @@ def read_samples(path: Path) -> Samples:
         raise SamplesUnreadable(f"{path}: {exc}; {_WAY_OUT}") from exc
 
 
-def _read(file: BinaryIO) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The two arrays as they are; never a pickle."""
+def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The two arrays as they are."""
     try:
-        archive = np.load(file, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise SamplesUnreadable(f"{_EXPECTED}, got one array")
-        found = [names for names in _NAMES if all(name in archive for name in names)]
-        if not found:
-            raise SamplesUnreadable(f"{_EXPECTED}, got: {', '.join(archive.files) or 'an empty archive'}")
-        images, labels = (archive[name] for name in found[0])
-    except NPZ_DAMAGE as exc:
-        raise SamplesUnreadable(f"{_EXPECTED}, got no whole one ({exc})") from exc
-    # NumPy hands out the bytes of a member that does not start like an array.
-    if not (isinstance(images, np.ndarray) and isinstance(labels, np.ndarray)):
-        raise SamplesUnreadable(f"{_EXPECTED}, got no arrays under {' and '.join(found[0])}")
-    return images, labels
+        with open_npz(path, limit_bytes=_LARGEST_BYTES) as archive:
+            found = [names for names in _NAMES if set(names) <= set(archive.names)]
+            if not found:
+                raise SamplesUnreadable(f"{_EXPECTED}, got: {archive.shown_names() or 'an empty archive'}")
+            images, labels = found[0]
+            return archive.read(images), archive.read(labels)
+    except NpzUnreadable as exc:
+        raise SamplesUnreadable(f"{_EXPECTED}: {exc}") from exc
 
 
 def _with_channels(images: NDArray[Any]) -> NDArray[Any]:

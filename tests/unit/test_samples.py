@@ -88,7 +88,7 @@ def test_names_of_classes_beside_keras_arrays_are_no_labels(tmp_path):
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "at least one image.*and 0 labels"),
         ({"images": IMAGES[:, :0], "labels": LABELS}, r"at least one image.*\(20, 0, 5, 1\)"),
         ({"images": IMAGES, "labels": LABELS - 1}, "expected numbers from 0, got -1"),
-        ({"images": np.array([None] * 20), "labels": LABELS}, "no whole one.*allow_pickle=False"),
+        ({"images": np.array([None] * 20), "labels": LABELS}, "got Python objects, which only a pickle could hold"),
     ],
 )
 def test_unfit_arrays_are_refused_with_file_expected_got_and_way_out(tmp_path, arrays, got):
@@ -127,7 +127,7 @@ def test_bytes_that_are_no_array_are_refused(tmp_path):
         for name in ("images.npy", "labels.npy"):
             archive.writestr(name, b"text")
 
-    with pytest.raises(SamplesUnreadable, match="no arrays under images and labels"):
+    with pytest.raises(SamplesUnreadable, match="no arrays in: images"):
         read_samples(tmp_path / SAMPLES)
 
 

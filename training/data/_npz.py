@@ -6,12 +6,12 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.samples import NPZ_DAMAGE
+from slipway.npz import NpzUnreadable, open_npz
 from training.errors import DataRefused
 
 __all__ = ["read_npz", "write_npz"]
@@ -22,32 +22,20 @@ def read_npz(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...]
 
     Raises:
         DataRefused: The file is no npz, is cut short or damaged, lacks a required array, or holds one that
-            needs pickle.
+            needs pickle or more memory than its bytes can be trusted with.
         OSError: The file is missing or may not be opened.
     """
-    with path.open("rb") as file:
-        try:
-            return _read(file, required, optional)
-        except NPZ_DAMAGE as exc:
-            raise DataRefused(f"not a whole npz file of plain arrays ({exc})") from exc
-
-
-def _read(file: BinaryIO, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    archive = np.load(file, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-        raise DataRefused(f"expected an npz file with {', '.join(required)}, got one array")
-    missing = [name for name in required if name not in archive]
-    if missing:
-        raise DataRefused(
-            f"expected the arrays {', '.join(required)}; missing: {', '.join(missing)}; "
-            f"the file holds: {', '.join(archive.files) or 'nothing'}"
-        )
-    arrays = {name: archive[name] for name in (*required, *optional) if name in archive}
-    # NumPy hands out the bytes of a member that does not start like an array.
-    foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
-    if foreign:
-        raise DataRefused(f"no arrays in: {', '.join(foreign)}")
-    return arrays
+    try:
+        with open_npz(path) as archive:
+            missing = [name for name in required if name not in archive.names]
+            if missing:
+                raise DataRefused(
+                    f"expected the arrays {', '.join(required)}; missing: {', '.join(missing)}; "
+                    f"the file holds: {archive.shown_names() or 'nothing'}"
+                )
+            return {name: archive.read(name) for name in (*required, *optional) if name in archive.names}
+    except NpzUnreadable as exc:
+        raise DataRefused(f"not a whole npz file of plain arrays ({exc})") from exc
 
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
