@@ -1,4 +1,4 @@
-"""What Slipway asks of every pod beyond Pod Security: bounded, read-only, without a token, from a pinned image."""
+"""What Slipway asks of every pod beyond Pod Security: bounded, read-only, silent, tokenless, from a pinned image."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.chart.pods import Pod
+
+WITH_ONNXRUNTIME = ("tritonserver", "slipway-training")
+"""Names of the images that hold onnxruntime, ours and NVIDIA's."""
 
 
 def findings(pod: Pod, *, needs_token: bool = False) -> list[str]:
@@ -45,3 +48,6 @@ def _of_a_container(container: Mapping[str, Any]) -> Iterator[str]:
         yield f"runs {image!r}, which has neither tag nor digest"
     if tag == "latest":
         yield f"runs {image!r}, which is another image tomorrow"
+    variables = {entry["name"]: entry.get("value") for entry in container.get("env") or ()}
+    if name.rpartition("/")[2].partition(":")[0] in WITH_ONNXRUNTIME and variables.get("ORT_DISABLE_TELEMETRY") != "1":
+        yield "may report to the maker of onnxruntime: set ORT_DISABLE_TELEMETRY to 1"

@@ -80,6 +80,7 @@ HABITS = {
     "may write to its image": lambda d: d.context.pop("readOnlyRootFilesystem"),
     "neither tag nor digest": lambda d: d.main.update(image="registry.example:5000/main"),
     "another image tomorrow": lambda d: d.main.update(image="main:latest"),
+    "may report to the maker of onnxruntime": lambda d: d.main.update(image="registry.example:5000/tritonserver:1"),
 }
 
 

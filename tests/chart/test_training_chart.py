@@ -1,9 +1,14 @@
 """helm/training: each toggle from both sides."""
 
+import json
+import shlex
+
 import pytest
 
 pytest.importorskip("helm_python")
 
+from tests.chart import pod_habits, pod_security
+from tests.chart.pods import Pod
 from tests.chart.rendering import HELM, values_of
 from tests.chart.training_release import CLAIM, RECIPE, STORE, containers, job, job_name, kinds, pod, release
 
@@ -281,3 +286,11 @@ def test_notes_give_commands_that_name_this_run(notes):
     assert "job-completion-index=0" in notes("training", WORKERS)
     assert "InferenceService mnist is rolled" in notes("training", PROMOTE)
     assert "makes it again" in notes("training", {**CLAIM, "ttlSecondsAfterFinished": 0})
+
+
+def test_the_pod_that_lists_the_versions_is_as_restricted_as_the_others(notes):
+    line = next(line for line in notes("training", CLAIM).splitlines() if "kubectl -n serving run" in line)
+    (overrides,) = [word.removeprefix("--overrides=") for word in shlex.split(line) if word.startswith("--overrides=")]
+    lister = Pod(owner="lister", spec=json.loads(overrides)["spec"])
+
+    assert [] == pod_security.findings(lister) + pod_habits.findings(lister)

@@ -167,7 +167,9 @@ def test_a_single_worker_is_no_cluster():
     train = containers(CLAIM)["train"]
 
     assert ["slipway"] == train["command"]
-    assert {"JOB_NAME", "RUN_DIR", "SLIPWAY_CACHE"} == {entry["name"] for entry in train["env"]}
+    assert {"ORT_DISABLE_TELEMETRY", "JOB_NAME", "RUN_DIR", "SLIPWAY_CACHE"} == {
+        entry["name"] for entry in train["env"]
+    }
 
 
 @pytest.mark.parametrize("index", [0, 1])

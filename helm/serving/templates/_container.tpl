@@ -35,6 +35,9 @@
       fieldPath: metadata.annotations['slipway/model-version']
 - name: CHECK_INTEGRITY
   value: {{ .Values.model.checkIntegrity | quote }}
+{{- /* onnxruntime would report to its maker; read by builds that have telemetry, ignored by the others. */}}
+- name: ORT_DISABLE_TELEMETRY
+  value: "1"
 - name: RESTRICT_ADMIN_APIS
   value: {{ .Values.triton.restrictAdminApis | quote }}
 {{- if .Values.triton.restrictAdminApis }}

@@ -85,9 +85,10 @@ default
 {{- $args := list "models" "list" (printf "--repository=%s" (include "slipway-training.repositoryPath" .)) -}}
 {{- $container := dict "name" "list" "image" (include "slipway-training.image" .) "args" $args "securityContext" $security "volumeMounts" (list $mount) -}}
 {{- $_ := set $container "resources" .Values.stepResources -}}
+{{- $_ := set $container "env" (list (dict "name" "ORT_DISABLE_TELEMETRY" "value" "1")) -}}
 {{- $claim := dict "claimName" (include "slipway-training.repositoryClaim" .) "readOnly" true -}}
 {{- $volume := dict "name" "models" "persistentVolumeClaim" $claim -}}
-{{- $spec := dict "securityContext" .Values.podSecurityContext "automountServiceAccountToken" false "containers" (list $container) "volumes" (list $volume) -}}
+{{- $spec := dict "securityContext" .Values.podSecurityContext "automountServiceAccountToken" false "enableServiceLinks" false "containers" (list $container) "volumes" (list $volume) -}}
 {{- with .Values.imagePullSecrets }}{{ $_ := set $spec "imagePullSecrets" . }}{{ end -}}
 {{- dict "spec" $spec | toJson -}}
 {{- end -}}

@@ -25,8 +25,17 @@ command:
 {{- end }}
 args:
   {{- include (printf "slipway-training.%sArgs" $step) $root | nindent 2 }}
-{{- with include (printf "slipway-training.%sEnv" $step) $root | trim }}
-{{- . | nindent 0 }}
+env:
+  {{- /* onnxruntime would report to its maker. */}}
+  - {name: ORT_DISABLE_TELEMETRY, value: "1"}
+  {{- with include (printf "slipway-training.%sEnv" $step) $root | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+{{- if has $step (list "pull" "push") }}
+{{- with $root.Values.repository.envFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 resources:
   {{- if eq $step "train" }}

@@ -1,36 +1,30 @@
-{{/* JOB_NAME is the label that the Job's controller writes: it is known for the runs of a CronJob too. */}}
+{{/* Each step's own variables. JOB_NAME is the label that the Job's controller writes: it is known for the runs of a CronJob too. */}}
 {{- define "slipway-training.trainEnv" -}}
-env:
-  - name: JOB_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.labels['batch.kubernetes.io/job-name']
-  - name: RUN_DIR
-    value: {{ include "slipway-training.runsPath" . }}/$(JOB_NAME)
-  - name: SLIPWAY_CACHE
-    value: {{ include "slipway-training.runsPath" . }}/cache
-  {{- if gt (int .Values.workers) 1 }}
-  - name: WORKERS
-    value: {{ .Values.workers | quote }}
-  - name: WORKER_DOMAIN
-    value: {{ include "slipway-training.fullname" . }}.{{ .Release.Namespace }}.svc
-  - name: WORKER_PORT
-    value: {{ .Values.workerPort | quote }}
-  {{- end }}
-  {{- with .Values.env }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+- name: JOB_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.labels['batch.kubernetes.io/job-name']
+- name: RUN_DIR
+  value: {{ include "slipway-training.runsPath" . }}/$(JOB_NAME)
+- name: SLIPWAY_CACHE
+  value: {{ include "slipway-training.runsPath" . }}/cache
+{{- if gt (int .Values.workers) 1 }}
+- name: WORKERS
+  value: {{ .Values.workers | quote }}
+- name: WORKER_DOMAIN
+  value: {{ include "slipway-training.fullname" . }}.{{ .Release.Namespace }}.svc
+- name: WORKER_PORT
+  value: {{ .Values.workerPort | quote }}
+{{- end }}
+{{- with .Values.env }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "slipway-training.pullEnv" -}}
-{{- with .Values.repository.env }}
-env:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.repository.envFrom }}
-envFrom:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- with .Values.repository.env -}}
+{{ toYaml . }}
+{{- end -}}
 {{- end -}}
 
 {{- define "slipway-training.pushEnv" -}}
