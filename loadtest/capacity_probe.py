@@ -130,11 +130,16 @@ def in_flight(result: Result) -> float:
     From the server's own counters, which the autoscaler reads too; from the client's clock where nobody asked for them.
 
     Raises:
-        CapacityError: They were asked for by their address, and not read: the client's clock counts the network too,
-            and would set the autoscaler's target too high.
+        CapacityError: They may be another server's; or they were asked for by their address, and not read: the client's
+            clock counts the network too, and would set the autoscaler's target too high.
     """
     if result.server is not None:
         return result.server.in_flight
+    if result.metrics_doubt:
+        raise CapacityError(
+            f"INVALID: {result.metrics_doubt}, or take this process's own clock, which counts the network too, with "
+            "--set target.metrics_url=null"
+        )
     if result.scenario.target.metrics_url not in (None, AUTO):
         raise CapacityError(
             f"{result.notes[-1]}; requests in flight are counted with the server's metrics: let this process reach "

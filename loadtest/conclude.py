@@ -68,7 +68,7 @@ class Run:
     ended_s: float | None
 
 
-def conclude(run: Run, *, server: ServerFigures | None, notes: Sequence[str]) -> Result:
+def conclude(run: Run, *, server: ServerFigures | None, notes: Sequence[str], metrics_doubt: str = "") -> Result:
     """Merge, count, judge."""
     plan, scenario = run.plan, run.plan.scenario
     book = SliceBook()
@@ -99,6 +99,7 @@ def conclude(run: Run, *, server: ServerFigures | None, notes: Sequence[str]) ->
         server=server,
         environment=_environment(),
         notes=tuple(notes),
+        metrics_doubt=metrics_doubt,
         seconds=tuple(SecondRow.of(part, measured=part.second >= 0) for part in parts),
     )
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ from loadtest.request import RunRequest, parse_overrides
 from loadtest.result import Result, write_result
 from loadtest.server import SHARED_CORES, ServerWatch
 from loadtest.summary import print_summary
-from loadtest.target import metrics_url
+from loadtest.target import metrics_url, send_blanks
 from loadtest.verdict import EXIT_CODES
 from slipway.client.wire import parse_address
 from slipway.errors import SlipwayError
@@ -131,10 +132,11 @@ class Conductor:
         address = parse_address(scenario.target.url)
         watch = ServerWatch(
             metrics_url(scenario.target),
-            model=scenario.target.model,
+            model=prepared.target.model,
+            version=prepared.target.version,
             port=urlsplit(scenario.target.url).port if address.local else None,
         )
-        watch.prepare()
+        watch.prepare(partial(send_blanks, scenario.target))
         bound = watch.bound_cores
         if watch.here and not bound:
             watch.notes.append(SHARED_CORES)
@@ -172,6 +174,7 @@ class Conductor:
             gevent.sleep(min(1.0, max(0.0, -lead.second)))
         self._runner.stats.reset_all()  # Locust's figures, too, leave the warm-up out
         lead.watch.begin()
+        lead.begun_s = lead.second
         last_s = scenario.arrivals.seconds + scenario.target.timeout_s + _GRACE_S
         while not lead.over and lead.second < last_s:
             lead.done.wait(1.0)
@@ -209,8 +212,9 @@ class Conductor:
             ended_s=ended_s,
         )
         window_s = lead.plan.scenario.arrivals.seconds if ended_s is None else max(ended_s, 1e-3)
-        server = lead.watch.end(window_s=window_s)
-        result = conclude(run, server=server, notes=lead.watch.notes)
+        server = lead.watch.end(window_s=window_s, counts=lead.counts(whole=ended_s is None))
+        lead.watch.close()
+        result = conclude(run, server=server, notes=lead.watch.notes, metrics_doubt=lead.watch.doubt)
         exit_code = EXIT_CODES[result.verdict.outcome]
         try:
             self._page = self._write(lead.request, result)

@@ -11,7 +11,8 @@ from gevent.event import Event
 
 from loadtest.conclude import WorkerRecord
 from loadtest.generator import Progress
-from loadtest.measurement import Slice
+from loadtest.measurement import NOT_SENT, Slice
+from loadtest.metrics_owner import Counts
 from loadtest.plan import Plan
 from loadtest.request import Prepared, RunRequest
 from loadtest.server import ServerWatch
@@ -32,6 +33,7 @@ class Lead:
     greenlet: gevent.Greenlet | None = None
     recent: dict[int, Slice] = field(default_factory=dict)
     errors: int = 0
+    begun_s: float = 0.0
     done: Event = field(default_factory=Event)
 
     def take(self, name: str, progress: Progress) -> None:
@@ -61,6 +63,24 @@ class Lead:
             "lag_p99_ms": newest.lag.percentile_ns(99) / 1e6,
             "errors": self.errors,
         }
+
+    def counts(self, *, whole: bool) -> Counts:
+        """What was sent and answered after the server's counters were read first.
+
+        Args:
+            whole: The run came to its own end.
+        """
+        parts = [part for worker in self.workers.values() for part in worker.book.slices()]
+        window = [part for part in parts if part.second >= 0]
+        before = min(
+            self.plan.scenario.generator.max_in_flight, sum(part.due for part in parts if -2 <= part.second < 0)
+        )
+        known = whole and not any(worker.lost for worker in self.workers.values())
+        return Counts(
+            answered=sum(part.answered for part in window),
+            sent=sum(part.due - part.errors.get(NOT_SENT, 0) for part in window) if known else None,
+            edge=before + sum(part.due for part in window if part.second <= self.begun_s),
+        )
 
     def _note(self, parts: tuple[Slice, ...]) -> None:
         """Keep what the progress line shows: the last seconds, and the errors of the window."""

@@ -67,6 +67,7 @@ class Result(Value):
         server: None where the server's metrics were not read; `notes` then says why.
         environment: Where the generator ran.
         notes: What a reader should know before believing the figures.
+        metrics_doubt: Why metrics that answered are not in `server`; empty where they are, or none answered.
         seconds: All of the run, warm-up included.
     """
 
@@ -83,6 +84,7 @@ class Result(Value):
     server: ServerFigures | None
     environment: Environment
     notes: tuple[str, ...]
+    metrics_doubt: str = ""
     seconds: tuple[SecondRow, ...]
 
     def window_histogram(self, name: HistogramName) -> LatencyHistogram:

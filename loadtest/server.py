@@ -1,25 +1,25 @@
 """The server's side of the same window: Triton's counters before and after, and what its processes use meanwhile.
 
-watch = ServerWatch(metrics_url, model="mnist", port=8001)
-watch.prepare()
+watch = ServerWatch(metrics_url, model="mnist", version="3", port=8001)
+watch.prepare(ask)
 watch.begin()
 watch.sample(second=4.0)        # each second
-figures = watch.end(window_s=30.0)
+figures = watch.end(window_s=30.0, counts=counts)
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import httpx
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.figures import ServerFigures, UsageSample
+from loadtest.metrics_owner import Counts, disagreement, whose
+from loadtest.metrics_page import SUCCESS, MetricsPage, MetricsUnreadable, Scrape
+from slipway.errors import SlipwayError
 
 __all__ = ["SHARED_CORES", "ServerWatch"]
 
@@ -36,18 +36,8 @@ _REQUEST_TIMES = {
     "compute_output_us": "nv_inference_compute_output_duration_us",
     "request_us": "nv_inference_request_duration_us",
 }
-_SUCCESS, _FAILURE = "nv_inference_request_success", "nv_inference_request_failure"
 _INFERENCES, _EXECUTIONS = "nv_inference_count", "nv_inference_exec_count"
-_GPU_GAUGES = {"nv_gpu_utilization": "utilization", "nv_gpu_memory_used_bytes": "memory_used_bytes"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Scrape:
-    """Counters of one model summed over its versions; failures by reason; gauges by GPU."""
-
-    counters: Mapping[str, float]
-    failures: Mapping[str, float]
-    gpus: Mapping[str, Mapping[str, float]]
+_TRITON = "tritonserver"
 
 
 @dataclass(slots=True)
@@ -57,35 +47,59 @@ class ServerWatch:
     Attributes:
         url: Triton's metrics; None: do not ask.
         model: The model's name.
+        version: Its version, as the target answers.
         port: Where the server listens, to find its processes when they are on this machine; None: do not look.
+        notes: What a reader should know.
+        doubt: Why metrics that answered are left out: they are not those of the target, or not of this run alone.
     """
 
     url: str | None
     model: str
+    version: str
     port: int | None
     notes: list[str] = field(default_factory=list)
-    _client: httpx.Client | None = None
+    doubt: str = ""
+    _page: MetricsPage | None = None
     _before: str | None = None
     _processes: list[psutil.Process] = field(default_factory=list)
     _cpu_s: float = 0.0
     _at_s: float = 0.0
     _usage: list[UsageSample] = field(default_factory=list)
 
-    def prepare(self) -> None:
-        """Open the client, and look for the server on this machine. Takes some ten milliseconds, so before the load."""
-        self._client = httpx.Client(timeout=2.0, trust_env=False)
-        if self.port is None:
-            return
-        with suppress(psutil.Error, OSError):
-            pids = {
-                connection.pid
-                for connection in psutil.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (self.port,) and connection.pid
-            }
-            for pid in pids:
-                process = psutil.Process(pid)
-                self._processes += [process, *process.children(recursive=True)]
+    def prepare(self, ask: Callable[[int], None]) -> None:
+        """See whose the metrics are, and look for the server on this machine. Takes some time, so before the load.
+
+        Args:
+            ask: Sends the target so many requests, and waits for the answers.
+        """
+        if self.url is not None:
+            self._page = MetricsPage(self.url, model=self.model, version=self.version)
+            self._examine(self._page, ask)
+        if self.port is not None:
+            with suppress(psutil.Error, OSError):
+                self._processes = _server_processes(self.port)
         self._cpu_s, self._at_s = self._cpu_seconds(), time.monotonic()
+
+    def _examine(self, page: MetricsPage, ask: Callable[[int], None]) -> None:
+        try:
+            doubt = whose(page.scrape, ask)
+        except MetricsUnreadable as exc:
+            if exc.answered:
+                doubt = f"{exc}: they are another server's"
+            else:
+                self._miss(str(exc))
+                self._page = None
+                return
+        except SlipwayError as exc:
+            doubt = f"the target did not answer while they were compared with it: {exc}"
+        if doubt:
+            self._leave_out(doubt)
+
+    def _leave_out(self, doubt: str) -> None:
+        """Take no figures of a server that may be another one."""
+        self.doubt = f"the metrics at {self.url} are left out: {doubt}; name the target's own with --metrics-url"
+        self.notes.append(self.doubt)
+        self._page = None
 
     @property
     def bound_cores(self) -> frozenset[int]:
@@ -118,22 +132,32 @@ class ServerWatch:
                 memory += process.memory_info().rss
         self._usage.append(UsageSample(second=second, cpu_cores=cores, memory_bytes=memory))
 
-    def end(self, *, window_s: float) -> ServerFigures | None:
-        """Read the counters once more, and say what lies in between."""
-        before, after = self._read(self._before), self._read(self._fetch() if self._before is not None else None)
-        if self._client is not None:
-            self._client.close()
-        if before is None or after is None or self.url is None:
+    def end(self, *, window_s: float, counts: Counts) -> ServerFigures | None:
+        """Read the counters once more, and say what lies in between, if it is what this run sent."""
+        after = self._read(self._fetch() if self._before is not None else None)
+        before = self._read(self._before)
+        if before is None or after is None:
             return None
-        counters = after.counters
-        delta = {name: counters.get(name, 0.0) - before.counters.get(name, 0.0) for name in counters}
-        requests, executions = delta.get(_SUCCESS, 0.0), delta.get(_EXECUTIONS, 0.0)
-        if requests < 0:
-            self.notes.append("the server's counters went back during the run: it was started again")
+        moved = after.success - before.success
+        if moved < 0:
+            self._leave_out("they went back during the run: the server was started again")
             return None
+        if doubt := disagreement(moved, counts):
+            self._leave_out(doubt)
+            return None
+        return self._figures(before, after, window_s)
+
+    def close(self) -> None:
+        """Give the connection to the metrics back."""
+        if self._page is not None:
+            self._page.close()
+
+    def _figures(self, before: Scrape, after: Scrape, window_s: float) -> ServerFigures:
+        delta = {name: value - before.counters.get(name, 0.0) for name, value in after.counters.items()}
+        requests, executions = delta[SUCCESS], delta.get(_EXECUTIONS, 0.0)
         failures = {reason: int(n - before.failures.get(reason, 0)) for reason, n in after.failures.items()}
         return ServerFigures(
-            metrics_url=self.url,
+            metrics_url=self.url or "",
             requests=int(requests),
             failures={reason: n for reason, n in failures.items() if n},
             inferences=int(delta.get(_INFERENCES, 0.0)),
@@ -157,26 +181,22 @@ class ServerWatch:
         return total
 
     def _fetch(self) -> str | None:
-        if self.url is None or self._client is None:
+        if self._page is None:
             return None
         try:
-            return self._client.get(self.url).raise_for_status().text
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            self._miss(str(exc) or type(exc).__name__)
-            return None
-
-    def _read(self, text: str | None) -> _Scrape | None:
-        if text is None:
-            return None
-        try:
-            scrape = _parse(text, self.model)
-        except ValueError as exc:
+            return self._page.fetch()
+        except MetricsUnreadable as exc:
             self._miss(str(exc))
             return None
-        if _SUCCESS not in scrape.counters:
-            self._miss(f"they tell nothing of model {self.model!r}")
+
+    def _read(self, text: str | None) -> Scrape | None:
+        if text is None or self._page is None:
             return None
-        return scrape
+        try:
+            return self._page.read(text)
+        except MetricsUnreadable as exc:
+            self._miss(str(exc))
+            return None
 
     def _miss(self, why: str) -> None:
         note = f"the server's metrics were not read at {self.url}: {why}"
@@ -184,18 +204,17 @@ class ServerWatch:
             self.notes.append(note)
 
 
-def _parse(text: str, model: str) -> _Scrape:
-    counters: Counter[str] = Counter()
-    failures: Counter[str] = Counter()
-    gpus: dict[str, dict[str, float]] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            name = sample.name.removesuffix("_total")
-            if sample.labels.get("model") == model:
-                if name == _FAILURE:
-                    failures[sample.labels.get("reason", "")] += sample.value
-                else:
-                    counters[name] += sample.value
-            elif name in _GPU_GAUGES:
-                gpus.setdefault(sample.labels.get("gpu_uuid", ""), {})[_GPU_GAUGES[name]] = sample.value
-    return _Scrape(counters, failures, gpus)
+def _server_processes(port: int) -> list[psutil.Process]:
+    """The tritonserver that listens at a port of this machine, and what it started; not what forwards the port."""
+    pids = {
+        connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid
+    }
+    found = []
+    for pid in pids:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        if any(member.name() == _TRITON for member in family):
+            found += family
+    return found

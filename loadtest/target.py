@@ -21,7 +21,7 @@ from slipway.client import Classifier, ClientError, ModelNotFound, RetryPolicy, 
 from slipway.client.wire import parse_address
 from slipway.contract import ModelContract
 
-__all__ = ["AUTO", "inspect", "metrics_url"]
+__all__ = ["AUTO", "inspect", "metrics_url", "send_blanks"]
 
 AUTO = "auto"
 """In place of the address of the metrics: on this machine, Triton's own port."""
@@ -33,21 +33,9 @@ def inspect(target: TargetSettings) -> tuple[TargetFacts, ModelContract]:
 
     Raises:
         TargetUnknown: It knows no such model or version.
-        TargetError: Nobody answers, or the model is not ready.
+        TargetError: The connection fails, or the model is not ready.
     """
-    tls = Tls(ca_file=Path(target.ca_file)) if target.ca_file else None
-    with (
-        _translated(),
-        Classifier(
-            target.url,
-            model=target.model,
-            version=target.version,
-            timeout_s=max(target.timeout_s, 5.0),
-            retry=RetryPolicy(max_attempts=1),
-            tls=tls,
-            token=token(target),
-        ) as classifier,
-    ):
+    with _translated(), _client(target) as classifier:
         contract = classifier.contract()
         answer = classifier.predict(np.zeros(contract.image_shape, np.uint8))
     facts = TargetFacts(
@@ -59,6 +47,30 @@ def inspect(target: TargetSettings) -> tuple[TargetFacts, ModelContract]:
         max_batch_size=contract.max_batch_size,
     )
     return facts, contract
+
+
+def send_blanks(target: TargetSettings, count: int) -> None:
+    """Send a blank image so many times, each as a request, and wait for the answers.
+
+    Raises:
+        TargetError: One is not answered.
+    """
+    with _translated(), _client(target) as classifier:
+        blank = np.zeros(classifier.contract().image_shape, np.uint8)
+        for _ in range(count):
+            classifier.predict(blank)
+
+
+def _client(target: TargetSettings) -> Classifier:
+    return Classifier(
+        target.url,
+        model=target.model,
+        version=target.version,
+        timeout_s=max(target.timeout_s, 5.0),
+        retry=RetryPolicy(max_attempts=1),
+        tls=Tls(ca_file=Path(target.ca_file)) if target.ca_file else None,
+        token=token(target),
+    )
 
 
 def metrics_url(target: TargetSettings) -> str | None:
