@@ -57,6 +57,13 @@ def serve(
     print_command: Annotated[
         bool, typer.Option("--print-command", help="Print tritonserver's command line in place of running it.")
     ] = False,
+    print_admin_key: Annotated[
+        bool,
+        typer.Option(
+            "--print-admin-key",
+            help="Print the key to model control, shared memory, traces and logs: who has it runs code here.",
+        ),
+    ] = False,
 ) -> None:
     """Serve the published models on a real tritonserver, over gRPC and HTTP.
 
@@ -89,7 +96,7 @@ def serve(
     if print_command:
         typer.echo(prepare(settings).shell_command())
         return
-    _run(TritonServer(settings))
+    _run(TritonServer(settings), print_admin_key=print_admin_key)
 
 
 def _verify(repository: Path, models: tuple[str, ...]) -> None:
@@ -100,13 +107,14 @@ def _verify(repository: Path, models: tuple[str, ...]) -> None:
         verify(repository, name, find_model(repository, name).served.version)
 
 
-def _run(server: TritonServer) -> None:
+def _run(server: TritonServer, *, print_admin_key: bool) -> None:
     from slipway.triton import ServeError
 
+    _warn_of_others(server)
     with _one_stop_signal():
         try:
             server.start()
-            _say_where(server)
+            _say_where(server, print_admin_key=print_admin_key)
             server.wait()
         except _StopRequested:
             typer.echo("stopping: requests in flight are answered first")
@@ -119,7 +127,7 @@ def _run(server: TritonServer) -> None:
         )
 
 
-def _say_where(server: TritonServer) -> None:
+def _say_where(server: TritonServer, *, print_admin_key: bool) -> None:
     from rich.console import Console
     from rich.panel import Panel
     from rich.table import Table
@@ -140,7 +148,27 @@ def _say_where(server: TritonServer) -> None:
         f"curl -s {server.metrics_url} | grep nv_inference",
     ):
         console.print(f"  {command}", soft_wrap=True)
+    if print_admin_key:
+        for kind, entries in (
+            ("HTTP header", server.admin.http_headers),
+            ("gRPC metadata", server.admin.grpc_metadata),
+        ):
+            for key, value in entries.items():
+                console.print(f"  admin key, {kind}: {key}: {value}", soft_wrap=True)
     console.print("Ctrl-C stops it.")
+
+
+def _warn_of_others(server: TritonServer) -> None:
+    """Say at which addresses other machines reach the server, if they do."""
+    from slipway.triton import addresses_from_outside
+
+    addresses = addresses_from_outside(server.settings.address)
+    if addresses:
+        typer.echo(
+            f"warning: other machines can reach this server at {', '.join(addresses)}, without a password and without "
+            "encryption. It is made for a desk and for tests: see SECURITY.md, and `--address 127.0.0.1`",
+            err=True,
+        )
 
 
 class _StopRequested(KeyboardInterrupt):

@@ -7,6 +7,7 @@ Both serve the very same model repository: the wheel's has only Triton's Python 
 `onnxruntime` stands in for the official one.
 """
 
+from slipway.triton._access import AdminKey
 from slipway.triton._arguments import arguments
 from slipway.triton._errors import (
     LibpythonMissing,
@@ -19,6 +20,7 @@ from slipway.triton._errors import (
     SettingsInvalid,
     TritonNotFound,
 )
+from slipway.triton._interfaces import addresses_from_outside
 from slipway.triton._launch import Launch, prepare
 from slipway.triton._models import servable_models
 from slipway.triton._ports import Ports
@@ -27,6 +29,7 @@ from slipway.triton._server import ServedModel, TritonServer
 from slipway.triton._settings import ServerSettings
 
 __all__ = [
+    "AdminKey",
     "Launch",
     "LibpythonMissing",
     "ModelNotServable",
@@ -42,6 +45,7 @@ __all__ = [
     "SettingsInvalid",
     "TritonNotFound",
     "TritonServer",
+    "addresses_from_outside",
     "arguments",
     "find_program",
     "prepare",

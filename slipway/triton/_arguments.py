@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from slipway.triton._access import AdminKey
     from slipway.triton._ports import Ports
     from slipway.triton._settings import ServerSettings
 
 
 def arguments(
-    settings: ServerSettings, ports: Ports, backend_directory: Path | None, *, gpu_metrics: bool = True
+    settings: ServerSettings,
+    ports: Ports,
+    backend_directory: Path | None,
+    *,
+    admin: AdminKey,
+    gpu_metrics: bool = True,
 ) -> tuple[str, ...]:
     """Write tritonserver's arguments.
 
@@ -23,6 +29,7 @@ def arguments(
         settings: What is served, and how.
         ports: Where.
         backend_directory: Folder that holds `onnxruntime/`; None is the server's own default.
+        admin: Who knows it may load models, map memory, set traces and logs; nobody else may.
         gpu_metrics: False for a tritonserver that has no GPU support, which warns about it otherwise.
     """
     models = settings.models or ("*",)
@@ -42,5 +49,6 @@ def arguments(
         f"--metrics-port={ports.metrics}",
         *(() if gpu_metrics else ("--allow-gpu-metrics=false",)),
         f"--exit-timeout-secs={settings.exit_timeout_s}",
+        *(admin.arguments if settings.restrict_admin_apis else ()),
         *settings.extra_args,
     )

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from slipway.triton._access import AdminKey
 from slipway.triton._arguments import arguments
 from slipway.triton._models import servable_models
 from slipway.triton._ports import Ports, choose_ports
@@ -28,6 +29,7 @@ class Launch:
         directory: Where it runs; None is where this process runs.
         ports: Where it listens.
         models: What it loads.
+        admin: The key to what changes the server.
     """
 
     command: tuple[str, ...]
@@ -35,6 +37,7 @@ class Launch:
     directory: Path | None
     ports: Ports
     models: tuple[str, ...]
+    admin: AdminKey
 
     def shell_command(self) -> str:
         """The same start as one copyable shell command."""
@@ -55,11 +58,13 @@ def prepare(settings: ServerSettings) -> Launch:
     settings = replace(settings, models=models)
     program = find_program(settings.tritonserver)
     ports = choose_ports(settings)
-    words = arguments(settings, ports, program.backends, gpu_metrics=program.gpu_metrics)
+    admin = AdminKey()
+    words = arguments(settings, ports, program.backends, admin=admin, gpu_metrics=program.gpu_metrics)
     return Launch(
         command=(str(program.executable), *words),
         environment=program.environment,
         directory=program.directory,
         ports=ports,
         models=models,
+        admin=admin,
     )

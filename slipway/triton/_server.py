@@ -19,6 +19,7 @@ from slipway.triton._process import ServerProcess
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from slipway.triton._access import AdminKey
     from slipway.triton._settings import ServerSettings
 
 _STARTS = 3
@@ -93,6 +94,11 @@ class TritonServer:
     def metrics_url(self) -> str:
         """Such as `http://127.0.0.1:8002/metrics`."""
         return f"http://{self.settings.reachable_address}:{self._launched.ports.metrics}/metrics"
+
+    @property
+    def admin(self) -> AdminKey:
+        """The key to what changes the server: model control, shared memory, trace and log settings."""
+        return self._launched.admin
 
     @property
     def pid(self) -> int:

@@ -26,6 +26,8 @@ class ServerSettings:
         exit_timeout_s: Longest wait when the server is stopped, whole seconds: for requests in flight, then for the
             models to unload, which alone takes about three.
         log_file: Where the log is appended; None keeps only what an error message needs.
+        restrict_admin_apis: Close model control, shared memory, traces and logs to who has not the server's key. A
+            server that leaves them open runs the code of whoever reaches it.
         extra_args: Further arguments for tritonserver, last. Paths in them are absolute.
     """
 
@@ -40,6 +42,7 @@ class ServerSettings:
     ready_timeout_s: float = 60
     exit_timeout_s: int = 30
     log_file: Path | None = None
+    restrict_admin_apis: bool = True
     extra_args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

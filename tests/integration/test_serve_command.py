@@ -16,6 +16,8 @@ import pytest
 import tritonclient.grpc as triton_grpc
 from onnx import TensorProto, checker, helper, numpy_helper
 
+from slipway.triton import addresses_from_outside
+
 pytestmark = pytest.mark.triton
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
@@ -141,6 +143,31 @@ def test_panel_names_the_model_and_its_commands_work(published_repository):
     assert ready.stdout.startswith("HTTP/1.1 200")
     assert "nv_inference_request_success" in metrics
     assert (0, "") == (command.returncode, complaint)
+
+
+def test_the_key_is_printed_on_request_and_opens_what_is_closed(published_repository):
+    with serving(published_repository, "--print-admin-key") as (_, panel, urls):
+        name, value = re.search(r"HTTP header: (\S+): (\S+)", panel).groups()
+        grpc_name, grpc_value = re.search(r"gRPC metadata: (\S+): (\S+)", panel).groups()
+        with httpx.Client(base_url=urls["HTTP"], trust_env=False) as client:
+            answers = [client.get("/v2/logging", headers=headers).status_code for headers in ({}, {name: value})]
+        with triton_grpc.InferenceServerClient(urls["gRPC"].removeprefix("grpc://")) as client:
+            index = client.get_model_repository_index(headers={grpc_name: grpc_value})
+
+    assert [403, 200] == answers
+    assert ["mnist"] == [model.name for model in index.models]
+
+
+def test_a_server_for_every_interface_says_who_reaches_it_and_keeps_its_key_to_itself(published_repository):
+    addresses = addresses_from_outside("0.0.0.0")
+    with serving(published_repository, "--address", "0.0.0.0") as (command, panel, urls):
+        command.send_signal(signal.SIGTERM)
+        said, complaint = command.communicate()
+
+    assert urls["HTTP"].startswith("http://127.0.0.1:")
+    assert bool(addresses) == complaint.startswith("warning: other machines can reach this server at ")
+    assert all(address in complaint for address in addresses)
+    assert "admin" not in panel + said + complaint
 
 
 def test_a_server_that_dies_ends_the_command_with_its_reason(published_repository):

@@ -2,9 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from slipway.triton import Ports, ServerSettings, SettingsInvalid, arguments
+from slipway.triton import AdminKey, Ports, ServerSettings, SettingsInvalid, arguments
 
 PORTS = Ports(http=8000, grpc=8001, metrics=8002)
+ADMIN = AdminKey(secret="0123")
+CLOSED = (
+    "--http-restricted-api=model-repository,shared-memory,trace,logging:slipway-admin=0123",
+    "--grpc-restricted-protocol=model-repository,shared-memory,trace,logging:slipway-admin=0123",
+)
 
 
 def test_arguments_of_the_embedded_server():
@@ -25,7 +30,8 @@ def test_arguments_of_the_embedded_server():
         "--metrics-port=8002",
         "--allow-gpu-metrics=false",
         "--exit-timeout-secs=30",
-    ) == arguments(settings, PORTS, Path("/backends"), gpu_metrics=False)
+        *CLOSED,
+    ) == arguments(settings, PORTS, Path("/backends"), admin=ADMIN, gpu_metrics=False)
 
 
 def test_arguments_of_a_server_that_knows_its_backends_and_gpus():
@@ -51,12 +57,13 @@ def test_arguments_of_a_server_that_knows_its_backends_and_gpus():
         "--metrics-address=0.0.0.0",
         "--metrics-port=8002",
         "--exit-timeout-secs=5",
+        *CLOSED,
         "--log-verbose=1",
-    ) == arguments(settings, PORTS, None)
+    ) == arguments(settings, PORTS, None, admin=ADMIN)
 
 
 def test_no_names_are_every_model():
-    assert "--load-model=*" in arguments(ServerSettings(repository=Path("/repository")), PORTS, None)
+    assert "--load-model=*" in arguments(ServerSettings(repository=Path("/repository")), PORTS, None, admin=ADMIN)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +87,11 @@ def test_impossible_settings_are_refused(wrong, message):
 def test_a_server_on_every_interface_is_reached_over_loopback():
     assert "127.0.0.1" == ServerSettings(repository=Path(), address="0.0.0.0").reachable_address
     assert "127.0.1.7" == ServerSettings(repository=Path(), address="127.0.1.7").reachable_address
+
+
+def test_each_start_has_a_key_of_its_own_which_its_text_does_not_show():
+    key = AdminKey()
+
+    assert key != AdminKey()
+    assert 32 <= len(key.secret)
+    assert key.secret not in f"{key} {key!r}"

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from slipway.triton._access import AdminKey
 from slipway.triton._launch import Launch
 from slipway.triton._log import ServerLog
 from slipway.triton._ports import Ports
@@ -13,7 +14,9 @@ from slipway.triton._process import ServerProcess
 
 
 def launch(*command):
-    return Launch(command=command, environment={"WORD": "hello"}, directory=None, ports=PORTS, models=())
+    return Launch(
+        command=command, environment={"WORD": "hello"}, directory=None, ports=PORTS, models=(), admin=AdminKey()
+    )
 
 
 PORTS = Ports(http=1, grpc=2, metrics=3)
@@ -70,6 +73,7 @@ def test_child_outlives_the_thread_that_started_it(log):
 
 INTERRUPTED_8000_TIMES = """
 import signal
+from slipway.triton._access import AdminKey
 from slipway.triton._launch import Launch
 from slipway.triton._log import ServerLog
 from slipway.triton._ports import Ports
@@ -82,7 +86,9 @@ def interrupt(*_):
     raise Interrupted
 
 ports = Ports(http=1, grpc=2, metrics=3)
-launch = Launch(command=("/bin/sleep", "600"), environment={}, directory=None, ports=ports, models=())
+launch = Launch(
+    command=("/bin/sleep", "600"), environment={}, directory=None, ports=ports, models=(), admin=AdminKey()
+)
 process = ServerProcess(launch, ServerLog(None).file)
 signal.signal(signal.SIGALRM, interrupt)
 interruptions = 0
