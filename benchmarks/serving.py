@@ -27,12 +27,12 @@ from pathlib import Path
 
 import grpc
 import numpy as np
-import onnxruntime
 import tritonclient.grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from slipway.client import Classifier, MicroBatcher
 from slipway.contract import IMAGE, PROBABILITIES
+from slipway.onnx_runtime import onnxruntime
 from slipway.repository import find_model, verify
 from slipway.triton import ServerSettings, TritonServer
 

@@ -13,6 +13,10 @@ import shutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from slipway.telemetry import switch_off
+
+switch_off()  # tests import onnxruntime by itself
+
 
 def _tritonserver_is_here() -> bool:
     return shutil.which("tritonserver") is not None or importlib.util.find_spec("pytriton") is not None

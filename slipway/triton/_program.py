@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slipway.telemetry import quiet_environment
 from slipway.triton._backends import BACKEND, assemble_backends, default_cache
 from slipway.triton._installation import EmbeddedTriton, find_tritonserver
 
@@ -58,13 +59,18 @@ def find_program(named: Path | None = None) -> Program:
     triton = find_tritonserver(named)
     if not isinstance(triton, EmbeddedTriton):
         return Program(
-            executable=triton.executable, backends=triton.backends, environment={}, directory=None, gpu_metrics=True
+            executable=triton.executable,
+            backends=triton.backends,
+            environment=quiet_environment(),
+            directory=None,
+            gpu_metrics=True,
         )
     backends = assemble_backends(triton, default_cache())
     return Program(
         executable=triton.executable,
         backends=backends,
         environment={
+            **quiet_environment(),
             "LD_LIBRARY_PATH": _prepend(triton.library_directories, "LD_LIBRARY_PATH"),
             "PATH": _prepend((triton.bin_directory,), "PATH"),
         },

@@ -87,6 +87,13 @@ def test_process_runs_as_a_numbered_user_whose_folders_need_no_writable_root(com
     assert "1" == environment["PYTHONDONTWRITEBYTECODE"]
 
 
+def test_an_image_with_onnxruntime_tells_it_to_send_nothing(path, commands):
+    locks = {"training": "training", "client": "loadtest"}
+    has_onnxruntime = "\nonnxruntime==" in (ROOT / "requirements" / f"{locks[path.stem]}.txt").read_text()
+
+    assert has_onnxruntime == ("1" == pairs(commands, "ENV").get("ORT_DISABLE_TELEMETRY"))
+
+
 def test_entry_point_is_the_command(commands):
     assert [("slipway",)] == values(commands, "ENTRYPOINT")
     assert [("--help",)] == values(commands, "CMD")

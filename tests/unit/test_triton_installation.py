@@ -219,12 +219,15 @@ def test_environment_of_the_embedded_server(site, tmp_path, wheel_is_at, monkeyp
 
     assert {
         "LD_LIBRARY_PATH": f"{tmp_path}/python/lib:{site}/nvidia_pytriton.libs:/usr/local/lib",
+        "ORT_DISABLE_TELEMETRY": "1",
         "PATH": f"{tmp_path}/bin:/usr/bin",
     } == launch.environment
     assert launch.directory is not None
     assert launch.directory.is_relative_to(tmp_path / "cache" / "slipway" / "backends")
     assert "--allow-gpu-metrics=false" in launch.command
-    assert launch.shell_command().startswith(f"env \\\n  --chdir={launch.directory} \\\n  LD_LIBRARY_PATH=")
+    assert launch.shell_command().startswith(
+        f"env \\\n  --chdir={launch.directory} \\\n  ORT_DISABLE_TELEMETRY=1 \\\n  LD_LIBRARY_PATH="
+    )
 
 
 def test_the_embedded_program_says_what_any_start_of_it_takes(site, tmp_path, wheel_is_at, monkeypatch):
@@ -245,7 +248,7 @@ def test_a_system_program_needs_nothing_but_its_backends(tmp_path):
     found = find_program(executable)
 
     assert (f"--backend-directory={tmp_path}/opt/backends",) == found.arguments
-    assert ({}, None, True) == (found.environment, found.directory, found.gpu_metrics)
+    assert ({"ORT_DISABLE_TELEMETRY": "1"}, None, True) == (found.environment, found.directory, found.gpu_metrics)
 
 
 def test_a_system_program_that_knows_its_backends_alone_is_given_none(tmp_path):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from slipway.contract import IMAGE, PROBABILITIES
+from slipway.onnx_runtime import onnxruntime
 from training._tensorflow import keras
 from training.errors import ExportError
 

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime as ort
 import triton_python_backend_utils as pb
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is loaded; see slipway.telemetry
+
+import onnxruntime as ort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
