@@ -121,7 +121,7 @@ def _classify(
     server: TritonServer, outcome: Outcome, digits_dir: Path, steps: Steps
 ) -> tuple[tuple[Answers, ...], tuple[Digit, ...]]:
     images, truth = outcome.dataset.test.images[:HELD_OUT], outcome.dataset.test.labels[:HELD_OUT]
-    expected = keras_probabilities(outcome.model, images)
+    expected = keras_probabilities(outcome.model, images, takes=outcome.takes)
     answers = []
     for protocol, url in (("gRPC", server.grpc_url), ("HTTP", server.http_url)):
         with steps.step(f"ask {protocol}") as note, Classifier(url, model=outcome.card.contract.name) as classifier:

@@ -1,7 +1,7 @@
 """Train a recipe's network on a data set.
 
     result = fit(load_recipe("mnist"), dataset, run_dir=Path("runs/mnist"))
-    result.model                     # keras.Model: float32 images in [0, 1] -> probabilities
+    result.model                     # keras.Model: float32 images, in the recipe's range -> probabilities
     result.history[-1].val_accuracy
 
 A run that was killed or interrupted goes on after its last whole epoch with `resume=True`, and ends with the very
@@ -29,6 +29,7 @@ from training.interrupt import stop_requests
 from training.networks import build_network
 from training.optimizers import build_optimizer
 from training.pipeline import BatchPlan, training_batches, validation_batches
+from training.pixel_scale import refuse_other_range
 from training.progress import EpochProgress
 from training.recipe import Recipe
 from training.run import Run, Variables
@@ -44,8 +45,8 @@ class FitResult:
     """A trained network and how it came about.
 
     Attributes:
-        model: Takes float32 images in [0, 1], answers probabilities. The weights are the last epoch's, or the best
-            epoch's where the recipe stops early.
+        model: Takes float32 images in the range that the recipe names, answers probabilities. The weights are the last
+            epoch's, or the best epoch's where the recipe stops early.
         history: One record per epoch, those before a resume included.
         kept: The epoch that the model's weights are from.
         stopped_early: Whether patience ended the run before its last epoch.
@@ -95,6 +96,7 @@ def fit(
     tf.config.experimental.enable_op_determinism()
     with placement.scope():
         model = build_network(recipe, dataset.image_shape, len(dataset.labels))
+        refuse_other_range(model, recipe, dataset)
         optimizer = build_optimizer(recipe.optimizer, epochs=plan.epochs, steps_per_epoch=plan.steps_per_epoch)
     trainee = placement.compile(model, optimizer, dataset.image_shape)
     run = Run(
@@ -152,7 +154,9 @@ def _train(
         lambda share: training_batches(dataset.train, plan, first_epoch=first_epoch, share=share)
     )
     validation = placement.distribute(
-        lambda share: validation_batches(dataset.validation, batch_size=_VALIDATION_BATCH_SIZE, share=share)
+        lambda share: validation_batches(
+            dataset.validation, batch_size=_VALIDATION_BATCH_SIZE, takes=plan.takes, share=share
+        )
     )
     with placement.fit_scope():
         trainee.fit(

@@ -29,7 +29,7 @@ from training.fit import FitResult, fit
 from training.gates import check_gates, refuse
 from training.plots import Plot, draw_plots
 from training.published import MODEL_FILE, recall, remember
-from training.recipe import Recipe
+from training.recipe import InputRange, Recipe
 from training.steps import Steps
 from training.strategy import choose_placement
 
@@ -69,6 +69,7 @@ class Outcome:
     Attributes:
         dataset: What was trained on.
         model: The trained Keras network.
+        takes: Range of the pixels that it takes.
         onnx_bytes: The file that was measured, and published.
         test_probabilities: Its answers for the test images, in their order: (n, classes).
         card: What is known of it.
@@ -78,6 +79,7 @@ class Outcome:
 
     dataset: Dataset
     model: keras.Model
+    takes: InputRange
     onnx_bytes: bytes
     test_probabilities: NDArray[np.float32]
     card: ModelCard
@@ -176,6 +178,7 @@ def _measure(
     return Outcome(
         dataset=dataset,
         model=fitted.model,
+        takes=run.recipe.network.takes,
         onnx_bytes=onnx_bytes,
         test_probabilities=probabilities,
         card=card,
@@ -188,13 +191,14 @@ def _export(
     run: TrainingRun, steps: Steps, contract: ModelContract, dataset: Dataset, fitted: FitResult
 ) -> tuple[bytes, OnnxFacts, Parity]:
     with steps.step("export") as note:
-        onnx_bytes = export_onnx(fitted.model, contract, opset=run.recipe.export.opset)
+        onnx_bytes = export_onnx(fitted.model, contract, opset=run.recipe.export.opset, takes=run.recipe.network.takes)
         facts = describe_onnx(onnx_bytes)
         parity = measure_parity(
             fitted.model,
             onnx_bytes,
             dataset.validation.images[:PARITY_IMAGES],
             max_batch_size=contract.max_batch_size,
+            takes=run.recipe.network.takes,
         )
         note(
             f"opset {facts.opset}, {facts.size_bytes / 1e3:,.0f} kB; differs from Keras by at most "

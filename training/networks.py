@@ -3,8 +3,8 @@
     model = build_network(recipe, image_shape=(28, 28, 1), classes=10)
 
 A builder is a function `builder(image_shape, classes, regularisation, **arguments) -> keras.Model`. The model takes
-float32 images in [0, 1] of shape `(batch, height, width, channels)` and answers probabilities of shape
-`(batch, classes)`.
+float32 images of shape `(batch, height, width, channels)`, in [0, 1] or, with `input_range: raw`, from 0 to 255, and
+answers probabilities of shape `(batch, classes)`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy as np
 
 from training._tensorflow import keras
 from training.errors import FitError
-from training.recipe import Recipe, RegularisationSettings
+from training.pixels import as_input
+from training.recipe import InputRange, Recipe, RegularisationSettings
 
 __all__ = ["build_network", "compact_cnn", "seed_cnn"]
 
@@ -103,7 +104,7 @@ def build_network(recipe: Recipe, image_shape: tuple[int, int, int], classes: in
         raise FitError(f"network.builder {where} failed, arguments {arguments}: {type(exc).__name__}: {exc}") from exc
     if not isinstance(model, keras.Model):
         raise FitError(f"network.builder {where}: expected a keras.Model, got {type(model).__name__}")
-    _check_probabilities(where, model, image_shape, classes)
+    _check_probabilities(where, model, image_shape, classes, takes=recipe.network.takes)
     return model
 
 
@@ -123,8 +124,10 @@ def _find(where: str) -> Callable[..., Any]:
     return builder  # type: ignore[no-any-return]  # `callable` narrows Any to an unknown callable
 
 
-def _check_probabilities(where: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int) -> None:
-    probe = np.random.default_rng(0).random((_PROBE_IMAGES, *image_shape), dtype=np.float32)
+def _check_probabilities(
+    where: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, *, takes: InputRange
+) -> None:
+    probe = as_input(np.random.default_rng(0).integers(0, 256, (_PROBE_IMAGES, *image_shape), np.uint8), takes)
     try:
         answer = np.asarray(model(probe, training=False))
     except Exception as exc:  # Keras, TensorFlow and a user's own layers each have their own

@@ -16,7 +16,8 @@ from training._tensorflow import tf
 from training.augmentation import distort, draw_distortions
 from training.data import Split
 from training.errors import FitError
-from training.recipe import AugmentationSettings, Recipe
+from training.pixels import WHITE
+from training.recipe import AugmentationSettings, InputRange, Recipe
 
 __all__ = ["BatchPlan", "Share", "training_batches", "validation_batches"]
 
@@ -46,6 +47,7 @@ class BatchPlan:
         epochs: Epochs of the whole run.
         seed: Of order and distortion.
         augmentation: Ranges of the distortion.
+        takes: What the network takes for a pixel.
     """
 
     images: int
@@ -53,6 +55,7 @@ class BatchPlan:
     epochs: int
     seed: int
     augmentation: AugmentationSettings
+    takes: InputRange = "unit"
 
     @classmethod
     def of(cls, recipe: Recipe, *, images: int) -> BatchPlan:
@@ -71,6 +74,7 @@ class BatchPlan:
             epochs=recipe.fit.epochs,
             seed=recipe.seed,
             augmentation=recipe.augmentation,
+            takes=recipe.network.takes,
         )
 
     @property
@@ -83,8 +87,8 @@ def training_batches(split: Split, plan: BatchPlan, *, first_epoch: int, share: 
     """The batches of all epochs from `first_epoch` (0 is the first) to the plan's end, one after the other.
 
     Returns:
-        Pairs of float32 images `(batch, height, width, channels)` in [0, 1] and int64 labels `(batch,)`, where batch
-        is the plan's batch size divided by the share's workers and devices.
+        Pairs of float32 images `(batch, height, width, channels)`, in the range that the plan names, and int64 labels
+        `(batch,)`, where batch is the plan's batch size divided by the share's workers and devices.
     """
     part = plan.batch_size // share.workers
     with tf.device("CPU:0"):
@@ -96,7 +100,9 @@ def training_batches(split: Split, plan: BatchPlan, *, first_epoch: int, share: 
         return tf.data.Dataset.from_tensor_slices((rows, tf.gather(draws, rows)))
 
     def batch(rows: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return distort(_scaled(tf.gather(images, rows)), draws, plan.augmentation), tf.gather(labels, rows)
+        return distort(_as_input(tf.gather(images, rows), plan.takes), draws, plan.augmentation), tf.gather(
+            labels, rows
+        )
 
     stream = tf.data.Dataset.range(first_epoch, plan.epochs).flat_map(rows_and_draws)
     stream = stream.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
@@ -105,7 +111,9 @@ def training_batches(split: Split, plan: BatchPlan, *, first_epoch: int, share: 
     return stream.prefetch(tf.data.AUTOTUNE)
 
 
-def validation_batches(split: Split, *, batch_size: int, share: Share = _EVERYTHING) -> tf.data.Dataset:
+def validation_batches(
+    split: Split, *, batch_size: int, takes: InputRange = "unit", share: Share = _EVERYTHING
+) -> tf.data.Dataset:
     """The split in its own order, undistorted, round after round; the last batch of a round may be smaller.
 
     Every device gets every batch: their sums are of equal parts, so means over all devices are exact.
@@ -116,7 +124,7 @@ def validation_batches(split: Split, *, batch_size: int, share: Share = _EVERYTH
     batches = tf.data.Dataset.from_tensor_slices((split.images, split.labels)).batch(batch_size)
     if share.devices > 1:
         batches = batches.flat_map(lambda *batch: tf.data.Dataset.from_tensors(batch).repeat(share.devices))
-    return batches.map(lambda images, labels: (_scaled(images), labels)).repeat().prefetch(tf.data.AUTOTUNE)
+    return batches.map(lambda images, labels: (_as_input(images, takes), labels)).repeat().prefetch(tf.data.AUTOTUNE)
 
 
 def _shuffled_rows(plan: BatchPlan, epoch: tf.Tensor) -> tf.Tensor:
@@ -126,5 +134,6 @@ def _shuffled_rows(plan: BatchPlan, epoch: tf.Tensor) -> tf.Tensor:
     return tf.reshape(order[: plan.steps_per_epoch * plan.batch_size], (plan.steps_per_epoch, plan.batch_size))
 
 
-def _scaled(images: tf.Tensor) -> tf.Tensor:
-    return tf.cast(images, tf.float32) / 255.0
+def _as_input(images: tf.Tensor, takes: InputRange) -> tf.Tensor:
+    pixels = tf.cast(images, tf.float32)
+    return pixels / WHITE if takes == "unit" else pixels

@@ -25,6 +25,7 @@ __all__ = [
     "ExportSettings",
     "FitSettings",
     "GateSettings",
+    "InputRange",
     "NetworkSettings",
     "OptimizerSettings",
     "Recipe",
@@ -35,6 +36,9 @@ __all__ = [
 ]
 
 RECIPES = Path(__file__).parent / "recipes"
+
+InputRange = Literal["unit", "raw"]
+"""What a network takes for a pixel: `unit` 0.0 to 1.0, `raw` 0.0 to 255.0."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -60,6 +64,14 @@ class NetworkSettings(Settings):
     """`package.module:function`."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Passed to the builder by name."""
+    input_range: InputRange | None = None
+    """`raw`: the network scales pixels itself, and gets 0 to 255. `unit`: it gets [0, 1], unchecked. If not given: it
+    gets [0, 1], and a network that scales them once more is refused."""
+
+    @property
+    def takes(self) -> InputRange:
+        """What the network gets."""
+        return self.input_range or "unit"
 
 
 class RegularisationSettings(Settings):

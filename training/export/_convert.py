@@ -11,17 +11,18 @@ from tf2onnx.convert import from_function
 from slipway.contract import IMAGE, PROBABILITIES, ModelContract
 from training._tensorflow import keras, tf
 from training.errors import ExportError
+from training.pixels import WHITE
+from training.recipe import InputRange
 
 __all__ = ["convert"]
 
-_WHITE = 255.0
 _TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
 
 # It reports failures twice, as a log record and as an exception or an unknown operator in the graph; one is enough.
 logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
 
 
-def convert(model: keras.Model, contract: ModelContract, *, opset: int) -> onnx.ModelProto:
+def convert(model: keras.Model, contract: ModelContract, *, opset: int, takes: InputRange) -> onnx.ModelProto:
     """Trace the network behind raw pixels and convert the trace.
 
     Returns:
@@ -33,7 +34,8 @@ def convert(model: keras.Model, contract: ModelContract, *, opset: int) -> onnx.
     """
 
     def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        answers = model(tf.cast(image, tf.float32) / _WHITE, training=False)
+        pixels = tf.cast(image, tf.float32)
+        answers = model(pixels / WHITE if takes == "unit" else pixels, training=False)
         return {PROBABILITIES: tf.cast(answers, tf.float32)}
 
     signature = [tf.TensorSpec((None, *contract.image.dims), tf.uint8, name=IMAGE)]

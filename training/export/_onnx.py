@@ -11,6 +11,7 @@ from training.export._convert import convert
 from training.export._naming import canonical
 from training.export._reshapes import freeze_reshapes
 from training.export._scaling import fold_scaling
+from training.recipe import InputRange
 
 __all__ = ["IR_VERSION", "MAX_OPSET", "MIN_OPSET", "export_onnx"]
 
@@ -23,16 +24,19 @@ MAX_OPSET = 17
 _BATCH = "batch"
 
 
-def export_onnx(model: keras.Model, contract: ModelContract, *, opset: int = MAX_OPSET) -> bytes:
+def export_onnx(
+    model: keras.Model, contract: ModelContract, *, opset: int = MAX_OPSET, takes: InputRange = "unit"
+) -> bytes:
     """Write a network as ONNX. The same weights give the same bytes, in any process.
 
-    The network takes float32 images in [0, 1]; the file takes raw pixels. Where the first layer is a convolution or a
-    matrix product, the division by 255 moves into its weights, otherwise it stays in the graph. `model` is only read.
+    The file takes raw pixels. A division by 255, ours or the network's own, moves into the weights of a first layer
+    that is a convolution or a matrix product; otherwise it stays in the graph. `model` is only read.
 
     Args:
         model: Takes `(n, *contract.image_shape)`, answers probabilities `(n, classes)`.
         contract: Names and shapes at the door.
         opset: ONNX operator set, 13 to 17.
+        takes: Range of the pixels that `model` takes: with `unit` the file divides them by 255 first.
 
     Returns:
         An ONNX file with one input `image` UINT8 `[batch, height, width, channels]` and one output
@@ -43,7 +47,7 @@ def export_onnx(model: keras.Model, contract: ModelContract, *, opset: int = MAX
     """
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise ExportError(f"export.opset: expected {MIN_OPSET} to {MAX_OPSET}, got {opset}")
-    proto = convert(model, contract, opset=opset)
+    proto = convert(model, contract, opset=opset, takes=takes)
     _set_door(proto, contract)
     fold_scaling(proto.graph)
     try:

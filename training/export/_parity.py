@@ -13,6 +13,8 @@ from slipway.contract import IMAGE, PROBABILITIES
 from slipway.onnx_runtime import onnxruntime
 from training._tensorflow import keras
 from training.errors import ExportError
+from training.pixels import as_input
+from training.recipe import InputRange
 
 __all__ = ["Parity", "keras_probabilities", "measure_parity", "onnx_probabilities"]
 
@@ -35,22 +37,30 @@ class Parity:
     argmax_disagreements: int
 
 
-def keras_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def keras_probabilities(
+    model: keras.Model, images: NDArray[np.uint8], *, takes: InputRange = "unit"
+) -> NDArray[np.float32]:
     """Ask the network, in evaluation mode.
 
     Args:
-        model: Takes float32 images in [0, 1].
+        model: The network.
         images: Shape (n, height, width, channels), 0 to 255.
+        takes: Range of the pixels that it takes.
 
     Returns:
         Shape (n, classes).
     """
     batches = (images[start : start + _KERAS_BATCH_SIZE] for start in range(0, len(images), _KERAS_BATCH_SIZE))
-    return np.concatenate([np.asarray(model(batch.astype(np.float32) / 255, training=False)) for batch in batches])
+    return np.concatenate([np.asarray(model(as_input(batch, takes), training=False)) for batch in batches])
 
 
 def measure_parity(
-    model: keras.Model, onnx_bytes: bytes, images: NDArray[np.uint8], *, max_batch_size: int = 16
+    model: keras.Model,
+    onnx_bytes: bytes,
+    images: NDArray[np.uint8],
+    *,
+    max_batch_size: int = 16,
+    takes: InputRange = "unit",
 ) -> Parity:
     """Ask Keras and ONNX Runtime about the same images; Keras sees them in other batches, so a wrong batch axis shows.
 
@@ -59,13 +69,14 @@ def measure_parity(
         onnx_bytes: What `export_onnx` made of it.
         images: Shape (n, height, width, channels); a thousand or more make the figures mean something.
         max_batch_size: The contract's.
+        takes: Range of the pixels that the network takes.
 
     Raises:
         ExportError: No images, or ONNX Runtime cannot load or run the file.
     """
     if len(images) == 0:
         raise ExportError("parity of Keras and ONNX Runtime: expected at least one image, got none")
-    expected = keras_probabilities(model, images)
+    expected = keras_probabilities(model, images, takes=takes)
     got = onnx_probabilities(onnx_bytes, images, max_batch_size)
     return Parity(
         images=len(images),
