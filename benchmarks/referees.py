@@ -27,7 +27,7 @@ from pathlib import Path
 from serving import ROOT, Row, render, report
 
 from slipway.model_config import ServingProfile, parse_config, read_contract, render_config
-from slipway.repository import find_model
+from slipway.repository import find_model, seal
 from slipway.triton import ServerSettings, TritonServer
 
 MODEL = "mnist"
@@ -53,6 +53,7 @@ def slow_repository(folder: Path) -> Path:
     config = render_config(replace(contract, max_batch_size=MAX_BATCH), ServingProfile(accelerator="cpu", instances=1))
     simulated = f'parameters {{ key: "simulated_batch_ms" value {{ string_value: "{BATCH_MS}" }} }}\n'
     (copy / "config.pbtxt").write_text(config + simulated, encoding="utf-8")
+    seal(folder, MODEL)
     return folder
 
 

@@ -26,7 +26,7 @@ from loadtest.measure_capacity import CapacityOrder, measure_capacity
 from loadtest.summary import milliseconds
 from slipway.client.wire import parse_address
 from slipway.model_config import parse_config, read_contract, read_profile, render_config
-from slipway.repository import find_model
+from slipway.repository import find_model, seal
 from slipway.triton import ServerSettings, TritonServer
 
 __all__ = ["Setting", "TunedRow", "best", "proposal", "render_rows", "tune"]
@@ -142,6 +142,7 @@ def _served(repository: Path, model: str, setting: Setting) -> Iterator[TritonSe
         shutil.copyfile(entry.path / "labels.txt", copy / "labels.txt")
         text = (entry.path / _CONFIG).read_text(encoding="utf-8")
         (copy / _CONFIG).write_text(_configured(text, setting), encoding="utf-8")
+        seal(Path(scratch), model)
         with TritonServer(ServerSettings(repository=Path(scratch), models=(model,))) as server:
             yield server
 

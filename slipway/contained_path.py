@@ -16,8 +16,8 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from slipway.errors import SlipwayError
 from slipway.printable import printable
@@ -80,7 +80,7 @@ def contained_path(root: Path, name: str) -> Path:
     return root.joinpath(*parts)
 
 
-def open_contained(root: Path, name: str) -> BinaryIO:
+def open_contained(root: Path, name: str) -> BufferedReader:
     """Open a regular file below `root` for reading, and only that: no link is followed, no pipe or device is read.
 
     Every segment is opened from the one before it, so a file that is swapped for a link meanwhile is not followed.

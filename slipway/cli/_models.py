@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from slipway.printable import printable
 
 if TYPE_CHECKING:
     from slipway.repository import ModelEntry, VersionEntry
@@ -16,7 +19,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="models",
-    help="List, verify, roll back, prune, pull, push and promote the versions in a model repository.",
+    help="List, verify, seal, roll back, prune, pull, push and promote the versions in a model repository.",
     no_args_is_help=True,
 )
 
@@ -61,13 +64,15 @@ def verify_(
     version: Annotated[int | None, typer.Option(help="One version; every version if not given.")] = None,
     repository: RepositoryOption = _REPOSITORY,
 ) -> None:
-    """Compare every published file with its SHA-256 in the version's manifest.
+    """Compare every published file with its SHA-256 in a manifest: the version's, or the model's for what all share.
+
+    What lies beside them and is in no manifest is named; it is never shown to Triton, nor sent anywhere.
 
     The same without Slipway: cd model_repository/mnist/1 && sha256sum -c manifest.sha256
 
     Example: slipway models verify mnist --version 2
     """
-    from slipway.repository import RepositoryError, find_model, list_models, verify
+    from slipway.repository import RepositoryError, find_beside, find_model, list_models, verify
 
     names = [entry.name for entry in list_models(repository) if entry.versions] if model is None else [model]
     if not names:
@@ -78,7 +83,22 @@ def verify_(
         numbers = [version] if version is not None else [published.version for published in entry.versions]
         for number in numbers:
             (intact,) = verify(repository, name, number)
-            console.print(f"[green]intact[/] {name} version {number}: {len(intact.contents())} files")
+            console.print(f"[green]intact[/] {escape(name)} version {number}: {len(intact.contents())} files")
+        for beside in find_beside(entry.path):
+            console.print(f"{escape(name)}/{escape(printable(beside))} is not listed; never shown to Triton")
+
+
+@app.command("seal")
+def seal_(model: ModelArgument, repository: RepositoryOption = _REPOSITORY) -> None:
+    """Write a model's manifest anew after config.pbtxt, labels.txt or configs/*.pbtxt were edited by hand.
+
+    The configurations must be readable and describe one door. Nothing is served whose bytes no manifest lists.
+
+    Example: slipway models seal mnist
+    """
+    from slipway.repository import seal
+
+    typer.echo(f"sealed {model}: {', '.join(seal(repository, model))}")
 
 
 @app.command()

@@ -3,10 +3,13 @@
     <root>/<model>/config.pbtxt          how Triton serves it on CPU; rendered, committed
     <root>/<model>/configs/gpu.pbtxt     the same for GPUs, chosen with --model-config-name=gpu
     <root>/<model>/labels.txt            one label a line
+    <root>/<model>/manifest.sha256       SHA-256 of these three, which all versions share
     <root>/<model>/<version>/model.onnx  immutable, with samples.npz, a model card, manifest.sha256
 
     published = publish(root, contract, model_files(contract, cpu=cpu, gpu=gpu), fill)
     verify(root, "mnist", published.version)
+
+    (view,) = build_view(root, ["mnist"], folder)     # what Triton is started on: verified files, and nothing else
 
 A version is never half there and never changes: readers see nothing, or all of it.
 
@@ -16,6 +19,7 @@ A version is never half there and never changes: readers see nothing, or all of 
 
 from slipway.repository._errors import (
     ContractChanged,
+    ModelDamaged,
     ModelNotPublished,
     NothingToRollBack,
     PublishFailed,
@@ -26,17 +30,21 @@ from slipway.repository._errors import (
     VersionTaken,
 )
 from slipway.repository._layout import model_files
-from slipway.repository._manifest import MANIFEST
+from slipway.repository._manifest_text import MANIFEST
 from slipway.repository._publish import Published, check_publishable, publish
 from slipway.repository._remote import Pulled, Pushed, check_pushable, pull, push
 from slipway.repository._retire import prune, rollback
+from slipway.repository._shared import find_beside, seal
 from slipway.repository._versions import ModelEntry, VersionEntry, find_model, list_models, verify
+from slipway.repository._view import ModelView, build_view
 
 __all__ = [
     "MANIFEST",
     "ContractChanged",
+    "ModelDamaged",
     "ModelEntry",
     "ModelNotPublished",
+    "ModelView",
     "NothingToRollBack",
     "PublishFailed",
     "Published",
@@ -48,8 +56,10 @@ __all__ = [
     "VersionEntry",
     "VersionNotFound",
     "VersionTaken",
+    "build_view",
     "check_publishable",
     "check_pushable",
+    "find_beside",
     "find_model",
     "list_models",
     "model_files",
@@ -58,5 +68,6 @@ __all__ = [
     "pull",
     "push",
     "rollback",
+    "seal",
     "verify",
 ]

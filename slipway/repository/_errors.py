@@ -4,10 +4,11 @@
   - ModelNotPublished   no such model, or no version of it yet
   - VersionNotFound     the model has no such version
   - VersionDamaged      a file of a version is changed, missing, or not listed in its manifest
+  - ModelDamaged        the same of the files that all versions share, or their manifest was never written
   - VersionTaken        an explicitly asked-for number is published already; versions are immutable
   - ContractChanged     the new version's door differs from the published one under the same name
   - NothingToRollBack   no earlier version with other contents
-  - PublishFailed       the file system refused: full, read-only, not permitted; nothing was left behind
+  - PublishFailed       the file system refused, or these files may not be published; nothing was left behind
   - RemoteFailed        an object store, or another remote file system, cannot be reached or refuses
 """
 
@@ -37,6 +38,10 @@ class VersionDamaged(RepositoryError):
     """The files of a version are not those of its manifest."""
 
 
+class ModelDamaged(RepositoryError):
+    """The files that all versions share are not those of the model's manifest, or it has none."""
+
+
 class VersionTaken(RepositoryError):
     """The version number is published already."""
 
@@ -50,7 +55,7 @@ class NothingToRollBack(RepositoryError):
 
 
 class PublishFailed(RepositoryError):
-    """The file system refused; nothing was left behind."""
+    """The file system refused, or the files may not be published; nothing was left behind."""
 
 
 class RemoteFailed(RepositoryError):

@@ -9,16 +9,18 @@ from slipway.contract import ModelContract
 from slipway.model_config import ServingProfile, render_config
 
 CONFIG = "config.pbtxt"
+LABELS = "labels.txt"
 SCRATCH_PREFIX = ".scratch-"
 """Triton reads only numeric folders as versions, so a scratch folder inside a model's folder is invisible to it."""
 
 _VERSION = re.compile(r"[1-9][0-9]*")  # Triton ignores version folders that begin with 0
+_SHARED = re.compile(r"config\.pbtxt|labels\.txt|configs/[A-Za-z0-9_][A-Za-z0-9._-]*\.pbtxt")
 
 
 def model_files(contract: ModelContract, *, cpu: ServingProfile, gpu: ServingProfile) -> dict[str, str]:
     """Text of every file that all versions of a model share, by its path below the model's folder."""
     return {
-        "labels.txt": "".join(f"{label}\n" for label in contract.labels),
+        LABELS: "".join(f"{label}\n" for label in contract.labels),
         "configs/gpu.pbtxt": render_config(contract, gpu),
         CONFIG: render_config(contract, cpu),
     }
@@ -27,6 +29,11 @@ def model_files(contract: ModelContract, *, cpu: ServingProfile, gpu: ServingPro
 def is_version(name: str) -> bool:
     """Whether a folder of that name is a version."""
     return _VERSION.fullmatch(name) is not None
+
+
+def is_shared(name: str) -> bool:
+    """Whether a path below a model's folder is one of the files that all versions share; Triton is shown no other."""
+    return _SHARED.fullmatch(name) is not None
 
 
 def version_numbers(model_dir: Path) -> tuple[int, ...]:

@@ -1,79 +1,239 @@
-"""The manifest of a version: SHA-256 of every file, in the format of coreutils.
+"""A version's folder and its manifest: written, read, and compared with each other.
 
-Anyone can check a version without Slipway, in an init container for example: `sha256sum -c manifest.sha256`.
-It shows damage and half-copied files. It is no signature: who can change a file can change the manifest too.
+Everything below the folder is a regular file that the manifest lists, or a folder on the way to one. That is looked at
+before any file is read: a pipe or a link to a device would never end.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import NoReturn
 
-from slipway.repository._errors import VersionDamaged
+from slipway.contained_path import UnsafePath, open_contained
+from slipway.printable import printable
+from slipway.repository._errors import PublishFailed, VersionDamaged, VersionNotFound
+from slipway.repository._manifest_text import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    ManifestInvalid,
+    parse_manifest,
+    render_manifest,
+)
 
-MANIFEST = "manifest.sha256"
-
-_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[^\\\n]+)")
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_MAX_NAMED = 10
+_MOST_WRITTEN = 100_000
+"""Entries that are looked at before a manifest is written; it is refused with far fewer."""
 
 
 def write_manifest(folder: Path) -> None:
-    """List every file below `folder`, sorted by path."""
-    lines = [f"{digest(folder / name)}  {name}\n" for name in _files(folder)]
-    (folder / MANIFEST).write_text("".join(lines), encoding="utf-8")
+    """List every file below `folder`, sorted by path.
+
+    Raises:
+        PublishFailed: What is there may not be published: a link, an empty folder, a name that is refused, no file.
+    """
+    found = dict(islice(_walk(folder), _MOST_WRITTEN))
+    files = sorted(name for name, mode in found.items() if stat.S_ISREG(mode) and name != MANIFEST)
+    wrong = [f"'{printable(name)}' is {_kind(mode)}" for name, mode in _strangers(found, files)]
+    if wrong:
+        raise PublishFailed(f"cannot publish {_some(wrong)}: expected regular files, and folders that hold some")
+    try:
+        text = render_manifest({name: digest(folder, name) for name in files})
+    except (ManifestInvalid, UnsafePath) as exc:
+        raise PublishFailed(f"cannot publish these files: in their manifest, {exc}") from exc
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
     """SHA-256 by path below `folder`.
 
     Raises:
-        VersionDamaged: The manifest is missing, or a line of it is not one.
+        VersionDamaged: The manifest is missing, no regular file, or breaks a rule.
+        VersionNotFound: The whole folder is gone.
     """
-    path = folder / MANIFEST
+    return listed_in(folder, read_manifest_bytes(folder))
+
+
+def listed_in(folder: Path, content: bytes) -> dict[str, str]:
+    """SHA-256 by path, of a version's manifest that was read before.
+
+    Raises:
+        VersionDamaged: It breaks a rule.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise VersionDamaged(f"{path}: no readable manifest; publish the version again") from exc
-    listed = {}
-    for number, line in enumerate(lines, start=1):
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise VersionDamaged(f"{path}, line {number}: expected '<sha256>  <path>', got {line!r}")
-        listed[match["path"]] = match["sha256"]
-    return listed
+        return parse_manifest(content)
+    except ManifestInvalid as exc:
+        raise VersionDamaged(f"{folder / MANIFEST}: {exc}; publish the version again") from exc
+
+
+def read_manifest_bytes(folder: Path) -> bytes:
+    """What the manifest holds, at most one byte more than is allowed; for who compares two of them.
+
+    Raises:
+        VersionDamaged: There is no readable manifest, or the folder is a symbolic link.
+        VersionNotFound: The whole folder is gone.
+    """
+    refuse_gone(folder)
+    if folder.is_symlink():
+        raise VersionDamaged(f"{folder} is a symbolic link: expected a folder. Put a copy there in place of it")
+    try:
+        with open_contained(folder, MANIFEST) as file:
+            return file.read(MAX_MANIFEST_BYTES + 1)
+    except (OSError, UnsafePath) as exc:
+        refuse_gone(folder)
+        raise VersionDamaged(f"{folder / MANIFEST}: no readable manifest ({_why(exc)}); publish it again") from exc
 
 
 def check_manifest(folder: Path) -> dict[str, str]:
-    """Compare every file below `folder` with the manifest, and return the manifest.
+    """Compare everything below a version's folder with its manifest, and return the manifest.
 
     Raises:
-        VersionDamaged: Naming each file that is changed, missing or not listed.
+        VersionDamaged: Naming each file that is changed, missing, not listed, or no regular file.
+        VersionNotFound: The whole folder is gone: somebody pruned it.
     """
-    listed, there = read_manifest(folder), set(_files(folder))
-    wrong = [f"{name} is missing" for name in sorted(listed.keys() - there)]
-    wrong += [f"{name} is not listed" for name in sorted(there - listed.keys())]
-    for name in sorted(listed.keys() & there):
-        got = digest(folder / name)
-        if got != listed[name]:
-            wrong.append(f"{name} is changed (expected sha256 {listed[name][:12]}…, got {got[:12]}…)")
+    listed = read_manifest(folder)
+    wrong = find_unlisted(folder, listed) or find_changed(folder, listed)
     if wrong:
-        raise VersionDamaged(
-            f"{folder}: {'; '.join(wrong)}. Do not serve it: publish again, or `slipway models rollback`"
-        )
+        raise_damaged(folder, wrong)
     return listed
+
+
+def raise_damaged(folder: Path, wrong: list[str]) -> NoReturn:
+    """Name what is wrong with a version, unless the whole version is gone meanwhile.
+
+    Raises:
+        VersionDamaged: It is there.
+        VersionNotFound: It is gone.
+    """
+    refuse_gone(folder)
+    if manifest_alone(folder):
+        raise VersionDamaged(
+            f"{folder} is here by its number alone, as an ordinary pull leaves it: `slipway models pull URL --all` "
+            "brings its files"
+        )
+    raise VersionDamaged(f"{folder}: {_some(wrong)}. Do not serve it: publish again, or `slipway models rollback`")
+
+
+def find_unlisted(folder: Path, listed: Mapping[str, str]) -> list[str]:
+    """What is there and not listed, listed and not there, or no regular file; in words, nothing is read."""
+    most = len(listed) + len(_folders_of(listed)) + 1 + _MAX_NAMED
+    try:
+        found = dict(islice(_walk(folder), most + 1))
+    except OSError as exc:
+        return [f"it cannot be listed ({_why(exc)})"]
+    wrong = [f"{name} is {_kind(found[name])}, expected a file" for name in sorted(listed) if _is_no_file(found, name)]
+    wrong += [f"{printable(name)} is {_kind(mode)}, and not listed" for name, mode in _strangers(found, listed)]
+    files = {name for name, mode in found.items() if stat.S_ISREG(mode)}
+    wrong += [f"{printable(name)} is not listed" for name in sorted(files - listed.keys() - {MANIFEST})]
+    if len(found) <= most:
+        wrong += [f"{name} is missing" for name in sorted(listed.keys() - found.keys())]
+    return wrong
+
+
+def find_changed(folder: Path, listed: Mapping[str, str]) -> list[str]:
+    """Listed files whose bytes are others, in words."""
+    wrong = []
+    for name, expected in sorted(listed.items()):
+        try:
+            got = digest(folder, name)
+        except (OSError, UnsafePath) as exc:
+            wrong.append(cannot_be_read(name, exc))
+            continue
+        if got != expected:
+            wrong.append(is_changed(name, expected, got))
+    return wrong
+
+
+def is_changed(name: str, expected: str, got: str) -> str:
+    """The words for a file whose bytes are others."""
+    return f"{name} is changed (expected sha256 {expected[:12]}…, got {got[:12]}…)"
+
+
+def cannot_be_read(name: str, exc: Exception) -> str:
+    """The words for a listed file that is missing, no regular file, or not readable."""
+    return f"{name} is missing" if isinstance(exc, FileNotFoundError) else f"{name} cannot be read ({_why(exc)})"
+
+
+def regular_files(folder: Path) -> tuple[str, ...]:
+    """Every regular file below a folder that has a manifest's kind of name, listed or not."""
+    names = (name for name, mode in islice(_walk(folder), _MOST_WRITTEN) if stat.S_ISREG(mode) and name != MANIFEST)
+    return tuple(sorted(name for name in names if name.isascii() and name.isprintable() and "\\" not in name))
+
+
+def digest(folder: Path, name: str) -> str:
+    """SHA-256 of a regular file below a folder, in hex.
+
+    Raises:
+        UnsafePath: It is no regular file, or behind a link.
+        OSError: It cannot be read.
+    """
+    with open_contained(folder, name) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def manifest_alone(folder: Path) -> bool:
     """Whether a version is here by its manifest alone, as an ordinary pull leaves it; its files are in the store."""
-    return [path.name for path in folder.iterdir()] == [MANIFEST]
+    try:
+        return [path.name for path in folder.iterdir()] == [MANIFEST]
+    except FileNotFoundError:
+        return False
 
 
-def _files(folder: Path) -> list[str]:
-    files = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    return sorted(path.relative_to(folder).as_posix() for path in files if path != folder / MANIFEST)
+def refuse_gone(folder: Path) -> None:
+    """Tell a version that was removed while it was read from one that is damaged.
+
+    Raises:
+        VersionNotFound: Nothing is there.
+    """
+    if not os.path.lexists(folder):
+        raise VersionNotFound(f"{folder} is gone: it was pruned just now")
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, int]]:
+    """Path and mode of everything below a folder; links are not followed, nothing is opened but folders."""
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        with (
+            suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(folder / prefix) as entries,
+        ):  # removed: no more
+            for entry in entries:
+                mode = entry.stat(follow_symlinks=False).st_mode
+                yield f"{prefix}{entry.name}", mode
+                if stat.S_ISDIR(mode):
+                    waiting.append(f"{prefix}{entry.name}/")
+
+
+def _folders_of(files: Iterable[str]) -> set[str]:
+    """Every folder on the way to a file."""
+    return {"/".join(parts[:depth]) for name in files if (parts := name.split("/")) for depth in range(1, len(parts))}
+
+
+def _strangers(found: Mapping[str, int], files: Collection[str]) -> list[tuple[str, int]]:
+    """What is neither a regular file, nor a folder on the way to one of `files`, nor one of `files`."""
+    known = {*files, *(name for name in _folders_of(files) if stat.S_ISDIR(found.get(name, 0)))}
+    return sorted((name, mode) for name, mode in found.items() if not stat.S_ISREG(mode) and name not in known)
+
+
+def _is_no_file(found: Mapping[str, int], name: str) -> bool:
+    return name in found and not stat.S_ISREG(found[name])
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"))
+    return next((words for test, words in kinds if test(mode)), "a device or socket")
+
+
+def _some(wrong: list[str]) -> str:
+    more = f"; and {len(wrong) - _MAX_NAMED} more" if len(wrong) > _MAX_NAMED else ""
+    return "; ".join(wrong[:_MAX_NAMED]) + more
+
+
+def _why(exc: Exception) -> str:
+    return (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from pathlib import Path
 
 from slipway.contract import ModelContract
 from slipway.model_config import parse_config, read_contract
+from slipway.repository._durable import fsync, make_folder, seal_folder
 from slipway.repository._errors import ContractChanged, VersionTaken, refused_by_disk
 from slipway.repository._layout import CONFIG, version_numbers
 from slipway.repository._manifest import check_manifest, write_manifest
 from slipway.repository._scratch import scratch_folder
+from slipway.repository._shared import publish_shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,8 @@ def publish(
         root: Model repository.
         contract: The door of the new version.
         files: Text of the files that all versions share, by path below the model's folder (`model_files`). They are
-            replaced, one atomic rename each, just before the version appears, and only where they differ.
+            replaced, one atomic rename each, and only where they differ; then the model's manifest, which lists them;
+            then the version appears.
         fill: Called once with an empty scratch folder on the repository's own file system.
         version: Number to take; the next free one if not given.
 
@@ -65,16 +67,16 @@ def publish(
         raise VersionTaken(_taken(model_dir, version))
     _refuse_changed_contract(model_dir, contract)
     with refused_by_disk(f"publish {contract.name!r}", root):
-        _make_folder(model_dir)
+        make_folder(model_dir)
         with scratch_folder(model_dir) as scratch:
             content = scratch / "version"
             content.mkdir()
             fill(content)
             write_manifest(content)
-            _seal(content)
-            changed = _replace_files(model_dir, scratch / "files", files)
+            seal_folder(content)
+            changed = publish_shared(model_dir, scratch / "files", files)
             number = _claim(content, model_dir, version)
-        _fsync(model_dir)
+        fsync(model_dir)
     return Published(model=contract.name, version=number, path=model_dir / str(number), changed_files=changed)
 
 
@@ -88,7 +90,7 @@ def check_publishable(root: Path, contract: ModelContract) -> None:
     model_dir = root / contract.name
     _refuse_changed_contract(model_dir, contract)
     with refused_by_disk(f"publish {contract.name!r}", root):
-        _make_folder(model_dir)
+        make_folder(model_dir)
         with scratch_folder(model_dir):
             pass
 
@@ -105,9 +107,9 @@ def republish(root: Path, model: str, source: Path) -> Published:
         content = scratch / "version"
         shutil.copytree(source, content)
         check_manifest(content)
-        _seal(content)
+        seal_folder(content)
         number = _claim(content, model_dir, None)
-        _fsync(model_dir)
+        fsync(model_dir)
     return Published(model=model, version=number, path=model_dir / str(number))
 
 
@@ -154,47 +156,6 @@ def refuse_other_contract(published: ModelContract, offered: ModelContract, *, w
                 f"{where} is published with {what} {expected}, {offered_is} has {got}: its clients would "
                 "break. Give the recipe another `model:` name"
             )
-
-
-def _replace_files(model_dir: Path, staging: Path, files: Mapping[str, str]) -> tuple[str, ...]:
-    changed = []
-    for name, text in files.items():
-        target, staged = model_dir / name, staging / name
-        if target.is_file() and target.read_bytes() == text.encode():
-            continue
-        staged.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(text, encoding="utf-8")
-        staged.chmod(0o644)
-        _fsync(staged)
-        _make_folder(target.parent)
-        staged.replace(target)
-        _fsync(target.parent)
-        changed.append(name)
-    return tuple(changed)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, that other users can read."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o755)
-
-
-def _seal(folder: Path) -> None:
-    """Make everything below `folder` readable by other users and durable."""
-    for path in [*folder.rglob("*"), folder]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-        _fsync(path)
-    os.utime(folder)  # copied folders carry the time of their source
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _taken(model_dir: Path, version: int) -> str:

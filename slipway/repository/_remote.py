@@ -21,7 +21,8 @@ from rich.console import Console
 from slipway.model_config import parse_config, read_contract
 from slipway.repository._errors import RemoteFailed, VersionDamaged, VersionTaken, refused_by_disk
 from slipway.repository._layout import CONFIG, is_version
-from slipway.repository._manifest import MANIFEST, check_manifest, manifest_alone
+from slipway.repository._manifest import check_manifest, manifest_alone
+from slipway.repository._manifest_text import MANIFEST
 from slipway.repository._publish import refuse_other_contract
 from slipway.repository._scratch import scratch_folder
 from slipway.repository._versions import ModelEntry, VersionEntry, find_model, list_models

@@ -12,6 +12,7 @@ from typing import Any
 from slipway.repository._errors import ModelNotPublished, VersionNotFound
 from slipway.repository._layout import CONFIG, version_numbers
 from slipway.repository._manifest import check_manifest, manifest_alone, read_manifest
+from slipway.repository._shared import check_shared
 
 CARD = "card.json"
 
@@ -115,10 +116,14 @@ def find_model(root: Path, model: str) -> ModelEntry:
 
 
 def verify(root: Path, model: str, version: int | None = None) -> tuple[VersionEntry, ...]:
-    """Compare the files of a model's versions (or of one) with their manifests; return what was verified.
+    """Compare the files of a model's versions (or of one), and those that all share, with their manifests.
+
+    Returns:
+        The versions that were verified.
 
     Raises:
         VersionDamaged: At the first version with a file that is changed, missing or not listed.
+        ModelDamaged: The same of the files that all versions share; or they have no manifest yet.
         ModelNotPublished: There is nothing to verify.
         VersionNotFound: The model has no such version.
     """
@@ -126,6 +131,7 @@ def verify(root: Path, model: str, version: int | None = None) -> tuple[VersionE
     chosen = entry.versions if version is None else (entry.version(version),)
     for candidate in chosen:
         check_manifest(candidate.path)
+    check_shared(entry.path)
     return chosen
 
 

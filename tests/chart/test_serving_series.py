@@ -10,6 +10,7 @@ from tritonclient.utils import InferenceServerException
 
 pytest.importorskip("helm_python")
 
+from slipway.repository import seal
 from slipway.triton import ServerSettings, TritonServer
 from tests.chart.alert_cases import SERVICE
 from tests.chart.healthy_service import REASONS, healthy
@@ -41,6 +42,7 @@ def slow_server(tmp_path_factory):
     config = root / "mnist" / "config.pbtxt"
     slow = f'parameters {{ key: "simulated_batch_ms" value {{ string_value: "{BATCH_MS}" }} }}\n'
     config.write_text(config.read_text() + slow)
+    seal(root, "mnist")
     arguments = rendered("serving", SERVICE)["ServingRuntime", "demo-triton"]["spec"]["containers"][0]["args"]
     metrics = tuple(argument for argument in arguments if argument.startswith("--metrics-config="))
     with TritonServer(ServerSettings(repository=root, extra_args=metrics)) as server:

@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from slipway.deploy._capacity import read_capacity
+from slipway.repository import seal
 from slipway.triton import ServerSettings, TritonServer
 from tests.chart.rendering import noted
 from tests.integration.conftest import publish_linear_classifier
@@ -40,6 +41,7 @@ def slow_server(tmp_path_factory):
     publish_linear_classifier(root)
     config = root / "mnist" / "config.pbtxt"
     config.write_text(re.sub(r"count: \d+", "count: 1", config.read_text()) + SLOW)
+    seal(root, "mnist")
     with TritonServer(ServerSettings(repository=root, exit_timeout_s=1)) as server:
         yield server
 

@@ -1,0 +1,51 @@
+"""Files and folders that other users can read, and that survive a power cut once they have their name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, that other users can read."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+
+
+def replace_file(target: Path, staged: Path, text: str) -> bool:
+    """Give a file another text in one rename; say whether it had to be done.
+
+    Args:
+        target: The file; its folder is made where it is missing.
+        staged: Where the text is written first, on the same file system.
+        text: Written as UTF-8.
+    """
+    if not target.is_symlink() and target.is_file() and target.read_bytes() == text.encode():
+        return False
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    staged.write_text(text, encoding="utf-8")
+    staged.chmod(0o644)
+    fsync(staged)
+    make_folder(target.parent)
+    staged.replace(target)
+    fsync(target.parent)
+    return True
+
+
+def seal_folder(folder: Path) -> None:
+    """Make everything below a folder readable by other users and durable."""
+    for path in [*folder.rglob("*"), folder]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        fsync(path)
+    os.utime(folder)  # copied folders carry the time of their source
+
+
+def fsync(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

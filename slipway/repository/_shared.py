@@ -1,0 +1,240 @@
+"""The files that all versions of a model share: how they are replaced, listed in the model's manifest, and checked.
+
+    check_shared(model_dir)          # config.pbtxt, labels.txt, configs/*.pbtxt are those of <model>/manifest.sha256
+    seal(root, "mnist")              # after an edit by hand: check what was written, then write the manifest anew
+    find_beside(model_dir)           # what lies beside the versions and is in no manifest
+
+Triton looks for code in a model's folder before its own. What is in no manifest is therefore never shown to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from slipway.contained_path import UnsafePath, contained_path, open_contained
+from slipway.contract import ModelContract
+from slipway.model_config import parse_config, read_contract
+from slipway.printable import printable
+from slipway.repository._durable import replace_file
+from slipway.repository._errors import ModelDamaged, ModelNotPublished, PublishFailed, refused_by_disk
+from slipway.repository._layout import CONFIG, LABELS, SCRATCH_PREFIX, is_shared, is_version
+from slipway.repository._manifest import digest, find_changed
+from slipway.repository._manifest_text import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    ManifestInvalid,
+    parse_manifest,
+    render_manifest,
+)
+from slipway.repository._scratch import scratch_folder
+
+_TRIES = 5
+_PAUSE_S = 0.2
+_MAX_CONFIG_BYTES = 16 << 20
+_Read = TypeVar("_Read")
+
+
+def read_shared(model_dir: Path) -> dict[str, str]:
+    """SHA-256 by path of the files that all versions share, as the model's manifest says; nothing is compared.
+
+    Raises:
+        ModelDamaged: There is no manifest, or it breaks a rule; says how one is written.
+    """
+    path = model_dir / MANIFEST
+    try:
+        with open_contained(model_dir, MANIFEST) as file:
+            listed = parse_manifest(file.read(MAX_MANIFEST_BYTES + 1))
+    except FileNotFoundError as exc:
+        raise ModelDamaged(
+            f"{path}: there is none, so nobody can tell which files beside the versions belong to the model. "
+            f"{_remedy(model_dir)}"
+        ) from exc
+    except (OSError, UnsafePath, ManifestInvalid) as exc:
+        raise ModelDamaged(f"{path}: not readable: {exc}. {_remedy(model_dir)}") from exc
+    for name in listed:
+        if not is_shared(name):
+            raise ModelDamaged(
+                f"{path}: expected {CONFIG}, {LABELS} and configs/NAME.pbtxt only, got {name!r}. {_remedy(model_dir)}"
+            )
+    if CONFIG not in listed:
+        raise ModelDamaged(f"{path}: expected it to list {CONFIG}, got {', '.join(listed)}. {_remedy(model_dir)}")
+    return listed
+
+
+def check_shared(model_dir: Path) -> dict[str, str]:
+    """Compare the files that all versions share with the model's manifest, and return the manifest.
+
+    Raises:
+        ModelDamaged: Naming each file that is changed or missing.
+    """
+
+    def check() -> dict[str, str]:
+        listed = read_shared(model_dir)
+        wrong = find_changed(model_dir, listed)
+        if wrong:
+            raise ModelDamaged(f"{model_dir}: {'; '.join(wrong)}. {_remedy(model_dir)}")
+        return listed
+
+    return settled(check)
+
+
+def settled(read: Callable[[], _Read]) -> _Read:
+    """Read again for a second while the files and their manifest differ: a publisher replaces them one by one.
+
+    Raises:
+        ModelDamaged: They still differ.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return read()
+        except ModelDamaged:
+            time.sleep(_PAUSE_S)
+    return read()
+
+
+def publish_shared(model_dir: Path, staging: Path, files: Mapping[str, str]) -> tuple[str, ...]:
+    """Replace the shared files that differ, then the manifest; one atomic rename each.
+
+    Two publishers at once may replace each other's. Whoever finds other files than its own does it again, so that the
+    last one leaves files and manifest that agree.
+
+    Args:
+        model_dir: The model's folder.
+        staging: A folder for scratch files on the same file system.
+        files: Text by path.
+
+    Returns:
+        The files that were replaced, the manifest not among them.
+
+    Raises:
+        PublishFailed: A name in `files` is none of a shared file, or somebody else replaces them all the time.
+    """
+    if strange := [name for name in files if not is_shared(name)]:
+        raise PublishFailed(f"expected {CONFIG}, {LABELS} and configs/NAME.pbtxt only, got {', '.join(strange)}")
+    changed: list[str] = []
+    for _ in range(_TRIES):
+        for name, text in files.items():
+            if replace_file(contained_path(model_dir, name), staging / name, text) and name not in changed:
+                changed.append(name)
+        if _write_manifest(model_dir, staging, files):
+            return tuple(changed)
+        time.sleep(_PAUSE_S)
+    raise PublishFailed(
+        f"{model_dir}: expected {', '.join(files)} to stay as they were written, but somebody else replaces them: "
+        "publish again when the other one has finished"
+    )
+
+
+def seal(root: Path, model: str) -> tuple[str, ...]:
+    """Write the model's manifest anew, after the files it lists were edited by hand.
+
+    Args:
+        root: Model repository.
+        model: Model name.
+
+    Returns:
+        What the manifest lists.
+
+    Raises:
+        ModelNotPublished: There is no such model.
+        ModelDamaged: A file is none that Triton could serve, or the configurations disagree on the model's door.
+        PublishFailed: The file system refused.
+    """
+    model_dir = root / model
+    if not (model_dir / CONFIG).is_file():
+        raise ModelNotPublished(f"{root} holds no model {printable(model)!r}: expected {model_dir / CONFIG}")
+    names = shared_names(model_dir)
+    _refuse_unservable(model_dir, names)
+    with refused_by_disk(f"seal {model!r}", root), scratch_folder(model_dir) as scratch:
+        text = render_manifest({name: digest(model_dir, name) for name in names})
+        replace_file(model_dir / MANIFEST, scratch / MANIFEST, text)
+    return names
+
+
+def shared_names(model_dir: Path) -> tuple[str, ...]:
+    """The shared files that are on disk, sorted, listed or not."""
+    candidates = [CONFIG, LABELS, *(f"configs/{path.name}" for path in model_dir.glob("configs/*.pbtxt"))]
+    return tuple(sorted(name for name in candidates if is_shared(name) and (model_dir / name).is_file()))
+
+
+def find_beside(model_dir: Path) -> tuple[str, ...]:
+    """What lies beside the versions and is in no manifest, sorted; never shown to Triton, nor sent anywhere.
+
+    Raises:
+        ModelDamaged: The model has no readable manifest.
+    """
+    listed = read_shared(model_dir)
+    folders = {name.split("/")[0] for name in listed if "/" in name}
+    beside = []
+    for path in model_dir.iterdir():
+        if path.name in folders and path.is_dir() and not path.is_symlink():
+            beside += [f"{path.name}/{below.name}" for below in path.iterdir()]
+        elif not path.name.startswith(SCRATCH_PREFIX) and not (is_version(path.name) and path.is_dir()):
+            beside.append(path.name)
+    return tuple(sorted(name for name in beside if name not in listed and name != MANIFEST))
+
+
+def read_text(model_dir: Path, name: str) -> str:
+    """Text of one shared file.
+
+    Raises:
+        ModelDamaged: It is no regular file, or cannot be read.
+    """
+    try:
+        with open_contained(model_dir, name) as file:
+            return file.read(_MAX_CONFIG_BYTES).decode("utf-8")
+    except (OSError, UnsafePath, UnicodeDecodeError) as exc:
+        raise ModelDamaged(f"{model_dir / name} cannot be read: {exc}") from exc
+
+
+def _write_manifest(model_dir: Path, staging: Path, files: Mapping[str, str]) -> bool:
+    """List what was just written, and what was sealed before and is still there.
+
+    Returns:
+        Whether nobody wrote something else meanwhile.
+    """
+    try:
+        before = {name: sha256 for name, sha256 in read_shared(model_dir).items() if (model_dir / name).is_file()}
+    except ModelDamaged:
+        before = {}
+    written = {name: digest(model_dir, name) for name in files}
+    listed = {**before, **written}
+    replace_file(model_dir / MANIFEST, staging / MANIFEST, render_manifest(listed))
+    ours = all(read_text(model_dir, name) == text for name, text in files.items())
+    return ours and read_text(model_dir, MANIFEST) == render_manifest(listed)
+
+
+def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
+    contracts: dict[str, ModelContract] = {}
+    for name in names:
+        if name == LABELS:
+            continue
+        try:
+            config = parse_config(read_text(model_dir, name))
+            contracts[name] = read_contract(config)
+        except ValueError as exc:
+            raise ModelDamaged(f"{model_dir / name}: {exc}. Nothing was sealed: put it right first") from exc
+        if config.name not in {"", model_dir.name}:
+            raise ModelDamaged(
+                f"{model_dir / name}: expected name: {model_dir.name!r}, as the folder's, got {config.name!r}"
+            )
+    door = contracts[CONFIG]
+    for name, contract in contracts.items():
+        if (contract.image_shape, contract.labels) != (door.image_shape, door.labels):
+            raise ModelDamaged(
+                f"{model_dir}: expected one door in {CONFIG} and {name}, got {door.image_shape} with "
+                f"{len(door.labels)} labels and {contract.image_shape} with {len(contract.labels)}, or other labels. "
+                "Nothing was sealed: make them agree first"
+            )
+    if LABELS in names and tuple(read_text(model_dir, LABELS).splitlines()) != door.labels:
+        raise ModelDamaged(
+            f"{model_dir / LABELS}: expected the labels of {CONFIG}, one a line, got others. Nothing was sealed: make "
+            "them agree first"
+        )
+
+
+def _remedy(model_dir: Path) -> str:
+    return f"If these files are what is to be served, write their manifest: `slipway models seal {model_dir.name}`"

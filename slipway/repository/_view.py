@@ -1,0 +1,180 @@
+"""A private folder with nothing but the verified files of one version of each model: what Triton is started on.
+
+    with tempfile.TemporaryDirectory() as folder:
+        (view,) = build_view(root, ["mnist"], Path(folder))
+        ...                                      # tritonserver --model-repository=<folder>
+        view.version, view.skipped
+
+Bytes are hashed while they are copied, each file from one descriptor: what Triton loads is what was verified, whoever
+changes the repository meanwhile. `helm/serving/files/start-triton.sh` does the same in bash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from slipway.contained_path import UnsafePath, contained_path, open_contained
+from slipway.printable import printable
+from slipway.repository._errors import (
+    ModelDamaged,
+    ModelNotPublished,
+    VersionDamaged,
+    VersionNotFound,
+    refused_by_disk,
+)
+from slipway.repository._layout import CONFIG
+from slipway.repository._manifest import (
+    cannot_be_read,
+    find_unlisted,
+    is_changed,
+    listed_in,
+    raise_damaged,
+    read_manifest_bytes,
+    regular_files,
+)
+from slipway.repository._manifest_text import looks_like_code
+from slipway.repository._shared import read_shared, settled, shared_names
+from slipway.repository._versions import ModelEntry, find_model
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelView:
+    """One model as Triton is shown it.
+
+    Attributes:
+        model: Its name.
+        version: The one version that is there.
+        path: Its folder in the view.
+        manifest_sha256: Of the version's manifest, in hex: two views of one value hold the same version's files. Empty
+            where nothing was compared.
+        skipped: Why each newer version is not served, in words; empty where the newest is.
+    """
+
+    model: str
+    version: int
+    path: Path
+    manifest_sha256: str
+    skipped: tuple[str, ...]
+
+
+def build_view(
+    root: Path,
+    models: Sequence[str],
+    into: Path,
+    *,
+    config_name: str | None = None,
+    versions: Mapping[str, int] | None = None,
+    compare: bool = True,
+) -> tuple[ModelView, ...]:
+    """Copy what Triton needs of each model: the shared files, and the listed files of one version.
+
+    Args:
+        root: Model repository.
+        models: Their names.
+        into: A folder that only this user can write; what it holds of these models is replaced.
+        config_name: `configs/<config_name>.pbtxt` must be among the files; None is `config.pbtxt`.
+        versions: The version of a model; the newest that is intact where none is named.
+        compare: With the manifests. Without it every regular file of the newest version comes, but no code.
+
+    Raises:
+        ModelDamaged: Shared files are not those of the model's manifest, or it has none.
+        VersionDamaged: The named version is damaged, or every version is.
+        VersionNotFound: The model has no such version.
+        ModelNotPublished: There is no such model, or it has no version, or not this configuration.
+        PublishFailed: The view cannot be written.
+    """
+    return tuple(
+        _view_model(find_model(root, name), into / name, config_name, (versions or {}).get(name), compare=compare)
+        for name in models
+    )
+
+
+def _view_model(
+    entry: ModelEntry, target: Path, config_name: str | None, version: int | None, *, compare: bool
+) -> ModelView:
+    with refused_by_disk("prepare what tritonserver is to see", target.parent):
+        settled(lambda: _view_shared(entry, target, config_name, compare=compare))
+        if version is not None:
+            return _view_version(entry.name, entry.version(version).path, target, (), compare=compare)
+        skipped: list[str] = []
+        for candidate in reversed(entry.versions):
+            try:
+                return _view_version(entry.name, candidate.path, target, tuple(skipped), compare=compare)
+            except (VersionDamaged, VersionNotFound) as exc:
+                skipped.append(str(exc))
+    raise VersionDamaged(f"{entry.name!r} has no version that can be served: {'; '.join(skipped)}")
+
+
+def _view_shared(entry: ModelEntry, target: Path, config_name: str | None, *, compare: bool) -> None:
+    listed: Mapping[str, str | None] = read_shared(entry.path) if compare else dict.fromkeys(shared_names(entry.path))
+    wanted = CONFIG if config_name is None else f"configs/{config_name}.pbtxt"
+    if wanted not in listed:
+        there = ", ".join(name for name in listed if name.endswith(".pbtxt")) or "none"
+        raise ModelNotPublished(
+            f"model {entry.name!r} has no {printable(wanted)} that is sealed; there are: {there}. Name one of them, or "
+            f"write it and run `slipway models seal {entry.name}`"
+        )
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(mode=0o700, parents=True)
+    if wrong := _copy(entry.path, listed, target):
+        raise ModelDamaged(
+            f"{entry.path}: {'; '.join(wrong)}. Publish again, or seal what is to be served: `slipway models seal "
+            f"{entry.name}`"
+        )
+
+
+def _view_version(model: str, folder: Path, target: Path, skipped: tuple[str, ...], *, compare: bool) -> ModelView:
+    into, manifest = target / folder.name, b""
+    listed: Mapping[str, str | None]
+    if compare:
+        manifest = read_manifest_bytes(folder)
+        listed = listed_in(folder, manifest)
+        wrong = find_unlisted(folder, listed)
+    else:
+        listed, wrong = dict.fromkeys(name for name in regular_files(folder) if not looks_like_code(name)), []
+    if not wrong:
+        wrong = _copy(folder, listed, into)
+    if wrong:
+        shutil.rmtree(into, ignore_errors=True)
+        raise_damaged(folder, wrong)
+    return ModelView(
+        model=model,
+        version=int(folder.name),
+        path=target,
+        manifest_sha256=hashlib.sha256(manifest).hexdigest() if compare else "",
+        skipped=skipped,
+    )
+
+
+def _copy(source: Path, listed: Mapping[str, str | None], target: Path) -> list[str]:
+    """Copy files and compare their bytes, which are read once; say what is wrong, in words."""
+    wrong = []
+    for name, expected in sorted(listed.items()):
+        try:
+            file = open_contained(source, name)
+        except (OSError, UnsafePath) as exc:
+            wrong.append(cannot_be_read(name, exc))
+            continue
+        with file:
+            got = _copy_file(file, contained_path(target, name))
+        if expected is not None and got != expected:
+            wrong.append(is_changed(name, expected, got))
+    return wrong
+
+
+def _copy_file(source: BufferedReader, target: Path) -> str:
+    """Copy from an open file; SHA-256 of what was written."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sha256 = hashlib.sha256()
+    with target.open("xb") as copy:
+        while block := source.read(_BLOCK_BYTES):
+            sha256.update(block)
+            copy.write(block)
+    return sha256.hexdigest()
