@@ -86,7 +86,8 @@ class Comparison:
         confidence: Of each interval, between 0 and 1.
         resamples: Draws behind each.
         rows: The figures.
-        notes: Why the two may not be comparable, a sentence each.
+        notes: What a reader should know before believing it, a sentence each.
+        obstacles: Those of the notes that leave no verdict; empty where the two can be compared.
     """
 
     names: tuple[str, str]
@@ -94,11 +95,17 @@ class Comparison:
     resamples: int
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    obstacles: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict: the runs can be compared, and some figure of theirs can be judged."""
+        return not self.obstacles and any(row.word != "not known" for row in self.rows)
 
     @property
     def differs(self) -> bool:
-        """Whether any figure does."""
-        return any(row.differs for row in self.rows)
+        """Whether any figure does; False where there is no verdict."""
+        return self.judged and any(row.differs for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers, text and lists, for JSON."""
@@ -106,9 +113,11 @@ class Comparison:
             "names": list(self.names),
             "confidence": self.confidence,
             "resamples": self.resamples,
+            "judged": self.judged,
             "differs": self.differs,
             "rows": [{**asdict(row), "differs": row.differs, "word": row.word} for row in self.rows],
             "notes": list(self.notes),
+            "obstacles": list(self.obstacles),
         }
 
 
@@ -138,6 +147,7 @@ def compare(
     )
     tail = _tail(confidence, min(len(part.counts) for part in blocks))
     tails = [tail, 1 - tail]
+    notes = list(_notes(runs))
     rows = [
         _row(blank, draws_b[blank.name] - draws_a[blank.name], tails, _missing(blank.name, runs))
         for blank in _blanks(a, b)
@@ -147,7 +157,8 @@ def compare(
         confidence=confidence,
         resamples=resamples,
         rows=tuple(rows),
-        notes=tuple(_notes(runs)),
+        notes=tuple(text for text, _ in notes),
+        obstacles=tuple(text for text, obstacle in notes if obstacle),
     )
 
 
@@ -203,30 +214,36 @@ def _row(blank: Row, differences: NDArray[np.float64], tails: list[float], missi
     return Row(**{**asdict(blank), **compared})
 
 
-def _notes(runs: _Runs) -> Iterator[str]:
-    """Why the two may not be comparable."""
+def _notes(runs: _Runs) -> Iterator[tuple[str, bool]]:
+    """What stands against comparing the two, each with whether it leaves no verdict."""
     a, b = (run for _, run in runs)
     if a.generator.open_loop != b.generator.open_loop:
         yield (
-            "one run is an open loop and one a closed loop: in a closed loop a stall of the server hides in its "
-            "latencies, so they cannot be compared"
+            (
+                "one run is an open loop and one a closed loop: in a closed loop a stall of the server hides in its "
+                "latencies, so they cannot be compared"
+            ),
+            True,
         )
     keys = _different_keys(a, b)
     if keys:
-        yield f"the scenarios differ: {', '.join(keys)}"
+        yield f"the scenarios differ: {', '.join(keys)}", any(map(_changes_the_load, keys))
     machines = [f"{run.environment.machine}, {run.environment.cores} cores" for run in (a, b)]
     if machines[0] != machines[1]:
-        yield f"the load came from different machines: {machines[0]}; {machines[1]}"
+        yield f"the load came from different machines: {machines[0]}; {machines[1]}", False
     for name, run in runs:
         if run.verdict.outcome == "INVALID":
-            yield f"{name} is INVALID: {'; '.join(run.verdict.reasons)}"
+            yield f"{name} is INVALID: {'; '.join(run.verdict.reasons)}", True
         elif run.partial:
-            yield f"{name} was interrupted after {run.figures.window_s:.1f} s of its window"
+            yield f"{name} was interrupted after {run.figures.window_s:.1f} s of its window", False
         if run.figures.window_s < _FEWEST_SECONDS:
-            yield (
-                f"{name} has {run.figures.window_s:g} measured seconds; "
-                f"with fewer than {_FEWEST_SECONDS} the intervals are unreliable"
-            )
+            few = f"with fewer than {_FEWEST_SECONDS} the intervals are unreliable"
+            yield f"{name} has {run.figures.window_s:g} measured seconds; {few}", False
+
+
+def _changes_the_load(key: str) -> bool:
+    """Whether a key of the scenario says how much is asked of the server: a longer run asks the same for longer."""
+    return key.startswith(("arrivals.", "payload.batches")) and key != "arrivals.duration_s"
 
 
 def _different_keys(a: Result, b: Result) -> list[str]:

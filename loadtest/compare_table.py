@@ -31,8 +31,10 @@ def render(comparison: Comparison, console: Console) -> None:
 def sentence(comparison: Comparison) -> str:
     """Whether the runs differ, in words: "b.json is slower: p99 +3.1 ms (+12 %), 95 % interval +1.0 to +5.2 ms"."""
     a, b = comparison.names
-    if not any(row.word != "not known" for row in comparison.rows):
-        return f"{b} and {a} cannot be compared: no figure can be judged"
+    if not comparison.judged:
+        known = any(row.word != "not known" for row in comparison.rows)
+        why = comparison.obstacles[0] if known else "no figure can be judged"
+        return f"{b} and {a} cannot be compared: {why}"
     clauses = [f"{what}: {_figure(row, comparison)}" for what, row in _findings(comparison)]
     if not clauses:
         return f"{b} does not differ from {a}: every {_share(comparison)} interval holds 0"
@@ -71,7 +73,7 @@ def _table(comparison: Comparison) -> Table:
         known = row.word != "not known"
         difference = f"{_signed(row.difference, row)} {_unit_of_difference(row)}" if known else ""
         percent = _percent(row.percent) if row.percent is not None else ""
-        word = f"[{_COLOURS[row.word]}]{row.word}[/]"
+        word = f"[{_COLOURS[row.word]}]{row.word}[/]" if not comparison.obstacles else ""
         table.add_row(row.name, *values, difference, percent, _interval(row) if known else "", word)
     return table
 

@@ -63,6 +63,12 @@ def row(comparison, name):
     return next(row for row in comparison.rows if row.name == name)
 
 
+def shown(comparison):
+    out = StringIO()
+    render(comparison, Console(file=out, width=160))
+    return out.getvalue()
+
+
 def words(comparison):
     return {row.name: row.word for row in comparison.rows}
 
@@ -217,6 +223,41 @@ def test_what_stands_against_comparing_is_noted(other, note):
     compared = compare(run(1), run(2, changes=other), resamples=20, names=("a", "b"))
 
     assert [note] == [got[: len(note)] for got in compared.notes]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"scenario": scenario(arrivals={"kind": "poisson", "rate_rps": 200, "duration_s": 20})},
+        {"scenario": scenario(payload={"images": "published", "batches": [{"images": 4}]})},
+        {"partial": True},
+        {"generator": generator(open_loop=False)},
+    ],
+    ids=["rate", "request size", "INVALID", "loop"],
+)
+def test_runs_that_cannot_be_compared_have_no_verdict(other):
+    compared = compare(run(1), run(2, median_ms=1, changes=other), resamples=200, names=("a", "b"))
+
+    assert row(compared, "p99").differs
+    assert (False, False) == (compared.judged, compared.differs)
+    assert f"b and a cannot be compared: {compared.obstacles[0]}" == sentence(compared)
+    assert not re.search("better|worse|faster|slower", shown(compared))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"environment": OTHER},
+        {"scenario": scenario(seed=3, arrivals={"kind": "poisson", "rate_rps": 100, "duration_s": 20})},
+        {"scenario": scenario(arrivals={"kind": "poisson", "rate_rps": 100, "duration_s": 60})},
+    ],
+    ids=["machine", "seed", "length"],
+)
+def test_runs_of_one_load_have_a_verdict(other):
+    compared = compare(run(1), run(2, median_ms=6, changes=other), resamples=200, names=("a", "b"))
+
+    assert (True, ()) == (compared.judged, compared.obstacles)
+    assert "b is slower" in sentence(compared)
 
 
 def test_a_short_run_is_noted():
