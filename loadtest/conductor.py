@@ -114,6 +114,13 @@ class Conductor:
         self._mark_lost(lead)
         self._finish(lead, ended_s=lead.second)
 
+    def close(self) -> None:
+        """Conclude what is on; a command that ends with nothing measured says so, and does not end with 0."""
+        self.interrupt()
+        if self._environment.process_exit_code is None and self._environment.web_ui is None:
+            self.refuse(GeneratorError("nothing was measured: it was told to end before the run had begun"))
+            self._environment.process_exit_code = GeneratorError.exit_status
+
     def page(self) -> Any:  # noqa: ANN401 - a Flask response
         """The newest report, for Locust's web server."""
         if self._page is None:

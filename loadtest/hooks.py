@@ -126,7 +126,7 @@ def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
         wait_s, options.expect_workers_max_wait = options.expect_workers_max_wait, 0
         _give_up_on_workers(environment, conductor, wait_s=wait_s)
     environment.events.test_stop.add_listener(lambda **_: conductor.interrupt())
-    environment.events.quitting.add_listener(lambda **_: conductor.interrupt())
+    environment.events.quitting.add_listener(lambda **_: conductor.close())
     if environment.web_ui is not None:
         environment.web_ui.app.add_url_rule("/report", "slipway_report", conductor.page)
 

@@ -23,7 +23,7 @@ def judge(
     """Hold the figures of the window against the objectives, and the generator against its limits."""
     checks = _checks(slo, figures)
     failed = [_failure(check, figures) for check in checks if not check.passed]
-    doubts = _doubts(figures, generator, limits=limits, partial=partial)
+    doubts = _doubts(figures, generator, limits=limits, partial=partial, failed=bool(failed))
     if failed:
         doubts += _full(generator, limits)
     outcome: Outcome = "INVALID" if doubts else "FAIL" if failed else "PASS"
@@ -57,24 +57,28 @@ def _at_most(name: str, bound: float, got: float, unit: str, *, met: bool = True
     return Check(name=name, relation="<=", bound=bound, got=got, unit=unit, passed=met and got <= bound)
 
 
-def _doubts(figures: Figures, generator: GeneratorFigures, *, limits: GeneratorSettings, partial: bool) -> list[str]:
+def _doubts(
+    figures: Figures, generator: GeneratorFigures, *, limits: GeneratorSettings, partial: bool, failed: bool
+) -> list[str]:
     doubts = []
     if partial:
         doubts.append(f"the run was interrupted; only {figures.window_s:.1f} s of its window were measured")
     if not figures.due:
-        doubts.append("no request was due in the measured window")
+        doubts.append("nothing was measured: no request was due in the measured window")
+    elif not figures.answered and not failed:
+        doubts.append(f"nothing was measured: none of {figures.due:,} requests was answered")
     if generator.open_loop and figures.lag_ms.p99 > limits.max_lag_ms:
         doubts.append(
             f"the generator lagged its own schedule: 1 % of the requests were dispatched more than "
             f"{figures.lag_ms.p99:.3g} ms late, the limit is {limits.max_lag_ms:g} ms (generator.max_lag_ms); "
             "use more processes, or a machine of its own"
         )
-    doubts += [
-        f"generator {worker.name} was lost: of its {worker.due:,} requests {worker.due - worker.reported:,} "
-        "are unaccounted for; the figures are those of the others' share"
-        for worker in generator.workers
-        if worker.lost
-    ]
+    for worker in generator.workers:
+        missing = f"of its {worker.due:,} requests {worker.due - worker.reported:,} are unaccounted for"
+        if worker.lost:
+            doubts.append(f"generator {worker.name} was lost: {missing}; the figures are those of the others' share")
+        elif worker.reported < worker.due and not partial:
+            doubts.append(f"generator {worker.name} did not tell all: {missing}")
     return doubts
 
 

@@ -256,6 +256,16 @@ def test_a_load_shape_decides_how_many_users_a_closed_loop_has(words, tmp_path):
     assert "closed loop" in command.stdout
 
 
+def test_a_run_that_ends_before_anything_was_measured_is_no_pass(words, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts, and answers nothing
+        asked = ("--target", f"grpc://127.0.0.1:{silent.getsockname()[1]}")
+        with locust("--headless", "-t", "1s", *words(), *asked, cwd=tmp_path) as command:
+            exit_code = command.exit_code()
+
+    assert 3 == exit_code, command.said
+    assert "nothing was measured" in command.said
+
+
 @pytest.mark.parametrize("processes", [0, 2])
 def test_a_mistake_in_the_scenario_is_one_line_and_leaves_no_process(words, tmp_path, processes):
     port = free_port()
