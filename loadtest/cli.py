@@ -13,6 +13,21 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from loadtest.cli_options import (
+    REPOSITORY,
+    ForceOption,
+    ImagesOption,
+    MetricsOption,
+    ModelOption,
+    ProcessesOption,
+    RepositoryOption,
+    ScenarioArgument,
+    SetOption,
+    SloOption,
+    UrlOption,
+    spelled,
+)
+
 __all__ = ["ScenarioOrCommand", "capacity", "loadtest"]
 
 
@@ -33,36 +48,6 @@ loadtest = typer.Typer(
     "slipway loadtest SCENARIO is short for slipway loadtest run SCENARIO; --help behind it lists its options.",
 )
 
-_REPOSITORY = Path("model_repository")
-ScenarioArgument = Annotated[
-    str,
-    typer.Argument(help="A shipped scenario (see `slipway loadtest list`) or the path of a YAML file."),
-]
-UrlOption = Annotated[str | None, typer.Option(help="grpc://, grpcs://, http:// or https://, host and port.")]
-ModelOption = Annotated[str | None, typer.Option(help="The model's name on the server.")]
-ImagesOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Send these: an .npz with images, labels (or x_test, y_test); or noise, with `random`.", metavar="PATH.npz"
-    ),
-]
-RepositoryOption = Annotated[
-    Path,
-    typer.Option("--repository", "-r", help="Where the served version's samples are.", envvar="SLIPWAY_REPOSITORY"),
-]
-SloOption = Annotated[
-    list[str] | None,
-    typer.Option("--slo", help="An objective: p50_ms, p99_ms, p99_9_ms, error_rate, min_rps.", metavar="NAME=VALUE"),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any value of the scenario, such as generator.max_in_flight=64.", metavar="KEY=VALUE"),
-]
-MetricsOption = Annotated[
-    str | None, typer.Option(help="Triton's metrics; port 8002 of a target on this machine if not given.")
-]
-ProcessesOption = Annotated[int, typer.Option(min=1, max=64, help="Processes that make the load, about one a core.")]
-
 
 @loadtest.command("run")
 def run(
@@ -71,7 +56,7 @@ def run(
     url: UrlOption = None,
     model: ModelOption = None,
     images: ImagesOption = None,
-    repository: RepositoryOption = _REPOSITORY,
+    repository: RepositoryOption = REPOSITORY,
     rate: Annotated[float | None, typer.Option(help="Requests per second, of a scenario with one rate.")] = None,
     duration_s: Annotated[float | None, typer.Option(help="Length of the measured window.")] = None,
     slo: SloOption = None,
@@ -84,6 +69,7 @@ def run(
     report_dir: Annotated[
         Path | None, typer.Option("--report-dir", "-o", help="Folder of the report; a new one below runs/loadtest.")
     ] = None,
+    force: ForceOption = False,
     junit: Annotated[Path | None, typer.Option(help="Also write the verdict as JUnit XML, for CI.")] = None,
     print_report: Annotated[
         bool, typer.Option("--print-report", help="Also print report.json, as the last line.")
@@ -99,9 +85,11 @@ def run(
     Example: slipway loadtest steady --url http://localhost:8000 --rate 800 --slo p99_ms=20 --junit verdict.xml
     """
     from loadtest.request import RunRequest
+    from loadtest.result import REPORT
     from loadtest.run import run_scenario
     from loadtest.summary import print_summary
     from loadtest.verdict import EXIT_CODES
+    from loadtest.whole_file import refuse_to_overwrite
 
     arrivals = {} if closed_loop is None else _closed(scenario, closed_loop)
     if rate is not None:
@@ -109,15 +97,19 @@ def run(
     if duration_s is not None:
         arrivals["arrivals.duration_s"] = str(duration_s)
     named = {"target.url": url, "target.model": model, "payload.images": images, "target.metrics_url": metrics_url}
+    typed = {"arrivals": closed_loop, "arrivals.rate_rps": rate, "arrivals.duration_s": duration_s}
     request = RunRequest(
         scenario=scenario,
         overrides=arrivals | _overrides(named, slo=slo, override=override),
+        spelled=spelled({**named, **typed}, slo=slo, override=override),
         repository=repository,
         report_dir=report_dir,
         junit=junit,
         command=_command_line(),
     )
     request.load()  # a mistake in it is told before anything starts
+    if report_dir is not None:
+        refuse_to_overwrite(report_dir / REPORT, other="--report-dir", force=force)
     console = Console()
     result, page = run_scenario(request, processes=processes, console=console)
     print_summary(result, page, console)
@@ -149,6 +141,7 @@ def page(
     report: Annotated[Path, typer.Argument(help="A report.json, or the folder that holds it.")],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("report.html"),
+    force: ForceOption = False,
 ) -> None:
     """Write the page of a report.json, such as the one that --print-report left in a log.
 
@@ -156,8 +149,9 @@ def page(
     """
     from loadtest.report import render_report
     from loadtest.result import read_result
-    from loadtest.whole_file import write_whole
+    from loadtest.whole_file import refuse_to_overwrite, write_whole
 
+    refuse_to_overwrite(output, other="--output", force=force)
     write_whole(output, render_report(read_result(report)), other="--output")
     Console().print(f"written: {output}", soft_wrap=True, highlight=False)
 
@@ -172,19 +166,22 @@ def compare(
     """Say whether two runs differ, with the uncertainty of each difference.
 
     Seconds of both runs are drawn again and again with replacement (bootstrap); a difference counts where 95 % of
-    the draws agree on its sign.
+    the draws agree on its sign. Exit code: 0 there is a verdict, 2 a file is no report, 3 the runs cannot be compared.
 
     Example: slipway loadtest compare runs/loadtest/before runs/loadtest/after
     """
     from loadtest.compare import compare as compare_results
     from loadtest.compare_table import render
     from loadtest.result import read_result
+    from loadtest.verdict import EXIT_CODES
 
     comparison = compare_results(read_result(a), read_result(b))
     if as_json:
         Console().print_json(data=comparison.to_dict())
     else:
         render(comparison, Console())
+    if not comparison.judged:
+        raise typer.Exit(EXIT_CODES["INVALID"])
 
 
 def capacity(
@@ -193,7 +190,7 @@ def capacity(
     url: UrlOption = None,
     model: ModelOption = None,
     images: ImagesOption = None,
-    repository: RepositoryOption = _REPOSITORY,
+    repository: RepositoryOption = REPOSITORY,
     slo: SloOption = None,
     override: SetOption = None,
     metrics_url: MetricsOption = None,
@@ -206,6 +203,7 @@ def capacity(
     ] = 0.1,
     shortest_s: Annotated[float, typer.Option(min=1, max=60, help="Shortest measurement, in seconds.")] = 5.0,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("capacity.yaml"),
+    force: ForceOption = False,
     report_dir: Annotated[
         Path | None, typer.Option(help="Folder of the measurements' reports; a new one below runs/capacity.")
     ] = None,
@@ -236,16 +234,19 @@ def capacity(
     from loadtest.capacity_cli import run_capacity
     from loadtest.measure_capacity import CapacityOrder
     from loadtest.request import RunRequest
+    from loadtest.whole_file import refuse_to_overwrite
 
     named = {"target.url": url, "target.model": model, "payload.images": images, "target.metrics_url": metrics_url}
     request = RunRequest(
         scenario=scenario,
         overrides=_overrides(named, slo=slo, override=override),
+        spelled=spelled(named, slo=slo, override=override),
         repository=repository,
         report_dir=None,
         junit=None,
         command=_command_line(),
     )
+    refuse_to_overwrite(output, other="--output", force=force)
     folder = report_dir or Path("runs/capacity") / f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     order = CapacityOrder(
         request=request,

@@ -8,6 +8,7 @@
   - RunRefused           2 or 3: the load generator looked at the scenario and the target, and did not begin
   - GeneratorError       3: the load generator did not start, or ended before its report
   - ReportError          3: the report cannot be written
+      - ReportExists         2: a report is there already, and nobody said that it may be overwritten
   - ReportUnreadable     2: a file is no report of a load test
   - CapacityError        3: no rate holds the objectives, or none could be measured
 """
@@ -22,6 +23,7 @@ __all__ = [
     "LoadTestError",
     "PayloadError",
     "ReportError",
+    "ReportExists",
     "ReportUnreadable",
     "RunRefused",
     "ScenarioError",
@@ -68,6 +70,12 @@ class GeneratorError(LoadTestError):
 
 class ReportError(LoadTestError):
     """The report cannot be written."""
+
+
+class ReportExists(ReportError):
+    """There is a report already."""
+
+    exit_status = 2
 
 
 class ReportUnreadable(LoadTestError):

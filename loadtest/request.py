@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest.errors import ScenarioError
@@ -22,6 +22,7 @@ class RunRequest:
     Attributes:
         scenario: A shipped scenario's name, or a file's path.
         overrides: Values in YAML by dotted key.
+        spelled: What was typed for a key, for messages; `KEY=VALUE` where it is not told.
         repository: Where the served version was published.
         report_dir: Where the report goes; None: a new folder below runs/loadtest.
         junit: Where the verdict goes as JUnit XML; None: nowhere.
@@ -36,6 +37,7 @@ class RunRequest:
     junit: Path | None
     command: str
     page: bool = True
+    spelled: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -48,7 +50,7 @@ class RunRequest:
         Raises:
             ScenarioError: See `load_scenario`.
         """
-        return load_scenario(self.scenario, self.overrides)
+        return load_scenario(self.scenario, self.overrides, spelled=self.spelled)
 
     def prepare(self) -> Prepared:
         """Read the scenario, ask the target, read the images.

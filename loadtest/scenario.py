@@ -186,15 +186,18 @@ def shipped_scenarios() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in SCENARIOS.glob("*.yaml")))
 
 
-def load_scenario(name_or_path: str, overrides: Mapping[str, str] | None = None) -> Scenario:
+def load_scenario(
+    name_or_path: str, overrides: Mapping[str, str] | None = None, *, spelled: Mapping[str, str] | None = None
+) -> Scenario:
     """Read and check a scenario.
 
     Args:
         name_or_path: A shipped scenario's name, or the path of a YAML file.
         overrides: Values in YAML by dotted key, such as {"slo.p99_ms": "20"}; they replace what the file says.
+        spelled: What was typed for an override, for messages; `KEY=VALUE` where it is not told.
 
     Raises:
-        ScenarioError: With file, key, expected, got, and the nearest known key for an unknown one.
+        ScenarioError: With file or override, key, expected, got, and the nearest known key for an unknown one.
     """
     path = find_settings_file(name_or_path, SCENARIOS)
     document = read_yaml(
@@ -204,7 +207,27 @@ def load_scenario(name_or_path: str, overrides: Mapping[str, str] | None = None)
         error=ScenarioError,
     )
     _resolve_files(document, path.parent)
-    return check_scenario(overridden(document, overrides or {}, error=ScenarioError), where=str(path))
+    blamed = _blamed(document, overrides or {})
+    typed = [(spelled or {}).get(key, f"{key}={value}") for key, value in blamed.items()]
+    where = f"{', '.join(typed)} (in place of what {path} says)" if typed else str(path)
+    return check_scenario(overridden(document, overrides or {}, error=ScenarioError), where=where)
+
+
+def _blamed(document: dict[str, Any], overrides: Mapping[str, str]) -> dict[str, str]:
+    """The overrides that make a sound document wrong; empty where it is wrong by itself, or right with them."""
+
+    def sound(some: Mapping[str, str]) -> bool:
+        try:
+            check_scenario(overridden(document, some, error=ScenarioError), where="")
+        except ScenarioError:
+            return False
+        return True
+
+    if sound(overrides) or not sound({}):
+        return {}
+    alone = {key: text for key, text in overrides.items() if not sound({key: text})}
+    needed = {key: text for key, text in overrides.items() if sound({k: v for k, v in overrides.items() if k != key})}
+    return needed or alone or dict(overrides)
 
 
 def check_scenario(document: dict[str, Any], *, where: str) -> Scenario:

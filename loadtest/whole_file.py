@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtest.errors import ReportError
+from loadtest.errors import ReportError, ReportExists
 from slipway import whole_file
 from slipway.errors import SlipwayError
 
-__all__ = ["write_whole"]
+__all__ = ["refuse_to_overwrite", "write_whole"]
+
+
+def refuse_to_overwrite(path: Path, *, other: str, force: bool) -> None:
+    """See before a long run that its file would replace no other.
+
+    Args:
+        path: The goal.
+        other: How another goal is named, for the message.
+        force: It may.
+
+    Raises:
+        ReportExists: It would.
+    """
+    if path.exists() and not force:
+        raise ReportExists(f"{path} is there already: overwrite it with --force, or name another with {other}")
 
 
 def write_whole(path: Path, text: str, *, other: str, error: type[SlipwayError] = ReportError) -> None:

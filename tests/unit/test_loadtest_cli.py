@@ -91,6 +91,64 @@ def test_compare_speaks_json(two):
     assert json.loads(json.dumps(compare(result(), FAILED).to_dict())) == json.loads(compared.output)
 
 
+def test_compare_of_what_cannot_be_compared_has_an_exit_code_of_its_own(two):
+    (two[1] / "report.json").write_text(INVALID.model_dump_json())
+    compared = slipway("loadtest", "compare", *two)
+
+    assert 3 == compared.exit_code
+    assert "cannot be compared" in compared.output.splitlines()[-1]
+
+
+def refused(*words):
+    """A command that is refused before it begins: exit code and what it says."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("slipway"), *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, " ".join(done.stderr.split())
+
+
+def test_what_was_written_is_overwritten_only_when_that_is_said(two, tmp_path):
+    report = (two[0] / "report.json").read_text()
+    (tmp_path / "capacity.yaml").write_text("kept")
+    (tmp_path / "page.html").write_text("kept")
+    told = [
+        refused("loadtest", "smoke", "-o", two[0]),
+        refused("capacity", "steady", "-o", tmp_path / "capacity.yaml"),
+        refused("loadtest", "page", two[0], "-o", tmp_path / "page.html"),
+    ]
+    forced = slipway("loadtest", "page", two[0], "-o", tmp_path / "page.html", "--force")
+
+    assert [2, 2, 2] == [code for code, _ in told]
+    assert all("is there already: overwrite it with --force, or name another with --" in text for _, text in told)
+    assert report == (two[0] / "report.json").read_text()
+    assert "kept" == (tmp_path / "capacity.yaml").read_text()
+    assert 0 == forced.exit_code
+    assert "PASS" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "blamed"),
+    [
+        (("--slo", "p99=20"), "error: --slo p99=20 (in place of what"),
+        (("--slo", "p99_ms=0.01", "--rate", "300"), "error: --slo p99_ms=0.01 (in place of what"),
+        (("--slo", "p99_ms=40", "--set", "generator.conections=3"), "error: --set generator.conections=3 (in place"),
+        (("--url", "nowhere"), "error: --url nowhere (in place of what"),
+        (("--rate", "-1"), "error: --rate -1.0 (in place of what"),
+    ],
+)
+def test_a_wrong_option_is_blamed_and_no_file_that_nobody_touched(words, blamed):
+    code, said = refused("loadtest", "smoke", *words)
+
+    assert 2 == code
+    assert said.startswith(blamed)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [(None, "No such file"), ("not JSON", "Invalid JSON"), ('{"format": 1}', "name: Field required")],
