@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
-__all__ = ["IMAGE", "PROBABILITIES", "ModelContract", "TensorSpec"]
+__all__ = ["IMAGE", "PROBABILITIES", "Background", "ModelContract", "TensorSpec"]
 
 IMAGE = "image"
 """Name of the one input tensor: raw pixels, UINT8, `[batch, height, width, channels]`."""
 
 PROBABILITIES = "probabilities"
 """Name of the one output tensor: FP32, `[batch, labels]`; each row sums to 1."""
+
+Background: TypeAlias = Literal["dark", "light"]
 
 _MODEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?")
 
@@ -42,12 +44,15 @@ class ModelContract:
         image_shape: `(height, width, channels)` of one image, channels last.
         labels: One name per class, in the order of the probabilities.
         max_batch_size: Most images in one request, at least 1.
+        background: Of the training images: "dark" for light ink on dark, as in MNIST; "light" for ink on paper; None:
+            not said, for photographs have neither.
     """
 
     name: str
     image_shape: tuple[int, int, int]
     labels: tuple[str, ...]
     max_batch_size: int
+    background: Background | None = None
 
     def __post_init__(self) -> None:
         if not _MODEL_NAME.fullmatch(self.name):
@@ -60,6 +65,8 @@ class ModelContract:
             raise ValueError(f"labels: expected at least two different names, got {list(self.labels)}")
         if self.max_batch_size < 1:
             raise ValueError(f"max_batch_size: expected >= 1, got {self.max_batch_size}")
+        if self.background not in (None, *get_args(Background)):
+            raise ValueError(f"background: expected dark, light or None, got {self.background!r}")
 
     @property
     def image(self) -> TensorSpec:

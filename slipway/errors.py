@@ -17,7 +17,7 @@ and the way out: the command line prints it as it is, without a traceback.
 
 from __future__ import annotations
 
-__all__ = ["SlipwayError"]
+__all__ = ["SlipwayError", "SlipwayWarning"]
 
 
 class SlipwayError(Exception):
@@ -28,3 +28,7 @@ class SlipwayError(Exception):
     """
 
     exit_status = 1
+
+
+class SlipwayWarning(UserWarning):
+    """Base class of every warning of Slipway: the work was done, and may not be what was meant."""

@@ -3,25 +3,26 @@
     text = render_config(contract, ServingProfile(accelerator="cpu", instances=2))
     read_contract(parse_config(text)) == contract
 
-The labels travel inside the configuration (parameter `labels`), so that a client which asks a server for its model
-configuration learns the whole contract from one answer.
+The labels and the background of the training images travel inside the configuration (as parameters), so that a client
+which asks a server for its model configuration learns the whole contract from one answer.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
-from slipway.contract import IMAGE, PROBABILITIES, ModelContract, TensorSpec
+from slipway.contract import IMAGE, PROBABILITIES, Background, ModelContract, TensorSpec
 from slipway.errors import SlipwayError
 
 __all__ = ["ContractUnreadable", "ServingProfile", "parse_config", "read_contract", "read_profile", "render_config"]
 
 _LABELS = "labels"
+_BACKGROUND = "background"
 _HEADER = """\
 # Rendered from the recipe's contract and serving settings; a test compares. Edit the recipe, not this file.
 # There is no queue policy on purpose: any of its settings makes Triton's batcher stall an idle server for 500 ms.
@@ -63,6 +64,8 @@ def render_config(contract: ModelContract, profile: ServingProfile) -> str:
     config.parameters["intra_op_thread_count"].string_value = str(profile.intra_op_threads)
     config.parameters["inter_op_thread_count"].string_value = "1"
     config.parameters[_LABELS].string_value = json.dumps(contract.labels)
+    if contract.background is not None:
+        config.parameters[_BACKGROUND].string_value = contract.background
     for batch_size in sorted({1, contract.max_batch_size}):
         warmup = config.model_warmup.add(name=f"batch-{batch_size}", batch_size=batch_size, count=1)
         warmup.inputs[IMAGE].CopyFrom(
@@ -111,9 +114,16 @@ def read_contract(config: pb.ModelConfig) -> ModelContract:
             image_shape=(image.dims[0], image.dims[1], image.dims[2]),
             labels=labels,
             max_batch_size=config.max_batch_size,
+            background=_background(config),
         )
     except ValueError as exc:
         raise ContractUnreadable(f"{where}: {exc}") from exc
+
+
+def _background(config: pb.ModelConfig) -> Background | None:
+    """What the configuration says of the training images; None where it says nothing that is known here."""
+    said = config.parameters[_BACKGROUND].string_value if _BACKGROUND in config.parameters else ""
+    return cast("Background", said) if said in get_args(Background) else None
 
 
 def read_profile(config: pb.ModelConfig) -> ServingProfile:

@@ -101,7 +101,7 @@ def train_and_publish(run: TrainingRun, steps: Steps) -> Outcome | None:
         RepositoryError: The repository cannot be published into; found before training where that is possible.
     """
     dataset, report = _get_data(run, steps)
-    contract = run.recipe.contract(dataset.image_shape, dataset.labels)
+    contract = run.recipe.contract(dataset.image_shape, dataset.labels, background=dataset.background)
     if run.repository is not None:
         check_publishable(run.repository, contract)
     placement = choose_placement()

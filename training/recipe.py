@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from slipway.contract import ModelContract
+from slipway.contract import Background, ModelContract
 from slipway.model_config import ServingProfile
 from slipway.settings_file import Settings, check_settings, find_settings_file, read_yaml
 from training.errors import RecipeError
@@ -185,10 +185,16 @@ class Recipe(Settings):
             )
         return self
 
-    def contract(self, image_shape: tuple[int, int, int], labels: tuple[str, ...]) -> ModelContract:
-        """The promise of the model this recipe makes from images of that shape with those labels."""
+    def contract(
+        self, image_shape: tuple[int, int, int], labels: tuple[str, ...], *, background: Background | None = None
+    ) -> ModelContract:
+        """The promise of the model this recipe makes from images of that shape and background with those labels."""
         return ModelContract(
-            name=self.model, image_shape=image_shape, labels=labels, max_batch_size=self.serving.max_batch_size
+            name=self.model,
+            image_shape=image_shape,
+            labels=labels,
+            max_batch_size=self.serving.max_batch_size,
+            background=background,
         )
 
 

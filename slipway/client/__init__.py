@@ -15,6 +15,7 @@ batches, and repeats what is safe and useful within one deadline. Every error de
 from __future__ import annotations
 
 from slipway.client._classifier import AsyncClassifier, Classifier
+from slipway.client._conversion import PictureWarning
 from slipway.client._errors import (
     Attempt,
     ClientClosed,
@@ -52,6 +53,7 @@ __all__ = [
     "ModelLoadFailed",
     "ModelNotFound",
     "ModelNotReady",
+    "PictureWarning",
     "Prediction",
     "QueueFull",
     "RetryPolicy",

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from slipway.client._address import Address, parse_address
+from slipway.client._conversion import Conversion, Fit
 from slipway.client._core import Core
 from slipway.client._errors import ClientClosed
 from slipway.client._grpc_transport import AsyncGrpcTransport, GrpcTransport
@@ -116,22 +117,36 @@ class Classifier(_Client[SyncTransport]):
         ValueError: An option is out of its range.
     """
 
-    def predict(self, images: ImagesInput, *, invert: bool = False, timeout_s: float | None = None) -> Prediction:
+    def predict(
+        self,
+        images: ImagesInput,
+        *,
+        invert: bool = False,
+        fit: Fit | None = None,
+        frame: int | None = None,
+        timeout_s: float | None = None,
+    ) -> Prediction:
         """Classify images; more than the model takes at once are sent in several requests, in order.
 
         Args:
             images: A uint8 array (h, w, c), (n, h, w, c), or without c where the model has one channel; a Pillow image;
-                the path of an image file; or a sequence of single images. Arrays are never cast or resized. Pictures
-                are converted to the model's channels and resized (Lanczos).
+                the path of an image file, its bytes, or the open file; or a sequence of single images. Arrays are
+                never cast or resized. Pictures are turned as their EXIF data say, converted to the model's channels
+                and resized (Lanczos).
             invert: Replace each value by 255 - value, for dark digits on white paper.
+            fit: What happens to a picture of other proportions than the model's: "stretch"; "pad", which keeps it
+                whole between bars of its border's colour; or "crop". None: stretched, with a warning.
+            frame: Which one of several pictures in a file (animation, pages), from 0; None: such a file is refused.
             timeout_s: Instead of the client's own.
 
         Raises:
             InvalidImage: Before anything is sent; says expected and got.
+            ValueError: An option is out of its range.
             ClientError: Each of its kinds says what happened and carries every try, see `slipway.client`.
         """
+        conversion = Conversion(invert=invert, fit=fit, frame=frame)
         session = self._session()
-        return run(session.core.predict(images, invert=invert, timeout_s=self._timeout(timeout_s)), session.transport)
+        return run(session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s)), session.transport)
 
     def contract(self, *, timeout_s: float | None = None) -> ModelContract:
         """Return what the model takes and gives; asks the server only the first time."""
@@ -192,10 +207,19 @@ class AsyncClassifier(_Client[AsyncTransport]):
     Files are read and pictures converted in the event loop; give arrays where that matters.
     """
 
-    async def predict(self, images: ImagesInput, *, invert: bool = False, timeout_s: float | None = None) -> Prediction:
+    async def predict(
+        self,
+        images: ImagesInput,
+        *,
+        invert: bool = False,
+        fit: Fit | None = None,
+        frame: int | None = None,
+        timeout_s: float | None = None,
+    ) -> Prediction:
         """See `Classifier.predict`."""
+        conversion = Conversion(invert=invert, fit=fit, frame=frame)
         session = self._session()
-        steps = session.core.predict(images, invert=invert, timeout_s=self._timeout(timeout_s))
+        steps = session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s))
         return await run_async(steps, session.transport)
 
     async def contract(self, *, timeout_s: float | None = None) -> ModelContract:

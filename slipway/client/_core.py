@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from slipway.client._conversion import Conversion
 from slipway.client._diagnosis import Diagnosis, diagnose, diagnose_model
 from slipway.client._errors import (
     Attempt,
@@ -59,11 +60,11 @@ class Core:
         """Return what is known, or learn it."""
         return self._newest or (yield from self._learn(Deadline(timeout_s)))
 
-    def predict(self, images: ImagesInput, *, invert: bool, timeout_s: float) -> Steps[Prediction]:
+    def predict(self, images: ImagesInput, conversion: Conversion, *, timeout_s: float) -> Steps[Prediction]:
         """Classify, in requests of at most the model's batch; see `Classifier.predict`."""
         deadline = Deadline(timeout_s)
         known = self._newest or (yield from self._learn(deadline))
-        batch, size = to_batch(images, known, invert=invert), known.max_batch_size
+        batch, size = to_batch(images, known, conversion), known.max_batch_size
         contract, answer = yield from self._classify(batch[:size], deadline)
         if len(batch) <= size:
             return _prediction(contract, answer.probabilities, answer.model_version)

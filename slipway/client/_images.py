@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from slipway.client._arrays import as_array, wrong_array
+from slipway.client._conversion import Conversion, Doubt, warn_of
 from slipway.client._errors import InvalidImage
 from slipway.client._prediction import Pixels
 
@@ -24,24 +26,27 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageInput", "ImagesInput", "to_batch"]
 
-ImageInput: TypeAlias = "Pixels | Image | str | os.PathLike[str]"
-"""One image: uint8 array (h, w, c), or (h, w) where the model has one channel; a Pillow image; a path to a file."""
+ImageInput: TypeAlias = "Pixels | Image | str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]"
+"""One image: uint8 array (h, w, c), or (h, w) where the model has one channel, or a tensor that NumPy can read; a
+Pillow image; a path to a file, its bytes, or the open file."""
 
 ImagesInput: TypeAlias = "ImageInput | Sequence[ImageInput]"
 """One image, several, or a uint8 array (n, h, w, c), or (n, h, w) where the model has one channel."""
 
+_AS_IT_IS = Conversion()
 
-def to_batch(images: ImagesInput, contract: ModelContract, *, invert: bool = False) -> Pixels:
+
+def to_batch(images: ImagesInput, contract: ModelContract, conversion: Conversion = _AS_IT_IS) -> Pixels:
     """Turn images into one batch of the model's shape.
 
-    Arrays must already be uint8 of the model's height and width. Pillow images and files are turned to the model's
-    channels (transparency shows white, as in a viewer) and resized with Lanczos where their size differs; their
-    brightness is kept, so a dark digit on white paper needs `invert`.
+    Arrays must already be uint8 of the model's height and width. Pictures are turned upright, to the model's channels
+    and to its size; their brightness is kept, so a dark digit on white paper needs `invert`. One `PictureWarning` a
+    call says what looks unlike the model's training images.
 
     Args:
         images: See `ImagesInput`.
         contract: What the model takes.
-        invert: Replace each value by 255 - value.
+        conversion: What the caller chose.
 
     Returns:
         uint8, shape (n, height, width, channels), n >= 1, 0 to 255.
@@ -50,15 +55,20 @@ def to_batch(images: ImagesInput, contract: ModelContract, *, invert: bool = Fal
         InvalidImage: Anything else; says expected and got, and which of several images it is.
     """
     shape = contract.image_shape
-    if isinstance(images, np.ndarray):
-        batch = _array_batch(images, shape)
-    elif isinstance(images, Sequence) and not isinstance(images, str | bytes):
+    array = as_array(images, "")
+    doubts: list[Doubt] = []
+    if array is not None:
+        batch = _array_batch(array, shape)
+    elif isinstance(images, Sequence) and not isinstance(images, str | bytes | bytearray | memoryview):
         if not images:
             raise InvalidImage("expected at least one image, got an empty sequence")
-        batch = np.stack([_one(image, shape, f"images[{i}]: ") for i, image in enumerate(images)])
+        batch = np.stack(
+            [_one(image, contract, conversion, f"images[{i}]: ", doubts) for i, image in enumerate(images)]
+        )
     else:
-        batch = _one(images, shape, "")[np.newaxis]
-    return np.bitwise_not(batch) if invert else batch
+        batch = _one(images, contract, conversion, "", doubts)[np.newaxis]
+    warn_of(doubts)
+    return np.bitwise_not(batch) if conversion.invert else batch
 
 
 def _array_batch(images: Pixels, shape: tuple[int, int, int]) -> Pixels:
@@ -67,29 +77,26 @@ def _array_batch(images: Pixels, shape: tuple[int, int, int]) -> Pixels:
     if images.ndim == 4 or (images.ndim == 3 and images.shape != shape):
         batched = images[..., np.newaxis] if images.ndim == 3 and shape[2] == 1 else images
         if batched.dtype != np.uint8 or batched.shape[1:] != shape:
-            raise _wrong_array(images, shape, "")
+            raise wrong_array(images, shape, "")
         if len(batched) == 0:
             raise InvalidImage(f"expected at least one image, got an empty batch {images.shape}")
         return batched
-    return _one(images, shape, "")[np.newaxis]
+    return _one_array(images, shape, "")[np.newaxis]
 
 
-def _one(image: object, shape: tuple[int, int, int], where: str) -> Pixels:
-    if isinstance(image, np.ndarray):
-        single = image[..., np.newaxis] if image.ndim == 2 and shape[2] == 1 else image
-        if single.dtype != np.uint8 or single.shape != shape:
-            raise _wrong_array(image, shape, where)
-        return single
+def _one_array(array: Pixels, shape: tuple[int, int, int], where: str) -> Pixels:
+    single = array[..., np.newaxis] if array.ndim == 2 and shape[2] == 1 else array
+    if single.dtype != np.uint8 or single.shape != shape:
+        raise wrong_array(array, shape, where)
+    return single
+
+
+def _one(image: object, contract: ModelContract, conversion: Conversion, where: str, doubts: list[Doubt]) -> Pixels:
+    array = as_array(image, where)
+    if array is not None:
+        return _one_array(array, contract.image_shape, where)
     from slipway.client._pictures import read_picture  # noqa: PLC0415 - Pillow is loaded by those who give pictures
 
-    return read_picture(image, shape, where)
-
-
-def _wrong_array(array: np.ndarray, shape: tuple[int, int, int], where: str) -> InvalidImage:
-    flat = f", {shape[:2]}" if shape[2] == 1 else ""
-    hint = ""
-    if array.dtype != np.uint8:
-        hint = "; the model takes raw pixels 0 to 255 and scales them itself: convert with .astype(np.uint8) on purpose"
-    return InvalidImage(
-        f"{where}expected uint8 {shape}{flat} or a batch of these, got {array.dtype} {array.shape}{hint}"
-    )
+    pixels, found = read_picture(image, contract, conversion, where)
+    doubts += found
+    return pixels

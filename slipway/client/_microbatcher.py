@@ -19,6 +19,7 @@ from typing import Self
 import numpy as np
 
 from slipway.client._classifier import Classifier
+from slipway.client._conversion import Conversion, Fit
 from slipway.client._errors import ClientClosed, ClientError, DeadlineExceeded, QueueFull
 from slipway.client._images import ImagesInput, to_batch
 from slipway.client._prediction import Pixels, Prediction
@@ -106,7 +107,15 @@ class MicroBatcher:
         for thread in self._threads:
             thread.start()
 
-    def predict(self, images: ImagesInput, *, invert: bool = False, timeout_s: float | None = None) -> Prediction:
+    def predict(
+        self,
+        images: ImagesInput,
+        *,
+        invert: bool = False,
+        fit: Fit | None = None,
+        frame: int | None = None,
+        timeout_s: float | None = None,
+    ) -> Prediction:
         """Classify, in a request shared with other callers; see `Classifier.predict`.
 
         Images are checked here, in the caller's thread: one caller's bad image never fails another's batch.
@@ -116,9 +125,10 @@ class MicroBatcher:
             DeadlineExceeded: No answer within the time.
             ClientError: Whatever the shared request met; every caller of it gets the same.
         """
+        conversion = Conversion(invert=invert, fit=fit, frame=frame)
         deadline = Deadline(self._classifier.timeout_s if timeout_s is None else timeout_s)
         contract = self._classifier.contract(timeout_s=deadline.timeout_s)
-        call = _Call(to_batch(images, contract, invert=invert), deadline)
+        call = _Call(to_batch(images, contract, conversion), deadline)
         self._enqueue(call, limit=self._max_batch_size or contract.max_batch_size)
         return call.wait()
 

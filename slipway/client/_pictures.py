@@ -2,64 +2,149 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from slipway.client._conversion import Conversion, Doubt
 from slipway.client._errors import InvalidImage
+from slipway.client._open_picture import open_picture, place, translated
 from slipway.client._prediction import Pixels
+from slipway.contract import ModelContract
 
 __all__ = ["read_picture"]
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
+_SAME_PROPORTIONS = 1.2
+"""Stretching by less is no more than what handwriting does by itself."""
 
-def read_picture(picture: object, shape: tuple[int, int, int], where: str) -> Pixels:
-    """Read a Pillow image or an image file.
+_CONTRAST = 32
+"""Of 255: less is no ink."""
+
+
+def read_picture(
+    source: object, contract: ModelContract, conversion: Conversion, where: str
+) -> tuple[Pixels, list[Doubt]]:
+    """Read a picture, whichever way it comes, and look whether the model knows such pictures.
 
     Args:
-        picture: A Pillow image, or the path of a file that Pillow can read.
-        shape: `(height, width, channels)` to produce.
-        where: Put in front of messages, such as "images[3]: ".
+        source: See `open_picture`.
+        contract: Of the model: shape and background.
+        conversion: What the caller chose; `invert` is not carried out here, only reckoned with.
+        where: Put in front of messages, such as "images[3]: "; a path takes its place.
 
     Returns:
-        uint8, shape `shape`.
+        uint8, shape `contract.image_shape`, not inverted; and what is unlike the training images.
 
     Raises:
-        InvalidImage: Not a picture, not readable, or with more than 8 bits per channel.
+        InvalidImage: Not a picture, not readable, of several frames, or with more than 8 bits per channel.
     """
-    if isinstance(picture, Image.Image):
-        return _pixels(picture, shape, where)
-    if not isinstance(picture, str | os.PathLike):
-        raise InvalidImage(
-            f"{where}expected a uint8 array, a Pillow image or the path of an image file, got {type(picture).__name__}"
-        )
-    where = f"{os.fspath(picture)}: "
-    try:
-        with Image.open(picture) as image:
-            return _pixels(ImageOps.exif_transpose(image), shape, where)
-    except FileNotFoundError as exc:
-        raise InvalidImage(f"{where}no such file") from exc
-    except UnidentifiedImageError as exc:
-        raise InvalidImage(f"{where}expected an image file such as PNG or JPEG, got something else") from exc
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
-        if isinstance(exc, InvalidImage):
-            raise
-        raise InvalidImage(f"{where}expected a readable image file: {exc}") from exc
-
-
-def _pixels(image: Image.Image, shape: tuple[int, int, int], where: str) -> Pixels:
-    height, width, channels = shape
+    height, width, channels = contract.image_shape
+    where = place(source, where)
     if channels not in _MODES:
         raise InvalidImage(f"{where}the model takes {channels} channels; pictures have 1, 3 or 4: give a uint8 array")
-    if image.mode.startswith(("I", "F")):
-        raise InvalidImage(f"{where}expected 8 bits per channel, got Pillow mode {image.mode}: save it as 8 bit first")
-    mode = _MODES[channels]
-    if mode != "RGBA" and image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    converted = image.convert(mode)
-    if converted.size != (width, height):
-        converted = converted.resize((width, height), Image.Resampling.LANCZOS)
-    return np.asarray(converted, dtype=np.uint8).reshape(shape)
+    with translated(where):
+        image = open_picture(source, where, frame=conversion.frame)
+        if image.mode.startswith(("I", "F")):
+            raise InvalidImage(
+                f"{where}expected 8 bits per channel, got Pillow mode {image.mode}: save it as 8 bit first"
+            )
+        canvas = _canvas(contract, conversion)
+        transparent = _MODES[channels] != "RGBA" and image.has_transparency_data
+        flat = _composited(image, canvas) if transparent else image
+        converted = flat.convert(_MODES[channels])
+        look = converted.resize((width, height), Image.Resampling.BOX)
+        doubts = [
+            Doubt(where=where, text=text)
+            for text in (
+                *_doubts_of_proportions(converted.size, (width, height), conversion),
+                *_doubts_of_brightness(_brightness(look), contract, conversion, canvas if transparent else ""),
+            )
+        ]
+        pixels = np.asarray(_fitted(converted, (width, height), conversion, look), dtype=np.uint8)
+    return pixels.reshape(contract.image_shape), doubts
+
+
+def _canvas(contract: ModelContract, conversion: Conversion) -> str:
+    """What transparent parts show: once inverted as asked, the background that the model knows; else white."""
+    if contract.background is None:
+        return "white"
+    return "black" if (contract.background == "dark") != conversion.invert else "white"
+
+
+def _composited(image: Image.Image, canvas: str) -> Image.Image:
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, canvas), layer)
+
+
+def _fitted(image: Image.Image, size: tuple[int, int], conversion: Conversion, look: Image.Image) -> Image.Image:
+    if image.size == size:
+        return image
+    if conversion.fit == "pad":
+        return ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=_border_colour(look))
+    if conversion.fit == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _brightness(look: Image.Image) -> Pixels:
+    return np.asarray(look.convert("L"), dtype=np.uint8)
+
+
+def _border(values: Pixels) -> Pixels:
+    """The outermost pixels of `values` (height, width, ...), one row each."""
+    edge = np.ones(values.shape[:2], np.bool_)
+    edge[1:-1, 1:-1] = False
+    return values[edge]
+
+
+def _border_colour(look: Image.Image) -> int | tuple[int, ...]:
+    colour = np.atleast_1d(_border(np.asarray(look)).mean(axis=0).round().astype(int)).tolist()
+    return colour[0] if len(colour) == 1 else tuple(colour)
+
+
+def _doubts_of_proportions(size: tuple[int, int], wanted: tuple[int, int], conversion: Conversion) -> Iterator[str]:
+    stretch = (size[0] / size[1]) / (wanted[0] / wanted[1])
+    if conversion.fit is None and max(stretch, 1 / stretch) > _SAME_PROPORTIONS:
+        yield (
+            f"{size[0]} x {size[1]} pixels were stretched to {wanted[0]} x {wanted[1]}; fit='pad' keeps the "
+            "proportions, fit='crop' cuts, fit='stretch' says that this is meant"
+        )
+
+
+def _doubts_of_brightness(
+    values: Pixels, contract: ModelContract, conversion: Conversion, canvas: str
+) -> Iterator[str]:
+    """Compare with what the model knows: nothing where the contract does not say.
+
+    Args:
+        values: The brightness, in the model's size, not inverted.
+        contract: Says whether the background is dark or light.
+        conversion: Whether the values will be inverted.
+        canvas: What transparent parts were drawn on; empty if there were none.
+    """
+    least, most = int(values.min()), int(values.max())
+    other = "invert=False" if conversion.invert else "invert=True"
+    if canvas and least == most:
+        way_out = "draw it on another background first" if contract.background is None else other
+        yield f"its transparent parts were drawn on {canvas}, and nothing of it shows: {way_out}"
+        return
+    if contract.background is None:
+        return
+    border = float(_border(values).mean())
+    wanted = "dark" if (contract.background == "dark") != conversion.invert else "light"
+    darker, lighter = border - least, most - border
+    has_ink = max(darker, lighter) > _CONTRAST
+    ink_is_wrong = has_ink and (darker > lighter) == (wanted == "dark")
+    border_is_wrong = (border > 127.5) == (wanted == "dark")
+    if ink_is_wrong or (border_is_wrong and not has_ink):
+        ink = "dark on light" if wanted == "dark" else "light on dark"
+        model = "light on dark" if contract.background == "dark" else "dark on light"
+        yield f"it shows {ink} (border brightness {border:.0f} of 255), and the model knows {model}: {other}"
+    elif border_is_wrong:
+        yield (
+            f"its background has brightness {border:.0f} of 255, and the model knows a {contract.background} one: "
+            "raise the contrast first"
+        )

@@ -62,6 +62,21 @@ def test_colour_images_keep_their_channels(load):
     assert (6, 5, 3) == load(**colour).image_shape
 
 
+@pytest.mark.parametrize(
+    ("border", "expected"), [(0, "dark"), (60, "dark"), (100, None), (150, None), (195, "light"), (255, "light")]
+)
+def test_background_is_what_nearly_all_training_images_have_at_their_border(load, border, expected):
+    images = arrays()["x_train"].reshape(300, 6, 5).copy()
+    images[:, [0, -1], :] = images[:, :, [0, -1]] = border
+    images[:9] = 255 - images[:9]  # some are otherwise
+
+    assert expected == load(x_train=images, x_test=arrays()["x_test"].reshape(60, 6, 5)).background
+
+
+def test_images_of_every_background_have_none(load):
+    assert load().background is None
+
+
 def test_names_of_classes_come_from_the_array_labels(load):
     assert ("cat", "dog", "eel") == load(labels=np.array(["cat", "dog", "eel"])).labels
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,23 @@ CONTRACT = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("01
 CPU = ServingProfile(accelerator="cpu", instances=2, queue_delay_us=250, intra_op_threads=3)
 
 
-def test_what_is_rendered_reads_back_as_the_same_contract():
-    assert CONTRACT == read_contract(parse_config(render_config(CONTRACT, CPU)))
+@pytest.mark.parametrize("background", [None, "dark", "light"])
+def test_what_is_rendered_reads_back_as_the_same_contract(background):
+    contract = replace(CONTRACT, background=background)
+
+    assert contract == read_contract(parse_config(render_config(contract, CPU)))
+
+
+def test_a_background_that_is_not_known_here_is_none():
+    config = parse_config(render_config(CONTRACT, CPU))
+    config.parameters["background"].string_value = "\x1b[2J"
+
+    assert CONTRACT == read_contract(config)
+
+
+def test_a_contract_has_a_background_that_is_known_or_none():
+    with pytest.raises(ValueError, match="background: expected dark, light or None, got 'grey'"):
+        replace(CONTRACT, background="grey")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +137,7 @@ def test_committed_files_are_what_the_shipped_recipes_render():
     for name in shipped_recipes():
         recipe = load_recipe(name)
         files = model_files(
-            recipe.contract((28, 28, 1), tuple("0123456789")),
+            recipe.contract((28, 28, 1), tuple("0123456789"), background="dark"),
             cpu=recipe.serving.profile("cpu"),
             gpu=recipe.serving.profile("gpu"),
         )

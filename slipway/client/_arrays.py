@@ -1,0 +1,78 @@
+"""Arrays of any kind, as plain NumPy arrays with the very same values, or a refusal that says how to convert."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slipway.client._errors import InvalidImage
+from slipway.printable import printable
+
+__all__ = ["as_array", "wrong_array"]
+
+_FILL = "such as images.filled(0)"
+
+
+def as_array(value: object, where: str) -> NDArray[Any] | None:
+    """Return what holds an array as a plain one, without a copy where it is one already; None for anything else.
+
+    Tensors of other libraries are taken through `__array__`, subclasses by their values.
+
+    Raises:
+        InvalidImage: Masked pixels, which have no value; or the library cannot give its values.
+    """
+    if type(value) is np.ndarray:
+        return value
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.getmaskarray(value).any():
+            raise InvalidImage(f"{where}expected a value for every pixel, got masked ones: fill them, {_FILL}")
+        return np.asarray(value.data)
+    if not isinstance(value, np.ndarray) and not hasattr(value, "__array__"):
+        return None
+    try:
+        return np.asarray(value)
+    except Exception as exc:  # whatever the other library raises
+        raise InvalidImage(
+            f"{where}expected a uint8 array, got {type(value).__name__} that gives no values "
+            f"({printable(str(exc), limit=200)}): bring it to the CPU first, as a NumPy array"
+        ) from exc
+
+
+def wrong_array(array: NDArray[Any], shape: tuple[int, int, int], where: str) -> InvalidImage:
+    """Say what was expected of an array, what came, and how to convert the values that it holds."""
+    flat = f", {shape[:2]}" if shape[2] == 1 else ""
+    hint = "" if array.dtype == np.uint8 else f"; the model takes raw pixels 0 to 255: {_way_out(array)}"
+    return InvalidImage(
+        f"{where}expected uint8 {shape}{flat} or a batch of these, got {array.dtype} {array.shape}{hint}"
+    )
+
+
+def _way_out(array: NDArray[Any]) -> str:
+    """The conversion that is right for these values."""
+    if array.dtype == np.bool_:
+        return "convert with images.astype(np.uint8) * 255"
+    if array.dtype.kind == "O":
+        return "give one array of numbers, such as np.stack(images)"
+    if array.dtype.kind not in "iuf" or array.size == 0:
+        return "these are no real numbers"
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return "some values are NaN or infinite"
+    return _by_extent(array)
+
+
+def _by_extent(array: NDArray[Any]) -> str:
+    least, most, fractions = array.min(), array.max(), array.dtype.kind == "f"
+    values = f"the values are {least:g} to {most:g}"
+    if least < 0:
+        return f"{values}, below 0: bring them to 0 to 255 the way they were scaled"
+    if array.dtype == np.uint16 and most > 255:
+        return f"{values}: convert with (images // 257).astype(np.uint8) if they are 16 bits deep"
+    if most > 255:
+        return f"{values}, beyond 255: bring them to 0 to 255 first"
+    if most <= 1 and not fractions:
+        return f"{values}: convert with .astype(np.uint8), times 255 if 1 is white"
+    if most <= 1:
+        return f"{values}: convert with (images * 255).round().astype(np.uint8)"
+    return f"{values}: convert with images{'.round()' if fractions else ''}.astype(np.uint8)"

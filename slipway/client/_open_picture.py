@@ -1,0 +1,154 @@
+"""One way in for pictures: a path, a Pillow image, bytes and a file object all become the same Pillow image.
+
+Imported only when a picture is given.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import iscoroutine
+from typing import IO, cast
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from slipway.client._errors import InvalidImage
+from slipway.printable import printable
+
+__all__ = ["LARGEST_FILE_BYTES", "open_picture", "place", "translated"]
+
+LARGEST_FILE_BYTES = 512 << 20
+"""Most bytes that are taken from a file object: a stream may never end."""
+
+_PROGRAMS = {"EPS"}
+"""Formats that are programs: to read one starts an interpreter, which may not end."""
+
+
+def place(source: object, where: str) -> str:
+    """How messages name a picture: by its path, or by its place among several."""
+    if isinstance(source, str) or (isinstance(source, os.PathLike) and isinstance(os.fspath(source), str)):
+        return f"{printable(os.fspath(source), limit=300)}: "
+    return where
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn whatever a damaged picture makes Pillow raise into `InvalidImage`."""
+    try:
+        yield
+    except InvalidImage:
+        raise
+    except FileNotFoundError as exc:
+        raise InvalidImage(f"{where}no such file") from exc
+    except UnidentifiedImageError as exc:
+        raise InvalidImage(f"{where}expected an image file such as PNG or JPEG, got something else") from exc
+    except Exception as exc:  # Pillow's readers raise what their format's bytes lead them to
+        reason = printable(str(exc) or type(exc).__name__, limit=200)
+        raise InvalidImage(f"{where}expected a readable image: {reason}") from exc
+
+
+def open_picture(source: object, where: str, *, frame: int | None) -> Image.Image:
+    """Read one picture, turned upright as its EXIF data say, whichever way it came.
+
+    Args:
+        source: A Pillow image; the path of a file; the bytes of one; or a file object, read from where it stands.
+        where: Put in front of messages.
+        frame: Which one of several, from 0; None: there must be one only.
+
+    Raises:
+        InvalidImage: There is no such picture; says why.
+    """
+    if isinstance(source, Image.Image):
+        return _upright_of_given(source, where, frame)
+    if isinstance(source, str | os.PathLike):
+        _check_path(source, where)
+        with Image.open(source) as image:
+            return _upright(image, where, frame)
+    content = _content(source, where)
+    if not content:
+        raise InvalidImage(
+            f"{where}expected the bytes of an image file, got none: is the file read to its end already?"
+        )
+    with Image.open(io.BytesIO(content)) as image:
+        return _upright(image, where, frame)
+
+
+def _upright_of_given(image: Image.Image, where: str, frame: int | None) -> Image.Image:
+    """As `_upright`, and the caller's image stands where it stood."""
+    stood = image.tell()
+    try:
+        return _upright(image, where, frame)
+    except Exception as exc:
+        file = getattr(image, "fp", image)  # an image that came from no file has none
+        if isinstance(exc, InvalidImage) or not (file is None or getattr(file, "closed", False)):
+            raise
+        raise InvalidImage(
+            f"{where}expected an image with its pixels, got one whose file was closed before they were read: "
+            "call image.load() while it is open"
+        ) from exc
+    finally:
+        if image.tell() != stood:
+            image.seek(stood)
+
+
+def _upright(image: Image.Image, where: str, frame: int | None) -> Image.Image:
+    if image.format in _PROGRAMS:
+        raise InvalidImage(f"{where}expected pixels, got a program that draws ({image.format}): save it as PNG first")
+    frames = getattr(image, "n_frames", 1)
+    if frame is None and frames > 1:
+        raise InvalidImage(
+            f"{where}expected one picture, got {frames} frames or pages: say which, frame=0 to frame={frames - 1}"
+        )
+    if frame is not None and frame >= frames:
+        raise InvalidImage(f"{where}frame={frame}: expected less than {frames}, which is what the file holds")
+    if frame is not None and frame != image.tell():
+        image.seek(frame)
+    if 0 in image.size:
+        raise InvalidImage(f"{where}expected pixels, got a picture of {image.width} x {image.height}")
+    return ImageOps.exif_transpose(image)
+
+
+def _check_path(path: str | os.PathLike[str], where: str) -> None:
+    mode = os.stat(path).st_mode  # noqa: PTH116 - a str is as good as a Path here
+    if stat.S_ISDIR(mode):
+        raise InvalidImage(f"{where}expected an image file, got a folder: give its files")
+    if not stat.S_ISREG(mode):
+        raise InvalidImage(f"{where}expected an image file, got a pipe or device: read it and give the bytes")
+
+
+def _content(source: object, where: str) -> bytes | memoryview:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return source if isinstance(source, bytes) else bytes(source)
+    if not callable(getattr(source, "read", None)):
+        hint = ": make it one array, np.array(images, dtype=np.uint8)" if isinstance(source, list | tuple) else ""
+        raise InvalidImage(
+            f"{where}expected a uint8 array, a Pillow image, the path of an image file, its bytes or an open file, "
+            f"got {type(source).__name__}{hint}"
+        )
+    file = cast("IO[bytes]", source)
+    if isinstance(file, io.TextIOBase):
+        raise InvalidImage(f'{where}expected a file opened for bytes, got one opened for text: open(path, "rb")')
+    if getattr(file, "closed", False) is True:
+        raise InvalidImage(f"{where}expected an open file, got a closed one")
+    parts: list[bytes] = []
+    size = 0
+    while size <= LARGEST_FILE_BYTES:
+        part = _part_of(file, LARGEST_FILE_BYTES + 1 - size, where)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        size += len(part)
+    raise InvalidImage(f"{where}expected at most {LARGEST_FILE_BYTES:,} bytes, got more")
+
+
+def _part_of(file: IO[bytes], size: int, where: str) -> bytes:
+    part: object = file.read(size)
+    if iscoroutine(part):
+        part.close()
+        raise InvalidImage(f"{where}expected a file that is read at once, got an asyncio one: give await file.read()")
+    if not isinstance(part, bytes | bytearray | memoryview):
+        raise InvalidImage(f"{where}expected a file of bytes, got {type(part).__name__} from its read()")
+    return bytes(part)
