@@ -8,9 +8,19 @@ import helm_python
 import pytest
 import yaml
 
-from tests.chart.rendering import charts, every_scenario, folder, manifests, rendered, scenario_id, scenarios
+from tests.chart.rendering import (
+    charts,
+    every_scenario,
+    folder,
+    manifests,
+    rendered,
+    scenario_id,
+    scenarios,
+    values_of,
+)
 from tests.chart.small_chart import CONFIG_MAP, small_chart
 from tests.chart.template_rules import findings, guarded
+from tests.chart.values_rules import schema_of
 
 every_chart = pytest.mark.parametrize("chart", charts(), ids=scenario_id)
 in_every_scenario = pytest.mark.parametrize(("chart", "scenario"), every_scenario(), ids=scenario_id)
@@ -258,3 +268,16 @@ def test_capabilities_and_upgrades_reach_the_templates(render, tmp_path):
     objects = render(chart, {}, kube_version="v1.33.0", api_versions=["keda.sh/v1"], upgrade=True)
 
     assert "33 true 2" == objects["ConfigMap", "demo"]["data"]["colour"]
+
+
+@every_chart
+def test_no_list_of_peers_that_is_emptied_opens_a_network_policy(chart):
+    """Kubernetes reads a rule without peers as one for everybody."""
+    keys = schema_of(chart)["properties"]["networkPolicy"]["properties"]
+    lists = {key: [] for key, about in keys.items() if about["type"] == "array" and not about.get("minItems")}
+    emptied = {**values_of(scenarios(chart)[0]), "networkPolicy": lists}
+    policies = [found["spec"] for (kind, _), found in rendered(chart, emptied).items() if kind == "NetworkPolicy"]
+    rules = [rule for spec in policies for way in ("ingress", "egress") for rule in spec.get(way) or ()]
+
+    assert policies
+    assert [] == [rule for rule in rules if not (rule.get("from") or rule.get("to"))]

@@ -1,7 +1,6 @@
 """helm/serving: who may reach the service, from where, and how it is disturbed."""
 
-from ipaddress import ip_address, ip_network
-
+import helm_python
 import numpy as np
 import pytest
 import yaml
@@ -9,6 +8,7 @@ from tritonclient.grpc import service_pb2
 
 from slipway.client import _grpc_codec, _http_codec
 from slipway.client._questions import Infer, IsModelReady, IsServerReady, ReadConfig
+from tests.chart.egress import reaches
 from tests.chart.rendering import ROOT, noted
 from tests.chart.serving_release import CAPACITY, PODS, predictor, release, with_
 
@@ -44,17 +44,54 @@ def test_pods_reach_storage_only_if_they_fetch_the_model_themselves(uri, ports):
     assert {"Ingress", "Egress"} == set(policy["policyTypes"])
 
 
-def reaches(policy, address, port):
-    """Whether a rule of the policy lets its pods out to this address."""
-    blocks = [
-        peer["ipBlock"]
-        for rule in policy["egress"]
-        if port in {allowed["port"] for allowed in rule["ports"]}
-        for peer in rule["to"]
-        if "ipBlock" in peer
-    ]
-    inside = [block for block in blocks if ip_address(address) in ip_network(block["cidr"])]
-    return any(all(ip_address(address) not in ip_network(out) for out in block.get("except", [])) for block in inside)
+BUCKET = {"storageUri": "s3://models/folder"}
+NOT_PUBLIC = ["10.0.0.1", "100.64.0.1", "169.254.169.254", "172.20.0.1", "192.168.49.2", "fd00:ec2::254", "fe80::1"]
+PUBLIC = ["8.8.8.8", "203.0.113.7", "2600:1f00::7"]
+
+
+def predictors_policy(**values):
+    return release(with_(model=BUCKET, **values))["NetworkPolicy", "mnist-predictor"]["spec"]
+
+
+@pytest.mark.parametrize("port", [443, 6443])
+def test_a_pod_that_fetches_its_model_cannot_reach_an_api_server_with_a_private_address(port):
+    policy = predictors_policy()
+
+    assert [] == [address for address in NOT_PUBLIC if reaches(policy, address, port)]
+
+
+def test_a_pod_that_fetches_its_model_reaches_public_storage_over_both_families():
+    policy = predictors_policy()
+
+    assert PUBLIC == [address for address in PUBLIC if reaches(policy, address, 443)]
+    assert [] == [address for address in PUBLIC if reaches(policy, address, 6443)]
+
+
+def test_an_api_server_with_a_public_address_is_left_out_of_storage():
+    policy = predictors_policy(networkPolicy={"apiServerAddresses": ["203.0.113.0/29", "2600:1f00::7/128"]})
+
+    assert ["8.8.8.8"] == [address for address in [*PUBLIC, *NOT_PUBLIC] if reaches(policy, address, 443)]
+
+
+def test_the_api_servers_addresses_leave_a_rule_of_ones_own_as_it_is():
+    own = [{"to": [{"ipBlock": {"cidr": "10.20.0.0/24"}}], "ports": [{"port": 9000, "protocol": "TCP"}]}]
+    policy = predictors_policy(networkPolicy={"storage": own, "apiServerAddresses": ["10.96.0.1/32"]})
+
+    assert own == policy["egress"][1:]
+
+
+@pytest.mark.parametrize(
+    "rule", [{"ports": [{"port": 443}]}, {"to": [], "ports": [{"port": 443}]}], ids=["no-peers", "empty"]
+)
+def test_a_rule_for_storage_says_where_to(rule):
+    with pytest.raises(helm_python.HelmError, match="/networkPolicy/storage/0"):
+        predictors_policy(networkPolicy={"storage": [rule]})
+
+
+@pytest.mark.parametrize("everything", ["0.0.0.0/0", "::/0", "10.0.0.1"])
+def test_an_address_of_the_api_server_that_no_policy_could_leave_out_is_refused(everything):
+    with pytest.raises(helm_python.HelmError, match="/networkPolicy/apiServerAddresses/0"):
+        predictors_policy(networkPolicy={"apiServerAddresses": [everything]})
 
 
 @pytest.mark.parametrize(
@@ -97,6 +134,25 @@ def test_clients_and_prometheus_reach_only_their_ports():
 
     assert (peers, {8080, 9000}) == (clients["from"], {port["port"] for port in clients["ports"]})
     assert ([{"podSelector": {}}], {8002}) == (prometheus["from"], {port["port"] for port in prometheus["ports"]})
+
+
+@pytest.mark.parametrize(("key", "port"), [("clients", 8080), ("prometheus", 8002)])
+def test_a_list_of_nobody_lets_nobody_in(key, port):
+    """Kubernetes reads a rule without peers as one for everybody."""
+    closed = release(with_(networkPolicy={key: []}, tests={"enabled": False}))["NetworkPolicy", "mnist-predictor"]
+
+    assert [] == [rule for rule in closed["spec"]["ingress"] if not rule["from"]]
+    assert port not in {named["port"] for rule in closed["spec"]["ingress"] for named in rule["ports"]}
+
+
+def test_a_policy_without_any_peer_lets_nobody_in_or_out():
+    nobody = {"clients": [], "prometheus": [], "dns": [], "storage": []}
+    policy = release(with_(model=BUCKET, networkPolicy=nobody, tests={"enabled": False}))
+    spec = policy["NetworkPolicy", "mnist-predictor"]["spec"]
+
+    assert not spec["ingress"]
+    assert not spec["egress"]
+    assert {"Ingress", "Egress"} == set(spec["policyTypes"])
 
 
 def test_network_policies_can_be_left_to_others():

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("helm_python")
 
 from tests.chart import pod_habits, pod_security
+from tests.chart.egress import reaches
 from tests.chart.pods import Pod
 from tests.chart.rendering import HELM, values_of
 from tests.chart.training_release import CLAIM, RECIPE, STORE, containers, job, job_name, kinds, pod, release
@@ -247,21 +248,45 @@ def test_a_run_gets_out_to_what_it_needs(values, expected):
     assert expected == ports_out(values)
 
 
+API_SERVERS = ["10.96.0.1", "172.18.0.2", "203.0.113.7", "fd00::1", "2600:1f00::7"]
+
+
+def way_out(values, address, port):
+    return reaches(release(values)["NetworkPolicy", "demo-training"]["spec"], address, port)
+
+
+@pytest.mark.parametrize("values", [STORE, CLAIM], ids=["object-store", "data-set-is-downloaded"])
+def test_a_run_that_promotes_nothing_reaches_public_addresses_and_no_private_one(values):
+    named = {**values, "networkPolicy": {"apiServerAddresses": ["203.0.113.7/32"]}}
+
+    assert ["203.0.113.7", "2600:1f00::7"] == [address for address in API_SERVERS if way_out(values, address, 443)]
+    assert ["2600:1f00::7"] == [address for address in API_SERVERS if way_out(named, address, 443)]
+    assert [] == [address for address in API_SERVERS if way_out(values, address, 6443)]
+
+
+def test_a_run_that_promotes_reaches_the_api_server_wherever_it_is_until_it_is_named():
+    named = {**PROMOTE, "networkPolicy": {"apiServerAddresses": ["10.96.0.1/32", "fd00::1/128"]}}
+
+    assert API_SERVERS == [address for address in API_SERVERS if way_out(PROMOTE, address, 6443)]
+    assert ["10.96.0.1", "fd00::1"] == [address for address in API_SERVERS if way_out(named, address, 6443)]
+    assert not way_out(named, "172.18.0.2", 443)
+    assert not way_out(PROMOTE, "169.254.169.254", 443)
+
+
+def test_a_rule_for_the_api_server_of_ones_own_is_kept():
+    own = {"to": [{"ipBlock": {"cidr": "172.18.0.2/32"}}], "ports": [{"port": 8443, "protocol": "TCP"}]}
+    values = {**PROMOTE, "networkPolicy": {"apiServer": [own], "apiServerAddresses": ["10.96.0.1/32"]}}
+
+    assert own == release(values)["NetworkPolicy", "demo-training"]["spec"]["egress"][-1]
+
+
 def test_an_identity_that_a_link_local_address_gives_is_reached():
     """GKE's metadata server; the default leaves out every link-local address, as an instance's own keys are there."""
-    by_default, named = (
-        [
-            rule
-            for rule in release(values)["NetworkPolicy", "demo-training"]["spec"]["egress"]
-            if "ipBlock" in rule["to"][0]
-        ]
-        for values in (STORE, values_of(HELM / "training" / "ci" / "everything-values.yaml"))
-    )
+    named = values_of(HELM / "training" / "ci" / "everything-values.yaml")
 
-    assert ["169.254.0.0/16"] == by_default[0]["to"][0]["ipBlock"]["except"]
-    assert {"169.254.169.252/32": [988]}.items() <= {
-        rule["to"][0]["ipBlock"]["cidr"]: [port["port"] for port in rule["ports"]] for rule in named
-    }.items()
+    assert way_out(named, "169.254.169.252", 988)
+    assert not way_out(STORE, "169.254.169.252", 988)
+    assert not way_out(STORE, "169.254.169.252", 443)
 
 
 def test_workers_reach_each_other_on_every_port_and_nobody_else_gets_in():

@@ -53,3 +53,12 @@ tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
+
+{{- define "slipway-training.trainResources" -}}
+{{- $resources := deepCopy .Values.resources -}}
+{{- if .Values.gpu.enabled -}}
+{{- $gpu := dict .Values.gpu.resourceName (int .Values.gpu.count) -}}
+{{- $_ := set $resources "limits" (merge $gpu $resources.limits) -}}
+{{- end -}}
+{{ toYaml $resources }}
+{{- end -}}

@@ -96,12 +96,3 @@ volumeMounts:
 - --namespace={{ .Release.Namespace }}
 - --repository={{ include "slipway-training.repositoryPath" . }}
 {{- end -}}
-
-{{- define "slipway-training.trainResources" -}}
-{{- $resources := deepCopy .Values.resources -}}
-{{- if .Values.gpu.enabled -}}
-{{- $gpu := dict .Values.gpu.resourceName (int .Values.gpu.count) -}}
-{{- $_ := set $resources "limits" (merge $gpu $resources.limits) -}}
-{{- end -}}
-{{ toYaml $resources }}
-{{- end -}}
