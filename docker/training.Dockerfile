@@ -37,7 +37,7 @@ COPY rehearsal rehearsal
 # The wheel and its bytecode hold this time, not that of their making: two builds hold the same bytes.
 ARG SOURCE_DATE_EPOCH=1577836800
 RUN python -m hatchling build --target wheel --directory /dist \
-    && python -m pip --python /opt/slipway/bin/python install --no-cache-dir --no-deps --no-index --find-links /dist slipway
+    && python -m pip --python /opt/slipway/bin/python install --no-cache-dir --no-deps --no-index --find-links /dist slipway-serving
 
 FROM ${PYTHON_IMAGE}
 ARG PYTHON_IMAGE

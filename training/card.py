@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from slipway.contract import ModelContract
+from slipway.distribution import DISTRIBUTION
 from training.evaluation import Evaluation
 from training.export import OnnxFacts, Parity
 from training.gates import GateResult
@@ -47,7 +48,7 @@ _PACKAGES = (
     "onnx",
     "onnxruntime",
     "scikit-learn",
-    "slipway",
+    DISTRIBUTION,
     "tensorflow",
     "tensorflow-cpu",
     "tf2onnx",

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from slipway.distribution import NotInstalled, install_hint
 from slipway.printable import printable
 
 if TYPE_CHECKING:
@@ -212,12 +213,12 @@ def promote_(
 
     Example: slipway models promote mnist --to mnist --namespace serving
     """
-    from slipway.repository import RepositoryError, find_model, verify
+    from slipway.repository import find_model, verify
 
     try:
         from slipway.deploy._promote import check_promotable, promote
     except ModuleNotFoundError as exc:
-        raise RepositoryError('promoting needs the Kubernetes client: pip install "slipway[deploy]"') from exc
+        raise NotInstalled(f"promoting needs the Kubernetes client: {install_hint('deploy')}") from exc
     newest = "the newest at each pod's start"
     if check:
         serves = check_promotable(to, namespace=namespace)

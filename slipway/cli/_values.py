@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from slipway.errors import SlipwayError
+from slipway.distribution import NotInstalled, install_hint
 
 __all__ = ["values"]
 
@@ -89,7 +89,7 @@ def values(
     try:
         from slipway.deploy.values import ValuesOrder, make_values, write_values
     except ModuleNotFoundError as exc:
-        raise SlipwayError(f'no module {exc.name!r}: pip install "slipway[deploy]"') from exc
+        raise NotInstalled(f"no module {exc.name!r}: {install_hint('deploy')}") from exc
 
     order = ValuesOrder(
         capacity=capacity,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from slipway.distribution import NotInstalled, install_hint
 from slipway.model_config import parse_config, read_contract
 from slipway.repository._errors import RemoteFailed, VersionDamaged, VersionTaken, refused_by_disk
 from slipway.repository._layout import CONFIG, is_version
@@ -130,7 +131,7 @@ def _store(url: str, console: Console) -> Iterator[RemoteStore]:
     try:
         from slipway.repository._remote_store import open_store  # noqa: PLC0415  # fsspec is an extra
     except ModuleNotFoundError as exc:
-        raise RemoteFailed(f'{url}: remote repositories need fsspec: pip install "slipway[remote]"') from exc
+        raise NotInstalled(f"{url}: remote repositories need fsspec: {install_hint('remote')}") from exc
     with open_store(url, console) as store:
         yield store
 

@@ -24,13 +24,14 @@ from fsspec.implementations.local import LocalFileSystem
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from slipway.distribution import install_hint
 from slipway.repository._errors import RemoteFailed, RepositoryError
 from slipway.repository._layout import SCRATCH_PREFIX
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?=\S)")
 _EXPECTED_URL = "expected a URL such as s3://bucket/models or gs://bucket/models"
 _REMEDIES = {
-    "ImportError": 'install what this kind of URL needs: pip install "slipway[remote]"',
+    "ImportError": f"install what this kind of URL needs: {install_hint('remote')}",
     "ValueError": _EXPECTED_URL,
     "FileNotFoundError": "it is not there: check that the bucket exists, and its name",
     "PermissionError": "these credentials may not do that: they need to list, read, write and delete below the URL",

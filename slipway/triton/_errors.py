@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from slipway.distribution import NotInstalled
 from slipway.errors import SlipwayError
 
 
@@ -26,6 +27,8 @@ class SettingsInvalid(ServeError, ValueError):
 
 class TritonNotFound(ServeError):
     """There is no tritonserver that can serve ONNX."""
+
+    exit_status = NotInstalled.exit_status
 
 
 class LibpythonMissing(TritonNotFound):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from slipway.distribution import install_hint
 from slipway.triton._errors import PythonUnsupported, TritonNotFound
 from slipway.triton._python import PythonRuntime, current_python, libpython_directory, require_packages
 
@@ -66,7 +67,7 @@ def find_tritonserver(named: Path | None) -> SystemTriton | EmbeddedTriton:
         return system_triton(program)
     if site is None:
         raise TritonNotFound(
-            "there is no tritonserver here: pip install 'slipway[serve]' brings one, "
+            f"there is no tritonserver here: {install_hint('serve')} brings one, "
             "`--tritonserver PATH` names another (the official image has /opt/tritonserver/bin/tritonserver)"
         )
     require_packages()

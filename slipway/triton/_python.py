@@ -14,6 +14,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.distribution import install_hint
 from slipway.triton._errors import LibpythonMissing, TritonNotFound
 
 _PACKAGES = ("numpy", "onnxruntime")
@@ -58,7 +59,7 @@ def require_packages() -> None:
     """
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise TritonNotFound(f"{' and '.join(missing)} missing in {sys.prefix}: pip install 'slipway[serve]'")
+        raise TritonNotFound(f"{' and '.join(missing)} missing in {sys.prefix}: {install_hint('serve')}")
 
 
 def libpython_directory(python: PythonRuntime) -> Path | None:

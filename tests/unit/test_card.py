@@ -94,7 +94,7 @@ def test_created_is_kept_in_utc_whatever_the_callers_zone():
 def test_the_packages_that_made_the_model_are_named():
     packages = make_card().packages
 
-    assert {"keras", "numpy", "onnx", "onnxruntime", "slipway", "tf2onnx"} <= set(packages)
+    assert {"keras", "numpy", "onnx", "onnxruntime", "slipway-serving", "tf2onnx"} <= set(packages)
     assert {"tensorflow", "tensorflow-cpu"} & set(packages)
 
 

