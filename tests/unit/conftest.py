@@ -123,7 +123,10 @@ def s3(door, monkeypatch, tmp_path):
 @pytest.fixture(params=["s3", "file"])
 def url(request, tmp_path):
     """A remote repository with nothing in it."""
-    return request.getfixturevalue("s3").url if request.param == "s3" else f"file://{tmp_path}/bucket/prod"
+    if request.param == "s3":
+        return request.getfixturevalue("s3").url
+    (tmp_path / "bucket").mkdir()
+    return f"file://{tmp_path}/bucket/prod"
 
 
 @pytest.fixture

@@ -24,7 +24,12 @@ class Door:
     def __init__(self):
         self.application = DomainDispatcherApplication(create_backend_app)
         self.endpoint = ""
+        self._one_at_a_time = threading.Lock()  # moto looks and writes in two steps, S3 in one
         self.open()
+
+    def published(self):
+        """Paths that were written, without the claim and other scratch files."""
+        return [path for path in self.writes if "/.scratch-" not in path]
 
     def open(self):
         self.writes, self.refuse_from, self.after = [], None, None
@@ -36,7 +41,8 @@ class Door:
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [DENIED]
         self.writes.append(environ["PATH_INFO"])
-        answer = list(self.application(environ, start_response))
+        with self._one_at_a_time:
+            answer = list(self.application(environ, start_response))
         if self.after:
             self.after(environ["PATH_INFO"])
         return answer

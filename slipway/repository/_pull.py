@@ -1,0 +1,197 @@
+"""Copy what a remote model's manifests list into a repository on disk, and nothing else.
+
+plan = plan_pull(root, store, model, complete=True)     # reads and proves; writes nothing
+carry_out(root, store, plan)                            # every file is verified before it is placed
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slipway.contained_path import UnsafePath, contained_path, refuse_collisions
+from slipway.printable import printable
+from slipway.repository._errors import RemoteFailed, VersionDamaged, VersionTaken
+from slipway.repository._layout import CONFIG
+from slipway.repository._manifest import check_manifest, manifest_alone
+from slipway.repository._manifest_text import MANIFEST
+from slipway.repository._remote_models import RemoteModel, listed_in
+from slipway.repository._scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from slipway.repository._remote_store import RemoteStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullPlan:
+    """What is to be copied of one model: proven, not yet done.
+
+    Attributes:
+        model: The model.
+        shared: Bytes of the files that all versions share, by path; verified where the model's manifest lists them.
+        sealed: Whether it does.
+        manifests: Bytes of each version's manifest, by number.
+        complete: Whether the files come as well.
+        left: Paths there that no manifest lists: they stay there.
+    """
+
+    model: RemoteModel
+    shared: Mapping[str, bytes]
+    sealed: bool
+    manifests: Mapping[int, bytes]
+    complete: bool
+    left: tuple[str, ...]
+
+
+def plan_pull(root: Path, store: RemoteStore, model: RemoteModel, *, complete: bool) -> PullPlan:
+    """Read a model's manifests and shared files, and prove that each has one harmless place below `root`.
+
+    Raises:
+        RemoteFailed: A file cannot be read; a name could leave its folder; a link on disk would lead out.
+        VersionDamaged: A manifest breaks a rule; a shared file is not what the model's manifest lists.
+        VersionTaken: A version here has other contents.
+    """
+    manifests = {number: store.read(f"{model.name}/{number}/{MANIFEST}") for number in model.versions}
+    listed = {
+        number: listed_in(content, store.where(f"{model.name}/{number}")) for number, content in manifests.items()
+    }
+    shared, sealed = _read_shared(store, model)
+    targets = [*shared, *(f"{n}/{name}" for n, names in listed.items() for name in (*names, MANIFEST))]
+    try:
+        refuse_collisions(targets)
+        for target in (*targets, *map(str, manifests)):
+            contained_path(root, f"{model.name}/{target}")
+    except UnsafePath as exc:
+        raise RemoteFailed(f"{store.where(model.name)}: {exc}. Nothing was copied") from exc
+    for number, content in manifests.items():
+        _refuse_other_contents(root / model.name / str(number), content, store.where(f"{model.name}/{number}"))
+    known = {*targets, MANIFEST}
+    left = tuple(sorted(path for path in model.sizes if path not in known and not _is_unfinished(model, path)))
+    return PullPlan(model=model, shared=shared, sealed=sealed, manifests=manifests, complete=complete, left=left)
+
+
+def carry_out(root: Path, store: RemoteStore, plan: PullPlan) -> None:
+    """Place the shared files, then each version; a version appears whole.
+
+    Raises:
+        RemoteFailed: A file cannot be read.
+        VersionDamaged: What came is not what the manifest lists.
+        OSError: The disk refused.
+    """
+    folder = root / plan.model.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(folder) as scratch:
+        for name, content in plan.shared.items():
+            _place_file(scratch / "file", folder / name, content)
+        if not plan.sealed:
+            (folder / MANIFEST).unlink(missing_ok=True)  # it lists what was here before
+        for number in plan.manifests:
+            _place_version(scratch / str(number), folder / str(number), store, plan, number)
+
+
+def _read_shared(store: RemoteStore, model: RemoteModel) -> tuple[dict[str, bytes], bool]:
+    """The files that all versions share, the model's manifest last; and whether there is one."""
+    listed = model.listed_shared(store)
+    if listed is None:
+        return {name: store.read(f"{model.name}/{name}") for name in model.shared()}, False
+    contents = {name: store.read(f"{model.name}/{name}") for name in listed}
+    for name, content in contents.items():
+        got = hashlib.sha256(content).hexdigest()
+        if got != listed[name]:
+            raise VersionDamaged(
+                f"{store.where(model.name)}: {name} is changed (expected sha256 {listed[name][:12]}…, got {got[:12]}…)"
+                ". Nothing was copied: if a push is under way, pull again after it; else push the model again"
+            )
+    return {**contents, MANIFEST: store.read(f"{model.name}/{MANIFEST}")}, True
+
+
+def _place_version(scratch: Path, target: Path, store: RemoteStore, plan: PullPlan, number: int) -> None:
+    """Place a version's manifest, and its files if they are asked for; a version that is here already stays."""
+    if (target / MANIFEST).is_file() and not (plan.complete and manifest_alone(target)):
+        return
+    source, manifest = f"{plan.model.name}/{number}", plan.manifests[number]
+    scratch.mkdir()
+    for name in listed_in(manifest, store.where(source)) if plan.complete else ():
+        if f"{number}/{name}" not in plan.model.sizes:
+            raise VersionDamaged(_damaged(store.where(source), f"{name} is missing"))
+        (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+        store.download(f"{source}/{name}", scratch / name, plan.model.sizes[f"{number}/{name}"])
+    (scratch / MANIFEST).write_bytes(manifest)
+    if plan.complete:
+        _check_copy(scratch, store.where(source))
+    for path in [*scratch.rglob("*"), scratch]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    if target.is_dir():
+        target.rename(scratch.with_name(f"{scratch.name}-before"))
+    scratch.rename(target)
+
+
+def _check_copy(scratch: Path, source: str) -> None:
+    """Compare what came with its manifest; what is wrong is wrong there, or came wrong."""
+    try:
+        check_manifest(scratch)
+    except VersionDamaged as exc:
+        said = str(exc).removeprefix(f"{scratch}: ").partition(". ")[0]
+        raise VersionDamaged(_damaged(source, said)) from exc
+
+
+def _damaged(source: str, what: str) -> str:
+    return (
+        f"{source}: {what}. It was not placed: pull again; if it stays so, remove the version there, and push it "
+        "from where it is intact"
+    )
+
+
+def _place_file(scratch: Path, target: Path, content: bytes) -> None:
+    if target.is_file() and target.read_bytes() == content:
+        return
+    scratch.write_bytes(content)
+    scratch.chmod(0o644)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch.replace(target)
+
+
+def _refuse_other_contents(local: Path, there: bytes, where: str) -> None:
+    manifest = local / MANIFEST
+    if manifest.is_file() and manifest.read_bytes() != there:
+        refuse_two_contents(local, where)
+
+
+def refuse_two_contents(local: Path, where: str) -> None:
+    """Say that one number has two contents.
+
+    Raises:
+        VersionTaken: Always.
+    """
+    raise VersionTaken(
+        f"{where} and {local} are one version with different contents, and versions are immutable: pull into an "
+        "empty folder and publish there, which takes the next number"
+    )
+
+
+def _is_unfinished(model: RemoteModel, path: str) -> bool:
+    """Whether a path belongs to a version that is not published: a push is under way, or was killed."""
+    head = path.partition("/")[0]
+    return head.isdigit() and int(head) not in model.versions and "/" in path
+
+
+def left_behind(plan: PullPlan) -> str:
+    """What stays there, in words; empty when nothing does."""
+    if not plan.left:
+        return ""
+    named = printable(", ".join(plan.left[:3]), limit=200)
+    more = f" and {len(plan.left) - 3} more" if len(plan.left) > 3 else ""
+    return f"{plan.model.name}: left there, since no manifest lists it: {named}{more}"
+
+
+def unsealed(plan: PullPlan) -> str:
+    """What to do where nothing tells whether the shared files are right, in words; empty when something does."""
+    if plan.sealed:
+        return ""
+    return (
+        f"{plan.model.name}: {CONFIG} came by its name and unverified, since the model has no {MANIFEST} there. Look "
+        f"at it, then run `slipway models seal {plan.model.name}`; the next push sends the manifest too"
+    )

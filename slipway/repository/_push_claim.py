@@ -1,0 +1,139 @@
+"""One push of a model at a time, in a store that has no locks.
+
+    with claimed(store, "mnist", {3: manifest}, console) as claim:
+        claim.check()          # before every write: another push has not taken over
+
+The claim is a file that only one can create. It says what is being pushed, so that the same push, run again after a
+kill, goes on at once. Another one waits until nothing below the model was written for `ABANDONED_S`. Whoever was
+overtaken meanwhile sees it before its next write, and the manifest, the last of all, is created only where none is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from slipway.repository._errors import RemoteFailed
+from slipway.repository._layout import SCRATCH_PREFIX, is_version
+from slipway.repository._manifest_text import MANIFEST
+
+if TYPE_CHECKING:
+    from slipway.repository._remote_store import RemoteStore
+
+CLAIM = f"{SCRATCH_PREFIX}push"
+ABANDONED_S = 600
+"""A push that wrote nothing for so long was killed, or its next write is refused."""
+
+
+class Overtaken(RemoteFailed):
+    """Another push has taken over, or finished what this one was doing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to write below a model.
+
+    Attributes:
+        store: The remote repository.
+        path: The claim's file.
+        content: What it holds.
+    """
+
+    store: RemoteStore
+    path: str
+    content: bytes
+
+    def check(self) -> None:
+        """See that the claim is still this push's.
+
+        Raises:
+            Overtaken: It is not.
+        """
+        if not self._is_ours():
+            raise Overtaken(
+                f"{self.store.where(self.path)}: another push has taken over, or finished the same: pull, and "
+                "push again"
+            )
+
+    def release(self) -> None:
+        """Let others push; a store that fails now keeps the claim until it is abandoned."""
+        with suppress(RemoteFailed):
+            if self._is_ours():
+                self.store.remove(self.path)
+
+    def _is_ours(self) -> bool:
+        return self.store.exists(self.path) and self.store.read(self.path) == self.content
+
+
+@contextmanager
+def claimed(store: RemoteStore, model: str, manifests: Mapping[int, bytes], console: Console) -> Iterator[Claim]:
+    """Hold the claim on a model.
+
+    Args:
+        store: The remote repository.
+        model: Its name.
+        manifests: What is to be pushed: each version's manifest by number.
+        console: Told when the store cannot refuse to overwrite.
+
+    Raises:
+        RemoteFailed: Another push is under way, or was killed not long ago.
+    """
+    claim = Claim(store=store, path=f"{model}/{CLAIM}", content=_content(manifests))
+    if not store.create_text(claim.content, claim.path):
+        _take_over(claim, model)
+    elif store.create_text(claim.content, claim.path):
+        console.print(
+            f"{store.url}: this store overwrites where it is asked to create (no conditional writes): push from one "
+            "place at a time",
+            markup=False,
+        )
+    try:
+        yield claim
+    finally:
+        claim.release()
+
+
+def _content(manifests: Mapping[int, bytes]) -> bytes:
+    parts = (f"version {number}\n".encode() + content for number, content in sorted(manifests.items()))
+    return b"slipway models push\n" + b"".join(parts)
+
+
+def _take_over(claim: Claim, model: str) -> None:
+    """Go on with a killed push of the same versions, or take the place of an abandoned one."""
+    store = claim.store
+    if not store.exists(claim.path):  # it ended just now
+        _create_again(claim)
+        return
+    if store.read(claim.path) == claim.content:
+        return
+    written = [path for path in store.sizes() if path.startswith(f"{model}/")]
+    newest = max(store.modified(path) for path in (*_unfinished(written), claim.path))
+    idle = store.now() - newest
+    if idle < timedelta(seconds=ABANDONED_S):
+        again_at = newest + timedelta(seconds=ABANDONED_S)
+        raise RemoteFailed(
+            f"{store.where(claim.path)}: another push of other versions is under way, or was killed: it wrote last at "
+            f"{newest:%H:%M:%S} UTC. Push again when it has finished; if it was killed, after {again_at:%H:%M:%S} UTC, "
+            "or after removing that object"
+        )
+    store.remove(claim.path)
+    _create_again(claim)
+
+
+def _create_again(claim: Claim) -> None:
+    if not claim.store.create_text(claim.content, claim.path):
+        raise RemoteFailed(f"{claim.store.where(claim.path)}: another push began just now: push again after it")
+
+
+def _unfinished(paths: Iterable[str]) -> list[str]:
+    """Files of the versions that have no manifest yet; paths are `<model>/<version>/<file>`."""
+    parts = {path: path.split("/") for path in paths}
+    finished = {split[1] for split in parts.values() if split[2:] == [MANIFEST]}
+    return [
+        path for path, split in parts.items() if len(split) > 2 and is_version(split[1]) and split[1] not in finished
+    ]

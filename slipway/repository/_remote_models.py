@@ -1,0 +1,137 @@
+"""What a remote repository holds, model by model: names that were proven harmless, and those that anybody asks for.
+
+    for model in remote_models(store, chosen=None):
+        model.versions                    # numbers whose manifest is there
+        model.listed(store, 3)            # SHA-256 by path, as version 3's manifest says
+
+A store's names come from whoever may write there. One that could leave the folder it is copied to refuses the whole
+model before anything is written; what no manifest lists is left where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slipway.contained_path import UnsafePath, check_relative, refuse_collisions
+from slipway.printable import printable
+from slipway.repository._errors import RemoteFailed, VersionDamaged
+from slipway.repository._layout import CONFIG, SCRATCH_PREFIX, is_shared, is_version
+from slipway.repository._manifest_text import MANIFEST, ManifestInvalid, parse_manifest
+
+if TYPE_CHECKING:
+    from slipway.repository._remote_store import RemoteStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteModel:
+    """The files of one model.
+
+    Attributes:
+        name: Its name.
+        sizes: Bytes by path below the model's folder; None where the store does not say.
+    """
+
+    name: str
+    sizes: Mapping[str, int | None]
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Numbers of the versions whose manifest is there, ascending: the others were never finished."""
+        heads = (path.removesuffix(f"/{MANIFEST}") for path in self.sizes if path.endswith(f"/{MANIFEST}"))
+        return tuple(sorted(int(head) for head in heads if is_version(head)))
+
+    def below(self, version: int) -> tuple[str, ...]:
+        """Paths below a version's folder, its manifest not among them."""
+        head = f"{version}/"
+        names = (path.removeprefix(head) for path in self.sizes if path.startswith(head))
+        return tuple(sorted(name for name in names if name != MANIFEST))
+
+    def shared(self) -> tuple[str, ...]:
+        """Files that all versions share, by their names; the model's manifest may list some of them."""
+        return tuple(sorted(path for path in self.sizes if is_shared(path)))
+
+    def listed(self, store: RemoteStore, version: int) -> dict[str, str]:
+        """SHA-256 by path, as a version's manifest says.
+
+        Raises:
+            VersionDamaged: The manifest breaks a rule; names that would leave the version's folder do.
+        """
+        return listed_in(store.read(f"{self.name}/{version}/{MANIFEST}"), store.where(f"{self.name}/{version}"))
+
+    def listed_shared(self, store: RemoteStore) -> dict[str, str] | None:
+        """SHA-256 by path of the files that all versions share; None: an older push wrote no manifest for them.
+
+        Raises:
+            VersionDamaged: The manifest breaks a rule, or lists something else.
+        """
+        if MANIFEST not in self.sizes:
+            return None
+        where = store.where(self.name)
+        listed = listed_in(store.read(f"{self.name}/{MANIFEST}"), where)
+        if strange := [name for name in listed if not is_shared(name)]:
+            raise VersionDamaged(
+                f"{where}/{MANIFEST}: expected {CONFIG}, labels.txt and configs/NAME.pbtxt only, got "
+                f"{printable(', '.join(strange))}. Nothing of the model was copied: push it from where it is right"
+            )
+        if CONFIG not in listed:
+            raise VersionDamaged(f"{where}/{MANIFEST}: expected it to list {CONFIG}. Nothing of the model was copied")
+        return listed
+
+
+def remote_models(store: RemoteStore, *, chosen: str | None) -> tuple[RemoteModel, ...]:
+    """Every model there, or the chosen one; by name.
+
+    Raises:
+        RemoteFailed: A name could leave the folder it is copied to, or two names are one on some file systems.
+    """
+    found: dict[str, dict[str, int | None]] = {}
+    for name, size in store.sizes().items():
+        model, slash, path = name.partition("/")
+        if not slash and model:
+            continue  # it lies beside the models and is nobody's
+        if chosen in {None, model}:
+            found.setdefault(model, {})[path] = size
+    _refuse_unsafe(store, found)
+    models = (RemoteModel(name=name, sizes=_without_scratch(sizes)) for name, sizes in sorted(found.items()))
+    return tuple(model for model in models if model.sizes)
+
+
+def remote_model(store: RemoteStore, name: str) -> RemoteModel:
+    """One model as it is now, which may be without any file.
+
+    Raises:
+        RemoteFailed: As for `remote_models`.
+    """
+    return next(iter(remote_models(store, chosen=name)), RemoteModel(name=name, sizes={}))
+
+
+def listed_in(manifest: bytes, where: str) -> dict[str, str]:
+    """SHA-256 by path.
+
+    Raises:
+        VersionDamaged: The text breaks a rule.
+    """
+    try:
+        return parse_manifest(manifest)
+    except ManifestInvalid as exc:
+        raise VersionDamaged(
+            f"{where}/{MANIFEST}: {exc}. Nothing was copied: push the version from where it is intact"
+        ) from exc
+
+
+def _refuse_unsafe(store: RemoteStore, found: Mapping[str, Mapping[str, int | None]]) -> None:
+    try:
+        refuse_collisions(found)
+        for model, paths in found.items():
+            for path in paths:
+                check_relative(f"{model}/{path}")
+    except UnsafePath as exc:
+        raise RemoteFailed(f"{store.url}: {exc}. Nothing was copied") from exc
+
+
+def _without_scratch(sizes: Mapping[str, int | None]) -> dict[str, int | None]:
+    return {
+        path: size for path, size in sizes.items() if not any(p.startswith(SCRATCH_PREFIX) for p in path.split("/"))
+    }
