@@ -10,9 +10,11 @@ throughput. A single caller gains nothing: it waits for company that never comes
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -28,26 +30,44 @@ from slipway.client._retry import Deadline
 __all__ = ["MicroBatcher"]
 
 
+_LONGEST_DELAY_US = 3_600_000_000
+_GRACE_S = 1.0
+"""How long after the last deadline a request may still be coming back, before `close` leaves it behind."""
+
+
 class _Call:
     """One caller's images, and where its thread waits for the answer."""
 
-    __slots__ = ("_answered", "deadline", "error", "images", "prediction")
+    __slots__ = ("_answered", "deadline", "error", "images", "left", "prediction")
 
     def __init__(self, images: Pixels, deadline: Deadline) -> None:
         self.images = images
         self.deadline = deadline
         self.prediction: Prediction | None = None
         self.error: BaseException | None = None
+        self.left = False  # nobody waits any more: it ran out of time, or was interrupted
         self._answered = threading.Lock()  # the lightest thing a thread can wait for
         self._answered.acquire()
 
     def answer(self) -> None:
-        """Wake the caller; `prediction` or `error` is set."""
-        self._answered.release()
+        """Wake the caller; `prediction` or `error` is set. May be repeated."""
+        with suppress(RuntimeError):  # it has been woken before
+            self._answered.release()
+
+    def fail(self, error: BaseException) -> None:
+        """Wake the caller with an error, unless it has its prediction."""
+        if self.prediction is None:
+            self.error = self.error or error
+        self.answer()
 
     def wait(self) -> Prediction:
         """Wait for the answer until the caller's own deadline."""
-        if not self._answered.acquire(timeout=max(self.deadline.remaining_s(), 0)):
+        answered = False
+        try:
+            answered = self._answered.acquire(timeout=max(self.deadline.remaining_s(), 0))
+        finally:
+            self.left = not answered
+        if not answered:
             raise DeadlineExceeded(f"no answer within {self.deadline.timeout_s:g} s in a shared batch")
         if self.prediction is not None:
             return self.prediction
@@ -62,13 +82,14 @@ class MicroBatcher:
     Args:
         classifier: Answers the batches; stays open when this closes.
         max_batch_size: Most images in one request; None: the model's own limit.
-        max_delay_us: Longest time that a call waits for others while a request could be sent, in microseconds. 0
-            sends what is there; while all requests are under way, calls collect by themselves.
+        max_delay_us: Longest time that a call waits for others while a request could be sent, in microseconds; an
+            hour at most. 0 sends what is there; while all requests are under way, calls collect by themselves.
         max_queue: Most images that wait; a call that finds no room waits for some until its deadline.
         max_in_flight: Requests under way at once, each with a thread; more than the server has instances, so that the
             next batch is there when one is free.
 
     Raises:
+        TypeError: The classifier is an `AsyncClassifier`, whose calls belong to its event loop.
         ValueError: An option is out of its range.
     """
 
@@ -81,11 +102,14 @@ class MicroBatcher:
         max_queue: int = 1024,
         max_in_flight: int = 4,
     ) -> None:
+        if not isinstance(classifier, Classifier):
+            way_out = "; in asyncio, give several images to one call of it" if _is_async(classifier) else ""
+            raise TypeError(f"classifier: expected a Classifier, got {type(classifier).__name__}{way_out}")
         if max_batch_size is not None and max_batch_size < 1:
             raise ValueError(f"max_batch_size: expected >= 1, or None for the model's limit, got {max_batch_size}")
-        if max_delay_us < 0 or max_queue < 1 or max_in_flight < 1:
+        if not 0 <= max_delay_us <= _LONGEST_DELAY_US or max_queue < 1 or max_in_flight < 1:
             raise ValueError(
-                "expected max_delay_us >= 0, max_queue >= 1 and max_in_flight >= 1, "
+                "expected max_delay_us from 0 to an hour, max_queue >= 1 and max_in_flight >= 1, "
                 f"got {max_delay_us}, {max_queue} and {max_in_flight}"
             )
         self._classifier = classifier
@@ -97,6 +121,8 @@ class MicroBatcher:
         self._queued_images = 0
         self._limit = 1  # images in one request; known with the first call
         self._closed = False
+        self._why_closed: BaseException | None = None  # what ended it, where it was not `close`
+        self._carried: set[_Call] = set()  # in requests under way
         self._lock = threading.Lock()
         self._more = threading.Condition(self._lock)  # calls came, or the end
         self._room = threading.Condition(self._lock)  # calls left the queue, or the end
@@ -132,16 +158,25 @@ class MicroBatcher:
         self._enqueue(call, limit=self._max_batch_size or contract.max_batch_size)
         return call.wait()
 
-    def close(self) -> None:
-        """Refuse new calls, answer those that wait, and end the threads. May be repeated."""
+    def close(self, timeout_s: float | None = None) -> None:
+        """Refuse new calls, answer those that wait, and end the threads. May be repeated.
+
+        Args:
+            timeout_s: Longest wait for these answers; None: until the last deadline among them. Whoever still waits
+                then gets ClientClosed.
+        """
         if self._pid != os.getpid():
             return
         with self._more:
             self._closed = True
+            waiting = [*self._calls, *self._carried]
             self._more.notify_all()
             self._room.notify_all()
+        longest_s = max((call.deadline.remaining_s() for call in waiting), default=0.0) + _GRACE_S
+        patience = Deadline(longest_s if timeout_s is None else min(max(timeout_s, 0.0), longest_s))
         for thread in self._threads:
-            thread.join()
+            thread.join(timeout=max(patience.remaining_s(), 0))
+        self._end_calls(ClientClosed("this MicroBatcher was closed before the answer came; close it later"))
 
     def __enter__(self) -> Self:
         return self
@@ -164,7 +199,7 @@ class MicroBatcher:
                         f"{self._queued_images} of {self._max_queue} wait: call less often, or serve faster"
                     )
             if self._closed:
-                raise ClientClosed("this MicroBatcher was closed; make a new one")
+                raise ClientClosed("this MicroBatcher was closed; make a new one") from self._why_closed
             self._limit = limit
             self._calls.append(call)
             self._queued_images += count
@@ -174,12 +209,33 @@ class MicroBatcher:
                 self._more.notify()
 
     def _work(self) -> None:
-        while True:
-            with self._turn:  # one thread collects, the others carry their batches
-                calls = self._next_batch()
-            if not calls:
-                return
-            self._answer([call for call in calls if call.deadline.remaining_s() > 0])
+        try:
+            while True:
+                with self._turn:  # one thread collects, the others carry their batches
+                    calls = self._next_batch()
+                if not calls:
+                    return
+                self._answer([call for call in calls if not call.left and call.deadline.remaining_s() > 0])
+                with self._lock:
+                    self._carried.difference_update(calls)
+        except BaseException as exc:  # noqa: BLE001 - a thread that ends in silence would leave its callers waiting
+            self._break(exc)
+
+    def _break(self, error: BaseException) -> None:
+        """End for good: refuse new calls, and give every waiting caller the error."""
+        with self._more:
+            self._closed, self._why_closed = True, error
+            self._more.notify_all()
+            self._room.notify_all()
+        self._end_calls(error)
+
+    def _end_calls(self, error: BaseException) -> None:
+        with self._lock:
+            ended = [*self._calls, *self._carried]
+            self._calls.clear()
+            self._queued_images = 0
+        for call in ended:
+            call.fail(error)
 
     def _next_batch(self) -> list[_Call]:
         """Wait for calls and take those that fit one request; empty only at the end."""
@@ -196,6 +252,7 @@ class MicroBatcher:
                 taken.append(self._calls.popleft())
                 images += len(taken[-1].images)
             self._queued_images -= images
+            self._carried.update(taken)
             self._room.notify_all()
             return taken
 
@@ -219,6 +276,10 @@ class MicroBatcher:
                 call.error = exc
         for call in calls:
             call.answer()
+
+
+def _is_async(classifier: object) -> bool:
+    return inspect.iscoroutinefunction(getattr(classifier, "predict", None))
 
 
 def _rows(whole: Prediction, start: int, end: int) -> Prediction:

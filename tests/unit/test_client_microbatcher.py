@@ -1,5 +1,8 @@
 """Calls of many threads in shared requests."""
 
+import subprocess
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -7,6 +10,7 @@ import numpy as np
 import pytest
 
 from slipway.client import (
+    AsyncClassifier,
     Classifier,
     ClientClosed,
     DeadlineExceeded,
@@ -177,7 +181,145 @@ def test_batcher_of_the_parent_process_is_refused_in_a_child(classifier, digits,
         monkeypatch.undo()
 
 
+FORKED = """
+import os, sys
+import numpy as np
+from slipway.client import Classifier, ClientClosed, MicroBatcher
+
+image = np.zeros((28, 28), np.uint8)
+with Classifier(sys.argv[1], model="mnist") as classifier, MicroBatcher(classifier) as batcher:
+    batcher.predict(image)
+    child = os.fork()
+    if child == 0:
+        try:
+            batcher.predict(image)
+        except ClientClosed as exc:
+            batcher.close()
+            os._exit(7 if "make a new one after a fork" in str(exc) else 1)
+        os._exit(2)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), batcher.predict(image).labels)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_forked_child_is_refused_and_ends_and_the_parent_goes_on(unserved, open_http):
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, open_http(unserved)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert "7 ('0',)\n" == done.stdout, done.stderr
+
+
+def test_callers_of_one_request_have_each_their_own_deadline(grpc_fake, classifier, crowded, threads, digits):
+    with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0) as batcher:
+        futures, held = crowded(batcher, [[1], [2]])
+        patient = threads.submit(batcher.predict, digits([3]), timeout_s=60)
+        hasty = threads.submit(batcher.predict, digits([4]), timeout_s=15)
+        while len(batcher._calls) < 4:
+            held.wait(0.001)
+        held.set()
+        labels = [future.result().labels for future in [*futures, patient, hasty]]
+
+    assert [("0",), ("1",), ("2",), ("3",), ("4",)] == labels
+    assert [1, 4] == [len(batch) for batch in grpc_fake.batches]
+    assert 30e6 < grpc_fake.timeouts_us[1] <= 60e6, "the request has the time of its most patient caller"
+
+
+def test_the_hasty_caller_of_a_request_under_way_leaves_and_the_patient_one_is_answered(
+    grpc_fake, classifier, threads, digits
+):
+    with MicroBatcher(classifier, max_in_flight=1, max_batch_size=2, max_delay_us=60_000_000) as batcher:
+        classifier.contract()
+        held = grpc_fake.hold("infer")
+        patient = threads.submit(batcher.predict, digits([3]))
+        with pytest.raises(DeadlineExceeded, match=r"no answer within 0\.5 s in a shared batch"):
+            batcher.predict(digits([4]), timeout_s=0.5)
+        held.set()
+
+        assert ("3",) == patient.result().labels
+    assert [2] == [len(batch) for batch in grpc_fake.batches]
+
+
+def test_a_caller_that_is_interrupted_is_not_sent(grpc_fake, classifier, crowded, digits, monkeypatch):
+    def interrupted(call):
+        call.left = True
+        raise KeyboardInterrupt
+
+    with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0) as batcher:
+        futures, held = crowded(batcher, [[1]])
+        with monkeypatch.context() as patched:
+            patched.setattr("slipway.client._microbatcher._Call.wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                batcher.predict(digits([9]))
+        held.set()
+
+        assert [("0",), ("1",)] == [future.result().labels for future in futures]
+    assert [1, 1] == [len(batch) for batch in grpc_fake.batches]
+
+
+@pytest.mark.timeout(60)
+def test_closing_waits_no_longer_than_it_is_told_and_ends_every_call(classifier, crowded):
+    batcher = MicroBatcher(classifier, max_in_flight=1, max_delay_us=0)
+    futures, _ = crowded(batcher, [[1], [2]])  # the server answers nothing more
+    batcher.close(timeout_s=0.05)
+    errors = [future.exception(timeout=20) for future in futures]
+
+    assert [ClientClosed] * 3 == [type(error) for error in errors]
+    assert {"this MicroBatcher was closed before the answer came; close it later"} == {str(error) for error in errors}
+
+
+@pytest.mark.timeout(60)
+def test_closing_waits_no_longer_than_the_last_deadline_though_the_request_outlives_it(
+    classifier, digits, threads, monkeypatch
+):
+    asked, never = threading.Event(), threading.Event()
+
+    def stuck(*_, **__):
+        asked.set()
+        never.wait()
+
+    classifier.contract()
+    batcher = MicroBatcher(classifier, max_in_flight=1)
+    monkeypatch.setattr(classifier, "predict", stuck)
+    future = threads.submit(batcher.predict, digits([1]), timeout_s=0.3)
+    asked.wait()
+    batcher.close()
+    never.set()
+
+    assert isinstance(future.exception(timeout=20), DeadlineExceeded)
+
+
+@pytest.mark.timeout(60)
+def test_a_thread_that_fails_ends_every_call_and_refuses_new_ones(classifier, crowded, digits, monkeypatch):
+    batcher = MicroBatcher(classifier, max_in_flight=1, max_delay_us=0)
+    futures, held = crowded(batcher, [[1], [2]])
+    monkeypatch.setattr(batcher, "_next_batch", lambda: 1 / 0)
+    held.set()
+    first, *waiting = futures
+
+    assert ("0",) == first.result(timeout=20).labels
+    for future in waiting:
+        assert isinstance(future.exception(timeout=20).__cause__, ZeroDivisionError)
+    with pytest.raises(ClientClosed) as refused:
+        batcher.predict(digits([1]))
+    assert isinstance(refused.value.__cause__, ZeroDivisionError)
+    batcher.close()
+
+
+def test_an_asyncio_client_is_refused_with_the_way_out():
+    with pytest.raises(TypeError, match="expected a Classifier, got AsyncClassifier; in asyncio, give several images"):
+        MicroBatcher(AsyncClassifier("grpc://localhost:8001", model="mnist"))
+    with pytest.raises(TypeError, match=r"expected a Classifier, got str$"):
+        MicroBatcher("grpc://localhost:8001")
+
+
 @pytest.mark.parametrize("option", ["max_batch_size", "max_queue", "max_in_flight"])
 def test_option_out_of_range_is_refused(classifier, option):
     with pytest.raises(ValueError, match=f"{option}.*got.*0"):
         MicroBatcher(classifier, **{option: 0})
+
+
+@pytest.mark.parametrize("delay_us", [-1, 3_600_000_001, float("nan"), float("inf")])
+def test_delay_that_no_clock_can_wait_for_is_refused(classifier, delay_us):
+    with pytest.raises(ValueError, match="max_delay_us from 0 to an hour"):
+        MicroBatcher(classifier, max_delay_us=delay_us)
