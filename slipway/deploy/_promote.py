@@ -21,6 +21,7 @@ from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
 from slipway.deploy._errors import DeployError
+from slipway.printable import printable
 
 ANNOTATION = "slipway/model-version"
 FIELD_MANAGER = "slipway-promote"
@@ -148,6 +149,9 @@ _REMEDIES = {
     404: "name the Helm release of helm/serving and its namespace (`kubectl get inferenceservice -A`)",
 }
 
+_POLICY = "ValidatingAdmissionPolicy"
+_POLICY_REMEDY = "the rights are there, an admission policy refuses the change: its message says what it lets through"
+
 
 @contextmanager
 def _translated(name: str, namespace: str) -> Iterator[None]:
@@ -155,9 +159,10 @@ def _translated(name: str, namespace: str) -> Iterator[None]:
     try:
         yield
     except ApiException as exc:
-        remedy = _REMEDIES.get(exc.status or 0, "see the API server's message")
+        said = printable(str(exc.body), limit=1_000)
+        remedy = _POLICY_REMEDY if _POLICY in said else _REMEDIES.get(exc.status or 0, "see the API server's message")
         error = PromotionForbidden if exc.status in _REMEDIES else PromotionRefused
-        raise error(f"{what}: {exc.status} {exc.reason}; {remedy}. The API server says: {exc.body}") from exc
+        raise error(f"{what}: {exc.status} {exc.reason}; {remedy}. The API server says: {said}") from exc
     except ConfigException as exc:
         raise PromotionRefused(f"{what}: no cluster to ask ({exc}): set KUBECONFIG, or run inside the cluster") from exc
     except (HTTPError, OSError) as exc:

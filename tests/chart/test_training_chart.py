@@ -31,8 +31,10 @@ def test_a_release_is_a_job_and_what_it_needs_and_nothing_else():
         ({"repository": {"createClaim": {"enabled": True}}}, "PersistentVolumeClaim"),
         (PROMOTE, "Role"),
         (PROMOTE, "RoleBinding"),
+        (PROMOTE, "ValidatingAdmissionPolicy"),
+        (PROMOTE, "ValidatingAdmissionPolicyBinding"),
     ],
-    ids=["schedule", "workers", "inline-recipe", "created-claim", "promotion", "promotion-binding"],
+    ids=["schedule", "workers", "inline-recipe", "created-claim", "role", "role-binding", "policy", "policy-binding"],
 )
 def test_an_optional_object_is_made_when_it_is_asked_for(values, kind):
     assert kind in kinds(values)
@@ -227,6 +229,29 @@ def test_promotion_may_touch_one_inference_service():
     assert ["inferenceservices"] == rule["resources"]
     assert {"get", "patch"} == set(rule["verbs"])
     assert pod(PROMOTE)["serviceAccountName"] == subject["name"]
+
+
+def test_a_policy_binds_the_account_that_may_patch_to_the_version_alone():
+    """What its expressions let through is asked of a real API server in tests/cluster/test_promotion.py."""
+    objects = release(PROMOTE)
+    policy = objects["ValidatingAdmissionPolicy", "serving.demo-training"]["spec"]
+    binding = objects["ValidatingAdmissionPolicyBinding", "serving.demo-training"]["spec"]
+    (subject,) = objects["RoleBinding", "demo-training"]["subjects"]
+    (condition,) = policy["matchConditions"]
+    account = f"system:serviceaccount:{subject['namespace']}:{subject['name']}"
+
+    assert ("serving.demo-training", ["Deny"]) == (binding["policyName"], binding["validationActions"])
+    assert "Fail" == policy["failurePolicy"]
+    assert f"request.userInfo.username == '{account}'" == condition["expression"]
+    assert 5 == len(policy["validations"])
+
+
+def test_the_policy_can_be_left_to_an_administrator_and_the_notes_say_what_then_is_open(notes):
+    left = {**PROMOTE, "promotion": {**PROMOTE["promotion"], "admissionPolicy": False}}
+
+    assert not {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"} & kinds(left)
+    assert "promotion.admissionPolicy is false" in notes("training", left)
+    assert "promotion.admissionPolicy" not in notes("training", PROMOTE)
 
 
 def ports_out(values):

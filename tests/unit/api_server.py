@@ -22,7 +22,7 @@ class ApiServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.predictor = {"minReplicas": 2, "model": {"modelFormat": {"name": "onnx"}}}
-        self.requests, self.refuse_with, self.refuse_patches_with = [], None, None
+        self.requests, self.refuse_with, self.refuse_patches_with, self.refusal = [], None, None, "no"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -35,11 +35,11 @@ class Handler(BaseHTTPRequestHandler):
             status = self.server.refuse_patches_with or 200
         if status == 200 and self.command == "PATCH" and parse_qs(query).get("dryRun") != ["All"]:
             merge(self.server.predictor, json.loads(content)["spec"]["predictor"])
-        answer = {"spec": {"predictor": self.server.predictor}} if status == 200 else {"message": "no"}
+        answer = {"spec": {"predictor": self.server.predictor}} if status == 200 else {"message": self.server.refusal}
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
+        self.wfile.write(json.dumps(answer, ensure_ascii=False).encode())
 
     do_GET = do_PATCH = _answer  # noqa: N815  # the names are http.server's
 

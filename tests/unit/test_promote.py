@@ -70,6 +70,25 @@ def test_a_refusal_names_the_way_out(api, status, way_out):
     assert 2 == refused.value.exit_status, "trying again does not help: the Job fails at once"
 
 
+def test_a_refusal_by_a_policy_is_not_called_a_missing_right(api):
+    api.refuse_patches_with = 403
+    api.refusal = "ValidatingAdmissionPolicy 'a' with binding 'a' denied request: nothing else"
+
+    with pytest.raises(PromotionForbidden, match="an admission policy refuses the change") as refused:
+        promote("mnist", 3, namespace="serving")
+    assert "denied request: nothing else" in str(refused.value)
+    assert "allow `get`" not in str(refused.value)
+
+
+def test_what_the_api_server_says_moves_no_cursor(api):
+    api.refuse_with, api.refusal = 403, "no\N{CONTROL SEQUENCE INTRODUCER}2J" + "x" * 5_000
+
+    with pytest.raises(PromotionForbidden) as refused:
+        promote("mnist", 3, namespace="serving")
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 2_000
+
+
 def test_an_api_server_in_trouble_is_asked_again_by_the_job(api):
     api.refuse_with = 500
 

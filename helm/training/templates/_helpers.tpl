@@ -40,6 +40,11 @@ default
 {{- end -}}
 {{- end -}}
 
+{{/* A policy has no namespace: its name says whose it is. */}}
+{{- define "slipway-training.promotionPolicy" -}}
+{{- printf "%s.%s" .Release.Namespace (include "slipway-training.fullname" .) -}}
+{{- end -}}
+
 {{/* The claim that holds the repository; empty with an object store. */}}
 {{- define "slipway-training.repositoryClaim" -}}
 {{- if .Values.repository.createClaim.enabled -}}
