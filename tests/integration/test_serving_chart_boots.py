@@ -13,6 +13,7 @@ from tritonclient.utils import InferenceServerException
 pytest.importorskip("helm_python")
 
 from slipway.client import Classifier
+from slipway.repository import seal
 from tests.chart.predictor_container import predictor_container, running, status
 
 pytestmark = pytest.mark.triton
@@ -54,6 +55,7 @@ def test_the_cpu_profile_serves_the_published_repository(published_repository, i
 def test_the_gpu_profile_has_arguments_that_tritonserver_takes(own_repository, tmp_path):
     # There is no GPU here: what is tested is every flag of the profile, on a configuration that CPUs can serve.
     shutil.copy(own_repository / "mnist" / "config.pbtxt", own_repository / "mnist" / "configs" / "gpu.pbtxt")
+    seal(own_repository, "mnist")
     container = predictor_container(GPU, repository=own_repository, folder=tmp_path)
     with running(container) as process:
         wait_until_started(container, process)
