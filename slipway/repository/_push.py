@@ -95,6 +95,7 @@ def _send_files(claim: Claim, version: VersionEntry, head: str, listed: Mapping[
         path, target = version.path / name, f"{head}/{name}"
         store.create(path, target)
         if (got := store.sha256(target, path.stat().st_size)) != sha256:
+            claim.check()
             raise RemoteFailed(
                 f"{store.where(target)}: expected sha256 {sha256[:12]}…, read back {got[:12]}…: somebody else "
                 "writes there, or the store lost it. The version was not published: push again"

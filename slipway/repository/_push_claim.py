@@ -67,7 +67,7 @@ class Claim:
                 self.store.remove(self.path)
 
     def _is_ours(self) -> bool:
-        return self.store.exists(self.path) and self.store.read(self.path) == self.content
+        return self.store.read_if_there(self.path) == self.content
 
 
 @contextmanager
@@ -106,10 +106,11 @@ def _content(manifests: Mapping[int, bytes]) -> bytes:
 def _take_over(claim: Claim, model: str) -> None:
     """Go on with a killed push of the same versions, or take the place of an abandoned one."""
     store = claim.store
-    if not store.exists(claim.path):  # it ended just now
-        _create_again(claim)
+    there = store.read_if_there(claim.path)
+    if there == claim.content:
         return
-    if store.read(claim.path) == claim.content:
+    if there is None:  # it ended just now
+        _create_again(claim)
         return
     written = [path for path in store.sizes() if path.startswith(f"{model}/")]
     newest = max(store.modified(path) for path in (*_unfinished(written), claim.path))

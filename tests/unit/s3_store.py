@@ -19,7 +19,10 @@ DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access 
 
 
 class Door:
-    """In front of the S3 server: notes every write, refuses those from the n-th on, tells `after` about each."""
+    """In front of the S3 server: notes every write, refuses those from the n-th on, tells `after` about each.
+
+    Like some stores, it can ignore that a write is to create and not to overwrite.
+    """
 
     def __init__(self):
         self.application = DomainDispatcherApplication(create_backend_app)
@@ -33,6 +36,7 @@ class Door:
 
     def open(self):
         self.writes, self.refuse_from, self.after = [], None, None
+        self.ignores_conditions = False
 
     def __call__(self, environ, start_response):
         if environ["REQUEST_METHOD"] not in {"PUT", "POST", "DELETE"}:
@@ -41,6 +45,8 @@ class Door:
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [DENIED]
         self.writes.append(environ["PATH_INFO"])
+        if self.ignores_conditions:
+            environ.pop("HTTP_IF_NONE_MATCH", None)
         with self._one_at_a_time:
             answer = list(self.application(environ, start_response))
         if self.after:
