@@ -158,19 +158,19 @@ def pull_(
 
     Example: slipway models pull s3://models/prod
     """
-    from slipway.repository import check_pushable, pull
+    from slipway.repository import check_pushable, pull, shown_url
 
     console = Console(highlight=False, soft_wrap=True)
     if check_write:
         check_pushable(url, console=console)
     pulled = pull(repository, url, model=model, complete=everything, console=console)
     if not pulled:
-        console.print(f"{url} holds no version{f' of {model}' if model else ''} yet: the first push publishes one")
+        what = f"version of {model}" if model else "version"
+        console.print(f"{shown_url(url)} is there and holds no {what} yet: the first push publishes one", markup=False)
     for entry in pulled:
         numbers = ", ".join(str(number) for number in entry.versions)
-        console.print(
-            f"{entry.model}: published there: {numbers}; here: {'every file' if everything else 'numbers only'}"
-        )
+        here = "every file" if everything else "numbers only"
+        console.print(f"{entry.model}: published there: {numbers}; here: {here}", markup=False)
 
 
 @app.command("push")
@@ -181,17 +181,18 @@ def push_(url: UrlArgument, model: OptionalModelArgument = None, repository: Rep
 
     Example: slipway models push s3://models/prod
     """
-    from slipway.repository import RepositoryError, push
+    from slipway.repository import RepositoryError, push, shown_url
 
     console = Console(highlight=False, soft_wrap=True)
     pushed = push(repository, url, model=model, console=console)
     if not pushed:
         raise RepositoryError(f"{repository} has no version yet: run `slipway train`")
+    where = escape(shown_url(url))
     for entry in pushed:
         for number in entry.new:
-            console.print(f"[green]published[/] {entry.model} version {number} at {url}")
+            console.print(f"[green]published[/] {entry.model} version {number} at {where}")
         if not entry.new:
-            console.print(f"{entry.model}: nothing new; {url} holds what is here")
+            console.print(f"{entry.model}: nothing new; {where} holds what is here")
 
 
 @app.command("promote")

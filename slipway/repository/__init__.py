@@ -35,6 +35,7 @@ from slipway.repository._publish import Published, check_publishable, publish
 from slipway.repository._remote import Pulled, Pushed, check_pushable, pull, push
 from slipway.repository._retire import prune, rollback
 from slipway.repository._shared import find_beside, seal
+from slipway.repository._store_secrets import shown_url
 from slipway.repository._versions import ModelEntry, VersionEntry, find_model, list_models, verify
 from slipway.repository._view import ModelView, build_view
 
@@ -69,5 +70,6 @@ __all__ = [
     "push",
     "rollback",
     "seal",
+    "shown_url",
     "verify",
 ]

@@ -135,6 +135,7 @@ def push(root: Path, url: str, *, model: str | None = None, console: Console = _
     """
     entries = list_models(root) if model is None else (find_model(root, model),)
     with _store(url, console) as store:
+        store.refuse_read_only()
         there = {each.name: each for each in remote_models(store, chosen=model)}
         pushed = []
         for entry in entries:

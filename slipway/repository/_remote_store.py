@@ -121,6 +121,17 @@ class RemoteStore:
             raise RemoteFailed(f"{self.where(path)}: expected at most {MAX_TEXT_BYTES >> 20} MiB, got more; look at it")
         return content
 
+    def read_if_there(self, path: str) -> bytes | None:
+        """A small file; None when there is none."""
+
+        def read() -> bytes | None:
+            try:
+                return bytes(self._head(path))
+            except FileNotFoundError:
+                return None
+
+        return self._ask("read", path, read)
+
     def exists(self, path: str) -> bool:
         """Whether there is such a file now."""
         return self._ask("look for", path, lambda: bool(self.system.exists(self._full(path))))
@@ -167,7 +178,7 @@ class RemoteStore:
         Returns:
             False when there is one, which is untouched.
         """
-        self._refuse_web()
+        self.refuse_read_only()
         size = local.stat().st_size
         with self._bar(path, size) as bar:
             return self._ask(
@@ -179,19 +190,28 @@ class RemoteStore:
 
     def create_text(self, content: bytes, path: str) -> bool:
         """The same for a small file."""
-        self._refuse_web()
+        self.refuse_read_only()
         return self._ask(
             "write", path, lambda: create_file(self.system, content, self._full(path), self._scratch(), None)
         )
 
     def replace(self, content: bytes, path: str) -> None:
         """Write a small file over what is there; readers see the old or the new."""
-        self._refuse_web()
+        self.refuse_read_only()
         self._ask("write", path, lambda: replace_file(self.system, content, self._full(path), self._scratch()))
 
     def remove(self, path: str) -> None:
         """Remove a file."""
         self._ask("remove", path, lambda: self.system.rm_file(self._full(path)))
+
+    def refuse_read_only(self) -> None:
+        """Refuse what nobody can write to, whoever asks.
+
+        Raises:
+            RemoteFailed: It is a web server.
+        """
+        if is_http(self.system):
+            raise RemoteFailed(f"{self.url}: a web server can be pulled from and not pushed to; {EXPECTED_URL}")
 
     def check_writable(self) -> None:
         """Write and remove a file of no consequence.
@@ -233,10 +253,6 @@ class RemoteStore:
     def _size(self, path: str) -> int | None:
         size: int | None = self._ask("look at", path, lambda: self.system.size(self._full(path)))
         return size
-
-    def _refuse_web(self) -> None:
-        if is_http(self.system):
-            raise RemoteFailed(f"{self.url}: a web server can be pulled from and not pushed to; {EXPECTED_URL}")
 
     def _scratch(self) -> str:
         return self._full(f"{SCRATCH_PREFIX}{secrets.token_hex(8)}")
