@@ -249,8 +249,8 @@ def test_a_route_joins_the_named_gateway_or_makes_its_own():
     assert [{"kind": "Secret", "name": "certificate"}] == listener["tls"]["certificateRefs"]
 
 
-def test_without_a_certificate_the_gateway_listens_in_the_clear():
-    gateway = {"create": True, "className": "envoy"}
+def test_a_gateway_listens_in_the_clear_only_where_that_is_allowed():
+    gateway = {"create": True, "className": "envoy", "plainHttp": True}
     (listener,) = release(with_(route={**OUTSIDE, "parentRefs": [], "gateway": gateway}))["Gateway", "mnist"]["spec"][
         "listeners"
     ]
@@ -268,6 +268,19 @@ def test_the_notes_say_what_a_route_needs_and_what_wakes_a_service():
     assert "networkPolicy.clients" not in plain
     assert "networkPolicy.clients" in outside
     assert "`helm test` asks the Service itself" in asleep
+
+
+def test_the_notes_say_that_a_gateway_speaks_plain_http_or_whose_affair_that_is():
+    plain = {**OUTSIDE, "parentRefs": [], "gateway": {"create": True, "className": "envoy", "plainHttp": True}}
+    sealed = {**plain, "gateway": {"create": True, "className": "envoy", "tlsSecretName": "certificate"}}
+    in_the_clear, with_tls, anothers = (
+        noted("serving", with_(route=route), release="mnist") for route in (plain, sealed, OUTSIDE)
+    )
+
+    assert "route.gateway.plainHttp is true" in in_the_clear
+    assert "its listener's to say" in anothers
+    assert "plainHttp" not in with_tls
+    assert "listener" not in with_tls
 
 
 def test_the_notes_wait_as_long_as_a_replica_may_take_to_come():

@@ -5,7 +5,7 @@ import pytest
 from tests.chart.serving_release import container, cpu, predictor, release, with_
 
 DIGEST = f"sha256:{'b' * 64}"
-OWN_GATEWAY = {"create": True, "className": "envoy", "annotations": {"issuer": "letsencrypt"}}
+OWN_GATEWAY = {"create": True, "className": "envoy", "tlsSecretName": "tls", "annotations": {"issuer": "letsencrypt"}}
 ROUTE = {"enabled": True, "hostnames": ["mnist.example.com"], "gateway": OWN_GATEWAY}
 EVERYWHERE = with_(
     headroom={"mode": "placeholder"},

@@ -10,6 +10,7 @@ from tests.chart.rendering import noted, rendered, scenarios
 from tests.chart.serving_release import cpu, release, with_
 
 OUTSIDE = {"enabled": True, "hostnames": ["mnist.example.com"]}
+PLAIN = {"create": True, "className": "envoy"}
 
 
 def test_values_without_a_repository_ask_for_it():
@@ -42,6 +43,11 @@ def test_autoscaling_without_a_measured_capacity_says_how_to_measure():
         (
             with_(route={**OUTSIDE, "parentRefs": [{"name": "x"}], "gateway": {"create": True, "className": "envoy"}}),
             "empty one of them",
+        ),
+        (with_(route={**OUTSIDE, "gateway": PLAIN}), "or allow it with route.gateway.plainHttp=true"),
+        (
+            with_(route={**OUTSIDE, "gateway": {**PLAIN, "plainHttp": True, "tlsSecretName": "a"}}),
+            "a listener speaks one of them",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -69,4 +69,10 @@
 {{- if and $route.enabled $route.gateway.create (not $route.gateway.className) -}}
 {{- fail "route.gateway.className is empty: name a GatewayClass of the cluster (`kubectl get gatewayclass`)" -}}
 {{- end -}}
+{{- if and $route.enabled $route.gateway.create (not $route.gateway.tlsSecretName) (not $route.gateway.plainHttp) -}}
+{{- fail "route.gateway.tlsSecretName is empty, so the Gateway would speak plain HTTP, which anyone on the way reads and changes: name the Secret with the certificate, or allow it with route.gateway.plainHttp=true" -}}
+{{- end -}}
+{{- if and $route.enabled $route.gateway.create $route.gateway.tlsSecretName $route.gateway.plainHttp -}}
+{{- fail "route.gateway.tlsSecretName and route.gateway.plainHttp are both set, and a listener speaks one of them: empty one" -}}
+{{- end -}}
 {{- end -}}
