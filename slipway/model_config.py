@@ -10,19 +10,35 @@ which asks a server for its model configuration learns the whole contract from o
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2 as pb
 
-from slipway.contract import IMAGE, PROBABILITIES, Background, ModelContract, TensorSpec
+from slipway import protocol as pb
+from slipway.contract import IMAGE, PROBABILITIES, Background, ModelContract
 from slipway.errors import SlipwayError
+from slipway.printable import printable
 
-__all__ = ["ContractUnreadable", "ServingProfile", "parse_config", "read_contract", "read_profile", "render_config"]
+__all__ = [
+    "ContractUnreadable",
+    "ServingProfile",
+    "checked_contract",
+    "parse_config",
+    "read_contract",
+    "read_profile",
+    "render_config",
+]
 
 _LABELS = "labels"
 _BACKGROUND = "background"
+# A configuration comes from a server or out of a file, and what it says is allocated: so these are checked first.
+_MOST_CLASSES = 1_000_000
+_MOST_IMAGE_BYTES = 1 << 26  # 4,096 x 4,096 in three channels fit
+_LONGEST_LABELS = 16 << 20  # characters of JSON
+_LONGEST_LABEL = 1_000
+_LONGEST_CONFIG = 16 << 20
 _HEADER = """\
 # Rendered from the recipe's contract and serving settings; a test compares. Edit the recipe, not this file.
 # There is no queue policy on purpose: any of its settings makes Triton's batcher stall an idle server for 500 ms.
@@ -75,19 +91,23 @@ def render_config(contract: ModelContract, profile: ServingProfile) -> str:
     return _HEADER + text
 
 
-def parse_config(text: str) -> pb.ModelConfig:
+def parse_config(text: str) -> pb.Message:
     """Read protobuf text.
 
     Raises:
         ContractUnreadable: With the line and column of what is not a model configuration.
     """
+    if len(text) > _LONGEST_CONFIG:
+        raise ContractUnreadable(f"expected a configuration of at most {_LONGEST_CONFIG} characters, got {len(text)}")
     try:
         return text_format.Parse(text, pb.ModelConfig())
     except text_format.ParseError as exc:
-        raise ContractUnreadable(f"not a Triton model configuration: {exc}") from exc
+        raise ContractUnreadable(f"not a Triton model configuration: {printable(str(exc))}") from exc
+    except (RecursionError, UnicodeError) as exc:
+        raise ContractUnreadable(f"not a Triton model configuration: {type(exc).__name__}") from exc
 
 
-def read_contract(config: pb.ModelConfig) -> ModelContract:
+def read_contract(config: pb.Message) -> ModelContract:
     """Read the contract out of a model configuration, a file's or a running server's.
 
     Labels that the configuration does not name are called "0", "1", ...
@@ -95,46 +115,105 @@ def read_contract(config: pb.ModelConfig) -> ModelContract:
     Raises:
         ContractUnreadable: Tensors, types or dims are not those of an image classifier; says expected and got.
     """
-    where = f"model {config.name!r}"
+    where = f"model {printable(config.name, limit=100)!r}"
     image = _tensor(where, "input", config.input)
     probabilities = _tensor(where, "output", config.output)
-    if image.name != IMAGE or image.dtype != "UINT8" or len(image.dims) != 3:
+    if (image.name, image.data_type, len(image.dims)) != (IMAGE, pb.TYPE_UINT8, 3):
         raise ContractUnreadable(f"{where}: expected input {IMAGE} UINT8 [height, width, channels], got {_show(image)}")
-    if probabilities.name != PROBABILITIES or probabilities.dtype != "FP32" or len(probabilities.dims) != 1:
+    if (probabilities.name, probabilities.data_type, len(probabilities.dims)) != (PROBABILITIES, pb.TYPE_FP32, 1):
         raise ContractUnreadable(f"{where}: expected output {PROBABILITIES} FP32 [labels], got {_show(probabilities)}")
-    (classes,) = probabilities.dims
-    labels = tuple(str(i) for i in range(classes))
-    if _LABELS in config.parameters:
-        labels = tuple(json.loads(config.parameters[_LABELS].string_value))
+    return checked_contract(
+        where,
+        name=config.name,
+        image_shape=tuple(image.dims),
+        classes=probabilities.dims[0],
+        labels_json=config.parameters[_LABELS].string_value if _LABELS in config.parameters else None,
+        max_batch_size=config.max_batch_size,
+        background=_background(config),
+    )
+
+
+def checked_contract(
+    where: str,
+    *,
+    name: str,
+    image_shape: tuple[int, ...],
+    classes: int,
+    labels_json: str | None,
+    max_batch_size: int,
+    background: Background | None = None,
+) -> ModelContract:
+    """Make a contract of what somebody else says, with limits before anything is allocated.
+
+    Args:
+        where: In front of messages.
+        name: The model's.
+        image_shape: (height, width, channels).
+        classes: How many probabilities an image has.
+        labels_json: Their names, as a JSON list; None: "0", "1", ...
+        max_batch_size: Most images in one request.
+        background: What lies around the training images' content, where that is known.
+
+    Raises:
+        ContractUnreadable: Says expected and got.
+    """
+    if not 2 <= classes <= _MOST_CLASSES:
+        raise ContractUnreadable(f"{where}: expected 2 to {_MOST_CLASSES} labels, got {classes}")
+    if min(image_shape) < 1 or math.prod(image_shape) > _MOST_IMAGE_BYTES:
+        raise ContractUnreadable(
+            f"{where}: expected an image of 1 to {_MOST_IMAGE_BYTES} bytes, got {list(image_shape)}"
+        )
+    labels = tuple(map(str, range(classes))) if labels_json is None else _read_labels(where, labels_json)
     if len(labels) != classes:
         raise ContractUnreadable(f"{where}: expected {classes} labels, one per probability, got {len(labels)}")
+    if len(set(labels)) != classes:
+        raise ContractUnreadable(f"{where}: expected {classes} different labels, got {len(set(labels))}")
     try:
+        height, width, channels = image_shape
         return ModelContract(
-            name=config.name,
-            image_shape=(image.dims[0], image.dims[1], image.dims[2]),
+            name=name,
+            image_shape=(height, width, channels),
             labels=labels,
-            max_batch_size=config.max_batch_size,
-            background=_background(config),
+            max_batch_size=max_batch_size,
+            background=background,
         )
     except ValueError as exc:
-        raise ContractUnreadable(f"{where}: {exc}") from exc
+        raise ContractUnreadable(f"{where}: {printable(str(exc))}") from exc
 
 
-def _background(config: pb.ModelConfig) -> Background | None:
+def _background(config: pb.Message) -> Background | None:
     """What the configuration says of the training images; None where it says nothing that is known here."""
     said = config.parameters[_BACKGROUND].string_value if _BACKGROUND in config.parameters else ""
     return cast("Background", said) if said in get_args(Background) else None
 
 
-def read_profile(config: pb.ModelConfig) -> ServingProfile:
+def _read_labels(where: str, labels_json: str) -> tuple[str, ...]:
+    expected = f"{where}: expected parameter {_LABELS} to be a JSON list of texts"
+    if len(labels_json) > _LONGEST_LABELS:
+        raise ContractUnreadable(f"{expected}, {_LONGEST_LABELS} characters at most, got {len(labels_json)}")
+    try:
+        labels = json.loads(labels_json)
+    except (ValueError, RecursionError):
+        raise ContractUnreadable(f"{expected}, got {printable(labels_json, limit=80)}") from None
+    if not isinstance(labels, list) or not all(
+        isinstance(label, str) and 0 < len(label) <= _LONGEST_LABEL for label in labels
+    ):
+        raise ContractUnreadable(
+            f"{expected} of 1 to {_LONGEST_LABEL} characters, got {printable(labels_json, limit=80)}"
+        )
+    return tuple(labels)
+
+
+def read_profile(config: pb.Message) -> ServingProfile:
     """Read how a model is served; what the configuration leaves open is Triton's own default.
 
     Raises:
         ContractUnreadable: It has not exactly one instance group.
     """
     if len(config.instance_group) != 1:
+        where = f"model {printable(config.name, limit=100)!r}"
         raise ContractUnreadable(
-            f"model {config.name!r}: expected one instance_group, got {len(config.instance_group)}: name its instances"
+            f"{where}: expected one instance_group, got {len(config.instance_group)}: name its instances"
         )
     (group,) = config.instance_group
     threads = config.parameters["intra_op_thread_count"].string_value if config.parameters else ""
@@ -146,19 +225,14 @@ def read_profile(config: pb.ModelConfig) -> ServingProfile:
     )
 
 
-def _tensor(where: str, kind: str, tensors: object) -> TensorSpec:
-    specs = [
-        TensorSpec(
-            name=tensor.name,
-            dtype=cast('Literal["UINT8", "FP32"]', pb.DataType.Name(tensor.data_type).removeprefix("TYPE_")),
-            dims=tuple(tensor.dims),
-        )
-        for tensor in cast("list[pb.ModelInput]", tensors)
-    ]
-    if len(specs) != 1:
-        raise ContractUnreadable(f"{where}: expected one {kind}, got {[_show(spec) for spec in specs]}")
-    return specs[0]
+def _tensor(where: str, kind: str, tensors: pb.Message) -> pb.Message:
+    if len(tensors) != 1:
+        shown = [_show(tensor) for tensor in tensors[:3]]
+        raise ContractUnreadable(f"{where}: expected one {kind}, got {len(tensors)}: {shown}")
+    return tensors[0]
 
 
-def _show(spec: TensorSpec) -> str:
-    return f"{spec.name} {spec.dtype} {list(spec.dims)}"
+def _show(tensor: pb.Message) -> str:
+    types = pb.DataType.values()
+    dtype = pb.DataType.Name(tensor.data_type).removeprefix("TYPE_") if tensor.data_type in types else "?"
+    return f"{printable(tensor.name, limit=60)} {dtype} {list(tensor.dims[:8])}"

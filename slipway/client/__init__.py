@@ -36,8 +36,9 @@ from slipway.client._errors import (
     UnsupportedModel,
 )
 from slipway.client._microbatcher import MicroBatcher
-from slipway.client._options import RetryPolicy, Tls
+from slipway.client._options import KeepAlive, RetryPolicy
 from slipway.client._prediction import Prediction
+from slipway.client._trust import Tls
 
 __all__ = [
     "AsyncClassifier",
@@ -49,6 +50,7 @@ __all__ = [
     "InvalidAddress",
     "InvalidImage",
     "InvalidRequest",
+    "KeepAlive",
     "MicroBatcher",
     "ModelLoadFailed",
     "ModelNotFound",

@@ -3,18 +3,21 @@
     parse_address("grpc://localhost:8001")        # Address(protocol="grpc", secure=False, ...)
     parse_address("https://models.example/team")  # a path in front of /v2 is allowed, gateways have one
 
-What is no such URL is refused with the spellings that are.
+What is no such URL is refused with the spellings that are. A refused URL may hold a password: it is shown without.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from slipway.client._errors import InvalidAddress
+from slipway.printable import printable
 
-__all__ = ["Address", "parse_address"]
+__all__ = ["Address", "parse_address", "without_secrets"]
 
 _SCHEMES: dict[str, tuple[Literal["grpc", "http"], bool]] = {
     "grpc": ("grpc", False),
@@ -22,6 +25,9 @@ _SCHEMES: dict[str, tuple[Literal["grpc", "http"], bool]] = {
     "http": ("http", False),
     "https": ("http", True),
 }
+_NAME = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_.]{0,251}[A-Za-z0-9_.])?")
+_UNRESERVED_IN_PATH = "/%:@!$&'()*+,;=~-._"
+_LONGEST_URL = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +35,14 @@ class Address:
     """One server.
 
     Attributes:
-        url: As the caller wrote it; what messages show.
+        url: As the caller wrote it; what messages show. It holds no user and no password.
         protocol: Spoken on the wire.
         secure: TLS.
-        target: `host:port` for gRPC, the base URL for HTTP.
+        target: `host:port` for gRPC, the base URL for HTTP, without a slash at its end.
         local: On this machine, so no proxy of the environment stands in between.
+        host: Name or address, without brackets; ASCII.
+        port: Where it listens.
+        path: HTTP: what stands in front of /v2, percent-encoded, without a slash at its end.
     """
 
     url: str
@@ -41,6 +50,9 @@ class Address:
     secure: bool
     target: str
     local: bool
+    host: str
+    port: int
+    path: str = ""
 
 
 def parse_address(url: str) -> Address:
@@ -49,26 +61,90 @@ def parse_address(url: str) -> Address:
     Raises:
         InvalidAddress: With the spellings that would do.
     """
+    if not isinstance(url, str):
+        raise InvalidAddress(f"address: expected a URL such as grpc://localhost:8001, got {type(url).__name__}")
+    shown = without_secrets(url)
+    if not url.isprintable() or " " in url or len(url) > _LONGEST_URL:
+        raise InvalidAddress(f"address {shown!r}: expected at most {_LONGEST_URL} characters, none of them blank")
     scheme, separator, _ = url.partition("://")
     if not separator:
         raise InvalidAddress(
-            f"address {url!r}: expected a protocol in front; write grpc://{url} (Triton's port 8001) "
-            f"or http://{url} (Triton's port 8000)"
+            f"address {shown!r}: expected a protocol in front; write grpc://{shown} (Triton's port 8001) "
+            f"or http://{shown} (Triton's port 8000)"
         )
     if scheme.lower() not in _SCHEMES:
-        raise InvalidAddress(f"address {url!r}: expected grpc://, grpcs://, http:// or https://, got {scheme}://")
+        raise InvalidAddress(f"address {shown!r}: expected grpc://, grpcs://, http:// or https://, got {scheme}://")
     protocol, secure = _SCHEMES[scheme.lower()]
+    host, port, parts = _split(url, shown, scheme)
+    local = is_loopback(host)
+    bracketed = f"[{host}]" if ":" in host else host
+    if protocol == "grpc":
+        if port is None or parts.path not in ("", "/"):
+            raise InvalidAddress(f"address {shown!r}: expected {scheme}://host:port, as in {scheme}://{bracketed}:8001")
+        target, path = f"{bracketed}:{port}", ""
+    else:
+        path = quote(parts.path.rstrip("/"), safe=_UNRESERVED_IN_PATH)
+        written = bracketed if port is None else f"{bracketed}:{port}"
+        target = f"{scheme.lower()}://{written}{path}"
+        port = port or (443 if secure else 80)
+    return Address(
+        url=url, protocol=protocol, secure=secure, target=target, local=local, host=host, port=port, path=path
+    )
+
+
+def without_secrets(url: str) -> str:
+    """Write a URL for a message: no user, no password, no query, no control characters."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    user, at, bare = rest.rpartition("@")
+    rest = f"…@{bare}" if at and user else rest
+    for mark in "?#":
+        head, found, tail = rest.partition(mark)
+        rest = f"{head}{mark}…" if found and tail else rest
+    return printable(f"{scheme}{separator}{rest}", limit=200)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name: localhost, 127.0.0.0/8 or ::1."""
+    if host.rstrip(".").lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(url: str, shown: str, scheme: str) -> tuple[str, int | None, SplitResult]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as exc:
-        raise InvalidAddress(f"address {url!r}: {exc}") from exc
-    if not host or parts.username or parts.query or parts.fragment:
-        raise InvalidAddress(f"address {url!r}: expected {scheme}://host:port and no user, query or fragment")
-    local = host in ("localhost", "::1") or host.startswith("127.")
-    if protocol == "http":
-        return Address(url=url, protocol=protocol, secure=secure, target=url.rstrip("/"), local=local)
-    if port is None or parts.path not in ("", "/"):
-        raise InvalidAddress(f"address {url!r}: expected {scheme}://host:port, as in {scheme}://{host}:8001")
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return Address(url=url, protocol=protocol, secure=secure, target=target, local=local)
+        raise InvalidAddress(f"address {shown!r}: {_reason(exc, url)}") from None
+    if not host or parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise InvalidAddress(f"address {shown!r}: expected {scheme}://host:port and no user, query or fragment")
+    if port == 0:
+        raise InvalidAddress(f"address {shown!r}: expected a port from 1 to 65535, got 0")
+    return _host(host, shown), port, parts
+
+
+def _host(host: str, shown: str) -> str:
+    """Check a host; a name in other letters becomes its ASCII form (IDNA)."""
+    if ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise InvalidAddress(f"address {shown!r}: expected an IPv6 address in brackets, got [{host}]") from None
+        return host
+    try:
+        name = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        name = ""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise InvalidAddress(f"address {shown!r}: expected the name or the address of a host, got {printable(host)!r}")
+    return name
+
+
+def _reason(exc: ValueError, url: str) -> str:
+    """The parser's words, unless they repeat a part of the URL that may be secret."""
+    return "expected no user in it" if "@" in url else printable(str(exc), limit=120)

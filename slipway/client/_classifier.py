@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from slipway.client._address import Address, parse_address
 from slipway.client._conversion import Conversion, Fit
@@ -15,14 +17,20 @@ from slipway.client._errors import ClientClosed
 from slipway.client._grpc_transport import AsyncGrpcTransport, GrpcTransport
 from slipway.client._http_transport import AsyncHttpTransport, HttpTransport
 from slipway.client._images import ImagesInput
-from slipway.client._options import RetryPolicy, Tls, Token
+from slipway.client._options import KeepAlive, RetryPolicy, seconds
 from slipway.client._prediction import Prediction
+from slipway.client._sender import Sender, Token, checked_authority, checked_headers, checked_token
 from slipway.client._steps import AsyncTransport, SyncTransport, run, run_async
+from slipway.client._trust import Tls
+from slipway.client._wiring import Wiring
 from slipway.contract import ModelContract
 
 __all__ = ["AsyncClassifier", "Classifier"]
 
 TransportT = TypeVar("TransportT", SyncTransport, AsyncTransport)
+
+_DEFAULT_KEEPALIVE = KeepAlive()
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +56,33 @@ class _Client(Generic[TransportT]):
         *,
         model: str,
         version: int | None = None,
-        timeout_s: float = 5.0,
+        timeout_s: float | None = 5.0,
         retry: RetryPolicy | None = None,
         tls: Tls | None = None,
         token: Token | None = None,
+        headers: Mapping[str, str] | None = None,
+        authority: str | None = None,
+        keepalive: KeepAlive | None = _DEFAULT_KEEPALIVE,
+        max_connections: int = 100,
+        max_contract_age_s: float | None = 30.0,
+        max_batch_size: int = 1,
     ) -> None:
-        if timeout_s <= 0:
-            raise ValueError(f"timeout_s: expected seconds > 0, got {timeout_s}")
-        if version is not None and version < 1:
-            raise ValueError(f"version: expected a number >= 1, or None for the server's choice, got {version}")
         self._address: Address = parse_address(url)
+        self._model = _checked_model(model)
+        self._version = "" if version is None else str(_at_least_one("version", version))
+        self._timeout_s = seconds("timeout_s", timeout_s)
+        self._retry = retry or RetryPolicy()
+        self._max_contract_age_s = seconds("max_contract_age_s", max_contract_age_s)
+        self._max_batch_size = _at_least_one("max_batch_size", max_batch_size)
         if tls is not None and not self._address.secure:
             raise ValueError(f"tls: expected with grpcs:// or https:// only, got {url}")
-        self._model = model
-        self._version = "" if version is None else str(version)
-        self._timeout_s = timeout_s
-        self._retry = retry or RetryPolicy()
-        self._tls = tls
-        self._token = token
+        self._wiring = Wiring(
+            sender=Sender(token=checked_token(token), headers=checked_headers(headers)),
+            tls=tls,
+            authority=checked_authority(authority),
+            keepalive=keepalive,
+            max_connections=_at_least_one("max_connections", max_connections),
+        )
         self._sessions: dict[int, _Session[TransportT]] = {}
         self._closed = False
 
@@ -74,22 +91,38 @@ class _Client(Generic[TransportT]):
 
     @property
     def timeout_s(self) -> float:
-        """Longest time for a whole call that sets no other, in seconds."""
+        """Longest time for a whole call that sets no other, in seconds; `math.inf`: no limit."""
         return self._timeout_s
 
-    def _new_core(self) -> Core:
-        return Core(self._address.url, model=self._model, version=self._version, retry=self._retry)
+    def _new_core(self, event: Callable[[], Any]) -> Core:
+        return Core(
+            self._address.url,
+            model=self._model,
+            version=self._version,
+            retry=self._retry,
+            event=event,
+            max_age_s=self._max_contract_age_s,
+            max_batch_size=self._max_batch_size,
+        )
 
     def _timeout(self, timeout_s: float | None) -> float:
-        if timeout_s is None:
-            return self._timeout_s
-        if timeout_s <= 0:
-            raise ValueError(f"timeout_s: expected seconds > 0, got {timeout_s}")
-        return timeout_s
+        return self._timeout_s if timeout_s is None else seconds("timeout_s", timeout_s)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise ClientClosed(f"{self!r} was closed; make a new one")
+
+
+def _checked_model(model: str) -> str:
+    if not isinstance(model, str) or not model.isprintable() or not 0 < len(model) <= _LONGEST_NAME:
+        raise ValueError(f"model: expected the name of a model, got {model!r:.100}")
+    return model
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}: expected a number >= 1, got {value!r:.100}")
+    return value
 
 
 class Classifier(_Client[SyncTransport]):
@@ -107,14 +140,23 @@ class Classifier(_Client[SyncTransport]):
         model: The model's name on the server.
         version: One version of it; None: the server's choice, by default its newest.
         timeout_s: Longest time for a whole call with its chunks, retries and pauses, in seconds; any call can set its
-            own.
+            own. None or `math.inf`: no limit.
         retry: How failed tries are repeated; None: the policy's defaults.
         tls: Certificates, for the secure protocols; None: the public authorities.
         token: A bearer token, or a function that returns the current one.
+        headers: Further headers (gRPC: metadata) of each request, for a gateway.
+        authority: `host` or `host:port` under which a gateway knows the server: HTTP's Host, gRPC's :authority, and
+            the name that a certificate must carry; None: that of the URL.
+        keepalive: gRPC: how a dead connection is found; None: not at all.
+        max_connections: HTTP: most connections at once; further calls wait for one.
+        max_contract_age_s: After so long the model's labels and shapes are read again, in seconds; they are also read
+            again whenever another connection is opened. None: only then.
+        max_batch_size: Most images in one request to a server that does not say (any V2 server but Triton).
 
     Raises:
         InvalidAddress: The URL has another shape.
         ValueError: An option is out of its range.
+        TypeError: A token or headers are of another type.
     """
 
     def predict(
@@ -137,7 +179,7 @@ class Classifier(_Client[SyncTransport]):
             fit: What happens to a picture of other proportions than the model's: "stretch"; "pad", which keeps it
                 whole between bars of its border's colour; or "crop". None: stretched, with a warning.
             frame: Which one of several pictures in a file (animation, pages), from 0; None: such a file is refused.
-            timeout_s: Instead of the client's own.
+            timeout_s: Instead of the client's own, which None stands for; `math.inf`: no limit.
 
         Raises:
             InvalidImage: Before anything is sent; says expected and got.
@@ -149,12 +191,15 @@ class Classifier(_Client[SyncTransport]):
         return run(session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s)), session.transport)
 
     def contract(self, *, timeout_s: float | None = None) -> ModelContract:
-        """Return what the model takes and gives; asks the server only the first time."""
+        """Return what the model takes and gives; asks the server at first, and from time to time."""
         session = self._session()
         return run(session.core.contract(timeout_s=self._timeout(timeout_s)), session.transport)
 
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
+    def wait_ready(self, timeout_s: float | None = 60.0) -> None:
         """Return when the model answers, or say why it does not.
+
+        Args:
+            timeout_s: Longest wait, in seconds; None or `math.inf`: no limit.
 
         Raises:
             ModelNotFound: At once: a running server has no such model.
@@ -164,12 +209,13 @@ class Classifier(_Client[SyncTransport]):
             ClientError: Another reason, such as a refused token.
         """
         session = self._session()
-        run(session.core.wait_ready(timeout_s=self._timeout(timeout_s)), session.transport)
+        run(session.core.wait_ready(timeout_s=seconds("timeout_s", timeout_s)), session.transport)
 
     def close(self) -> None:
         """Give the connections back. May be repeated.
 
-        Calls under way in other threads end with ClientClosed: gRPC's at once, HTTP's no later than their timeout.
+        Calls under way in other threads end with ClientClosed: at once, or while a connection is being opened no later
+        than their timeout.
         """
         self._closed = True
         session = self._sessions.pop(os.getpid(), None)
@@ -190,9 +236,9 @@ class Classifier(_Client[SyncTransport]):
         session = self._sessions.get(pid)
         if session is None:
             opened = GrpcTransport if self._address.protocol == "grpc" else HttpTransport
-            transport = opened(self._address, tls=self._tls, token=self._token)
+            transport = opened(self._address, self._wiring)
             # Two threads may come here at once; `setdefault` is atomic and one of them wins.
-            session = self._sessions.setdefault(pid, _Session(self._new_core(), transport))
+            session = self._sessions.setdefault(pid, _Session(self._new_core(threading.Event), transport))
             if session.transport is not transport:
                 transport.close()
         return session
@@ -227,10 +273,10 @@ class AsyncClassifier(_Client[AsyncTransport]):
         session = self._session()
         return await run_async(session.core.contract(timeout_s=self._timeout(timeout_s)), session.transport)
 
-    async def wait_ready(self, timeout_s: float = 60.0) -> None:
+    async def wait_ready(self, timeout_s: float | None = 60.0) -> None:
         """See `Classifier.wait_ready`."""
         session = self._session()
-        await run_async(session.core.wait_ready(timeout_s=self._timeout(timeout_s)), session.transport)
+        await run_async(session.core.wait_ready(timeout_s=seconds("timeout_s", timeout_s)), session.transport)
 
     async def close(self) -> None:
         """See `Classifier.close`."""
@@ -253,8 +299,8 @@ class AsyncClassifier(_Client[AsyncTransport]):
         session = self._sessions.get(pid)
         if session is None:
             opened = AsyncGrpcTransport if self._address.protocol == "grpc" else AsyncHttpTransport
-            transport = opened(self._address, tls=self._tls, token=self._token)
-            session = self._sessions[pid] = _Session(self._new_core(), transport, loop)
+            transport = opened(self._address, self._wiring)
+            session = self._sessions[pid] = _Session(self._new_core(asyncio.Event), transport, loop)
         if session.loop is not loop:
             raise ClientClosed(f"{self!r} belongs to another event loop; make one client in each loop")
         return session

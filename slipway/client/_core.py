@@ -1,178 +1,158 @@
 """What a call decides, step by step, for both protocols and for both flavours of client.
 
-Nothing here does I/O: the generators yield `Send` and `Sleep` and receive answers or Faults (see `_steps`).
+Nothing here does I/O: the generators yield `Send`, `Sleep` and `Wait`, and receive answers or Faults (see `_steps`).
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from slipway.client._asking import Asker, Refused, attempt, patience_s
+from slipway.client._contracts import Contracts, Known
 from slipway.client._conversion import Conversion
-from slipway.client._diagnosis import Diagnosis, diagnose, diagnose_model
-from slipway.client._errors import (
-    Attempt,
-    DeadlineExceeded,
-    ModelNotReady,
-    ServerError,
-    UnsupportedModel,
-)
+from slipway.client._diagnosis import Diagnosis
+from slipway.client._errors import ServerError
 from slipway.client._faults import Fault, FaultKind
 from slipway.client._images import ImagesInput, to_batch
 from slipway.client._options import RetryPolicy
 from slipway.client._prediction import Pixels, Prediction, Probabilities
-from slipway.client._questions import (
-    Infer,
-    Inferred,
-    IsModelReady,
-    IsServerReady,
-    ListModels,
-    Question,
-    ReadConfig,
-)
-from slipway.client._retry import Deadline, RetryBudget, jittered_pause_s
-from slipway.client._steps import Send, Sleep, Steps, ask
+from slipway.client._questions import Infer, Inferred, IsModelReady
+from slipway.client._retry import Deadline
+from slipway.client._steps import Sleep, Steps, ask
 from slipway.contract import ModelContract
-from slipway.model_config import ContractUnreadable, read_contract
 
 __all__ = ["Core"]
 
-A = TypeVar("A")
-
-_POLL_TIMEOUT_S = 2.0
 _POLL_PAUSE_S = 0.2
+_POLLS_PER_DIAGNOSIS = 10  # why a model is not ready is asked at first, now and then, and at last
+_TRIES_OF_A_CHANGED_MODEL = 3
+_MOST_ANSWER_BYTES = 32 << 20
+_MOST_REQUEST_BYTES = 256 << 20
 
 
 class Core:
-    """One model on one server, as one process knows it; shared by all threads or tasks of that process."""
+    """One model on one server, as one process knows it; shared by all threads or tasks of that process.
 
-    def __init__(self, url: str, *, model: str, version: str, retry: RetryPolicy) -> None:
-        self._subject = f"model {model!r}{f' version {version}' if version else ''} at {url}"
-        self._model = model
-        self._version = version
-        self._policy = retry
-        self._budget = RetryBudget(retry)
-        self._newest: ModelContract | None = None
-        self._contracts: dict[str, ModelContract] = {}  # by the model version that answered under it
+    Args:
+        url: Where, for messages.
+        model: Its name.
+        version: The wanted version; empty: the server's choice.
+        retry: How failed tries are repeated.
+        event: `threading.Event` or `asyncio.Event`.
+        max_age_s: After so long the contract is read again.
+        max_batch_size: Of a server that tells none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str,
+        version: str,
+        retry: RetryPolicy,
+        event: Callable[[], Any],
+        max_age_s: float,
+        max_batch_size: int,
+    ) -> None:
+        self._asker = Asker(url, model=model, version=version, retry=retry)
+        self._contracts = Contracts(self._asker, event=event, max_age_s=max_age_s, max_batch_size=max_batch_size)
 
     def contract(self, *, timeout_s: float) -> Steps[ModelContract]:
         """Return what is known, or learn it."""
-        return self._newest or (yield from self._learn(Deadline(timeout_s)))
+        known = yield from self._contracts.current(Deadline(timeout_s))
+        return known.contract
 
     def predict(self, images: ImagesInput, conversion: Conversion, *, timeout_s: float) -> Steps[Prediction]:
         """Classify, in requests of at most the model's batch; see `Classifier.predict`."""
         deadline = Deadline(timeout_s)
-        known = self._newest or (yield from self._learn(deadline))
-        batch, size = to_batch(images, known, conversion), known.max_batch_size
-        contract, answer = yield from self._classify(batch[:size], deadline)
-        if len(batch) <= size:
-            return _prediction(contract, answer.probabilities, answer.model_version)
+        known = yield from self._contracts.current(deadline)
+        batch = to_batch(images, known.contract, conversion)
+        for _ in range(_TRIES_OF_A_CHANGED_MODEL):
+            size = _request_size(known.contract)
+            now, answer = yield from self._classify(batch[:size], known, deadline)
+            if answer is not None:
+                break
+            if now.contract.image_shape != known.contract.image_shape:
+                batch = to_batch(images, now.contract, conversion)
+            known = now
+        else:
+            raise self._replaced()
+        contract = now.contract
         parts = [answer.probabilities]
         for start in range(size, len(batch), size):
-            now, answer = yield from self._classify(batch[start : start + size], deadline)
-            if now.labels != contract.labels:
-                raise ServerError(f"{self._subject}: replaced during the call by one with other labels; call again")
+            now, following = yield from self._classify(batch[start : start + size], now, deadline)
+            if following is None or now.contract.labels != contract.labels:
+                raise self._replaced()
+            answer = following
             parts.append(answer.probabilities)
-        return _prediction(contract, np.concatenate(parts), answer.model_version)
+        return _prediction(contract, np.concatenate(parts) if len(parts) > 1 else parts[0], answer.model_version)
 
     def wait_ready(self, *, timeout_s: float) -> Steps[None]:
         """Poll until the model answers; see `Classifier.wait_ready`."""
         deadline = Deadline(timeout_s)
+        question = IsModelReady(self._asker.model, self._asker.version)
+        polls = 0
+        diagnosis: Diagnosis | None = None
         while True:
-            patience_s = min(_POLL_TIMEOUT_S, max(deadline.remaining_s(), 0.001))
-            reply = yield from ask(IsModelReady(self._model, self._version), patience_s)
-            if reply is True:
+            reply = yield from ask(question, patience_s(deadline))
+            if not isinstance(reply, Fault) and reply.value:
                 return
             fault = reply if isinstance(reply, Fault) else Fault(kind=FaultKind.NOT_READY, text="it is not ready")
-            diagnosis = yield from self._diagnose(fault, deadline)
+            last = deadline.remaining_s() <= _POLL_PAUSE_S
+            if diagnosis is None or last or fault.kind is not FaultKind.NOT_READY or polls % _POLLS_PER_DIAGNOSIS == 0:
+                diagnosis = yield from self._asker.diagnose(fault, deadline)
             hopeless = not diagnosis.retry and fault.kind is not FaultKind.DEADLINE
-            if hopeless or deadline.remaining_s() <= _POLL_PAUSE_S:
-                failed = self._attempt(diagnosis, fault, deadline)
+            if hopeless or last:
+                failed = attempt(diagnosis, fault, deadline)
                 note = "" if hopeless else f"waited {failed.after_s:.1f} s"
-                raise diagnosis.to_error(self._subject, fault, attempts=(failed,), note=note)
+                raise diagnosis.to_error(self._asker.subject, fault, attempts=(failed,), note=note)
+            polls += 1
             yield Sleep(_POLL_PAUSE_S)
 
-    def _classify(self, images: Pixels, deadline: Deadline) -> Steps[tuple[ModelContract, Inferred]]:
-        """Ask once, and read the answer with the labels of the version that gave it."""
-        answer = yield from self._ask(Infer(self._model, self._version, images), deadline)
-        contract = self._contracts.get(answer.model_version)
-        if contract is None:
-            # The first version met is the one just learned; any other may have other labels.
-            known = None if self._contracts else self._newest
-            contract = known or (yield from self._learn(deadline))
-            self._contracts[answer.model_version] = contract
+    def _classify(self, images: Pixels, known: Known, deadline: Deadline) -> Steps[tuple[Known, Inferred | None]]:
+        """Ask once, and read the answer with the labels of the version that gave it.
+
+        Returns:
+            The contract of whoever answered, and the answer; None where the contract turned out to be another one than
+            `known`, under which the images were checked and which was read before they were sent.
+        """
+        asker, sent_ns = self._asker, time.monotonic_ns()
+        question = Infer(asker.model, asker.version, images, len(known.contract.labels))
+        reply = yield from asker.try_to_ask(question, deadline)
+        if isinstance(reply, Refused):
+            if reply.kind is FaultKind.INVALID:
+                self._contracts.forget()
+            raise reply.error
+        answer = reply.value
+        now = yield from self._contracts.of_answer(answer.model_version, reply.connected_ns, deadline)
+        same_door = now.contract == known.contract or (
+            now.read_ns <= sent_ns and now.contract.image_shape == known.contract.image_shape
+        )
+        if not same_door:
+            return now, None
         classes = answer.probabilities.shape[1]
-        if classes != len(contract.labels):
-            self._forget()
-            raise ServerError(
-                f"{self._subject}: expected {len(contract.labels)} probabilities per image, got {classes}"
-            )
-        return contract, answer
+        if classes != len(now.contract.labels):
+            self._contracts.forget()
+            expected = len(now.contract.labels)
+            raise ServerError(f"{asker.subject}: expected {expected} probabilities per image, got {classes}")
+        flaw = answer.flaw()
+        if flaw:
+            raise ServerError(f"{asker.subject}: {flaw}")
+        return now, answer
 
-    def _learn(self, deadline: Deadline) -> Steps[ModelContract]:
-        config = yield from self._ask(ReadConfig(self._model, self._version), deadline)
-        try:
-            self._newest = contract = read_contract(config)
-        except ContractUnreadable as exc:
-            raise UnsupportedModel(f"{self._subject}: {exc}") from exc
-        return contract
+    def _replaced(self) -> ServerError:
+        return ServerError(f"{self._asker.subject}: replaced during the call by one with other labels; call again")
 
-    def _forget(self) -> None:
-        self._newest = None
-        self._contracts.clear()
 
-    def _ask(self, question: Question[A], deadline: Deadline) -> Steps[A]:
-        """Send, and send again what is safe and useful to repeat, within the deadline, the policy and the budget."""
-        self._budget.deposit()
-        attempts: tuple[Attempt, ...] = ()
-        while True:
-            remaining_s = deadline.remaining_s()
-            if remaining_s <= 0:
-                raise DeadlineExceeded(
-                    f"{self._subject}: no answer within {deadline.timeout_s:g} s, all tries together", attempts=attempts
-                )
-            reply = yield Send(question, remaining_s)
-            if not isinstance(reply, Fault):
-                answer: A = reply
-                return answer
-            diagnosis = yield from self._diagnose(reply, deadline)
-            attempts = (*attempts, self._attempt(diagnosis, reply, deadline))
-            pause_s = max(jittered_pause_s(self._policy, len(attempts)), reply.retry_after_s)
-            note = self._why_no_retry(diagnosis, attempts, pause_s, deadline)
-            if note is not None:
-                raise diagnosis.to_error(self._subject, reply, attempts=attempts, note=note)
-            yield Sleep(pause_s)
-
-    def _why_no_retry(
-        self, diagnosis: Diagnosis, attempts: tuple[Attempt, ...], pause_s: float, deadline: Deadline
-    ) -> str | None:
-        """Return None to retry, else what a reader should know about the tries."""
-        tried = f"tried {len(attempts)} times in {deadline.elapsed_s():.1f} s" if len(attempts) > 1 else ""
-        if not diagnosis.retry or len(attempts) >= self._policy.max_attempts or pause_s >= deadline.remaining_s():
-            return tried
-        if not self._budget.withdraw():
-            return f"{tried}{', ' if tried else ''}no retry left: too many calls of this client failed lately"
-        return None
-
-    def _diagnose(self, fault: Fault, deadline: Deadline) -> Steps[Diagnosis]:
-        if fault.kind is FaultKind.INVALID:
-            self._forget()
-        if fault.kind not in (FaultKind.NOT_FOUND, FaultKind.NOT_READY):
-            return diagnose(fault, timeout_s=deadline.timeout_s)
-        patience_s = min(_POLL_TIMEOUT_S, max(deadline.remaining_s(), 0.001))
-        states = yield from ask(ListModels(), patience_s)
-        if not isinstance(states, Fault):
-            return diagnose_model(self._model, self._version, states, fault.text)
-        if states.kind in (FaultKind.UNREACHABLE, FaultKind.DRAINING):  # it forgets its models while it shuts down
-            return diagnose(states, timeout_s=deadline.timeout_s)
-        if fault.kind is FaultKind.NOT_READY and (yield from ask(IsServerReady(), patience_s)) is False:
-            return Diagnosis(error=ModelNotReady, text="the server is up and not ready yet", retry=True)
-        return diagnose(fault, timeout_s=deadline.timeout_s)
-
-    @staticmethod
-    def _attempt(diagnosis: Diagnosis, fault: Fault, deadline: Deadline) -> Attempt:
-        return Attempt(error=diagnosis.error.__name__, text=fault.text, after_s=deadline.elapsed_s())
+def _request_size(contract: ModelContract) -> int:
+    """Most images of one request: the model's limit, and what one message can carry in both directions."""
+    image_bytes = int(np.prod(contract.image_shape))
+    fitting = min(_MOST_ANSWER_BYTES // (4 * len(contract.labels)), _MOST_REQUEST_BYTES // image_bytes)
+    return max(1, min(contract.max_batch_size, fitting))
 
 
 def _prediction(contract: ModelContract, probabilities: Probabilities, model_version: str) -> Prediction:

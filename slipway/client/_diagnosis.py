@@ -21,6 +21,7 @@ from slipway.client._errors import (
 )
 from slipway.client._faults import Fault, FaultKind
 from slipway.client._questions import ModelState
+from slipway.printable import printable
 
 __all__ = ["Diagnosis", "diagnose", "diagnose_model"]
 
@@ -56,19 +57,30 @@ class Diagnosis:
 
 _SERVER_DOWN = "is the server running? (`slipway serve` starts one here)"
 _NOT_GRPC = "is this Triton's gRPC port? (8001, HTTP is 8000)"
+_NOT_HTTP = "is this Triton's HTTP port? (8000, gRPC is 8001)"
 _HINTS = (
     ("Connection refused", _SERVER_DOWN),
-    ("All connection attempts failed", _SERVER_DOWN),
     ("Socket closed", _NOT_GRPC),
     ("Failed parsing HTTP/2", _NOT_GRPC),
-    ("illegal request line", "is this Triton's HTTP port? (8000, gRPC is 8001)"),
+    ("Trying to connect an http1.x server", _NOT_GRPC),
+    ("illegal request line", _NOT_HTTP),
+    ("illegal status line", _NOT_HTTP),
+    ("certificate has expired", "its certificate has expired: renew it there (or is this machine's clock wrong?)"),
+    ("certificate is not yet valid", "its certificate is not valid yet: is this machine's clock wrong?"),
+    ("is not valid for", _OTHER_NAME := "its certificate is for another name: use that in the URL, or as authority="),
+    ("mismatch", _OTHER_NAME),
+    ("Hostname Verification", _OTHER_NAME),
+    ("not in peer certificate", _OTHER_NAME),
+    ("WRONG_VERSION_NUMBER", "the server speaks no TLS there: write grpc:// or http://, or name its TLS port"),
+    ("ALERT", "it wants another certificate of this client: Tls(certificate_file=..., key_file=...)"),
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted: name its authority with Tls(ca_file=...)"),
 )
 
 _DIAGNOSES = {
-    FaultKind.UNREACHABLE: Diagnosis(error=ServerUnavailable, text="nobody answers there: {said}{hint}", retry=True),
+    FaultKind.UNREACHABLE: Diagnosis(error=ServerUnavailable, text="connection failed: {said}{hint}", retry=True),
+    FaultKind.UNTRUSTED: Diagnosis(error=ServerUnavailable, text="connection failed: {said}{hint}"),
     FaultKind.DRAINING: Diagnosis(
-        error=ServerDraining, text="the server ended the call, it shuts down or died: {said}", retry=True
+        error=ServerDraining, text="the server ended the call, it shuts down or died: {said}{hint}", retry=True
     ),
     FaultKind.OVERLOADED: Diagnosis(
         error=ServerOverloaded, text="the server has more requests than it can answer: {said}", retry=True
@@ -79,6 +91,11 @@ _DIAGNOSES = {
     FaultKind.UNAUTHENTICATED: Diagnosis(
         error=Unauthenticated, text="the server does not let this client ask, give a valid `token`: {said}"
     ),
+    FaultKind.NO_TOKEN: Diagnosis(error=Unauthenticated, text="nothing was sent, there is no usable token: {said}"),
+    FaultKind.NOT_V2: Diagnosis(
+        error=ServerError,
+        text="what answers there is no server of models: {said}{hint}",
+    ),
     FaultKind.DEADLINE: Diagnosis(error=DeadlineExceeded, text="no answer within {timeout_s:g} s ({said})"),
     FaultKind.FAILED: Diagnosis(error=ServerError, text="the server failed: {said}"),
     FaultKind.CLOSED: Diagnosis(error=ClientClosed, text="the client was closed during the call"),
@@ -88,7 +105,7 @@ _DIAGNOSES = {
 def diagnose(fault: Fault, *, timeout_s: float) -> Diagnosis:
     """Say what a Fault means in a call of `timeout_s`; `diagnose_model` knows more about NOT_FOUND and NOT_READY."""
     template = _DIAGNOSES[fault.kind]
-    text = template.text.format(said=fault.text, hint=_hint(fault.text), timeout_s=timeout_s)
+    text = template.text.format(said=printable(fault.text), hint=_hint(fault), timeout_s=timeout_s)
     return replace(template, text=text)
 
 
@@ -103,11 +120,11 @@ def diagnose_model(model: str, version: str, states: tuple[ModelState, ...], sai
     """
     lines = [state for state in states if state.name == model]
     if not lines:
-        known = ", ".join(sorted({state.name for state in states})) or "none at all"
+        known = _names(sorted({state.name for state in states}))
         return Diagnosis(error=ModelNotFound, text=f"the server has no model of this name, it has: {known}")
     versions = [state for state in lines if state.version]
     if version and versions and version not in {state.version for state in versions}:
-        known = ", ".join(state.version for state in versions)
+        known = _names([state.version for state in versions])
         return Diagnosis(error=ModelNotFound, text=f"the model has no version {version} there, it has: {known}")
     chosen = [state for state in versions if not version or state.version == version]
     if any(state.state in ("LOADING", "UNLOADING") for state in chosen):
@@ -115,17 +132,26 @@ def diagnose_model(model: str, version: str, states: tuple[ModelState, ...], sai
         return Diagnosis(error=ModelNotReady, text=f"the server is {words} the model", retry=True)
     failed = [state for state in chosen if state.state == "UNAVAILABLE" and state.reason not in ("", "unloaded")]
     if failed and not any(state.state == "READY" for state in chosen):
-        reason = failed[-1].reason.strip().splitlines()[0]
-        return Diagnosis(
-            error=ModelLoadFailed,
-            text=f"the server could not load version {failed[-1].version}: {reason}; its log has the rest",
-        )
+        reason = printable((failed[-1].reason.strip().splitlines() or ["no reason given"])[0])
+        version = printable(failed[-1].version, limit=20)
+        text = f"the server could not load version {version}: {reason}; its log has the rest"
+        return Diagnosis(error=ModelLoadFailed, text=text)
     if any(state.state == "READY" for state in chosen):
-        return Diagnosis(error=ModelNotReady, text=f"the model was not served a moment ago: {said}", retry=True)
+        return Diagnosis(
+            error=ModelNotReady, text=f"the model was not served a moment ago: {printable(said)}", retry=True
+        )
     return Diagnosis(
         error=ModelNotReady, text="the server has the model in its repository and has not loaded it", retry=True
     )
 
 
-def _hint(said: str) -> str:
-    return next((f"; {hint}" for words, hint in _HINTS if words in said), "")
+def _hint(fault: Fault) -> str:
+    hint = next((hint for words, hint in _HINTS if words in fault.text), "")
+    if fault.kind is FaultKind.NOT_V2 and not hint:
+        hint = "are host, port and path of the URL right?"
+    return f"; {hint}" if hint else ""
+
+
+def _names(names: list[str]) -> str:
+    """Names from outside, as many as a line takes."""
+    return printable(", ".join(names[:20]) + (", …" if len(names) > 20 else "")) or "none at all"

@@ -8,21 +8,26 @@ loading, for a restricted question and for its own shutdown alike, so there the 
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
-__all__ = ["Fault", "FaultKind", "closed", "grpc_kind", "http_kind", "plain_text"]
+__all__ = ["Fault", "FaultKind", "closed", "grpc_kind", "http_kind", "plain_text", "tls_kind"]
 
 
 class FaultKind(enum.Enum):
     """What happened, as far as the wire can tell."""
 
     UNREACHABLE = enum.auto()
+    UNTRUSTED = enum.auto()
     DRAINING = enum.auto()
     OVERLOADED = enum.auto()
     NOT_FOUND = enum.auto()
     NOT_READY = enum.auto()
     INVALID = enum.auto()
     UNAUTHENTICATED = enum.auto()
+    NO_TOKEN = enum.auto()
+    NOT_V2 = enum.auto()
     DEADLINE = enum.auto()
     FAILED = enum.auto()
     CLOSED = enum.auto()
@@ -52,7 +57,20 @@ def closed(cause: BaseException) -> Fault:
     return Fault(kind=FaultKind.CLOSED, text="closed by its owner", cause=cause)
 
 
+# What two sides who do not trust each other say, OpenSSL and BoringSSL; a repeat changes nothing.
+_UNTRUSTED = (
+    "CERTIFICATE_VERIFY_FAILED",
+    "Hostname Verification Check failed",
+    "is not in peer certificate",
+    "WRONG_VERSION_NUMBER",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_CERTIFICATE",
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_HANDSHAKE_FAILURE",
+)
+
 _UNAVAILABLE_BY_TEXT = (
+    *((words, FaultKind.UNTRUSTED) for words in _UNTRUSTED),
     ("Exceeds maximum queue size", FaultKind.OVERLOADED),
     ("Request timeout expired", FaultKind.OVERLOADED),
     ("is not at ready state", FaultKind.NOT_READY),
@@ -92,6 +110,14 @@ _HTTP = {
 }
 
 
+_GRPC_ITS_WAY = (
+    "connections to all backends failing; last error: ",
+    "failed to connect to all addresses; last error: ",
+)
+_GRPC_WHERE = re.compile(r"^(?:[A-Z_]+: )?ipv[46]:(\S+): ")
+_GRPC_NUMBER = re.compile(r" \(\d+\)$")
+
+
 def grpc_kind(status: str, text: str) -> FaultKind:
     """Classify a gRPC status name and its details.
 
@@ -119,11 +145,18 @@ def http_kind(status: int, text: str) -> FaultKind:
     return _HTTP.get(status, FaultKind.FAILED)
 
 
+def tls_kind(text: str, *, otherwise: FaultKind) -> FaultKind:
+    """Classify OpenSSL's words: no trust between the two sides, or a connection that broke."""
+    return FaultKind.UNTRUSTED if any(words in text for words in _UNTRUSTED) else otherwise
+
+
 def plain_text(text: str) -> str:
     """The words without what helps no reader: a request id that nobody set, gRPC's way to its last error."""
-    return text.removeprefix("[request id: <id_unknown>] ").removeprefix(
-        "connections to all backends failing; last error: "
-    )
+    text = text.removeprefix("[request id: <id_unknown>] ")
+    for words in _GRPC_ITS_WAY:
+        text = text.removeprefix(words)
+    text = _GRPC_WHERE.sub(lambda match: f"{unquote(match[1])}: ", text)
+    return _GRPC_NUMBER.sub("", text.replace("Failed to connect to remote host: ", "").replace(": connect: ", ": "))
 
 
 def _by_text(text: str, *, otherwise: FaultKind) -> FaultKind:

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tritonclient.grpc import service_pb2 as pb
+from google.protobuf.message import DecodeError
 
+from slipway import protocol as pb
 from slipway.client._faults import Fault, FaultKind, grpc_kind, plain_text
+from slipway.client._options import NO_LIMIT_S
 from slipway.client._questions import (
     Infer,
     Inferred,
@@ -22,10 +24,15 @@ from slipway.client._questions import (
     ModelState,
     Question,
     ReadConfig,
+    ReadMetadata,
+    TensorMetadata,
 )
 from slipway.contract import IMAGE, PROBABILITIES
 
-__all__ = ["CALLS", "GrpcCall", "fault"]
+__all__ = ["CALLS", "SERVICE", "GrpcCall", "decode", "encode", "fault"]
+
+SERVICE = "/inference.GRPCInferenceService"
+"""In front of each procedure's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,25 +42,48 @@ class GrpcCall:
     Attributes:
         method: The remote procedure.
         encode: From the question and the time left, in seconds, to the request.
+        response: The class of the response.
         decode: From the question and the response to the answer, or a Fault where the response makes no sense.
     """
 
     method: str
-    encode: Callable[[Any, float], Any]
-    decode: Callable[[Any, Any], Any]
+    encode: Callable[[Any, float], pb.Message]
+    response: pb.Message
+    decode: Callable[[Any, pb.Message], Any]
 
 
-def _infer_request(question: Infer, timeout_s: float) -> pb.ModelInferRequest:
+def encode(question: Question[Any], timeout_s: float) -> bytes:
+    """Serialise a question; `timeout_s` is the time left for it."""
+    content: bytes = CALLS[type(question)].encode(question, timeout_s).SerializeToString()
+    return content
+
+
+def decode(question: Question[Any], content: bytes) -> Any:  # noqa: ANN401 - the question's type names it
+    """Read the serialised answer to a question, or a Fault where it makes no sense."""
+    call = CALLS[type(question)]
+    if len(content) > question.max_answer_bytes:
+        text = f"expected an answer of at most {question.max_answer_bytes} bytes, got {len(content)}"
+        return Fault(kind=FaultKind.FAILED, text=text)
+    try:
+        response = call.response.FromString(content)
+    except (DecodeError, ValueError) as exc:  # ValueError: a text that is no UTF-8
+        name = call.response.DESCRIPTOR.name
+        return Fault(kind=FaultKind.FAILED, text=f"expected a {name}, got {content[:40]!r}", cause=exc)
+    return call.decode(question, response)
+
+
+def _infer_request(question: Infer, timeout_s: float) -> pb.Message:
     images = question.images
     request = pb.ModelInferRequest(model_name=question.model, model_version=question.version)
     request.inputs.add(name=IMAGE, datatype="UINT8", shape=images.shape)
     request.raw_input_contents.append(images.tobytes())
     # Read only by a model whose queue policy allows it: the server then drops what nobody waits for any more.
-    request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
+    if timeout_s < NO_LIMIT_S:
+        request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
     return request
 
 
-def _inferred(question: Infer, response: pb.ModelInferResponse) -> Inferred | Fault:
+def _inferred(question: Infer, response: pb.Message) -> Inferred | Fault:
     for output, content in zip(response.outputs, response.raw_output_contents, strict=False):
         if output.name == PROBABILITIES and output.datatype == "FP32":
             return Inferred.from_wire(
@@ -62,32 +92,53 @@ def _inferred(question: Infer, response: pb.ModelInferResponse) -> Inferred | Fa
                 images=len(question.images),
                 model_version=response.model_version,
             )
-    got = [f"{output.name} {output.datatype}" for output in response.outputs]
+    got = [f"{output.name} {output.datatype}" for output in response.outputs[:5]]
     return Fault(kind=FaultKind.FAILED, text=f"expected an output {PROBABILITIES} FP32 in raw bytes, got {got}")
 
 
-def _model_states(_: ListModels, response: pb.RepositoryIndexResponse) -> tuple[ModelState, ...]:
+def _model_states(_: ListModels, response: pb.Message) -> tuple[ModelState, ...]:
     return tuple(ModelState(line.name, line.version, line.state, line.reason) for line in response.models)
 
 
+def _metadata(_: ReadMetadata, response: pb.Message) -> tuple[tuple[TensorMetadata, ...], tuple[TensorMetadata, ...]]:
+    def read(tensors: pb.Message) -> tuple[TensorMetadata, ...]:
+        return tuple(TensorMetadata(line.name, line.datatype, tuple(line.shape)) for line in tensors)
+
+    return read(response.inputs), read(response.outputs)
+
+
 CALLS: dict[type[Question[Any]], GrpcCall] = {
-    Infer: GrpcCall(method="ModelInfer", encode=_infer_request, decode=_inferred),
+    Infer: GrpcCall(method="ModelInfer", encode=_infer_request, response=pb.ModelInferResponse, decode=_inferred),
     ReadConfig: GrpcCall(
         method="ModelConfig",
         encode=lambda question, _: pb.ModelConfigRequest(name=question.model, version=question.version),
+        response=pb.ModelConfigResponse,
         decode=lambda _, response: response.config,
+    ),
+    ReadMetadata: GrpcCall(
+        method="ModelMetadata",
+        encode=lambda question, _: pb.ModelMetadataRequest(name=question.model, version=question.version),
+        response=pb.ModelMetadataResponse,
+        decode=_metadata,
     ),
     IsModelReady: GrpcCall(
         method="ModelReady",
         encode=lambda question, _: pb.ModelReadyRequest(name=question.model, version=question.version),
+        response=pb.ModelReadyResponse,
         decode=lambda _, response: bool(response.ready),
     ),
     IsServerReady: GrpcCall(
         method="ServerReady",
         encode=lambda *_: pb.ServerReadyRequest(),
+        response=pb.ServerReadyResponse,
         decode=lambda _, response: bool(response.ready),
     ),
-    ListModels: GrpcCall(method="RepositoryIndex", encode=lambda *_: pb.RepositoryIndexRequest(), decode=_model_states),
+    ListModels: GrpcCall(
+        method="RepositoryIndex",
+        encode=lambda *_: pb.RepositoryIndexRequest(),
+        response=pb.RepositoryIndexResponse,
+        decode=_model_states,
+    ),
 }
 
 

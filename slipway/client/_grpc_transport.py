@@ -1,24 +1,38 @@
-"""gRPC, blocking and asyncio: one channel each, and the one place where its exceptions are caught."""
+"""gRPC, blocking and asyncio: one channel each, and the one place where its exceptions are caught.
+
+A channel opens its connection again by itself when that breaks. It does not notice a load balancer that forgot the
+connection, so two calls in a row without any answer before their deadlines end the channel, and the next gets another
+(`KeepAlive` does the same for a call that waits long). HTTP does so too: a time-out there takes the connection along.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from types import ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from tritonclient.grpc import service_pb2_grpc as rpc
 
 from slipway.client._address import Address
-from slipway.client._faults import Fault, closed
-from slipway.client._grpc_codec import CALLS, fault
-from slipway.client._options import Tls, Token, bearer
+from slipway.client._faults import Fault, FaultKind, closed
+from slipway.client._grpc_codec import CALLS, SERVICE, decode, encode, fault
+from slipway.client._options import KeepAlive, limited
+from slipway.client._proxies import proxy_for
 from slipway.client._questions import Question
+from slipway.client._sender import TokenUnusable
+from slipway.client._steps import Answered
+from slipway.client._wiring import Wiring
 
 __all__ = ["AsyncGrpcTransport", "GrpcTransport"]
 
 A = TypeVar("A")
+
+_LONGEST_MESSAGE_BYTES = (64 << 20) + (1 << 20)  # probabilities of one request, see `_questions`
+_SILENT_CALLS = 2
+_READY = 2  # grpc.ChannelConnectivity.READY, as the channel's core counts
 
 _OPTIONS: tuple[tuple[str, str | int], ...] = (
     # A name with several addresses (a headless Service) has its calls spread over them.
@@ -31,80 +45,186 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
     # gRPC's own pause between connection attempts (1 s, then up to 2 minutes) would outlast ours.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # An answer may be larger than 4 MB.
-    ("grpc.max_receive_message_length", -1),
+    # Probabilities may be larger than the 4 MB of the default.
+    ("grpc.max_receive_message_length", _LONGEST_MESSAGE_BYTES),
 )
+
+
+class _Line:
+    """One channel, and what is known of it."""
+
+    def __init__(self, flavour: ModuleType, address: Address, wiring: Wiring) -> None:
+        self.channel = _open(flavour, address, wiring)
+        self.calls = {
+            question: self.channel.unary_unary(f"{SERVICE}/{call.method}") for question, call in CALLS.items()
+        }
+        self.under_way = 0
+        self.silent = 0  # calls in a row that had no answer of any kind
+        self.connected_ns = 0
+
+    def enter(self) -> int:
+        """Count a call, and return when the connection that it uses was opened, or later."""
+        if not self._is_connected():  # this call, or one beside it, opens another connection
+            self.connected_ns = time.monotonic_ns()
+        self.under_way += 1
+        return self.connected_ns
+
+    def _is_connected(self) -> bool:
+        if isinstance(self.channel, grpc.aio.Channel):
+            return bool(self.channel.get_state() is grpc.ChannelConnectivity.READY)
+        # The blocking channel has no such method, only a watch that costs a thread and five wake-ups a second.
+        return bool(self.channel._channel.check_connectivity_state(False) == _READY)  # noqa: SLF001
+
+    def leave(self, *, silent: bool) -> None:
+        """Count the end of a call."""
+        self.under_way -= 1
+        self.silent = self.silent + 1 if silent else 0
 
 
 class GrpcTransport:
     """Blocking; one HTTP/2 connection per server address, shared by all threads."""
 
-    def __init__(self, address: Address, *, tls: Tls | None, token: Token | None) -> None:
-        self._channel = _open(grpc, address, tls)
-        self._stub = rpc.GRPCInferenceServiceStub(self._channel)
-        self._token = token
+    def __init__(self, address: Address, wiring: Wiring) -> None:
+        self._address = address
+        self._wiring = wiring
+        self._lock = threading.Lock()
+        self._line = _Line(grpc, address, wiring)
+        self._replaced: set[_Line] = set()  # until their last call ends
         self._closed = False
 
-    def send(self, question: Question[A], timeout_s: float) -> A | Fault:
+    def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """See `SyncTransport`."""
-        call = CALLS[type(question)]
-        request, metadata = call.encode(question, timeout_s), _metadata(self._token)
         try:
-            response = getattr(self._stub, call.method)(request, timeout=timeout_s, metadata=metadata)
+            metadata = _metadata(self._wiring)
+        except TokenUnusable as exc:
+            return Fault(kind=FaultKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
+        request = encode(question, timeout_s)
+        failed: Fault | None = None
+        try:
+            with self._lock:
+                line = self._line
+                connected_ns = line.enter()
+        except ValueError as exc:
+            return self._translate(exc)
+        try:
+            content = line.calls[type(question)](request, timeout=limited(timeout_s), metadata=metadata)
         except (grpc.RpcError, ValueError) as exc:  # ValueError: the channel is closed
-            if self._closed:
-                return closed(exc)
-            if not isinstance(exc, grpc.RpcError):
-                raise
-            return fault(exc)
-        return cast("A | Fault", call.decode(question, response))
+            failed = self._translate(exc)
+            return failed
+        finally:
+            self._leave(line, silent=failed is not None and failed.kind is FaultKind.DEADLINE)
+        return _answered(decode(question, content), connected_ns)
+
+    def _translate(self, exc: Exception) -> Fault:
+        if self._closed:
+            return closed(exc)
+        if not isinstance(exc, grpc.RpcError):
+            raise exc
+        return fault(exc)
+
+    def _leave(self, line: _Line, *, silent: bool) -> None:
+        with self._lock:
+            line.leave(silent=silent)
+            if line is self._line and line.silent >= _SILENT_CALLS and not self._closed:
+                self._line = _Line(grpc, self._address, self._wiring)
+                self._replaced.add(line)
+            finished = line in self._replaced and line.under_way == 0
+            if finished:
+                self._replaced.discard(line)
+        if finished:
+            line.channel.close()
 
     def close(self) -> None:
         """See `SyncTransport`."""
         self._closed = True
-        self._channel.close()
+        with self._lock:
+            lines = [self._line, *self._replaced]
+        for line in lines:
+            line.channel.close()
 
 
 class AsyncGrpcTransport:
     """For the event loop that is running when it is made."""
 
-    def __init__(self, address: Address, *, tls: Tls | None, token: Token | None) -> None:
-        self._channel = _open(grpc.aio, address, tls)
-        self._stub = rpc.GRPCInferenceServiceStub(self._channel)
-        self._token = token
+    def __init__(self, address: Address, wiring: Wiring) -> None:
+        self._address = address
+        self._wiring = wiring
+        self._line = _Line(grpc.aio, address, wiring)
+        self._replaced: set[_Line] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def send(self, question: Question[A], timeout_s: float) -> A | Fault:
+    async def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """See `AsyncTransport`."""
-        call = CALLS[type(question)]
-        request, metadata = call.encode(question, timeout_s), _metadata(self._token)
         try:
-            response = await getattr(self._stub, call.method)(request, timeout=timeout_s, metadata=metadata)
+            metadata = _metadata(self._wiring)
+        except TokenUnusable as exc:
+            return Fault(kind=FaultKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
+        request = encode(question, timeout_s)
+        line, failed = self._line, None
+        try:
+            connected_ns = line.enter()
+        except grpc.aio.UsageError as exc:
+            return closed(exc)
+        try:
+            content = await line.calls[type(question)](request, timeout=limited(timeout_s), metadata=metadata)
         except (grpc.RpcError, grpc.aio.UsageError, asyncio.CancelledError) as exc:
             if self._closed:
                 return closed(exc)
             if not isinstance(exc, grpc.RpcError):  # the caller's own task was cancelled
                 raise
-            return fault(exc)
-        return cast("A | Fault", call.decode(question, response))
+            failed = fault(exc)
+            return failed
+        finally:
+            self._leave(line, silent=failed is not None and failed.kind is FaultKind.DEADLINE)
+        return _answered(decode(question, content), connected_ns)
+
+    def _leave(self, line: _Line, *, silent: bool) -> None:
+        line.leave(silent=silent)
+        if line is self._line and line.silent >= _SILENT_CALLS and not self._closed:
+            self._line = _Line(grpc.aio, self._address, self._wiring)
+            self._replaced.add(line)
+        if line in self._replaced and line.under_way == 0:
+            self._replaced.discard(line)
+            task = asyncio.ensure_future(line.channel.close())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
         """See `AsyncTransport`."""
         self._closed = True
-        await self._channel.close()
+        for line in [self._line, *self._replaced]:
+            await line.channel.close()
+        await asyncio.gather(*self._ending)
 
 
-def _open(flavour: ModuleType, address: Address, tls: Tls | None) -> Any:  # noqa: ANN401 - grpc ships no types
-    options = (*_OPTIONS, ("grpc.enable_http_proxy", 0 if address.local else 1))
+def _open(flavour: ModuleType, address: Address, wiring: Wiring) -> Any:  # noqa: ANN401 - grpc ships no types
+    options = [*_OPTIONS, *_keepalive(wiring.keepalive)]
+    proxy = proxy_for(address)
+    options.append(("grpc.enable_http_proxy", 0 if proxy is None else 1))
+    if proxy is not None:
+        options.append(("grpc.http_proxy", proxy.url))
+    if wiring.authority is not None:
+        options.append(("grpc.default_authority", wiring.authority))
     if not address.secure:
         return flavour.insecure_channel(address.target, options=options)
-    trust = tls or Tls()
-    files = (trust.ca_file, trust.key_file, trust.certificate_file)
-    credentials = grpc.ssl_channel_credentials(*(file.read_bytes() if file else None for file in files))
-    return flavour.secure_channel(address.target, credentials, options=options)
+    contents = (None, None, None) if wiring.tls is None else wiring.tls.contents()
+    return flavour.secure_channel(address.target, grpc.ssl_channel_credentials(*contents), options=options)
 
 
-def _metadata(token: Token | None) -> tuple[tuple[str, str], ...] | None:
-    if token is None:
-        return None
-    return (("authorization", bearer(token)),)
+def _keepalive(keepalive: KeepAlive | None) -> list[tuple[str, str | int]]:
+    if keepalive is None:
+        return []
+    return [
+        ("grpc.keepalive_time_ms", int(keepalive.interval_s * 1000)),
+        ("grpc.keepalive_timeout_ms", int(keepalive.timeout_s * 1000)),
+        ("grpc.keepalive_permit_without_calls", 0),
+    ]
+
+
+def _metadata(wiring: Wiring) -> tuple[tuple[str, str], ...] | None:
+    return tuple(wiring.sender.headers().items()) or None
+
+
+def _answered(reply: A | Fault, connected_ns: int) -> Answered[A] | Fault:
+    return reply if isinstance(reply, Fault) else Answered(reply, connected_ns)

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
 from google.protobuf import json_format
-from tritonclient.grpc import model_config_pb2 as pb
 
+from slipway import protocol as pb
+from slipway.client._address import without_secrets
 from slipway.client._faults import Fault, FaultKind, http_kind, plain_text
+from slipway.client._http_content import NotReadable, readable, what_came
+from slipway.client._options import NO_LIMIT_S
 from slipway.client._questions import (
     Infer,
     Inferred,
@@ -24,12 +27,16 @@ from slipway.client._questions import (
     ModelState,
     Question,
     ReadConfig,
+    ReadMetadata,
+    TensorMetadata,
 )
 from slipway.contract import IMAGE, PROBABILITIES
 
 __all__ = ["HttpRequest", "HttpResponse", "decode", "encode"]
 
 _HEADER_LENGTH = "Inference-Header-Content-Length"
+_CONFIG_FIELDS = ("name", "input", "output", "max_batch_size", "maxBatchSize", "parameters")
+_LABELS = "labels"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +72,29 @@ def encode(question: Question[Any], timeout_s: float) -> HttpRequest:
 def decode(question: Question[Any], response: HttpResponse) -> Any:  # noqa: ANN401 - the question's type names it
     """Read the answer to a question, or a Fault where the server refused or makes no sense."""
     try:
+        body = readable(response.headers, response.body, limit=question.max_answer_bytes)
+        response = replace(response, body=body)
+        if 300 <= response.status < 400:
+            return _redirect(response)
         return _CALLS[type(question)].decode(question, response)
-    except (ValueError, KeyError, TypeError, AttributeError, json_format.ParseError) as exc:
-        start = response.body[:80].decode(errors="replace")
-        return Fault(
-            kind=FaultKind.FAILED,
-            text=f"expected an answer of the V2 protocol, got {start!r}",
-            status=str(response.status),
-            cause=exc,
-        )
+    except NotReadable as exc:
+        came = what_came(response.status, response.headers, b"")
+        return Fault(kind=FaultKind.NOT_V2, text=f"{exc}, {came}", status=str(response.status))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, json_format.ParseError) as exc:
+        return _nonsense(response, cause=exc)
+
+
+def _nonsense(response: HttpResponse, cause: Exception | None = None) -> Fault:
+    came = what_came(response.status, response.headers, response.body)
+    kind = FaultKind.FAILED if came.startswith("HTTP status 200, application/") else FaultKind.NOT_V2
+    text = f"expected an answer of the V2 protocol, got {came}"
+    return Fault(kind=kind, text=text, status=str(response.status), cause=cause)
+
+
+def _redirect(response: HttpResponse) -> Fault:
+    where = without_secrets(response.headers.get("location", "nowhere"))
+    text = f"expected an answer of the V2 protocol, got HTTP status {response.status}, a redirection to {where}"
+    return Fault(kind=FaultKind.NOT_V2, text=text, status=str(response.status))
 
 
 def _model_path(model: str, version: str) -> str:
@@ -84,13 +105,12 @@ def _model_path(model: str, version: str) -> str:
 def _infer_request(question: Infer, timeout_s: float) -> HttpRequest:
     pixels = question.images.tobytes()
     tensor = {"name": IMAGE, "datatype": "UINT8", "shape": question.images.shape}
-    header = json.dumps(
-        {
-            "inputs": [{**tensor, "parameters": {"binary_data_size": len(pixels)}}],
-            # Read only by a model whose queue policy allows it: the server then drops what nobody waits for any more.
-            "parameters": {"binary_data_output": True, "timeout": max(1, int(timeout_s * 1e6))},
-        }
-    ).encode()
+    parameters: dict[str, bool | int] = {"binary_data_output": True}
+    if timeout_s < NO_LIMIT_S:
+        # Read only by a model whose queue policy allows it: the server then drops what nobody waits for any more.
+        parameters["timeout"] = max(1, int(timeout_s * 1e6))
+    inputs = [{**tensor, "parameters": {"binary_data_size": len(pixels)}}]
+    header = json.dumps({"inputs": inputs, "parameters": parameters}).encode()
     return HttpRequest(
         method="POST",
         path=f"{_model_path(question.model, question.version)}/infer",
@@ -102,54 +122,113 @@ def _infer_request(question: Infer, timeout_s: float) -> HttpRequest:
 def _inferred(question: Infer, response: HttpResponse) -> Inferred | Fault:
     if response.status != 200:
         return _refusal(response)
-    length = int(response.headers.get(_HEADER_LENGTH, len(response.body)))
-    header = json.loads(response.body[:length])
+    length = int(response.headers.get(_HEADER_LENGTH.lower(), len(response.body)))
+    header = json.loads(response.body[: max(0, length)])
     offset = length
     for output in header["outputs"]:
         size = output.get("parameters", {}).get("binary_data_size", 0)
         if output["name"] == PROBABILITIES and output["datatype"] == "FP32":
             return Inferred.from_wire(
                 response.body[offset : offset + size],
-                shape=tuple(output["shape"]),
+                shape=tuple(int(length) for length in output["shape"]),
                 images=len(question.images),
-                model_version=str(header["model_version"]),
+                model_version=str(header.get("model_version", "")),
             )
         offset += size
-    got = [f"{output['name']} {output['datatype']}" for output in header["outputs"]]
+    got = [f"{output['name']} {output['datatype']}" for output in header["outputs"][:5]]
     return Fault(kind=FaultKind.FAILED, text=f"expected an output {PROBABILITIES} FP32, got {got}")
 
 
-def _config(_: ReadConfig, response: HttpResponse) -> pb.ModelConfig | Fault:
+def _config(_: ReadConfig, response: HttpResponse) -> pb.Message | Fault:
     if response.status != 200:
         return _refusal(response)
-    return json_format.ParseDict(json.loads(response.body), pb.ModelConfig(), ignore_unknown_fields=True)
+    config = json.loads(response.body)
+    # The rest describes how the model is served; a hostile one would be slow to read.
+    known = {name: config[name] for name in _CONFIG_FIELDS if name in config}
+    known["parameters"] = {_LABELS: config["parameters"][_LABELS]} if _LABELS in config.get("parameters", {}) else {}
+    for name in ("input", "output"):
+        known[name] = [_tensor(line) for line in known.get(name, [])[:8]]
+    return json_format.ParseDict(known, pb.ModelConfig(), ignore_unknown_fields=True)
+
+
+def _tensor(line: dict[str, Any]) -> dict[str, Any]:
+    data_type = line.get("data_type", line.get("dataType", 0))  # protobuf's two spellings in JSON
+    return {"name": line["name"], "data_type": data_type, "dims": line["dims"][:8]}
+
+
+def _metadata(
+    _: ReadMetadata, response: HttpResponse
+) -> tuple[tuple[TensorMetadata, ...], tuple[TensorMetadata, ...]] | Fault:
+    if response.status != 200:
+        return _refusal(response)
+    told = json.loads(response.body)
+
+    def read(lines: list[dict[str, Any]]) -> tuple[TensorMetadata, ...]:
+        return tuple(
+            TensorMetadata(str(line["name"]), str(line["datatype"]), tuple(int(size) for size in line["shape"][:8]))
+            for line in lines[:8]
+        )
+
+    return read(told["inputs"]), read(told["outputs"])
 
 
 def _is_ready(_: object, response: HttpResponse) -> bool | Fault:
     # Triton says "not ready" with 400, and so does it for a version that is no number.
-    return response.status == 200 if response.status in (200, 400) else _refusal(response)
+    if response.status == 200:
+        return _says_ready(response)
+    if response.status == 400 and (not response.body.strip() or _words(response.body) is not None):
+        return False
+    return _refusal(response)
+
+
+def _says_ready(response: HttpResponse) -> bool | Fault:
+    """Triton says it with no words, other servers with a JSON object; a page for people says nothing of a model."""
+    if not response.body.strip():
+        return True
+    told = json.loads(response.body)
+    if isinstance(told, dict):
+        return told.get("ready", True) is not False
+    return _nonsense(response)
 
 
 def _model_states(_: ListModels, response: HttpResponse) -> tuple[ModelState, ...] | Fault:
     if response.status != 200:
         return _refusal(response)
     return tuple(
-        ModelState(line["name"], line.get("version", ""), line.get("state", ""), line.get("reason", ""))
+        ModelState(
+            str(line["name"]), str(line.get("version", "")), str(line.get("state", "")), str(line.get("reason", ""))
+        )
         for line in json.loads(response.body)
     )
 
 
 def _refusal(response: HttpResponse) -> Fault:
-    text = response.body.decode(errors="replace").strip()
-    if text.startswith("{"):
-        text = str(json.loads(text).get("error", text))
-    retry_after = response.headers.get("Retry-After", "")
+    """What the server said in the protocol's JSON, or what somebody in front of it sent instead."""
+    words = _words(response.body)
+    retry_after = response.headers.get("retry-after", "")
+    kind = http_kind(response.status, words or "")
+    if words is None and kind in (FaultKind.NOT_FOUND, FaultKind.INVALID):
+        return _nonsense(response)
+    came = what_came(response.status, response.headers, response.body)
     return Fault(
-        kind=http_kind(response.status, text),
-        text=plain_text(text[:500]) or f"HTTP status {response.status}",
+        kind=kind,
+        text=plain_text(words) if words else came,
         status=str(response.status),
-        retry_after_s=float(retry_after) if retry_after.isdecimal() else 0.0,
+        retry_after_s=float(retry_after[:9]) if retry_after.isdecimal() and retry_after.isascii() else 0.0,
     )
+
+
+def _words(body: bytes) -> str | None:
+    """The error of a JSON object, or None for anything else."""
+    text = body.decode(errors="replace").strip()
+    if not text.startswith("{"):
+        return None
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    said = next((told[name] for name in ("error", "detail", "message") if name in told), text)
+    return str(said)[:2000]
 
 
 _CALLS: dict[type[Question[Any]], _HttpCall] = {
@@ -159,6 +238,10 @@ _CALLS: dict[type[Question[Any]], _HttpCall] = {
             method="GET", path=f"{_model_path(question.model, question.version)}/config"
         ),
         decode=_config,
+    ),
+    ReadMetadata: _HttpCall(
+        encode=lambda question, _: HttpRequest(method="GET", path=_model_path(question.model, question.version)),
+        decode=_metadata,
     ),
     IsModelReady: _HttpCall(
         encode=lambda question, _: HttpRequest(

@@ -1,161 +1,167 @@
-"""HTTP, blocking and asyncio: one connection pool each, and the one place where httpx's exceptions are caught."""
+"""HTTP, blocking and asyncio: a bounded set of connections each, and the one place where their exceptions are caught.
+
+One request has one connection for itself, from its first byte to its last. So a request that fails or is cancelled
+takes its connection along and leaves nothing behind, and it is known when the connection that answered was opened.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-import time
-from collections.abc import Iterator, Mapping
-from typing import TypeVar, cast
+import threading
+from collections import deque
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import httpx
+import httpcore
 
 from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind, closed
 from slipway.client._http_codec import HttpResponse, decode, encode
-from slipway.client._options import Tls, Token, bearer
+from slipway.client._http_connection import AsyncConnection, Connection, Words, connection_maker, fault_of
+from slipway.client._options import limited
 from slipway.client._questions import Question
+from slipway.client._retry import Deadline
+from slipway.client._sender import TokenUnusable
+from slipway.client._steps import Answered
+from slipway.client._wiring import Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 __all__ = ["AsyncHttpTransport", "HttpTransport"]
 
 A = TypeVar("A")
 
-# Compressing 40 bytes costs Triton more than it saves the wire; as many connections as the caller has threads.
-_HEADERS = {"Accept-Encoding": "identity"}
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-
-_KINDS: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
-    ((httpx.TimeoutException, TimeoutError), FaultKind.DEADLINE),
-    ((httpx.ConnectError, httpx.ProxyError), FaultKind.UNREACHABLE),
-    ((httpx.NetworkError, httpx.RemoteProtocolError), FaultKind.DRAINING),
-)
-
 
 class HttpTransport:
-    """Blocking; as many kept connections as threads that call at once."""
+    """Blocking; as many kept connections as threads that call at once, up to a limit."""
 
-    def __init__(self, address: Address, *, tls: Tls | None, token: Token | None) -> None:
-        self._client = httpx.Client(
-            base_url=address.target,
-            headers=_HEADERS,
-            limits=_LIMITS,
-            verify=_trust(address, tls),
-            trust_env=not address.local,
-        )
-        self._token = token
+    def __init__(self, address: Address, wiring: Wiring) -> None:
+        self._request = Words(address, wiring)
+        self._open = connection_maker(address, wiring, Connection)
+        self._limit = wiring.max_connections
+        self._places = threading.BoundedSemaphore(wiring.max_connections)
+        self._idle: deque[Connection] = deque()  # the newest is used first, so that the others may end
+        self._all: set[Connection] = set()
+        self._closed = False
 
-    def send(self, question: Question[A], timeout_s: float) -> A | Fault:
+    def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """See `SyncTransport`."""
-        until = _TimeLeft(timeout_s)
-        request = encode(question, timeout_s)
+        deadline = Deadline(timeout_s)
         try:
-            with self._client.stream(
-                request.method,
-                request.path,
-                headers=request.headers | _authorization(self._token),
-                content=request.content,
-                extensions={"timeout": until},
-            ) as response:
-                body = b"".join(until.watched(response.iter_raw()))
-        except (httpx.HTTPError, RuntimeError) as exc:  # RuntimeError: the client is closed
-            return closed(exc) if self._client.is_closed else _fault(exc)
-        return cast(
-            "A | Fault",
-            decode(question, HttpResponse(status=response.status_code, headers=response.headers, body=body)),
-        )
+            request = self._request.write(encode(question, timeout_s), deadline)
+            with self._connection(deadline) as connection:
+                response = connection.exchange(request, limit=question.max_answer_bytes)
+        except TokenUnusable as exc:
+            return Fault(kind=FaultKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
+        except _FOREIGN as exc:
+            return closed(exc) if self._closed else fault_of(exc)
+        return _answered(question, response, connection.connected_ns)
+
+    @contextmanager
+    def _connection(self, deadline: Deadline) -> Iterator[Connection]:
+        if not self._places.acquire(timeout=max(0.0, deadline.remaining_s())):
+            raise httpcore.PoolTimeout(f"all {self._limit} connections are busy")
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            except BaseException:
+                self._all.discard(connection)
+                connection.close()
+                raise
+            self._idle.append(connection)
+            if self._closed:
+                self.close()
+        finally:
+            self._places.release()
+
+    def _take(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            connection = self._open()
+            self._all.add(connection)
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        return connection
 
     def close(self) -> None:
         """See `SyncTransport`."""
-        self._client.close()
+        self._closed = True
+        for connection in list(self._all):
+            connection.abort()
+        while self._idle:
+            self._idle.pop().close()
 
 
 class AsyncHttpTransport:
     """For the event loop in which it is used first."""
 
-    def __init__(self, address: Address, *, tls: Tls | None, token: Token | None) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=address.target,
-            headers=_HEADERS,
-            limits=_LIMITS,
-            verify=_trust(address, tls),
-            trust_env=not address.local,
-        )
-        self._token = token
+    def __init__(self, address: Address, wiring: Wiring) -> None:
+        self._request = Words(address, wiring)
+        self._open = connection_maker(address, wiring, AsyncConnection)
+        self._limit = wiring.max_connections
+        self._places = asyncio.Semaphore(wiring.max_connections)
+        self._idle: deque[AsyncConnection] = deque()
+        self._all: set[AsyncConnection] = set()
+        self._closed = False
 
-    async def send(self, question: Question[A], timeout_s: float) -> A | Fault:
+    async def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """See `AsyncTransport`."""
-        request = encode(question, timeout_s)
+        deadline = Deadline(timeout_s)
+        waiting = True
         try:
-            async with asyncio.timeout(timeout_s):
-                response = await self._client.request(
-                    request.method,
-                    request.path,
-                    headers=request.headers | _authorization(self._token),
-                    content=request.content,
-                    timeout=timeout_s,
-                )
-        except (httpx.HTTPError, RuntimeError, TimeoutError) as exc:  # RuntimeError: the client is closed
-            return closed(exc) if self._client.is_closed else _fault(exc)
-        return cast(
-            "A | Fault",
-            decode(
-                question, HttpResponse(status=response.status_code, headers=response.headers, body=response.content)
-            ),
-        )
+            request = self._request.write(encode(question, timeout_s), deadline)
+            async with asyncio.timeout(limited(max(0.0, timeout_s))):
+                async with self._connection() as connection:
+                    waiting = False
+                    response = await connection.exchange(request, limit=question.max_answer_bytes)
+        except TokenUnusable as exc:
+            return Fault(kind=FaultKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
+        except _FOREIGN as exc:
+            if self._closed:
+                return closed(exc)
+            if waiting and isinstance(exc, TimeoutError):
+                return fault_of(httpcore.PoolTimeout(f"all {self._limit} connections are busy"))
+            return fault_of(exc)
+        return _answered(question, response, connection.connected_ns)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        async with self._places:
+            if self._closed:
+                raise RuntimeError("the client is closed")
+            connection = self._idle.pop() if self._idle else self._open()
+            self._all.add(connection)
+            try:
+                yield connection
+            except BaseException:
+                self._all.discard(connection)
+                await connection.close()
+                raise
+            self._idle.append(connection)
 
     async def close(self) -> None:
         """See `AsyncTransport`."""
-        await self._client.aclose()
+        self._closed = True
+        while self._all:
+            await self._all.pop().close()
+        self._idle.clear()
 
 
-class _TimeLeft(Mapping[str, float]):
-    """httpx's timeouts (connect, write, read, pool), each the time that is left of one deadline when it is read.
-
-    httpx bounds each operation on its own, so four fixed numbers would let one request take four times its timeout.
-    """
-
-    def __init__(self, timeout_s: float) -> None:
-        self._deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
-
-    def __getitem__(self, _: str) -> float:
-        return max(0.001, (self._deadline_ns - time.monotonic_ns()) / 1e9)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("connect", "write", "read", "pool"))
-
-    def __len__(self) -> int:
-        return 4
-
-    def watched(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Pass a body through, and stop one that drips past the deadline."""
-        for chunk in chunks:
-            if time.monotonic_ns() > self._deadline_ns:
-                raise httpx.ReadTimeout("the answer was still coming")
-            yield chunk
+# RuntimeError: a connection that another thread or task has closed.
+_FOREIGN: tuple[type[Exception], ...] = (
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    OSError,
+    RuntimeError,
+)
 
 
-def _trust(address: Address, tls: Tls | None) -> ssl.SSLContext:
-    if not address.secure:  # a context that trusts nobody: to load the public authorities takes 100 ms
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if tls is None:
-        return httpx.create_ssl_context()
-    context = ssl.create_default_context(cafile=tls.ca_file)
-    if tls.certificate_file:
-        context.load_cert_chain(tls.certificate_file, tls.key_file)
-    return context
-
-
-def _authorization(token: Token | None) -> dict[str, str]:
-    return {} if token is None else {"Authorization": bearer(token)}
-
-
-def _fault(exc: Exception) -> Fault:
-    if isinstance(exc, RuntimeError):  # not httpx's word for anything else than "closed"
-        raise exc
-    kind = next((kind for types, kind in _KINDS if isinstance(exc, types)), FaultKind.FAILED)
-    text = str(exc) or type(exc).__name__
-    if isinstance(exc, httpx.RemoteProtocolError) and "disconnected" not in text and "closed" not in text:
-        kind = FaultKind.UNREACHABLE  # somebody is there and speaks no HTTP
-    if kind is FaultKind.DEADLINE:
-        text = "still connecting" if isinstance(exc, httpx.ConnectTimeout) else "still waiting for it"
-    return Fault(kind=kind, text=text, cause=exc)
+def _answered(question: Question[A], response: HttpResponse | Fault, connected_ns: int) -> Answered[A] | Fault:
+    reply: Any = response if isinstance(response, Fault) else decode(question, response)
+    return reply if isinstance(reply, Fault) else Answered(cast("A", reply), connected_ns)

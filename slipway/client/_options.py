@@ -1,22 +1,42 @@
-"""What a caller may tell a client: how to retry, whom to trust, and who it is.
+"""What a caller may tell a client: how to retry, how long to wait, how to keep a connection alive.
 
     RetryPolicy(max_attempts=1)                  # never retry
-    Tls(ca_file=Path("ca.pem"))                  # trust this authority instead of the system's
+    KeepAlive(interval_s=60)                     # ask a silent gRPC server each minute whether it is there
 
 All of them are values: frozen, and checked when they are made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
+from numbers import Real
 
-__all__ = ["RetryPolicy", "Tls", "Token", "bearer"]
+__all__ = ["NO_LIMIT_S", "KeepAlive", "RetryPolicy", "limited", "seconds"]
 
-Token: TypeAlias = str | Callable[[], str]
-"""A bearer token, or a function that is asked for the current one before each try (keep it fast: cache inside)."""
+NO_LIMIT_S = 1e8
+"""From three years on, a time is no limit: what waits would otherwise overflow the clocks below."""
+
+
+def seconds(name: str, value: float | None) -> float:
+    """Check a time limit, in seconds.
+
+    Returns:
+        The limit; `math.inf` where there is none.
+
+    Raises:
+        ValueError: Not a number above 0, nor None or infinity for no limit; text, booleans and NaN are no numbers here.
+    """
+    if value is None:
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
+        raise ValueError(f"{name}: expected seconds > 0, got {value!r}; None or math.inf sets no limit")
+    return float(value)
+
+
+def limited(timeout_s: float) -> float | None:
+    """The same time as most libraries want it: None for no limit."""
+    return None if timeout_s >= NO_LIMIT_S else timeout_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,40 +65,38 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if self.max_attempts < 1:
             raise ValueError(f"max_attempts: expected >= 1 (1: no retry), got {self.max_attempts}")
-        if not 0 <= self.base_backoff_s <= self.max_backoff_s:
+        if not 0 <= self.base_backoff_s <= self.max_backoff_s < math.inf:
             raise ValueError(
                 "expected 0 <= base_backoff_s <= max_backoff_s (seconds), "
                 f"got {self.base_backoff_s} and {self.max_backoff_s}"
             )
-        if self.budget_ratio < 0 or self.budget_burst < 0:
+        if not (self.budget_ratio >= 0 and self.budget_burst >= 0):
             raise ValueError(
                 f"budget_ratio and budget_burst: expected >= 0, got {self.budget_ratio} and {self.budget_burst}"
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """Certificates for grpcs:// and https://, all PEM files.
+class KeepAlive:
+    """How gRPC finds out that a connection is dead while a call waits on it.
+
+    A load balancer that forgets a connection says so to nobody. While calls are under way and nothing comes, the client
+    asks the server (an HTTP/2 ping) after `interval_s`; no answer within `timeout_s` ends the connection, and the next
+    try opens another. HTTP needs none: a call that times out takes its connection with it.
 
     Attributes:
-        ca_file: Authorities to trust instead of the system's.
-        certificate_file: This client's own certificate (mutual TLS), with `key_file`.
-        key_file: The private key of `certificate_file`.
+        interval_s: Silence before the question, in seconds, at least 1. A server may count questions that come too
+            often and end the connection: Triton takes two that come within five minutes without any data between them
+            (`--grpc-http2-min-recv-ping-interval-without-data`, `--grpc-http2-max-ping-strikes`), and calls that
+            answer sooner reset its count.
+        timeout_s: Longest wait for the answer, in seconds, at least 1.
     """
 
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
+    interval_s: float = 20.0
+    timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
-        if (self.certificate_file is None) != (self.key_file is None):
-            raise ValueError("certificate_file and key_file: expected both or none")
-        for name in ("ca_file", "certificate_file", "key_file"):
-            path = getattr(self, name)
-            if path is not None and not Path(path).is_file():
-                raise ValueError(f"{name}: expected a PEM file, got {path}")
-
-
-def bearer(token: Token) -> str:
-    """Write the value of the authorization header; a token file's last newline does no harm."""
-    return f"Bearer {(token if isinstance(token, str) else token()).strip()}"
+        for name in ("interval_s", "timeout_s"):
+            value = seconds(name, getattr(self, name))
+            if not 1 <= value < NO_LIMIT_S / 100:
+                raise ValueError(f"{name}: expected seconds from 1 to 1,000,000, got {value:g}")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
-from tritonclient.grpc import model_config_pb2 as pb
 
+from slipway import protocol as pb
 from slipway.client._faults import Fault, FaultKind
 from slipway.client._prediction import Pixels, Probabilities
 from slipway.contract import PROBABILITIES
@@ -24,15 +24,30 @@ __all__ = [
     "ModelState",
     "Question",
     "ReadConfig",
+    "ReadMetadata",
+    "TensorMetadata",
 ]
 
 Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+_SLACK_BYTES = 1 << 16  # for names, headers and parameters around the content
+_LONGEST_TEXT_BYTES = 16 << 20
+_LONGEST_PROBABILITIES_BYTES = 64 << 20
 
 
 class Question(Generic[Answer_co]):
     """Base of every question; the type argument is the answer's."""
 
     __slots__ = ()
+
+    @property
+    def max_answer_bytes(self) -> int:
+        """A longer answer is none: it is not read to its end."""
+        return _LONGEST_TEXT_BYTES
+
+
+_SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,19 @@ class Inferred:
             )
         return cls(np.frombuffer(content, "<f4").reshape(shape), model_version)
 
+    def flaw(self) -> str:
+        """Why these numbers are no probabilities, or "": each is 0 to 1, and each row adds up to 1 within 0.001."""
+        sums = self.probabilities.sum(axis=1)
+        good = (np.abs(sums - 1) <= _SUM_TOLERANCE) & (self.probabilities.min(axis=1, initial=0) >= 0)
+        if good.all():  # a row with NaN or an infinity is not good either
+            return ""
+        row = int(np.flatnonzero(~good)[0])
+        start = ", ".join(f"{value:g}" for value in self.probabilities[row, :5].tolist())
+        return (
+            f"expected {PROBABILITIES} that add up to 1, got [{start}, …] in one row, together {sums[row]:g}; "
+            "does the model end in a softmax?"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
@@ -71,11 +99,36 @@ class Infer(Question[Inferred]):
     model: str
     version: str
     images: Pixels
+    classes: int | None = None
+
+    @property
+    def max_answer_bytes(self) -> int:
+        """What so many images give, where the number of classes is known."""
+        if self.classes is None:
+            return _LONGEST_PROBABILITIES_BYTES
+        return 4 * self.classes * len(self.images) + _SLACK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class ReadConfig(Question[pb.ModelConfig]):
-    """The model's configuration, with which the contract travels."""
+class ReadConfig(Question[pb.Message]):
+    """The model's configuration (`ModelConfig`), with which the contract travels. Triton's own extension."""
+
+    model: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMetadata:
+    """One tensor as every server of the V2 protocol describes it; `shape` has the batch axis, -1 is any size."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMetadata(Question[tuple[tuple[TensorMetadata, ...], tuple[TensorMetadata, ...]]]):
+    """The inputs and the outputs of the model, of a server that has no `ReadConfig`."""
 
     model: str
     version: str

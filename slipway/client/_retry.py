@@ -6,28 +6,28 @@ import random
 import threading
 import time
 
-from slipway.client._options import RetryPolicy
+from slipway.client._options import NO_LIMIT_S, RetryPolicy
 
 __all__ = ["Deadline", "RetryBudget", "jittered_pause_s"]
 
 
 class Deadline:
-    """The time budget of one call, from its first step to its last."""
+    """The time budget of one call, from its first step to its last; from `NO_LIMIT_S` on it never ends."""
 
     __slots__ = ("_end_ns", "_start_ns", "timeout_s")
 
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s
         self._start_ns = time.monotonic_ns()
-        self._end_ns = self._start_ns + int(timeout_s * 1e9)
+        self._end_ns = None if timeout_s >= NO_LIMIT_S else self._start_ns + int(timeout_s * 1e9)
 
     def elapsed_s(self) -> float:
         """Seconds since the call began."""
         return (time.monotonic_ns() - self._start_ns) / 1e9
 
     def remaining_s(self) -> float:
-        """Seconds left; 0 or less when it is over."""
-        return (self._end_ns - time.monotonic_ns()) / 1e9
+        """Seconds left; 0 or less when it is over, `NO_LIMIT_S` where there is no limit."""
+        return NO_LIMIT_S if self._end_ns is None else (self._end_ns - time.monotonic_ns()) / 1e9
 
 
 class RetryBudget:

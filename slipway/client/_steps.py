@@ -1,7 +1,7 @@
 """The language between what a call decides and what carries it out.
 
-A call is a generator: it yields `Send` and `Sleep`, receives the answer or the Fault, and returns its result. So it
-is written once; `run` carries it out with a blocking transport, `run_async` with an asyncio one.
+A call is a generator: it yields `Send`, `Sleep` and `Wait`, receives the answer or the Fault, and returns its result.
+So it is written once; `run` carries it out with a blocking transport, `run_async` with an asyncio one.
 """
 
 from __future__ import annotations
@@ -10,20 +10,46 @@ import asyncio
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from slipway.client._faults import Fault
+from slipway.client._options import NO_LIMIT_S, limited
 from slipway.client._questions import Question
 
-__all__ = ["AsyncTransport", "Send", "Sleep", "Steps", "SyncTransport", "ask", "run", "run_async"]
+__all__ = [
+    "Answered",
+    "AsyncTransport",
+    "Send",
+    "Sleep",
+    "Steps",
+    "SyncTransport",
+    "Wait",
+    "ask",
+    "run",
+    "run_async",
+]
 
 T = TypeVar("T")
 A = TypeVar("A")
 
 
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[A]):
+    """An answer, and how old the connection is that brought it.
+
+    Attributes:
+        value: The answer.
+        connected_ns: `time.monotonic_ns()` no later than the opening of the connection. Whoever answers may be another
+            from one connection to the next; over one connection it is always the same server.
+    """
+
+    value: A
+    connected_ns: int
+
+
 @dataclass(slots=True)
 class Send:
-    """Ask the server; the reply is the question's answer or a Fault, at most `timeout_s` later."""
+    """Ask the server; the reply is `Answered` or a Fault, at most `timeout_s` later."""
 
     question: Question[Any]
     timeout_s: float
@@ -36,14 +62,22 @@ class Sleep:
     seconds: float
 
 
-Steps: TypeAlias = Generator[Send | Sleep, Any, T]
+@dataclass(slots=True)
+class Wait:
+    """Wait for what another call of the same client does, at most `timeout_s`; the reply is None."""
+
+    signal: Any
+    timeout_s: float
+
+
+Steps: TypeAlias = Generator[Send | Sleep | Wait, Any, T]
 """A call that returns T when it is carried out."""
 
 
 class SyncTransport(Protocol):
     """Carries questions over one protocol, blocking; thread-safe."""
 
-    def send(self, question: Question[A], timeout_s: float) -> A | Fault:
+    def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """Ask; never raises for what the network or the server does."""
 
     def close(self) -> None:
@@ -53,16 +87,16 @@ class SyncTransport(Protocol):
 class AsyncTransport(Protocol):
     """Carries questions over one protocol, in one event loop."""
 
-    async def send(self, question: Question[A], timeout_s: float) -> A | Fault:
+    async def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """Ask; never raises for what the network or the server does."""
 
     async def close(self) -> None:
         """Give connections back; calls under way end with `FaultKind.CLOSED`."""
 
 
-def ask(question: Question[A], timeout_s: float) -> Steps[A | Fault]:
+def ask(question: Question[A], timeout_s: float) -> Steps[Answered[A] | Fault]:
     """Send with the answer's type kept, for calls that are not on the fast path."""
-    reply: A | Fault = yield Send(question, timeout_s)
+    reply: Answered[A] | Fault = yield Send(question, timeout_s)
     return reply
 
 
@@ -72,14 +106,18 @@ def run(steps: Steps[T], transport: SyncTransport) -> T:
     try:
         while True:
             step = steps.send(reply)
+            reply = None
             if isinstance(step, Send):
                 reply = transport.send(step.question, step.timeout_s)
-            else:
+            elif isinstance(step, Sleep):
                 time.sleep(step.seconds)
-                reply = None
+            else:
+                step.signal.wait(min(step.timeout_s, NO_LIMIT_S))
     except StopIteration as done:
         result: T = done.value
         return result
+    finally:  # an interrupted call lets go of what others wait for
+        steps.close()
 
 
 async def run_async(steps: Steps[T], transport: AsyncTransport) -> T:
@@ -88,11 +126,23 @@ async def run_async(steps: Steps[T], transport: AsyncTransport) -> T:
     try:
         while True:
             step = steps.send(reply)
+            reply = None
             if isinstance(step, Send):
                 reply = await transport.send(step.question, step.timeout_s)
-            else:
+            elif isinstance(step, Sleep):
                 await asyncio.sleep(step.seconds)
-                reply = None
+            else:
+                await _wait(step)
     except StopIteration as done:
         result: T = done.value
         return result
+    finally:
+        steps.close()
+
+
+async def _wait(step: Wait) -> None:
+    try:
+        async with asyncio.timeout(limited(step.timeout_s)):
+            await step.signal.wait()
+    except TimeoutError:
+        return

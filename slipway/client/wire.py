@@ -13,13 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf.message import DecodeError
-from tritonclient.grpc import service_pb2 as pb
-
 from slipway.client import _grpc_codec, _http_codec
 from slipway.client._address import Address, parse_address
 from slipway.client._faults import Fault, FaultKind
 from slipway.client._http_codec import HttpRequest, HttpResponse
+from slipway.client._proxies import Proxy, proxy_for
 from slipway.client._questions import Infer, Inferred
 
 __all__ = [
@@ -30,31 +28,28 @@ __all__ = [
     "HttpRequest",
     "Infer",
     "Inferred",
+    "Proxy",
     "grpc_answer",
     "grpc_fault",
     "grpc_request",
     "http_answer",
     "http_request",
     "parse_address",
+    "proxy_for",
 ]
 
-GRPC_INFER = "/inference.GRPCInferenceService/ModelInfer"
+GRPC_INFER = f"{_grpc_codec.SERVICE}/{_grpc_codec.CALLS[Infer].method}"
 """The remote procedure that `grpc_request` is for."""
 
 
 def grpc_request(question: Infer, *, timeout_s: float) -> bytes:
     """Serialise a question; `timeout_s` is told to the server."""
-    content: bytes = _grpc_codec.CALLS[Infer].encode(question, timeout_s).SerializeToString()
-    return content
+    return _grpc_codec.encode(question, timeout_s)
 
 
 def grpc_answer(question: Infer, content: bytes) -> Inferred | Fault:
     """Read the serialised answer to a question."""
-    try:
-        response = pb.ModelInferResponse.FromString(content)
-    except DecodeError as exc:
-        return Fault(kind=FaultKind.FAILED, text=f"expected a ModelInferResponse, got {content[:40]!r}", cause=exc)
-    answer: Inferred | Fault = _grpc_codec.CALLS[Infer].decode(question, response)
+    answer: Inferred | Fault = _grpc_codec.decode(question, content)
     return answer
 
 

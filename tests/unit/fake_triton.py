@@ -15,8 +15,8 @@ from typing import NamedTuple
 import grpc
 import numpy as np
 from google.protobuf import json_format
-from tritonclient.grpc import service_pb2 as pb
 
+from slipway import protocol as pb
 from slipway.contract import ModelContract
 from slipway.model_config import ServingProfile, parse_config, render_config
 

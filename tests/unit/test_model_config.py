@@ -2,8 +2,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tritonclient.grpc import model_config_pb2 as pb
 
+from slipway import protocol as pb
 from slipway.contract import ModelContract
 from slipway.model_config import (
     ContractUnreadable,

@@ -1,0 +1,173 @@
+"""What is known of a model: read once by many calls, and read again when somebody else may answer.
+
+A contract is as good as the connection that it came over. Behind one address another server may answer tomorrow, with
+the same name, version and shapes and with other labels. So an answer counts only with a contract that was read no
+earlier than the opening of the connection that brought the answer, and no contract is used for longer than `max_age_s`.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.client._asking import Asker, Refused
+from slipway.client._errors import ClientError, DeadlineExceeded, UnsupportedModel
+from slipway.client._faults import FaultKind
+from slipway.client._metadata_contract import contract_of_metadata
+from slipway.client._options import NO_LIMIT_S
+from slipway.client._questions import ReadConfig, ReadMetadata
+from slipway.client._retry import Deadline
+from slipway.client._steps import Answered, Steps, Wait
+from slipway.contract import ModelContract
+from slipway.model_config import ContractUnreadable, read_contract
+
+__all__ = ["Contracts", "Known"]
+
+_MOST_VERSIONS = 64
+_NO_CONFIGURATION = ("UNIMPLEMENTED", "404", "405", "501")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A contract, and since when it is known to be true: it was read at `read_ns` or later (`time.monotonic_ns()`)."""
+
+    contract: ModelContract
+    read_ns: int
+
+
+class _Reading:
+    """One question under way, for which other calls wait."""
+
+    __slots__ = ("asked_ns", "done", "error")
+
+    def __init__(self, done: Any) -> None:  # noqa: ANN401 - a threading.Event or an asyncio.Event
+        self.done = done
+        self.asked_ns = time.monotonic_ns()
+        self.error: ClientError | None = None
+
+
+class Contracts:
+    """The contracts of one model by the versions that answer, shared by all calls of a client.
+
+    Args:
+        asker: Asks for them.
+        event: Makes what a call waits for while another reads: `threading.Event` or `asyncio.Event`.
+        max_age_s: After so long a contract is read again, in seconds.
+        max_batch_size: Of a server that tells none.
+    """
+
+    def __init__(self, asker: Asker, *, event: Callable[[], Any], max_age_s: float, max_batch_size: int) -> None:
+        self._asker = asker
+        self._event = event
+        self._max_age_ns = int(min(max_age_s, NO_LIMIT_S) * 1e9)
+        self._max_batch_size = max_batch_size
+        self._lock = threading.Lock()
+        self._chosen: Known | None = None  # of the version that the client asks for, or the server's choice
+        self._chosen_version: str | None = None  # which one that turned out to be
+        self._others: dict[str, Known] = {}
+        self._readings: dict[str, _Reading] = {}
+
+    def current(self, deadline: Deadline) -> Steps[Known]:
+        """Return what is known and not too old, or learn it."""
+        known = self._chosen
+        if known is not None and self._is_young(known):
+            return known
+        return (yield from self._learn(self._asker.version, time.monotonic_ns() - self._max_age_ns, deadline))
+
+    def of_answer(self, model_version: str, connected_ns: int, deadline: Deadline) -> Steps[Known]:
+        """Return the contract under which an answer was given.
+
+        Args:
+            model_version: The version that answered.
+            connected_ns: When the connection that brought the answer was opened, or later.
+            deadline: Of the call.
+        """
+        with self._lock:
+            if self._chosen_version is None and self._chosen is not None:
+                self._chosen_version = model_version  # the first version met is the one whose contract was read
+            is_chosen = model_version == self._chosen_version
+            known = self._chosen if is_chosen else self._others.get(model_version)
+        if known is not None and known.read_ns >= connected_ns and self._is_young(known):
+            return known
+        since_ns = max(connected_ns, time.monotonic_ns() - self._max_age_ns)
+        return (yield from self._learn(self._asker.version if is_chosen else model_version, since_ns, deadline))
+
+    def forget(self) -> None:
+        """Learn anew with the next call."""
+        with self._lock:
+            self._chosen = self._chosen_version = None
+            self._others.clear()
+
+    def _is_young(self, known: Known) -> bool:
+        return time.monotonic_ns() - known.read_ns <= self._max_age_ns
+
+    def _learn(self, version: str, since_ns: int, deadline: Deadline) -> Steps[Known]:
+        """Read a contract, or wait for the call that does; the result was read at `since_ns` or later."""
+        while True:
+            with self._lock:
+                reading = self._readings.get(version)
+                if reading is None:
+                    mine = self._readings[version] = _Reading(self._event())
+            if reading is None:
+                return (yield from self._read(version, mine, deadline))
+            if deadline.remaining_s() <= 0:
+                raise DeadlineExceeded(f"{self._asker.subject}: no answer within {deadline.timeout_s:g} s")
+            yield Wait(reading.done, deadline.remaining_s())
+            if reading.error is not None and not isinstance(reading.error, DeadlineExceeded):
+                raise copy.copy(reading.error) from reading.error.__cause__
+            known = self._chosen if version == self._asker.version else self._others.get(version)
+            if known is not None and known.read_ns >= since_ns:
+                return known
+
+    def _read(self, version: str, reading: _Reading, deadline: Deadline) -> Steps[Known]:
+        try:
+            answered = yield from self._ask(version, deadline)
+            known = Known(answered.value, max(reading.asked_ns, answered.connected_ns))
+            self._keep(version, known)
+        except ClientError as exc:
+            reading.error = exc
+            raise
+        finally:
+            with self._lock:
+                self._readings.pop(version, None)
+            reading.done.set()
+        return known
+
+    def _keep(self, version: str, known: Known) -> None:
+        with self._lock:
+            if version == self._asker.version:
+                if self._chosen is not None and self._chosen.contract != known.contract:
+                    self._chosen_version = None
+                    self._others.clear()
+                self._chosen = known
+            else:
+                if len(self._others) >= _MOST_VERSIONS:
+                    self._others.clear()
+                self._others[version] = known
+
+    def _ask(self, version: str, deadline: Deadline) -> Steps[Answered[ModelContract]]:
+        asker = self._asker
+        reply = yield from asker.try_to_ask(ReadConfig(asker.model, version), deadline)
+        if isinstance(reply, Refused) and version != asker.version and reply.kind in _ABSENT:
+            # Behind a balancer the question went to a server that has only the other version.
+            version = asker.version
+            reply = yield from asker.try_to_ask(ReadConfig(asker.model, version), deadline)
+        try:
+            if not isinstance(reply, Refused):
+                return Answered(read_contract(reply.value), reply.connected_ns)
+            if reply.status in _NO_CONFIGURATION and (reply.kind in _UNKNOWN_QUESTION):
+                told = yield from asker.try_to_ask(ReadMetadata(asker.model, version), deadline)
+                if not isinstance(told, Refused):
+                    contract = contract_of_metadata(asker.model, *told.value, max_batch_size=self._max_batch_size)
+                    return Answered(contract, told.connected_ns)
+        except ContractUnreadable as exc:
+            raise UnsupportedModel(f"{asker.subject}: {exc}") from exc
+        raise reply.error
+
+
+_ABSENT = (FaultKind.NOT_FOUND, FaultKind.NOT_READY)
+_UNKNOWN_QUESTION = (FaultKind.NOT_FOUND, FaultKind.NOT_V2, FaultKind.FAILED)

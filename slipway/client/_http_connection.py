@@ -1,0 +1,270 @@
+"""One HTTP connection, blocking or asyncio: opened when it is needed, opened again when the server has closed it."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import httpcore
+import httpx
+
+from slipway.client._address import Address
+from slipway.client._faults import Fault, FaultKind, tls_kind
+from slipway.client._http_codec import HttpRequest, HttpResponse
+from slipway.client._proxies import proxy_for
+from slipway.client._retry import Deadline
+from slipway.client._sockets import DeadlineBackend
+from slipway.client._wiring import Wiring
+
+__all__ = ["AsyncConnection", "Connection", "Words", "connection_maker", "fault_of"]
+
+ConnectionT = TypeVar("ConnectionT")
+
+_KEPT_S = 5.0  # an idle connection is closed; servers and gateways in between forget theirs, some without a word
+
+_NUMBERS = re.compile(r"^\[Errno -?\d+\] | \(_ssl\.c:\d+\)$")
+
+_KINDS: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
+    ((httpcore.TimeoutException, TimeoutError), FaultKind.DEADLINE),
+    ((httpcore.ConnectError, httpcore.ProxyError), FaultKind.UNREACHABLE),
+    ((httpcore.NetworkError, httpcore.RemoteProtocolError), FaultKind.DRAINING),
+    ((OSError,), FaultKind.DRAINING),
+)
+
+
+class Words:
+    """Turns the codec's requests into `httpcore`'s, with everything that is the same for each."""
+
+    def __init__(self, address: Address, wiring: Wiring) -> None:
+        self._base = address.target
+        self._sender = wiring.sender
+        bracketed = f"[{address.host}]" if ":" in address.host else address.host
+        usual = address.port == (443 if address.secure else 80)
+        host = wiring.authority or (bracketed if usual else f"{bracketed}:{address.port}")
+        # Compressing 40 bytes costs Triton more than it saves the wire.
+        self._headers = {"host": host, "accept": "*/*", "accept-encoding": "identity", "user-agent": "slipway"}
+        self._extensions = {} if wiring.server_name is None else {"sni_hostname": wiring.server_name}
+
+    def write(self, request: HttpRequest, deadline: Deadline) -> httpcore.Request:
+        """Write one request.
+
+        Raises:
+            TokenUnusable: See `Sender.headers`.
+        """
+        headers = {**self._headers, **self._sender.headers(), **request.headers}
+        if request.content or request.method == "POST":
+            headers["content-length"] = str(len(request.content))
+        return httpcore.Request(
+            request.method,
+            self._base + request.path,
+            headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()],
+            content=request.content,
+            extensions={**self._extensions, "timeout": _Timeouts(deadline)},
+        )
+
+
+class _Timeouts(Mapping[str, Any]):
+    """What `httpcore` calls time-outs: to our own sockets the deadline itself, to asyncio's the time that is left."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
+
+    def __getitem__(self, _: str) -> Any:  # noqa: ANN401 - a Deadline, which only our own sockets understand
+        return self.deadline
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("connect", "write", "read"))
+
+    def __len__(self) -> int:
+        return 3
+
+
+class Connection:
+    """Blocking; for one thread at a time, but for `abort`."""
+
+    def __init__(self, options: Mapping[str, Any], proxy: Mapping[str, Any]) -> None:
+        self._backend = DeadlineBackend()
+        opened = httpcore.HTTPProxy if proxy else httpcore.ConnectionPool
+        self._pool: httpcore.ConnectionPool = opened(**options, **proxy, network_backend=self._backend)
+
+    @property
+    def connected_ns(self) -> int:
+        """`time.monotonic_ns()` before the connection that answered last was opened."""
+        return self._backend.connected_ns
+
+    def exchange(self, request: httpcore.Request, *, limit: int) -> HttpResponse | Fault:
+        """Ask and read the answer to its end; more than `limit` bytes are a Fault."""
+        response = self._pool.handle_request(request)
+        try:
+            body = bytearray()
+            for chunk in response.iter_stream():
+                body += chunk
+                if len(body) > limit:
+                    return _too_long(response.status, limit)
+        finally:
+            response.close()
+        return HttpResponse(status=response.status, headers=_headers(response.headers), body=bytes(body))
+
+    def abort(self) -> None:
+        """End what another thread waits for."""
+        self._backend.abort()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._pool.close()
+
+
+class _Opening(httpcore.AnyIOBackend):
+    """Notes when a connection is opened; the time limit is that of the whole exchange, so each step has none."""
+
+    connected_ns = 0
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Any = None,  # noqa: ANN401, ASYNC109, ARG002 - the interface is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        self.connected_ns = time.monotonic_ns()
+        return _Untimed(await super().connect_tcp(host, port, None, local_address, socket_options))
+
+
+class _Untimed(httpcore.AsyncNetworkStream):
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ANN401, ASYNC109, ARG002
+        return await self._stream.read(max_bytes)
+
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:  # noqa: ANN401, ASYNC109, ARG002
+        await self._stream.write(buffer)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: Any = None,  # noqa: ANN401, ASYNC109, ARG002
+    ) -> httpcore.AsyncNetworkStream:
+        return _Untimed(await self._stream.start_tls(ssl_context, server_hostname))
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401
+        return self._stream.get_extra_info(info)
+
+
+class AsyncConnection:
+    """For one task at a time; the caller bounds the time."""
+
+    def __init__(self, options: Mapping[str, Any], proxy: Mapping[str, Any]) -> None:
+        self._backend = _Opening()
+        opened = httpcore.AsyncHTTPProxy if proxy else httpcore.AsyncConnectionPool
+        self._pool: httpcore.AsyncConnectionPool = opened(**options, **proxy, network_backend=self._backend)
+
+    @property
+    def connected_ns(self) -> int:
+        """See `Connection`."""
+        return self._backend.connected_ns
+
+    async def exchange(self, request: httpcore.Request, *, limit: int) -> HttpResponse | Fault:
+        """See `Connection`."""
+        response = await self._pool.handle_async_request(request)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_stream():
+                body += chunk
+                if len(body) > limit:
+                    return _too_long(response.status, limit)
+        finally:
+            await response.aclose()
+        return HttpResponse(status=response.status, headers=_headers(response.headers), body=bytes(body))
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        await self._pool.aclose()
+
+
+def connection_maker(
+    address: Address, wiring: Wiring, kind: Callable[[Mapping[str, Any], Mapping[str, Any]], ConnectionT]
+) -> Callable[[], ConnectionT]:
+    """Read certificates and the environment once, for all connections to come.
+
+    Raises:
+        InvalidAddress: The environment names a proxy that cannot be used.
+        ValueError: A certificate cannot be read any more.
+    """
+    options: dict[str, Any] = {
+        "max_connections": 1,
+        "keepalive_expiry": _KEPT_S,
+        "ssl_context": _trust(address, wiring),
+    }
+    proxy = proxy_for(address)
+    through: dict[str, Any] = {}
+    if proxy is not None:
+        through = {"proxy_url": f"http://{proxy}"}
+        if proxy.user:
+            through["proxy_auth"] = (proxy.user.encode(), proxy.password.encode())
+    return lambda: kind(options, through)
+
+
+def fault_of(exc: Exception) -> Fault:
+    """Why an exchange failed."""
+    leaves = list(_leaves(exc))
+    said = _words(exc, leaves)
+    kind = next((kind for types, kind in _KINDS if isinstance(exc, types)), FaultKind.FAILED)
+    if kind is FaultKind.DEADLINE:
+        said = _waited_for(exc)
+    elif any(isinstance(leaf, ssl.SSLError) for leaf in leaves):
+        kind = tls_kind(said, otherwise=kind)
+    elif isinstance(exc, httpcore.RemoteProtocolError) and "disconnected" not in said and "closed" not in said:
+        kind = FaultKind.UNREACHABLE  # somebody is there and speaks no HTTP
+    return Fault(kind=kind, text=said, cause=exc)
+
+
+def _waited_for(exc: Exception) -> str:
+    if isinstance(exc, httpcore.PoolTimeout):
+        return str(exc)
+    if isinstance(exc, httpcore.ConnectTimeout):
+        return "still connecting"
+    return "still waiting for it"
+
+
+def _words(exc: Exception, leaves: list[BaseException]) -> str:
+    """The reason of each attempt, once: a name with two addresses may fail for two reasons."""
+    if str(exc) == "All connection attempts failed":  # anyio's words for several reasons
+        said = [os.strerror(leaf.errno) if isinstance(leaf, OSError) and leaf.errno else str(leaf) for leaf in leaves]
+        return ", ".join(dict.fromkeys(said))
+    text = next((str(leaf) for leaf in leaves if isinstance(leaf, ssl.SSLError)), "") or str(exc)
+    return _NUMBERS.sub("", text) or type(exc).__name__
+
+
+def _leaves(exc: BaseException) -> Iterator[BaseException]:
+    """Where an exception comes from."""
+    inner = exc.exceptions if isinstance(exc, BaseExceptionGroup) else ()
+    below = inner or [cause for cause in (exc.__cause__ or exc.__context__,) if cause is not None]
+    if not below:
+        yield exc
+    for cause in below:
+        yield from _leaves(cause)
+
+
+def _too_long(status: int, limit: int) -> Fault:
+    text = f"expected an answer of at most {limit} bytes, got more"
+    return Fault(kind=FaultKind.FAILED, text=text, status=str(status))
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("ascii", "replace").lower(): value.decode("latin-1") for name, value in raw}
+
+
+def _trust(address: Address, wiring: Wiring) -> ssl.SSLContext:
+    if not address.secure:  # a context that trusts nobody: to load the public authorities takes 100 ms
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.create_ssl_context() if wiring.tls is None else wiring.tls.context()

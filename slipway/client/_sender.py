@@ -1,0 +1,145 @@
+"""What every request says of its sender: the token, and the headers that a gateway asks for.
+
+    Sender(token=lambda: current_token(), headers={"X-Team": "vision"}).headers()
+
+Nothing here shows a value: a token in a message, a log or a traceback is a token to change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+__all__ = ["Sender", "Token", "TokenUnusable", "checked_authority", "checked_headers", "checked_token"]
+
+Token: TypeAlias = str | Callable[[], str]
+"""A bearer token, or a function that is asked for the current one before each try (keep it fast: cache inside)."""
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
+_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,8000}[\x21-\x7e])?")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,16000}")
+_AUTHORITY = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+_RESERVED = {
+    "accept-encoding": "the client asks for answers that are not compressed",
+    "authorization": "use token=",
+    "connection": "it belongs to the transport",
+    "content-encoding": "it belongs to the transport",
+    "content-length": "it belongs to the transport",
+    "content-type": "it belongs to the protocol",
+    "expect": "it belongs to the transport",
+    "host": "use authority=",
+    "inference-header-content-length": "it belongs to the protocol",
+    "keep-alive": "it belongs to the transport",
+    "proxy-authorization": "write user and password into the proxy's variable",
+    "te": "it belongs to the transport",
+    "trailer": "it belongs to the transport",
+    "transfer-encoding": "it belongs to the transport",
+    "upgrade": "it belongs to the transport",
+}
+
+
+class TokenUnusable(Exception):
+    """The token cannot be sent, or its function failed; the text shows nothing of it."""
+
+
+class Sender:
+    """Writes the headers of each request.
+
+    Args:
+        token: See `Token`.
+        headers: Further headers, as `checked_headers` returned them.
+    """
+
+    def __init__(self, *, token: Token | None, headers: Mapping[str, str]) -> None:
+        self._token = token
+        self._headers = dict(headers)
+
+    def __repr__(self) -> str:
+        return "Sender()"
+
+    def headers(self) -> dict[str, str]:
+        """Names in small letters, as HTTP/2 wants them, and values.
+
+        Raises:
+            TokenUnusable: Before anything is sent.
+        """
+        if self._token is None:
+            return self._headers
+        return {**self._headers, "authorization": f"Bearer {_current(self._token)}"}
+
+
+def checked_token(token: Token | None) -> Token | None:
+    """Check what can be checked before the first call.
+
+    Raises:
+        ValueError: A token that no header can carry; its value is not shown.
+        TypeError: Neither text nor a function.
+    """
+    if token is None or callable(token):
+        return token
+    if not isinstance(token, str):
+        raise TypeError(f"token: expected text or a function that returns it, got {type(token).__name__}")
+    flaw = _flaw(token)
+    if flaw:
+        raise ValueError(f"token: {flaw}")
+    return token
+
+
+def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Check further headers.
+
+    Raises:
+        ValueError: A name or a value that cannot be sent, or a name that is set by the client itself.
+        TypeError: Not a mapping.
+    """
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"headers: expected a mapping of names to values, got {type(headers).__name__}")
+    checked: dict[str, str] = {}
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f"headers: expected names of letters, digits and '-', got {name!r:.100}")
+        small = name.lower()
+        if small in _RESERVED or small.startswith("grpc-") or small.endswith("-bin"):
+            raise ValueError(f"headers: {name} cannot be set here: {_RESERVED.get(small, 'it is reserved by gRPC')}")
+        if small in checked:
+            raise ValueError(f"headers: expected each name once, got {name} twice")
+        if not isinstance(value, str) or not _VALUE.fullmatch(value):
+            raise ValueError(f"headers: expected printable ASCII without blanks at its ends as value of {name}")
+        checked[small] = value
+    return checked
+
+
+def checked_authority(authority: str | None) -> str | None:
+    """Check the name under which a gateway knows the server.
+
+    Raises:
+        ValueError: Not `host` or `host:port`.
+    """
+    if authority is not None and not (isinstance(authority, str) and _AUTHORITY.fullmatch(authority)):
+        raise ValueError(f"authority: expected host or host:port, got {authority!r:.100}")
+    return authority
+
+
+def _current(token: Token) -> str:
+    if isinstance(token, str):
+        return token.strip()
+    try:
+        current = token()
+    except Exception as exc:
+        raise TokenUnusable(f"the function given as token failed with {type(exc).__name__}") from exc
+    if not isinstance(current, str):
+        raise TokenUnusable(f"expected text from the function given as token, got {type(current).__name__}")
+    flaw = _flaw(current)
+    if flaw:
+        raise TokenUnusable(flaw)
+    return current.strip()
+
+
+def _flaw(token: str) -> str:
+    """Why a token cannot be sent, or ""; a token file's last newline does no harm."""
+    if not token.strip():
+        return "expected a token, got an empty text"
+    return "" if _TOKEN.fullmatch(token.strip()) else "expected printable ASCII without blanks, got other characters"

@@ -1,0 +1,95 @@
+"""Whom a secure client trusts, and how it shows who it is: read once, the same for gRPC and for HTTP.
+
+Tls(ca_file="ca.pem")                                       # trust this authority instead of the system's
+Tls(certificate_file="me.pem", key_file="me.key")           # mutual TLS
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+__all__ = ["Tls"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Certificates for grpcs:// and https://, all PEM files; strings are taken for paths.
+
+    Attributes:
+        ca_file: Authorities to trust instead of the system's.
+        certificate_file: This client's own certificate (mutual TLS), with `key_file`.
+        key_file: The private key of `certificate_file`; not encrypted.
+
+    Raises:
+        ValueError: A file is missing, holds no certificate or no key, or the two do not belong together.
+    """
+
+    ca_file: Path | str | None = None
+    certificate_file: Path | str | None = None
+    key_file: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file: expected both or none")
+        for name in ("ca_file", "certificate_file", "key_file"):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            if not isinstance(given, str | os.PathLike) or not str(given) or not Path(given).is_file():
+                raise ValueError(f"{name}: expected a PEM file, got {given!s}")
+            object.__setattr__(self, name, Path(given))
+        self.context()
+
+    def context(self) -> ssl.SSLContext:
+        """Make a context that verifies the server's name and certificate.
+
+        Raises:
+            ValueError: See the class.
+        """
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH) if self.ca_file is None else _bare_context()
+        if self.ca_file is not None:
+            try:
+                context.load_verify_locations(cafile=self.ca_file)
+            except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
+                raise ValueError(f"ca_file: expected certificates in PEM, got {self.ca_file}: {_words(exc)}") from exc
+            if not context.cert_store_stats()["x509"]:
+                raise ValueError(f"ca_file: expected certificates in PEM, got none in {self.ca_file}")
+        if self.certificate_file is not None:
+            try:
+                context.load_cert_chain(self.certificate_file, self.key_file, password=_refuse_password)
+            except (OSError, ValueError) as exc:
+                raise ValueError(
+                    f"certificate_file and key_file: expected a certificate and its key in PEM, "
+                    f"got {self.certificate_file} and {self.key_file}: {_words(exc)}"
+                ) from exc
+        return context
+
+    def contents(self) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """Read authorities, key and certificate, in the order that gRPC wants them.
+
+        Raises:
+            ValueError: A file cannot be read any more.
+        """
+        self.context()
+        files = cast("tuple[Path | None, ...]", (self.ca_file, self.key_file, self.certificate_file))
+        try:
+            ca, key, certificate = (None if file is None else file.read_bytes() for file in files)
+        except OSError as exc:
+            raise ValueError(f"tls: expected readable PEM files, got {_words(exc)}") from exc
+        return ca, key, certificate
+
+
+def _bare_context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _refuse_password() -> str:
+    raise ValueError("the key is encrypted; give one that is not")
+
+
+def _words(exc: Exception) -> str:
+    return getattr(exc, "strerror", None) or getattr(exc, "reason", None) or str(exc) or type(exc).__name__
