@@ -8,7 +8,7 @@ from slipway.client._diagnosis import Diagnosis, diagnose, diagnose_model
 from slipway.client._errors import Attempt, DeadlineExceeded, ModelNotReady
 from slipway.client._faults import Fault, FaultKind
 from slipway.client._options import RetryPolicy
-from slipway.client._questions import IsServerReady, ListModels, Question
+from slipway.client._questions import IsServerReady, ListModels, Question, ReadMetadata
 from slipway.client._retry import Deadline, RetryBudget, jittered_pause_s
 from slipway.client._steps import Answered, Send, Sleep, Steps, ask
 from slipway.printable import printable
@@ -82,6 +82,9 @@ class Asker:
         if states.kind in (FaultKind.UNREACHABLE, FaultKind.DRAINING):  # it forgets its models while it shuts down
             return diagnose(states, timeout_s=deadline.timeout_s)
         if fault.kind is FaultKind.NOT_READY:
+            told = yield from ask(ReadMetadata(self.model, self.version), patience_s(deadline))
+            if isinstance(told, Fault) and told.kind is FaultKind.NOT_FOUND:  # a server may keep its list to itself
+                return diagnose(told, timeout_s=deadline.timeout_s)
             ready = yield from ask(IsServerReady(), patience_s(deadline))
             if not isinstance(ready, Fault) and ready.value is False:
                 return Diagnosis(error=ModelNotReady, text="the server is up and not ready yet", retry=True)

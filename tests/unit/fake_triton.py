@@ -47,6 +47,7 @@ class FakeTriton:
         self.always = None  # for every inference
         self.listing_fault = None
         self.config_fault = None
+        self.metadata_fault = (grpc.StatusCode.UNAVAILABLE, 503, "not told")
         self.delay_s = 0.0
         self.output = "probabilities"
         self.page = None  # what HTTP answers to everything, when this is no Triton
@@ -95,6 +96,14 @@ class FakeTriton:
             raise Refused(Said(*self.config_fault))
         return parse_config(render_config(self.contract, ServingProfile(accelerator="cpu", instances=1)))
 
+    def metadata(self):
+        """Inputs and outputs, for a server that has no configuration to show; a Refused where `metadata_fault` is."""
+        self.count("metadata")
+        if self.metadata_fault:
+            raise Refused(Said(*self.metadata_fault))
+        labels = len(self.contract.labels)
+        return [("image", "UINT8", [-1, *self.contract.image_shape])], [("probabilities", "FP32", [-1, labels])]
+
     def is_ready(self):
         self.count("ready")
         return self.ready
@@ -125,6 +134,7 @@ def grpc_door(fake):
     methods = {
         "ModelConfig": (pb.ModelConfigRequest, lambda _: pb.ModelConfigResponse(config=fake.config())),
         "ModelInfer": (pb.ModelInferRequest, lambda request: grpc_inference(fake, request)),
+        "ModelMetadata": (pb.ModelMetadataRequest, lambda _: grpc_metadata(*fake.metadata())),
         "ModelReady": (pb.ModelReadyRequest, lambda _: pb.ModelReadyResponse(ready=fake.is_ready())),
         "RepositoryIndex": (
             pb.RepositoryIndexRequest,
@@ -151,6 +161,14 @@ def grpc_door(fake):
     return grpc.method_handlers_generic_handler(
         "inference.GRPCInferenceService", {name: handler(*method) for name, method in methods.items()}
     )
+
+
+def grpc_metadata(inputs, outputs):
+    def tensors(lines):
+        tensor = pb.ModelMetadataResponse.TensorMetadata
+        return [tensor(name=name, datatype=datatype, shape=shape) for name, datatype, shape in lines]
+
+    return pb.ModelMetadataResponse(name="mnist", inputs=tensors(inputs), outputs=tensors(outputs))
 
 
 def grpc_inference(fake, request):
@@ -212,6 +230,15 @@ class HttpDoor(BaseHTTPRequestHandler):
             return (200, {}, b"") if self.fake.is_ready() else (400, {}, b'{"error":"Model version not ready"}')
         if self.path == "/v2/repository/index":
             return 200, {}, json.dumps(self.fake.index()).encode()
+        return self.metadata() if self.command == "GET" else self.inference(body)
+
+    def metadata(self):
+        names = ("name", "datatype", "shape")
+        doors = zip(("inputs", "outputs"), self.fake.metadata(), strict=True)
+        told = {door: [dict(zip(names, line, strict=True)) for line in lines] for door, lines in doors}
+        return 200, {"Content-Type": "application/json"}, json.dumps({"name": "mnist", **told}).encode()
+
+    def inference(self, body):
         length = int(self.headers["Inference-Header-Content-Length"])
         header = json.loads(body[:length])
         timeout_us = header["parameters"]["timeout"]

@@ -105,3 +105,22 @@ def test_model_that_could_not_be_loaded_is_said_at_once_with_the_reason(fake):
         classifier.wait_ready(timeout_s=60)
 
     assert 1 == fake.asked["ready"]
+
+
+def test_wrong_name_is_said_at_once_by_a_server_that_shows_no_list(fake):
+    fake.ready = False
+    fake.listing_fault = (Code.UNAVAILABLE, 403, "This protocol is restricted, expecting header 'x'")
+    fake.metadata_fault = (Code.NOT_FOUND, 404, "Request for unknown model: 'mnist' is not found")
+    with Classifier(fake.url, model="mnist") as classifier, pytest.raises(ModelNotFound, match="is not found"):
+        classifier.wait_ready(timeout_s=60)
+
+    assert 1 == fake.asked["ready"]
+
+
+def test_poll_costs_one_request(fake):
+    fake.ready, fake.states = False, LOADING
+    with Classifier(fake.url, model="mnist") as classifier, pytest.raises(ModelNotReady):
+        classifier.wait_ready(timeout_s=1.5)
+
+    assert 5 <= fake.asked["ready"]
+    assert 2 == fake.asked["index"]
