@@ -26,12 +26,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from loadtest.conclude import Run, WorkerRecord, conclude
-from loadtest.errors import GeneratorError
+from loadtest.errors import GeneratorError, reason_of
 from loadtest.generator import Progress
 from loadtest.junit import write_junit
 from loadtest.lead import Lead
 from loadtest.plan import Plan
-from loadtest.request import RunRequest, parse_overrides
+from loadtest.request import Prepared, RunRequest, parse_overrides
 from loadtest.result import Result, write_result
 from loadtest.server import SHARED_CORES, ServerWatch
 from loadtest.summary import print_summary
@@ -53,6 +53,8 @@ _LEAD_S = 0.7
 """From the plan to the first request: every process has its schedule and its users by then."""
 _GRACE_S = 5.0
 """After the last request's time is over, for reports on their way."""
+_PREPARE_S, _PREPARE_CALLS = 120.0, 40
+"""Longest preparation: for images and metrics, and so many calls of the target's time each."""
 _LOCAL = "local"
 
 
@@ -87,8 +89,9 @@ class Conductor:
         try:
             self._begin()
         except SlipwayError as exc:
-            self.refuse(exc)
-            gevent.spawn(self._end, exc.exit_status)
+            self._give_up(exc)
+        except Exception as exc:  # noqa: BLE001 - Locust would log it and wait for a run that never begins
+            self._give_up(GeneratorError(f"the run could not begin: {reason_of(exc)}"))
 
     def refuse(self, error: SlipwayError) -> None:
         """Tell why there is no run, on the terminal and on Locust's page."""
@@ -111,8 +114,11 @@ class Conductor:
             return
         if lead.greenlet is not None:
             lead.greenlet.kill()
-        self._mark_lost(lead)
-        self._finish(lead, ended_s=lead.second)
+        try:
+            self._mark_lost(lead)
+            self._finish(lead, ended_s=lead.second)
+        except Exception as exc:  # noqa: BLE001 - Locust would log it, and end as if all were well
+            self._fail_to_conclude(exc)
 
     def close(self) -> None:
         """Conclude what is on; a command that ends with nothing measured says so, and does not end with 0."""
@@ -134,6 +140,13 @@ class Conductor:
 
     def _begin(self) -> None:
         request = self.request()
+        longest_s = _PREPARE_S + _PREPARE_CALLS * max(5.0, request.load().target.timeout_s)
+        late = GeneratorError(f"the run could not begin: its preparation took more than {longest_s:g} s")
+        with gevent.Timeout(longest_s, late):
+            prepared, watch = self._prepare(request)
+        self._start(request, prepared, watch)
+
+    def _prepare(self, request: RunRequest) -> tuple[Prepared, ServerWatch]:
         prepared = request.prepare()
         scenario = prepared.scenario
         address = parse_address(scenario.target.url)
@@ -144,14 +157,16 @@ class Conductor:
             port=urlsplit(scenario.target.url).port if address.local else None,
         )
         watch.prepare(partial(send_blanks, scenario.target))
-        bound = watch.bound_cores
-        if watch.here and not bound:
+        if watch.here and not watch.bound_cores:
             watch.notes.append(SHARED_CORES)
+        return prepared, watch
+
+    def _start(self, request: RunRequest, prepared: Prepared, watch: ServerWatch) -> None:
         plan = Plan(
-            scenario=scenario,
+            scenario=prepared.scenario,
             payload=prepared.payload,
             begin_wall_ns=time.time_ns() + round(_LEAD_S * 1e9),
-            others_cores=tuple(bound),
+            others_cores=tuple(watch.bound_cores),
         )
         names = self._worker_names()
         self._lead = lead = Lead(
@@ -176,27 +191,41 @@ class Conductor:
     def _follow(self, lead: Lead) -> None:
         """Until every process has reported the end of its share, or its time for that is over."""
         scenario = lead.plan.scenario
-        while lead.second < 0:
+        while lead.second < 0 and not lead.failure:
             self._tell(lead.progress())
-            gevent.sleep(min(1.0, max(0.0, -lead.second)))
+            lead.failed.wait(min(1.0, max(0.0, -lead.second)))
         self._runner.stats.reset_all()  # Locust's figures, too, leave the warm-up out
         lead.watch.begin()
         lead.begun_s = lead.second
         last_s = scenario.arrivals.seconds + scenario.target.timeout_s + _GRACE_S
-        while not lead.over and lead.second < last_s:
+        while not lead.over and not lead.failure and lead.second < last_s:
             lead.done.wait(1.0)
             lead.watch.sample(second=lead.second)
             self._mark_lost(lead)
             self._tell(lead.progress())
+        if lead.failure:
+            self._lead = None
+            self.refuse(GeneratorError(lead.failure))
+            self._end(GeneratorError.exit_status)
+            return
         for worker in lead.workers.values():
             worker.lost = worker.lost or not worker.finished
         self._end(self._finish(lead, ended_s=None))
 
+    def _give_up(self, error: SlipwayError) -> None:
+        """End what did not begin; Locust is still starting it."""
+        self.refuse(error)
+        gevent.spawn(self._end, error.exit_status)
+
     def _on_defect(self, greenlet: gevent.Greenlet) -> None:
         """Nobody follows the run any more: end it, for it would not end by itself."""
-        self._lead = None
-        self.refuse(GeneratorError(f"the run could not be concluded: {greenlet.exception!r}"))
+        self._fail_to_conclude(greenlet.exception)
         self._end(GeneratorError.exit_status)
+
+    def _fail_to_conclude(self, error: BaseException) -> None:
+        self._lead = None
+        self.refuse(GeneratorError(f"the run could not be concluded: {reason_of(error)}"))
+        self._environment.process_exit_code = GeneratorError.exit_status
 
     def _mark_lost(self, lead: Lead) -> None:
         if not isinstance(self._runner, MasterRunner):

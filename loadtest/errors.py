@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from slipway.errors import SlipwayError
+from slipway.printable import printable
 
 __all__ = [
     "CapacityError",
@@ -29,7 +30,15 @@ __all__ = [
     "ScenarioError",
     "TargetError",
     "TargetUnknown",
+    "reason_of",
 ]
+
+
+def reason_of(error: BaseException) -> str:
+    """What happened, in a line: our own errors speak for themselves, others need their type to be understood."""
+    if isinstance(error, SlipwayError):
+        return str(error)
+    return f"{type(error).__name__}: {printable(str(error))}"
 
 
 class LoadTestError(SlipwayError):

@@ -15,6 +15,7 @@ import gc
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from gevent.queue import SimpleQueue
 
 from loadtest.clock import PreciseTimer
 from loadtest.cores import keep_off
+from loadtest.errors import reason_of
 from loadtest.measurement import NOT_SENT, STOPPED, Slice
 from loadtest.payload import choose
 from loadtest.plan import Plan
@@ -56,21 +58,29 @@ class Progress:
         slices: Of the requests that are over since.
         cpu: Share of one core that the process used since, gRPC's threads included: Python's lock leaves all one core.
         finished: Its schedule is through, and every request is over.
+        failed: Why it cannot go on; empty while it can.
     """
 
     slices: tuple[Slice, ...]
     cpu: float
     finished: bool
+    failed: str = ""
 
     def to_wire(self) -> dict[str, Any]:
         """Numbers, text and bytes, for Locust's messages."""
-        return {"slices": [part.to_wire() for part in self.slices], "cpu": self.cpu, "finished": self.finished}
+        slices = [part.to_wire() for part in self.slices]
+        return {"slices": slices, "cpu": self.cpu, "finished": self.finished, "failed": self.failed}
 
     @classmethod
     def from_wire(cls, message: dict[str, Any]) -> Progress:
         """Read what `to_wire` wrote."""
         slices = tuple(Slice.from_wire(part) for part in message["slices"])
-        return cls(slices=slices, cpu=message["cpu"], finished=message["finished"])
+        return cls(slices=slices, cpu=message["cpu"], finished=message["finished"], failed=message["failed"])
+
+    @classmethod
+    def of_failure(cls, error: BaseException) -> Progress:
+        """A process that could not begin its share."""
+        return cls(slices=(), cpu=0.0, finished=False, failed=reason_of(error))
 
 
 class Generator:
@@ -97,6 +107,7 @@ class Generator:
         self._turns = itertools.count()
         self._under_way = 0
         self._scheduled_all = False
+        self._failed = ""
         self._over = Event()
         self._cpu_ns, self._cpu_at_ns = time.process_time_ns(), time.monotonic_ns()
         self._greenlets: list[gevent.Greenlet] = []
@@ -110,29 +121,39 @@ class Generator:
         keep_off(self._plan.others_cores)
         dispatch = self._dispatch if self._plan.open_loop else self._wait_for_the_end
         self._greenlets = [gevent.spawn(dispatch), gevent.spawn(self._fold)]
+        for greenlet in self._greenlets:
+            greenlet.link_exception(lambda ended: self._fail(ended.exception))
 
     def stop(self) -> None:
         """End at once; what was noted stays to be reported."""
         gevent.killall(self._greenlets)
 
     def serve(self) -> None:
-        """Be one user: send what is due, or in a closed loop the next when the last is answered."""
-        sender = self._open()
+        """Be one user: send what is due, or in a closed loop the next when the last is answered.
+
+        What no sender knows as an error of a request ends the run: each user would meet it again and again.
+        """
         try:
-            (self._serve_open if self._plan.open_loop else self._serve_closed)(sender)
-        finally:
-            sender.close()
+            with closing(self._open()) as sender:
+                (self._serve_open if self._plan.open_loop else self._serve_closed)(sender)
+        except Exception as exc:  # noqa: BLE001 - told to whoever leads the run
+            self._fail(exc)
 
     def report(self) -> Progress:
         """What is new since the last call."""
         cpu_ns, at_ns = time.process_time_ns(), time.monotonic_ns()
         cpu = (cpu_ns - self._cpu_ns) / max(1, at_ns - self._cpu_at_ns)
         self._cpu_ns, self._cpu_at_ns = cpu_ns, at_ns
-        return Progress(slices=self._recorder.take(), cpu=cpu, finished=self._over.is_set())
+        over = self._over.is_set() and not self._failed
+        return Progress(slices=self._recorder.take(), cpu=cpu, finished=over, failed=self._failed)
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until every request is over, or so long."""
+        """Wait until every request is over or the generator failed, or so long."""
         self._over.wait(timeout_s)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failed = self._failed or reason_of(error)
+        self._over.set()
 
     def _dispatch(self) -> None:
         """Put each request out when it is due, with the time at which that was done."""

@@ -9,7 +9,9 @@ is on.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -22,7 +24,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 from loadtest.arrivals import ClosedArrivals
 from loadtest.conductor import PLAN, REPORT, Conductor
 from loadtest.errors import GeneratorError
-from loadtest.generator import Generator, Publish
+from loadtest.generator import Generator, Progress, Publish
 from loadtest.plan import Plan
 from loadtest.scenario import shipped_scenarios
 from slipway.client.wire import parse_address
@@ -99,11 +101,21 @@ def _add_arguments(parser: Any) -> None:  # noqa: ANN401 - Locust's parser takes
 
 def _on_init(environment: Environment, runner: Runner, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds
     init_gevent()  # after Locust's fork, before the first channel
+    if isinstance(runner, WorkerRunner):
+        _forget_progress(environment.parsed_options)
     if isinstance(runner, (WorkerRunner, LocalRunner)):
         runner.register_message(PLAN, _on_plan)
         environment.events.test_stop.add_listener(_stop_generator)
     if isinstance(runner, (MasterRunner, LocalRunner)):
         _lead(environment, runner)
+
+
+def _forget_progress(options: argparse.Namespace) -> None:
+    """Close what only the leader tells its progress through: who listens there takes an open end for a running run."""
+    if options.progress_fd >= 0:
+        with suppress(OSError):
+            os.close(options.progress_fd)
+        options.progress_fd = -1
 
 
 def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
@@ -167,22 +179,26 @@ def _end_own_workers(runner: Runner) -> None:
 
 
 def _on_plan(environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds
-    """Begin this process's share of a run."""
-    plan = Plan.from_wire(msg.data)
-    generator = Generator(plan, _publisher(environment, plan))
-    _generators[id(environment)] = generator
-    generator.start()
-    gevent.spawn(_report, environment, generator)
+    """Begin this process's share of a run; why it cannot is told to the leader, who would wait for it in vain."""
+    try:
+        plan = Plan.from_wire(msg.data)
+        generator = Generator(plan, _publisher(environment, plan))
+        _generators[id(environment)] = generator
+        generator.start()
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the leader must know
+        environment.runner.send_message(REPORT, Progress.of_failure(exc).to_wire())
+    else:
+        gevent.spawn(_report, environment, generator)
 
 
 def _report(environment: Environment, generator: Generator) -> None:
     """Tell the leader what is new, each second, until there is nothing more to come."""
-    finished = False
-    while not finished and _generators.get(id(environment)) is generator:
+    over = False
+    while not over and _generators.get(id(environment)) is generator:
         generator.wait(_REPORT_S)
         progress = generator.report()
         environment.runner.send_message(REPORT, progress.to_wire())
-        finished = progress.finished
+        over = progress.finished or bool(progress.failed)
 
 
 def _stop_generator(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds

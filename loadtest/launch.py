@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,13 +27,21 @@ from typing import Any, Self
 
 from loadtest.errors import GeneratorError
 from loadtest.interrupts import signals_as_interrupt
+from loadtest.lines import Lines
 from loadtest.request import RunRequest
+from loadtest.sessions import end_session
 from slipway.launcher import launch_command
 
 __all__ = ["LocustProcess", "locust_command"]
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-_STOP_S = 30.0
+_SILENCE_S = 600.0
+"""Longest time without a word: a run tells each second how it goes, but its preparation and its report take longer."""
+_STOP_S = 60.0
+"""From the word to end to the report's end."""
+_LEFT_S = 2.0
+"""What a leader that has ended leaves of its workers may end by itself for so long."""
+_LOOK_S = 0.5
 _LOG_LINES = 8
 
 
@@ -56,16 +65,18 @@ def locust_command(request: RunRequest, *, processes: int) -> list[str]:
 
 
 class LocustProcess:
-    """One Locust, from its start to its last word."""
+    """One Locust with its workers, from its start to the last word and the last process."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], *, silence_s: float = _SILENCE_S, stop_s: float = _STOP_S) -> None:
         self._words = words
+        self._silence_s, self._stop_s = silence_s, stop_s
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        self._asked_to_stop = False
+        self._stop_at_s: float | None = None
+        self._concluded = False
 
     def __enter__(self) -> Self:
         read_end, write_end = os.pipe()
-        self._messages = os.fdopen(read_end, encoding="utf-8")
+        self._lines = Lines(read_end)
         try:
             self._process = subprocess.Popen(
                 launch_command(
@@ -85,54 +96,75 @@ class LocustProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stop()
+        if not self._concluded:  # one that has said its last word ends by itself, its workers first
+            self._stop()
         try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(max(0.0, self._left_to_stop_s()))
+        finally:
+            end_session(self._process.pid, within_s=_LEFT_S if self._process.poll() is not None else 0.0)
             self._process.wait()
-        self._messages.close()
-        self._log.close()
+            self._lines.close()
+            self._log.close()
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """What the leader of the run tells, until it ends; a first Ctrl-C or SIGTERM makes it conclude early.
 
         Raises:
             KeyboardInterrupt: That came a second time, or before it had begun: there is nothing to conclude.
-            GeneratorError: It ended without a word of how the run went; carries the end of its log.
+            GeneratorError: It ended without a word of how the run went, or tells nothing for too long; carries the
+                end of its log.
         """
         last: dict[str, Any] = {}
+        heard_s = time.monotonic()
         with signals_as_interrupt():
-            while True:
+            while not self._concluded:
                 try:
-                    line = self._messages.readline()
+                    ended = self._process.poll() is not None
+                    line = self._lines.next(0.0 if ended else _LOOK_S)
                 except KeyboardInterrupt:
-                    if self._asked_to_stop:
+                    if self._stop_at_s is not None:
                         raise
                     self._stop()
                     continue
-                if not line:
+                if line is not None:
+                    last, heard_s = json.loads(line), time.monotonic()
+                    self._concluded = "exit_code" in last
+                    yield last
+                elif ended or self._lines.ended:
                     break
-                last = json.loads(line)
-                yield last
-        if self._asked_to_stop and not last:
+                else:
+                    self._see_that_it_goes_on(heard_s)
+        if self._stop_at_s is not None and not last:
             raise KeyboardInterrupt  # it was still being loaded
-        if "exit_code" not in last:
+        if not self._concluded:
             raise GeneratorError(self._last_words())
 
+    def _see_that_it_goes_on(self, heard_s: float) -> None:
+        if self._stop_at_s is not None and self._left_to_stop_s() < 0:
+            raise GeneratorError(f"the load generator did not end within {self._stop_s:g} s; it is killed")
+        if time.monotonic() > heard_s + self._silence_s:
+            raise GeneratorError(f"the load generator told nothing for {self._silence_s:g} s; it is ended")
+
+    def _left_to_stop_s(self) -> float:
+        return self._stop_s if self._stop_at_s is None else self._stop_at_s - time.monotonic()
+
     def _stop(self) -> None:
-        self._asked_to_stop = True
+        if self._stop_at_s is None:
+            self._stop_at_s = time.monotonic() + self._stop_s
         if self._process.poll() is None:
             with suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGINT)
 
     def _last_words(self) -> str:
-        exit_code = self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LEFT_S)
+        exit_code = self._process.poll()
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
         said = "\n  ".join(lines) or "nothing"
-        return f"the load generator ended with code {exit_code} before its report; it said:\n  {said}"
+        ended = "closed its messages" if exit_code is None else f"ended with code {exit_code}"
+        return f"the load generator {ended} before its report; it said:\n  {said}"
 
 
 def _free_port() -> int:

@@ -34,7 +34,9 @@ class Lead:
     recent: dict[int, Slice] = field(default_factory=dict)
     errors: int = 0
     begun_s: float = 0.0
+    failure: str = ""
     done: Event = field(default_factory=Event)
+    failed: Event = field(default_factory=Event)
 
     def take(self, name: str, progress: Progress) -> None:
         """Keep what a process reports; one that is not part of this run is not heard."""
@@ -45,7 +47,10 @@ class Lead:
         worker.cpu.append((self.second, progress.cpu))
         worker.finished = progress.finished
         self._note(progress.slices)
-        if self.over:
+        if progress.failed and not self.failure:
+            self.failure = f"generator {name} failed: {progress.failed}"
+            self.failed.set()
+        if self.over or self.failure:
             self.done.set()
 
     def progress(self) -> dict[str, float]:

@@ -74,12 +74,12 @@ class Locust:
 
 
 @contextmanager
-def locust(*words, cwd, name="locust", files=(LOCUSTFILE,)):
+def locust(*words, cwd, name="locust", files=(LOCUSTFILE,), env=WIDE):
     """Start it in a session of its own; at the end nothing of that is left."""
     command = [LOCUST, "-f", ",".join(map(str, files)), *map(str, words)]
     with (cwd / f"{name}.out").open("w") as out, (cwd / f"{name}.err").open("w") as err:
         process = subprocess.Popen(
-            command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, cwd=cwd, env=WIDE, start_new_session=True
+            command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, cwd=cwd, env=env, start_new_session=True
         )
     try:
         yield Locust(process, cwd, name)
@@ -241,6 +241,21 @@ def test_a_worker_that_is_killed_is_named_with_what_it_owes(triton_server, words
     assert kept.due == kept.reported
     assert 0 < lost.reported < lost.due
     assert any(f"{lost.name} was lost" in reason for reason in result.verdict.reasons)
+
+
+def test_a_worker_that_cannot_begin_ends_the_run_with_its_reason(words, tmp_path):
+    port, options = free_port(), words(**{"target.token_env": "MODEL_TOKEN", "arrivals.duration_s": 60})
+    worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", port, *options)
+    crowd = ("--headless", "--master", *master_at(port)[2:], "--expect-workers", 1)
+    with (
+        locust(*crowd, *options, cwd=tmp_path, env=WIDE | {"MODEL_TOKEN": "secret"}) as master,
+        locust(*worker, cwd=tmp_path, name="worker"),
+    ):
+        exit_code = master.exit_code()
+
+    assert 3 == exit_code, master.said
+    assert "failed: target.token_env: expected a token in the variable MODEL_TOKEN" in master.said
+    assert "secret" not in master.said
 
 
 def test_a_load_shape_decides_how_many_users_a_closed_loop_has(words, tmp_path):

@@ -1,0 +1,103 @@
+"""The load generator's process and its workers, as the command line follows them: every wait ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import psutil
+import pytest
+
+from loadtest.errors import GeneratorError
+from loadtest.launch import LocustProcess
+from loadtest.sessions import end_session
+
+FAKE = """
+import json, os, signal, subprocess, sys, time
+tell = lambda **message: os.write(int(sys.argv[-1]), json.dumps(message).encode() + b"\\n")
+helper = lambda: subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
+"""
+
+
+@pytest.fixture
+def locust(tmp_path, monkeypatch):
+    """`locust(program, **bounds)`: a process that tells what the program says, in Locust's place."""
+
+    def start(program, **bounds):
+        package = tmp_path / "locust"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "__main__.py").write_text(FAKE + program)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+        return LocustProcess(("-f", "x"), **bounds)
+
+    return start
+
+
+def session_of(leader):
+    pids = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                pids.append(process.pid)
+        except (psutil.Error, ProcessLookupError):
+            continue
+    return pids
+
+
+def test_a_leader_that_dies_and_leaves_workers_with_its_messages_open_is_not_waited_for(locust):
+    with locust("helper(); sys.exit('no more')") as run:
+        leader = run._process.pid
+        with pytest.raises(GeneratorError, match="ended with code 1 before its report; it said:\n  no more"):
+            list(run.messages())
+
+    assert [] == session_of(leader)
+
+
+def test_workers_of_a_run_that_was_concluded_do_not_outlive_it(locust):
+    with locust("helper(); tell(second=1); tell(report='x', exit_code=0)") as run:
+        leader = run._process.pid
+        told = list(run.messages())
+
+    assert [{"second": 1}, {"report": "x", "exit_code": 0}] == told
+    assert [] == session_of(leader)
+
+
+def test_a_generator_that_tells_nothing_is_ended_with_that_reason(locust):
+    program = "signal.signal(signal.SIGINT, signal.SIG_IGN); tell(second=1); time.sleep(600)"
+    with locust(program, silence_s=0.5, stop_s=0.5) as run:
+        leader = run._process.pid
+        with pytest.raises(GeneratorError, match=r"told nothing for 0.5 s"):
+            list(run.messages())
+
+    assert [] == session_of(leader)
+
+
+def test_a_generator_that_does_not_heed_the_word_to_end_is_killed(locust):
+    program = "signal.signal(signal.SIGINT, signal.SIG_IGN); tell(second=1); time.sleep(600)"
+    with locust(program, stop_s=0.5) as run:
+        leader, messages = run._process.pid, run.messages()
+        first = next(messages)
+        told = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
+        told.start()
+        with pytest.raises(GeneratorError, match=r"did not end within 0.5 s"):
+            list(messages)
+    told.join()
+
+    assert {"second": 1} == first
+    assert [] == session_of(leader)
+
+
+def test_only_the_session_is_ended():
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with (
+        subprocess.Popen(sleeper, start_new_session=True) as ours,
+        subprocess.Popen(sleeper, start_new_session=True) as other,
+    ):
+        end_session(ours.pid, within_s=0)
+        ended = ours.wait(20)
+        still = other.poll()
+        other.kill()
+
+    assert (-signal.SIGKILL, None) == (ended, still)
