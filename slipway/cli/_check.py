@@ -12,7 +12,19 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from slipway.cli._connection import (
+    AuthorityOption,
+    CaFileOption,
+    CertFileOption,
+    Connection,
+    HeaderOption,
+    KeyFileOption,
+    TimeoutOption,
+    TokenEnvOption,
+    connection,
+)
 from slipway.errors import SlipwayError
+from slipway.printable import printable
 
 if TYPE_CHECKING:
     from slipway.cli._checks import Expected, Finding
@@ -50,7 +62,13 @@ def check(
         str | None, typer.Option(help="Triton's metrics page: look for the series that autoscaling reads.")
     ] = None,
     wait_s: Annotated[float, typer.Option(min=0.1, help="Longest wait until the model is ready, in seconds.")] = 10.0,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Longest time for each question, in seconds.")] = 5.0,
+    timeout_s: TimeoutOption = 5.0,
+    header: HeaderOption = None,
+    authority: AuthorityOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_env: TokenEnvOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON list on standard output, for machines.")
     ] = False,
@@ -67,10 +85,19 @@ def check(
         raise CheckUnclear("expected --image and --expect together, or none of them, got one")
     if image is not None and not image.is_file():
         raise CheckUnclear(f"--image: expected a picture, got no file {image}")
+    reached = connection(
+        timeout_s=timeout_s,
+        header=header,
+        authority=authority,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        token_env=token_env,
+    )
     expected = Expected(version=version, image=image, label=label)
     findings = []
     console = Console(highlight=False)
-    for finding in _ask(urls, metrics_url, model=model, expected=expected, wait_s=wait_s, timeout_s=timeout_s):
+    for finding in _ask(urls, metrics_url, reached, model=model, expected=expected, wait_s=wait_s):
         findings.append(finding)
         if not as_json:
             console.print(_line(finding), soft_wrap=True)
@@ -82,32 +109,31 @@ def check(
 
 
 def _ask(
-    urls: list[str], metrics_url: str | None, *, model: str, expected: Expected, wait_s: float, timeout_s: float
+    urls: list[str], metrics_url: str | None, reached: Connection, *, model: str, expected: Expected, wait_s: float
 ) -> Iterator[Finding]:
     """Ask in the order in which one answer helps to read the next; addresses are read before anybody is asked."""
     from slipway.cli._checks import check_answer, check_metrics, check_ready
-    from slipway.client import Classifier, InvalidAddress
+    from slipway.client import InvalidAddress
     from slipway.client.wire import parse_address
 
     try:
-        for url in urls:
-            parse_address(url)
         page = None if metrics_url is None else parse_address(metrics_url)
     except InvalidAddress as exc:
-        raise CheckUnclear(str(exc)) from exc
+        raise CheckUnclear(f"--metrics-url: {exc}") from exc
     if page is not None and page.protocol != "http":
         raise CheckUnclear(f"--metrics-url: expected http:// or https://, got {metrics_url}")
-    for url in urls:
-        with Classifier(url, model=model, timeout_s=timeout_s) as classifier:
-            ready = check_ready(classifier, url, wait_s=wait_s)
+    reached.refuse_unused_certificates(urls)
+    for classifier in [reached.open(url, model=model) for url in urls]:
+        with classifier:
+            ready = check_ready(classifier, classifier.url, wait_s=wait_s)
             yield ready
             if ready.passed:
-                yield from check_answer(classifier, url, expected)
+                yield from check_answer(classifier, classifier.url, expected)
     if page is not None:
-        yield check_metrics(page.target, model=model, timeout_s=timeout_s, trust_env=not page.local)
+        yield check_metrics(page, model=model, timeout_s=min(reached.timeout_s, wait_s), tls=reached.tls)
 
 
 def _line(finding: Finding) -> str:
     mark = "[bold green]✓[/]" if finding.passed else "[bold red]✗[/]"
     where = "" if finding.url in finding.text else f" at {finding.url}"
-    return f"{mark} {finding.check}{escape(where)}: {escape(finding.text)}"
+    return f"{mark} {finding.check}{escape(where)}: {escape(printable(finding.text, limit=2000))}"

@@ -90,6 +90,11 @@ class _Client(Generic[TransportT]):
         return f"{type(self).__name__}({self._address.url!r}, model={self._model!r})"
 
     @property
+    def url(self) -> str:
+        """Where the server is, as it was given."""
+        return self._address.url
+
+    @property
     def timeout_s(self) -> float:
         """Longest time for a whole call that sets no other, in seconds; `math.inf`: no limit."""
         return self._timeout_s

@@ -20,11 +20,23 @@ from slipway.client._retry import Deadline
 from slipway.client._sockets import DeadlineBackend
 from slipway.client._wiring import Wiring
 
-__all__ = ["AsyncConnection", "Connection", "Words", "connection_maker", "fault_of"]
+__all__ = ["FOREIGN", "AsyncConnection", "Connection", "Words", "connection_maker", "fault_of"]
 
 ConnectionT = TypeVar("ConnectionT")
 
 _KEPT_S = 5.0  # an idle connection is closed; servers and gateways in between forget theirs, some without a word
+
+FOREIGN: tuple[type[Exception], ...] = (
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    OSError,
+    RuntimeError,
+)
+"""What an exchange raises for what the network or the server does, or (RuntimeError) for a connection that another
+thread or task has closed."""
 
 _NUMBERS = re.compile(r"^\[Errno -?\d+\] | \(_ssl\.c:\d+\)$")
 

@@ -17,7 +17,14 @@ import httpcore
 from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind, closed
 from slipway.client._http_codec import HttpResponse, decode, encode
-from slipway.client._http_connection import AsyncConnection, Connection, Words, connection_maker, fault_of
+from slipway.client._http_connection import (
+    FOREIGN,
+    AsyncConnection,
+    Connection,
+    Words,
+    connection_maker,
+    fault_of,
+)
 from slipway.client._options import limited
 from slipway.client._questions import Question
 from slipway.client._retry import Deadline
@@ -54,7 +61,7 @@ class HttpTransport:
                 response = connection.exchange(request, limit=question.max_answer_bytes)
         except TokenUnusable as exc:
             return Fault(kind=FaultKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
-        except _FOREIGN as exc:
+        except FOREIGN as exc:
             return closed(exc) if self._closed else fault_of(exc)
         return _answered(question, response, connection.connected_ns)
 
@@ -119,7 +126,7 @@ class AsyncHttpTransport:
                     response = await connection.exchange(request, limit=question.max_answer_bytes)
         except TokenUnusable as exc:
             return Fault(kind=FaultKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
-        except _FOREIGN as exc:
+        except FOREIGN as exc:
             if self._closed:
                 return closed(exc)
             if waiting and isinstance(exc, TimeoutError):
@@ -148,18 +155,6 @@ class AsyncHttpTransport:
         while self._all:
             await self._all.pop().close()
         self._idle.clear()
-
-
-# RuntimeError: a connection that another thread or task has closed.
-_FOREIGN: tuple[type[Exception], ...] = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-    OSError,
-    RuntimeError,
-)
 
 
 def _answered(question: Question[A], response: HttpResponse | Fault, connected_ns: int) -> Answered[A] | Fault:

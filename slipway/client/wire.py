@@ -17,6 +17,7 @@ from slipway.client import _grpc_codec, _http_codec
 from slipway.client._address import Address, parse_address
 from slipway.client._faults import Fault, FaultKind
 from slipway.client._http_codec import HttpRequest, HttpResponse
+from slipway.client._page import PageUnreadable, read_page
 from slipway.client._proxies import Proxy, proxy_for
 from slipway.client._questions import Infer, Inferred
 
@@ -28,6 +29,7 @@ __all__ = [
     "HttpRequest",
     "Infer",
     "Inferred",
+    "PageUnreadable",
     "Proxy",
     "grpc_answer",
     "grpc_fault",
@@ -36,6 +38,7 @@ __all__ = [
     "http_request",
     "parse_address",
     "proxy_for",
+    "read_page",
 ]
 
 GRPC_INFER = f"{_grpc_codec.SERVICE}/{_grpc_codec.CALLS[Infer].method}"

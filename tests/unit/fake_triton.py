@@ -57,6 +57,7 @@ class FakeTriton:
         self.batches = []
         self.asked = Counter()
         self.authorizations = []
+        self.headers = []  # of each request, names in small letters; gRPC's :authority as host
         self.peers = set()  # gRPC's connections
         self.timeouts_us = []
         self.retry_after_s = None
@@ -148,7 +149,9 @@ def grpc_door(fake):
     def handler(request_type, answer):
         def call(request, context):
             fake.peers.add(context.peer())
-            fake.authorizations.append(dict(context.invocation_metadata()).get("authorization"))
+            host = context._rpc_event.call_details.host.decode()
+            fake.headers.append({**dict(context.invocation_metadata()), "host": host})
+            fake.authorizations.append(fake.headers[-1].get("authorization"))
             try:
                 return answer(request)
             except Refused as exc:
@@ -196,6 +199,7 @@ class HttpDoor(BaseHTTPRequestHandler):
         self.reply()
 
     def reply(self):
+        self.fake.headers.append({name.lower(): value for name, value in self.headers.items()})
         self.fake.authorizations.append(self.headers.get("Authorization"))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
@@ -241,7 +245,7 @@ class HttpDoor(BaseHTTPRequestHandler):
     def inference(self, body):
         length = int(self.headers["Inference-Header-Content-Length"])
         header = json.loads(body[:length])
-        timeout_us = header["parameters"]["timeout"]
+        timeout_us = header["parameters"].get("timeout", 0)
         probabilities = self.fake.infer(body[length:], header["inputs"][0]["shape"], timeout_us)
         content = probabilities.tobytes()
         output = {

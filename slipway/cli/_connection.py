@@ -1,0 +1,238 @@
+"""How a command reaches a server: the same options, with the same meaning, for every command that asks one.
+
+def predict(url: ..., *, timeout_s: TimeoutOption = 5.0, header: HeaderOption = None, ...) -> None:
+with connection(timeout_s=timeout_s, header=header, ...).open(url, model="mnist") as classifier:
+...
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from slipway.errors import SlipwayError
+
+if TYPE_CHECKING:
+    from slipway.client import Classifier, Tls
+
+__all__ = [
+    "AuthorityOption",
+    "CaFileOption",
+    "CertFileOption",
+    "Connection",
+    "ConnectionUnclear",
+    "HeaderOption",
+    "KeyFileOption",
+    "TimeoutOption",
+    "TokenEnvOption",
+    "VersionOption",
+    "connection",
+]
+
+_PANEL = "Connection"
+
+
+class ConnectionUnclear(SlipwayError):
+    """The command line does not say how the server is to be reached."""
+
+    exit_status = 2
+
+
+def _seconds(text: str | float) -> float:
+    """Read a time limit; 0 and "none" set none."""
+    if str(text).strip().lower() in ("0", "0.0", "none", "inf"):
+        return math.inf
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value > 0:
+        raise typer.BadParameter(f"expected seconds, or 0 or none for no limit, got {text!r}")
+    return value
+
+
+VersionOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--version", min=1, help="The model's version; the server's choice if not given."),
+]
+TimeoutOption: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--timeout-s",
+        parser=_seconds,
+        metavar="SECONDS",
+        help="Longest time for the whole call, in seconds; 0 or none: no limit.",
+    ),
+]
+HeaderOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header",
+        metavar="'NAME: VALUE'",
+        help="A header (gRPC: metadata) of each request, for a gateway; may be given several times.",
+        rich_help_panel=_PANEL,
+    ),
+]
+AuthorityOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--authority",
+        metavar="HOST",
+        help="Name under which a gateway knows the server (HTTP's Host); the URL's host if not given.",
+        rich_help_panel=_PANEL,
+    ),
+]
+CaFileOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file", metavar="FILE", help="Authorities to trust instead of the public ones.", rich_help_panel=_PANEL
+    ),
+]
+CertFileOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--cert-file",
+        metavar="FILE",
+        help="This client's own certificate, with --key-file.",
+        rich_help_panel=_PANEL,
+    ),
+]
+KeyFileOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--key-file", metavar="FILE", help="The key of --cert-file.", rich_help_panel=_PANEL),
+]
+TokenEnvOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--token-env",
+        metavar="NAME",
+        help="Variable of the environment that holds a bearer token (a command line can be read by others).",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """What the options say, checked.
+
+    Attributes:
+        version: Of the model; None: the server's choice.
+        timeout_s: For a whole call; `math.inf`: no limit.
+        headers: Names and values.
+        authority: Instead of the URL's host.
+        tls: Certificates, where any were named.
+        token: A bearer token; never shown.
+    """
+
+    version: int | None = None
+    timeout_s: float = 5.0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    authority: str | None = None
+    tls: Tls | None = None
+    token: str | None = field(default=None, repr=False)
+
+    def open(self, url: str, *, model: str) -> Classifier:
+        """Make a client; nothing is connected yet.
+
+        Raises:
+            ConnectionUnclear: The URL or an option is not one that a client takes.
+        """
+        from slipway.client import Classifier
+        from slipway.client.wire import parse_address
+
+        try:
+            return Classifier(
+                url,
+                model=model,
+                version=self.version,
+                timeout_s=self.timeout_s,
+                tls=self.tls if parse_address(url).secure else None,
+                token=self.token,
+                headers=self.headers,
+                authority=self.authority,
+            )
+        except ValueError as exc:  # InvalidAddress is one
+            raise ConnectionUnclear(str(exc)) from exc
+
+    def refuse_unused_certificates(self, urls: Iterable[str]) -> None:
+        """See that certificates are not named in vain.
+
+        Raises:
+            ConnectionUnclear: No URL is a secure one, or one is no URL.
+        """
+        from slipway.client import InvalidAddress
+        from slipway.client.wire import parse_address
+
+        try:
+            secure = [parse_address(url).secure for url in urls]
+        except InvalidAddress as exc:
+            raise ConnectionUnclear(str(exc)) from exc
+        if self.tls is not None and not any(secure):
+            raise ConnectionUnclear("--ca-file and --cert-file: expected with grpcs:// or https://, got none of them")
+
+
+def connection(
+    *,
+    version: int | None = None,
+    timeout_s: float = 5.0,
+    header: list[str] | None = None,
+    authority: str | None = None,
+    ca_file: Path | None = None,
+    cert_file: Path | None = None,
+    key_file: Path | None = None,
+    token_env: str | None = None,
+) -> Connection:
+    """Read the options of a command.
+
+    Raises:
+        ConnectionUnclear: Says which option expects what.
+    """
+    return Connection(
+        version=version,
+        timeout_s=timeout_s,
+        headers=_headers(header or []),
+        authority=authority,
+        tls=_tls(ca_file, cert_file, key_file),
+        token=_token(token_env),
+    )
+
+
+def _headers(lines: list[str]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip() or not value.strip():  # the line may hold a secret, it is not repeated
+            raise ConnectionUnclear("--header: expected 'Name: value', got a line without one of the three")
+        if name.strip().lower() in map(str.lower, headers):
+            raise ConnectionUnclear(f"--header: expected each name once, got {name.strip()!r} twice")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def _tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> Tls | None:
+    if ca_file is None and cert_file is None and key_file is None:
+        return None
+    if (cert_file is None) != (key_file is None):
+        raise ConnectionUnclear("--cert-file and --key-file: expected both or none, got one")
+    from slipway.client import Tls
+
+    try:
+        return Tls(ca_file=ca_file, certificate_file=cert_file, key_file=key_file)
+    except ValueError as exc:
+        raise ConnectionUnclear(f"--ca-file, --cert-file, --key-file: {exc}") from exc
+
+
+def _token(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    token = os.environ.get(variable, "").strip()
+    if not token:
+        raise ConnectionUnclear(f"--token-env: expected a token in the variable {variable}, it is not set or empty")
+    return token
