@@ -10,6 +10,7 @@
   - DeployError        slipway.deploy: no values file can be made, or the cluster refuses
   - TrainingError      training: data, recipe, fit, gates or export
   - LoadTestError      loadtest: scenario, target, generator or report
+  - NotInstalled       slipway.distribution: a part of Slipway is wanted that is not installed
 
 Each area draws its own branch where it is defined. The text of an error says what was expected, what came,
 and the way out: the command line prints it as it is, without a traceback.
@@ -24,7 +25,7 @@ class SlipwayError(Exception):
     """Base class of every error that Slipway raises on purpose.
 
     Attributes:
-        exit_status: What the `slipway` command ends with.
+        exit_status: What the `slipway` command ends with; docs/exit-codes.md lists all of them.
     """
 
     exit_status = 1

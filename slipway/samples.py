@@ -39,6 +39,8 @@ _LARGEST_BYTES = 4 << 30
 class SamplesUnreadable(SlipwayError):
     """No labelled images in the file, or not those of the model."""
 
+    exit_status = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:

@@ -7,6 +7,7 @@
       - DataUnavailable     every source was tried and failed; the text lists them
       - DataRefused         the arrays were read, and a check refused them; the text names the rows
   - FitError            the network cannot be built or trained, or a run cannot be resumed
+      - FitInterrupted      Ctrl-C or SIGTERM; exit status 130
   - ExportError         the trained network cannot be written as ONNX, or ONNX answers differently from Keras
   - GateRefused         the model was trained, and a gate keeps it out of the repository; exit status 3
 """
@@ -21,6 +22,7 @@ __all__ = [
     "DataUnavailable",
     "ExportError",
     "FitError",
+    "FitInterrupted",
     "GateRefused",
     "RecipeError",
     "TrainingError",
@@ -51,6 +53,12 @@ class DataRefused(DataError):
 
 class FitError(TrainingError):
     """The network cannot be built, trained or resumed."""
+
+
+class FitInterrupted(FitError):
+    """Somebody ended the run; the text says how to go on."""
+
+    exit_status = 130
 
 
 class ExportError(TrainingError):

@@ -23,7 +23,7 @@ from training._tensorflow import keras, tf
 from training.callbacks import RunCallback
 from training.checkpoint import CheckpointFolder, RunIdentity
 from training.data import Dataset
-from training.errors import FitError
+from training.errors import FitError, FitInterrupted
 from training.history import EpochRecord
 from training.interrupt import stop_requests
 from training.networks import build_network
@@ -178,7 +178,7 @@ def _explained(run: Run, run_dir: Path, *, workers: int) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as exc:
-        raise FitError(f"interrupted; {_way_on(run, run_dir)}") from exc
+        raise FitInterrupted(f"interrupted; {_way_on(run, run_dir)}") from exc
     except tf.errors.ResourceExhaustedError as exc:
         raise FitError(f"out of memory: lower fit.batch_size; {exc.message.splitlines()[0]}") from exc
     except tf.errors.OpError as exc:

@@ -7,7 +7,9 @@ entry points of the group `slipway.commands`, so nothing here imports them, and 
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib.metadata import entry_points
+from typing import TextIO
 
 import typer
 from rich.console import Console
@@ -15,16 +17,22 @@ from rich.markup import escape
 
 from slipway.cli._check import check
 from slipway.cli._models import app as models
+from slipway.cli._parts import add_brought, mark, not_installed
 from slipway.cli._predict import predict
 from slipway.cli._serve import serve
 from slipway.cli._values import values
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, SlipwayWarning
+from slipway.printable import printable
 
 __all__ = ["app", "main"]
+
+_LONGEST_LINE = 4_000
 
 app = typer.Typer(
     name="slipway",
     help="From a Keras classifier to an autoscaled GPU service on Kubernetes.",
+    epilog="Exit codes are the same everywhere: 0 done, 1 no, 2 wrong input, 3 no verdict or not published, "
+    "4 not installed, 5 in part, 130 interrupted; see docs/exit-codes.md.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
@@ -33,19 +41,52 @@ app.add_typer(models)
 app.command()(serve)
 app.command()(predict)
 app.command()(check)
-app.command()(values)
+app.command(short_help=mark("values", values.__doc__))(values)
 for entry_point in entry_points(group="slipway.commands"):
-    command = entry_point.load()
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name=entry_point.name)
-    else:
-        app.command(entry_point.name)(command)
+    add_brought(app, entry_point)
 
 
 def main() -> None:
     """Run the command line; an error that was raised on purpose is one line on stderr and its exit code."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except SlipwayError as exc:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(exc))}", soft_wrap=True)
-        sys.exit(exc.exit_status)
+        _end(exc)
+    except ModuleNotFoundError as exc:
+        error = not_installed(_command(sys.argv[1:]), exc)
+        if error is None:
+            raise
+        _end(error)
+
+
+def _end(error: SlipwayError) -> None:
+    _say("[bold red]error:[/]", str(error))
+    sys.exit(error.exit_status)
+
+
+def _say(word: str, text: str) -> None:
+    shown = "\n".join(printable(line, limit=_LONGEST_LINE) for line in text.split("\n"))
+    Console(stderr=True, highlight=False).print(f"{word} {escape(shown)}", soft_wrap=True)
+
+
+def _command(arguments: list[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-")), "")
+
+
+_show_any_warning = warnings.showwarning
+
+
+def _show_warning(  # noqa: PLR0917 - the signature is Python's
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a warning of ours as one line, without the place in the code."""
+    if issubclass(category, SlipwayWarning) and file is None:
+        _say("[yellow]warning:[/]", str(message))
+    else:
+        _show_any_warning(message, category, filename, lineno, file, line)

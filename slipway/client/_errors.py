@@ -77,9 +77,13 @@ class ClientError(SlipwayError):
 class InvalidAddress(ClientError, ValueError):
     """The URL names no protocol of ours, or no host."""
 
+    exit_status = 2
+
 
 class InvalidImage(ClientError, ValueError):
     """What was given is not an image, or not one that the model takes; nothing was sent."""
+
+    exit_status = 2
 
 
 class UnsupportedModel(ClientError):

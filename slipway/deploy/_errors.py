@@ -3,7 +3,8 @@
 * DeployError            also raised for a cluster that refuses, see `slipway.deploy._promote`
   - CapacityUnreadable   the file is missing, of another format, or names no target
   - ValuesRefused        these choices cannot become a values file
-  - ValuesNotWritten     the file is there already, or the file system refused
+  - ValuesNotWritten     the file system refused
+      - ValuesExist          the file is there already
 """
 
 from __future__ import annotations
@@ -18,10 +19,20 @@ class DeployError(SlipwayError):
 class CapacityUnreadable(DeployError):
     """No measured capacity can be read from the file."""
 
+    exit_status = 2
+
 
 class ValuesRefused(DeployError):
     """The choices contradict each other, or what is published."""
 
+    exit_status = 2
+
 
 class ValuesNotWritten(DeployError):
     """The values file cannot be written; what was there is as it was."""
+
+
+class ValuesExist(ValuesNotWritten):
+    """The file is there already, and nobody said that it may be overwritten."""
+
+    exit_status = 2

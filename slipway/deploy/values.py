@@ -15,7 +15,7 @@ from pathlib import Path
 from slipway.deploy._capacity import read_capacity
 from slipway.deploy._caveats import age_caveat, caveats
 from slipway.deploy._entries import entries
-from slipway.deploy._errors import CapacityUnreadable, DeployError, ValuesNotWritten, ValuesRefused
+from slipway.deploy._errors import CapacityUnreadable, DeployError, ValuesExist, ValuesNotWritten, ValuesRefused
 from slipway.deploy._order import ValuesOrder, check_order, release_name
 from slipway.deploy._served_model import newest_intact_version, read_served_model
 from slipway.deploy._values_text import render_values
@@ -24,6 +24,7 @@ from slipway.whole_file import write_whole
 __all__ = [
     "CapacityUnreadable",
     "DeployError",
+    "ValuesExist",
     "ValuesFile",
     "ValuesNotWritten",
     "ValuesOrder",
@@ -77,7 +78,7 @@ def write_values(text: str, path: Path, *, overwrite: bool) -> None:
         ValuesNotWritten: The file is there and may not be overwritten, or the file system refused.
     """
     if path.exists() and not overwrite:
-        raise ValuesNotWritten(f"{path} is there already: overwrite it with --force, or name another with --output")
+        raise ValuesExist(f"{path} is there already: overwrite it with --force, or name another with --output")
     try:
         write_whole(path, text)
     except OSError as exc:

@@ -29,9 +29,13 @@ class RepositoryError(SlipwayError):
 class ModelNotPublished(RepositoryError):
     """The repository holds no version of the model."""
 
+    exit_status = 2
+
 
 class VersionNotFound(RepositoryError):
     """The model has no such version."""
+
+    exit_status = 2
 
 
 class VersionDamaged(RepositoryError):
@@ -45,9 +49,13 @@ class ModelDamaged(RepositoryError):
 class VersionTaken(RepositoryError):
     """The version number is published already."""
 
+    exit_status = 2
+
 
 class ContractChanged(RepositoryError):
     """A model's door may not change under its name."""
+
+    exit_status = 2
 
 
 class NothingToRollBack(RepositoryError):

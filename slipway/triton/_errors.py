@@ -24,6 +24,8 @@ class ServeError(SlipwayError):
 class SettingsInvalid(ServeError, ValueError):
     """A setting is impossible, whatever the machine."""
 
+    exit_status = 2
+
 
 class TritonNotFound(ServeError):
     """There is no tritonserver that can serve ONNX."""
@@ -41,6 +43,8 @@ class PythonUnsupported(TritonNotFound):
 
 class ModelNotServable(ServeError):
     """There is nothing to serve under that name."""
+
+    exit_status = 2
 
 
 class PortTaken(ServeError):

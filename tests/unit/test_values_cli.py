@@ -67,7 +67,7 @@ def test_a_mistake_is_one_line_on_standard_error(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         main()
     printed = capsys.readouterr()
-    assert 1 == ended.value.code
+    assert 2 == ended.value.code
     assert "" == printed.out
     assert f"error: {missing}: cannot be read; expected the file that `slipway capacity` writes" in printed.err
 
