@@ -1,75 +1,201 @@
-"""`slipway predict`: classify image files with a running server."""
+"""`slipway predict`: classify pictures with a running server."""
 
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from slipway.cli._connection import (
+    AuthorityOption,
+    CaFileOption,
+    CertFileOption,
+    HeaderOption,
+    KeyFileOption,
+    TimeoutOption,
+    TokenEnvOption,
+    VersionOption,
+    connection,
+)
+from slipway.cli._pictures_given import Given, pictures_given
+from slipway.errors import SlipwayError
+from slipway.printable import printable
 
 if TYPE_CHECKING:
-    from slipway.client import Prediction
+    from slipway.cli._answers import Answer, Refusal
+    from slipway.client import Classifier
+    from slipway.client._conversion import Conversion
+    from slipway.client._prediction import Pixels
 
-__all__ = ["predict"]
+__all__ = ["PicturesRefused", "SomePicturesRefused", "predict"]
+
+_PICTURES_A_CALL = 256
+_SHOWN_WARNINGS = 3
+
+
+class PicturesRefused(SlipwayError):
+    """No picture could be sent; each has said why."""
+
+    exit_status = 2
+
+
+class SomePicturesRefused(SlipwayError):
+    """The others were answered."""
+
+    exit_status = 5
 
 
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Image files, such as PNG or JPEG; any size.", metavar="FILE")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, such as PNG or JPEG, of any size; a folder: its pictures; -: one on standard input.",
+            metavar="FILE|FOLDER|-",
+        ),
+    ],
     *,
     url: Annotated[
         str, typer.Option(help="The server: grpc://, grpcs://, http:// or https://, host and port.")
     ] = "grpc://localhost:8001",
     model: Annotated[str, typer.Option(help="The model's name on the server.")] = "mnist",
+    version: VersionOption = None,
     invert: Annotated[
         bool, typer.Option("--invert", help="For dark digits on light paper: the model knows light on dark.")
     ] = False,
+    fit: Annotated[
+        Literal["stretch", "pad", "crop"] | None,
+        typer.Option(
+            help="What happens to other proportions than the model's: stretch; pad keeps the picture whole; crop cuts. "
+            "Stretched, with a warning, if not given."
+        ),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(min=0, help="Which frame or page of a file with several, from 0.")
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", min=1, help="How many labels to show of each; 2 if not given.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON list on standard output, for machines.")
     ] = False,
-    timeout_s: Annotated[float, typer.Option(help="Longest time for the whole call, in seconds.", min=0.001)] = 5.0,
+    timeout_s: TimeoutOption = 5.0,
+    header: HeaderOption = None,
+    authority: AuthorityOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_env: TokenEnvOption = None,
 ) -> None:
-    """Classify image files and print a table.
+    """Classify pictures and print a table.
 
-    Pictures are turned to the model's colours and size; brightness stays, see --invert.
+    Pictures are turned to the model's colours and size; brightness stays, see --invert. What looks unlike the training
+    images is answered, with a warning. A picture that cannot be read is named, and the others are answered.
+
+    Exit code 0: all were answered; 5: some; 2: none could be read; 1: the server did not answer.
 
     Example: slipway predict three.png seven.png --url http://localhost:8000 --invert
+
+    Example: slipway predict scans/ --fit pad --top-k 3 --json
+
+    Example: curl -s https://example.com/digit.png | slipway predict -
     """
-    from slipway.client import Classifier  # `slipway --help` stays fast without gRPC
+    from slipway.client._conversion import Conversion  # `slipway --help` stays fast without gRPC
 
-    with Classifier(url, model=model, timeout_s=timeout_s) as classifier:
-        prediction = classifier.predict(files, invert=invert)
+    reached = connection(
+        version=version,
+        timeout_s=timeout_s,
+        header=header,
+        authority=authority,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        token_env=token_env,
+    )
+    reached.refuse_unused_certificates([url])
+    given = pictures_given(files)
+    with reached.open(url, model=model) as classifier:
+        results = _classify(classifier, given, Conversion(invert=invert, fit=fit, frame=frame))
+    _print(results, top=top_k, as_json=as_json)
+    _refuse(results)
+
+
+def _classify(classifier: Classifier, given: list[Given], conversion: Conversion) -> list[Answer | Refusal]:
+    """Read every picture, and ask for those that can be read; in the order given."""
+    import numpy as np
+
+    from slipway.cli._answers import Refusal, answers
+
+    if all(isinstance(one.source, Path) and not one.source.exists() for one in given):
+        return [Refusal(name=one.name, why=f"{printable(one.name)}: no such file") for one in given]
+    read = _read(classifier, given, conversion)
+    rows = [(i, pixels) for i, pixels in enumerate(read) if not isinstance(pixels, Refusal)]
+    results: list[Answer | Refusal | Pixels] = list(read)
+    for start in range(0, len(rows), _PICTURES_A_CALL):
+        part = rows[start : start + _PICTURES_A_CALL]
+        prediction = classifier.predict(np.concatenate([pixels for _, pixels in part]))
+        for (i, _), answer in zip(part, answers([given[i].name for i, _ in part], prediction), strict=True):
+            results[i] = answer
+    return [result for result in results if not isinstance(result, np.ndarray)]
+
+
+def _read(classifier: Classifier, given: list[Given], conversion: Conversion) -> list[Pixels | Refusal]:
+    """Each picture as a batch of one, or why not; warnings of all pictures become one."""
+    from slipway.cli._answers import Refusal
+    from slipway.client import InvalidImage, PictureWarning
+    from slipway.client._images import to_batch
+
+    contract = classifier.contract()
+    read: list[Pixels | Refusal] = []
+    doubts: list[str] = []
+    for one in given:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", PictureWarning)
+            try:
+                read.append(to_batch(one.source, contract, conversion))
+            except InvalidImage as exc:
+                read.append(Refusal(name=one.name, why=_as_options(f"{one.where}{exc}")))
+        doubts += [_as_options(f"{one.where}{warning.message}") for warning in caught]
+    if doubts:
+        more = f"; and {len(doubts) - _SHOWN_WARNINGS} more such" if len(doubts) > _SHOWN_WARNINGS else ""
+        warnings.warn("; ".join(doubts[:_SHOWN_WARNINGS]) + more, PictureWarning, stacklevel=2)
+    return read
+
+
+def _as_options(text: str) -> str:
+    """The remedies of the library, as this command spells them."""
+    text = re.sub(r"\binvert=True\b", "--invert", re.sub(r"\binvert=False\b", "no --invert", text))
+    return re.sub(r"\b(fit|frame)='?(\w+)'?", r"--\1 \2", text)
+
+
+def _print(results: list[Answer | Refusal], *, top: int | None, as_json: bool) -> None:
+    from slipway.cli._answers import Answer, records, table
+
+    answered = [result for result in results if isinstance(result, Answer)]
     if as_json:
-        typer.echo(json.dumps(_records(files, prediction), indent=2))
-    else:
-        Console().print(_table(files, prediction))
+        typer.echo(json.dumps(records(results, top=top), indent=2))
+    elif answered:
+        Console().print(table(answered, top=top))
 
 
-def _records(files: list[Path], prediction: Prediction) -> list[dict[str, object]]:
-    return [
-        {
-            "file": str(file),
-            "label": label,
-            "probability": float(row.max()),
-            "probabilities": dict(zip(prediction.class_names, row.tolist(), strict=True)),
-            "model": prediction.model_name,
-            "version": prediction.model_version,
-        }
-        for file, label, row in zip(files, prediction.labels, prediction.probabilities, strict=True)
-    ]
+def _refuse(results: list[Answer | Refusal]) -> None:
+    """Say of each picture that was not sent why; the last line counts them."""
+    from slipway.cli._answers import Refusal
 
-
-def _table(files: list[Path], prediction: Prediction) -> Table:
-    table = Table(title=f"model {prediction.model_name}, version {prediction.model_version}", title_justify="left")
-    table.add_column("file")
-    table.add_column("label", style="bold green")
-    table.add_column("probability", justify="right")
-    table.add_column("next best")
-    for file, label, row in zip(files, prediction.labels, prediction.probabilities, strict=True):
-        second = row.argsort()[-2]
-        next_best = f"{prediction.class_names[second]} ({row[second]:.2%})"
-        table.add_row(escape(str(file)), escape(label), f"{row.max():.2%}", escape(next_best))
-    return table
+    refused = [result for result in results if isinstance(result, Refusal)]
+    if not refused:
+        return
+    if len(results) == 1:
+        raise PicturesRefused(refused[0].why)
+    console = Console(stderr=True, highlight=False)
+    for refusal in refused:
+        console.print(f"[bold red]refused:[/] {escape(printable(refusal.why))}", soft_wrap=True)
+    if len(refused) == len(results):
+        raise PicturesRefused(f"none of the {len(results)} pictures could be read")
+    raise SomePicturesRefused(f"{len(refused)} of {len(results)} pictures were refused, the others answered")
