@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,23 @@ _TRAINING_SECTIONS = frozenset({"seed", "dataset", "network", "regularisation", 
 """The parts of a recipe that shape the weights. Gates, export and serving may change between kill and resume."""
 
 
+def _change(then: str | None, now: str | None) -> str:
+    if then is None:
+        return "not used then"
+    return "not used now" if now is None else "edited since"
+
+
+_COMPUTING = ("keras", "numpy", "tensorflow", "tensorflow-cpu")
+
+
+def _packages() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _COMPUTING:
+        with suppress(metadata.PackageNotFoundError):  # TensorFlow comes under one of two names
+            found[name] = metadata.version(name)
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunIdentity:
     """What is trained on what.
@@ -44,20 +64,34 @@ class RunIdentity:
     Attributes:
         settings: The recipe's settings that shape the weights, by dotted name.
         data_digest: The data set's digest.
+        sources: Digests of what the network is made from (`sources_of`); none is known of a run of an older release.
+        packages: Versions of what computes. Others may compute other bits: worth a word, no reason to refuse.
     """
 
     settings: Mapping[str, Any]
     data_digest: str
+    sources: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, recipe: Recipe, data_digest: str) -> RunIdentity:
-        """The identity of a run of that recipe on that data."""
+    def of(cls, recipe: Recipe, data_digest: str, *, sources: Mapping[str, str] | None = None) -> RunIdentity:
+        """The identity of a run of that recipe on that data, on this machine."""
         sections = recipe.model_dump(mode="json", include=set(_TRAINING_SECTIONS))
-        return cls(settings=dict(_flat(sections)), data_digest=data_digest)
+        return cls(
+            settings=dict(_flat(sections)), data_digest=data_digest, sources=dict(sources or {}), packages=_packages()
+        )
+
+    def other_packages(self, other: RunIdentity) -> tuple[str, ...]:
+        """Which versions differ, as in `keras 3.14.0 then, 3.15.1 now`."""
+        return tuple(
+            f"{name} {version} then, {other.packages[name]} now"
+            for name, version in self.packages.items()
+            if other.packages.get(name, version) != version
+        )
 
     def differences(self, other: RunIdentity) -> tuple[str, ...]:
         """What this run has that the other has not, one sentence each."""
-        absent = "nothing"
+        absent = None  # a key that a release added is as if it were left out
         names = sorted(self.settings.keys() | other.settings.keys())
         found = [
             f"{name}: {self.settings.get(name, absent)!r} then, {other.settings.get(name, absent)!r} now"
@@ -66,6 +100,12 @@ class RunIdentity:
         ]
         if self.data_digest != other.data_digest:
             found.append(f"data: digest {self.data_digest[:12]} then, {other.data_digest[:12]} now")
+        if self.sources:
+            found += [
+                f"network.builder: {name}: {_change(self.sources.get(name), other.sources.get(name))}"
+                for name in sorted(self.sources.keys() | other.sources.keys())
+                if self.sources.get(name) != other.sources.get(name)
+            ]
         return tuple(found)
 
 

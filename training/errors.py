@@ -14,7 +14,11 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
 from slipway.errors import SlipwayError
+from slipway.printable import printable
 
 __all__ = [
     "DataError",
@@ -26,7 +30,12 @@ __all__ = [
     "GateRefused",
     "RecipeError",
     "TrainingError",
+    "in_short",
+    "is_full_disk",
 ]
+
+_TERMINAL_COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours its text
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class TrainingError(SlipwayError):
@@ -69,3 +78,22 @@ class GateRefused(TrainingError):
     """The model may not be published. Its exit status is its own: trying again does not help."""
 
     exit_status = 3
+
+
+def in_short(exc: BaseException) -> str:
+    """Name a foreign exception and give the beginning of its text, on one line and fit for a terminal."""
+    text = " ".join(_TERMINAL_COLOUR.sub("", str(exc)).split())
+    kind = type(exc).__name__
+    return f"{kind}: {printable(text, limit=400)}" if text else kind
+
+
+def is_full_disk(exc: BaseException) -> bool:
+    """Whether it, or what caused it, says that the disk or a quota is full; TensorFlow says so in words only."""
+    seen: set[int] = set()
+    one: BaseException | None = exc
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        if (isinstance(one, OSError) and one.errno in _FULL) or "No space left on device" in str(one):
+            return True
+        one = one.__cause__ or one.__context__
+    return False

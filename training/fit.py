@@ -19,20 +19,22 @@ from pathlib import Path
 
 from rich.console import Console
 
+from slipway.errors import SlipwayError
 from training._tensorflow import keras, tf
 from training.callbacks import RunCallback
 from training.checkpoint import CheckpointFolder, RunIdentity
 from training.data import Dataset
-from training.errors import FitError, FitInterrupted
+from training.errors import FitError, FitInterrupted, in_short, is_full_disk
 from training.history import EpochRecord
 from training.interrupt import stop_requests
 from training.networks import build_network
-from training.optimizers import build_optimizer
+from training.objective import Objective, choose_objective, own_optimizers, own_steps
 from training.pipeline import BatchPlan, training_batches, validation_batches
 from training.pixel_scale import refuse_other_range
 from training.progress import EpochProgress
 from training.recipe import Recipe
 from training.run import Run, Variables
+from training.sources import sources_of
 from training.strategy import Placement, choose_placement
 
 __all__ = ["EpochRecord", "FitResult", "fit"]
@@ -97,16 +99,21 @@ def fit(
     with placement.scope():
         model = build_network(recipe, dataset.image_shape, len(dataset.labels))
         refuse_other_range(model, recipe, dataset)
-        optimizer = build_optimizer(recipe.optimizer, epochs=plan.epochs, steps_per_epoch=plan.steps_per_epoch)
-    trainee = placement.compile(model, optimizer, dataset.image_shape)
+        objective = choose_objective(model, recipe, plan, classes=len(dataset.labels))
+    trainee = _compiled(placement, model, objective, recipe, dataset)
     run = Run(
-        variables=Variables(model, optimizer),
-        identity=RunIdentity.of(recipe, dataset.digest),
+        variables=Variables(model, trainee.optimizer),
+        identity=RunIdentity.of(recipe, dataset.digest, sources=sources_of(recipe.network)),
         folder=CheckpointFolder(run_dir / "checkpoints"),
         patience=recipe.fit.early_stopping_patience,
         writes=placement.is_chief,
     )
     _take_up(run, run_dir, resume=resume, placement=placement, console=console)
+    if run.history and (uncounted := own_optimizers(model)):
+        raise FitError(
+            f"--resume: the network has optimizers of its own ({', '.join(uncounted)}), whose state no checkpoint "
+            "holds, so it would not go on as it was: train without --resume"
+        )
     if len(run.history) < plan.epochs and not run.patience_is_over:
         with (
             _explained(run, run_dir, workers=placement.workers),
@@ -115,11 +122,11 @@ def fit(
         ):
             callbacks = [
                 *placement.callbacks(model),
-                RunCallback(run, progress, stop=stop, learning_rate=recipe.optimizer.learning_rate),
+                RunCallback(run, progress, stop=stop, remedy=_loss_remedy(recipe)),
             ]
             if placement.is_chief:
                 callbacks.append(keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False))
-            _train(trainee, dataset, plan, run=run, placement=placement, callbacks=callbacks)
+            _train(trainee, dataset, plan, run=run, placement=placement, objective=objective, callbacks=callbacks)
     kept = run.restore_best()
     if placement.devices > 1:  # a model that needs neither the strategy nor the other workers to answer
         weights, model = model.get_weights(), build_network(recipe, dataset.image_shape, len(dataset.labels))
@@ -127,9 +134,33 @@ def fit(
     return _result(model, run, plan, kept=kept)
 
 
+def _compiled(
+    placement: Placement, model: keras.Model, objective: Objective, recipe: Recipe, dataset: Dataset
+) -> keras.Model:
+    where = f"network.builder {recipe.network.builder}"
+    if type(model).compile is not keras.Model.compile:
+        raise FitError(f"{where}: the network has a compile() of its own: expected Keras'; keep its extras in __init__")
+    if placement.workers > 1 and (steps := own_steps(model)):
+        raise FitError(
+            f"{where}: the network has a {steps[0]}() of its own, which the workers of TF_CONFIG cannot share: train "
+            "on one machine, or without it"
+        )
+    try:
+        return placement.compile(model, objective, dataset.image_shape)
+    except Exception as exc:  # a person's own loss, metrics and optimizer may raise anything
+        raise FitError(f"{where}: the network cannot be compiled: {in_short(exc)}") from exc
+
+
+def _loss_remedy(recipe: Recipe) -> str:
+    if recipe.network.compiled == "use":
+        return f"lower the learning rate that {recipe.network.builder} compiles its optimizer with"
+    return f"lower optimizer.learning_rate (now {recipe.optimizer.learning_rate:g}) or lengthen optimizer.warmup_epochs"
+
+
 def _take_up(run: Run, run_dir: Path, *, resume: bool, placement: Placement, console: Console) -> None:
     if resume:
-        run.resume()
+        if packages := run.resume():
+            console.print(f"resumed with other packages, so the last digits may differ: {'; '.join(packages)}")
         placement.check_agreement("epochs to resume after", len(run.history))
         if run.history:
             console.print(f"resumed after epoch {len(run.history)}")
@@ -147,15 +178,17 @@ def _train(
     *,
     run: Run,
     placement: Placement,
+    objective: Objective,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
     first_epoch = len(run.history)
+    one_hot = len(dataset.labels) if objective.labels == "one_hot" else None
     training = placement.distribute(
-        lambda share: training_batches(dataset.train, plan, first_epoch=first_epoch, share=share)
+        lambda share: training_batches(dataset.train, plan, first_epoch=first_epoch, one_hot=one_hot, share=share)
     )
     validation = placement.distribute(
         lambda share: validation_batches(
-            dataset.validation, batch_size=_VALIDATION_BATCH_SIZE, takes=plan.takes, share=share
+            dataset.validation, batch_size=_VALIDATION_BATCH_SIZE, takes=plan.takes, one_hot=one_hot, share=share
         )
     )
     with placement.fit_scope():
@@ -179,13 +212,17 @@ def _explained(run: Run, run_dir: Path, *, workers: int) -> Iterator[None]:
         yield
     except KeyboardInterrupt as exc:
         raise FitInterrupted(f"interrupted; {_way_on(run, run_dir)}") from exc
-    except tf.errors.ResourceExhaustedError as exc:
-        raise FitError(f"out of memory: lower fit.batch_size; {exc.message.splitlines()[0]}") from exc
-    except tf.errors.OpError as exc:
-        if workers == 1:
-            raise
-        reason = type(exc).__name__
-        raise FitError(f"another worker is gone ({reason}); {_way_on(run, run_dir)}, on every worker") from exc
+    except SlipwayError:
+        raise
+    except Exception as exc:  # Keras, TensorFlow and a person's own layers each have their own
+        if is_full_disk(exc):
+            raise FitError(f"{run_dir}: no space left on the device; make room, then: {_way_on(run, run_dir)}") from exc
+        if isinstance(exc, tf.errors.ResourceExhaustedError):
+            raise FitError(f"out of memory: lower fit.batch_size; {in_short(exc)}") from exc
+        if workers > 1 and isinstance(exc, tf.errors.OpError):
+            reason = type(exc).__name__
+            raise FitError(f"another worker is gone ({reason}); {_way_on(run, run_dir)}, on every worker") from exc
+        raise FitError(f"training failed: {in_short(exc)}; {_way_on(run, run_dir)}") from exc
 
 
 def _way_on(run: Run, run_dir: Path) -> str:

@@ -83,12 +83,22 @@ class BatchPlan:
         return self.images // self.batch_size
 
 
-def training_batches(split: Split, plan: BatchPlan, *, first_epoch: int, share: Share = _EVERYTHING) -> tf.data.Dataset:
+def training_batches(
+    split: Split, plan: BatchPlan, *, first_epoch: int, one_hot: int | None = None, share: Share = _EVERYTHING
+) -> tf.data.Dataset:
     """The batches of all epochs from `first_epoch` (0 is the first) to the plan's end, one after the other.
+
+    Args:
+        split: The images.
+        plan: How they are cut.
+        first_epoch: 0 is the first.
+        one_hot: Number of classes where the loss takes labels as rows with one 1; None: it takes indices.
+        share: This worker's part.
 
     Returns:
         Pairs of float32 images `(batch, height, width, channels)`, in the range that the plan names, and int64 labels
-        `(batch,)`, where batch is the plan's batch size divided by the share's workers and devices.
+        `(batch,)`, or float32 `(batch, classes)` with `one_hot`, where batch is the plan's batch size divided by the
+        share's workers and devices.
     """
     part = plan.batch_size // share.workers
     with tf.device("CPU:0"):
@@ -100,9 +110,8 @@ def training_batches(split: Split, plan: BatchPlan, *, first_epoch: int, share: 
         return tf.data.Dataset.from_tensor_slices((rows, tf.gather(draws, rows)))
 
     def batch(rows: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return distort(_as_input(tf.gather(images, rows), plan.takes), draws, plan.augmentation), tf.gather(
-            labels, rows
-        )
+        inputs = distort(_as_input(tf.gather(images, rows), plan.takes), draws, plan.augmentation)
+        return inputs, _labels(tf.gather(labels, rows), one_hot)
 
     stream = tf.data.Dataset.range(first_epoch, plan.epochs).flat_map(rows_and_draws)
     stream = stream.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
@@ -112,7 +121,12 @@ def training_batches(split: Split, plan: BatchPlan, *, first_epoch: int, share: 
 
 
 def validation_batches(
-    split: Split, *, batch_size: int, takes: InputRange = "unit", share: Share = _EVERYTHING
+    split: Split,
+    *,
+    batch_size: int,
+    takes: InputRange = "unit",
+    one_hot: int | None = None,
+    share: Share = _EVERYTHING,
 ) -> tf.data.Dataset:
     """The split in its own order, undistorted, round after round; the last batch of a round may be smaller.
 
@@ -124,7 +138,11 @@ def validation_batches(
     batches = tf.data.Dataset.from_tensor_slices((split.images, split.labels)).batch(batch_size)
     if share.devices > 1:
         batches = batches.flat_map(lambda *batch: tf.data.Dataset.from_tensors(batch).repeat(share.devices))
-    return batches.map(lambda images, labels: (_as_input(images, takes), labels)).repeat().prefetch(tf.data.AUTOTUNE)
+    return (
+        batches.map(lambda images, labels: (_as_input(images, takes), _labels(labels, one_hot)))
+        .repeat()
+        .prefetch(tf.data.AUTOTUNE)
+    )
 
 
 def _shuffled_rows(plan: BatchPlan, epoch: tf.Tensor) -> tf.Tensor:
@@ -132,6 +150,10 @@ def _shuffled_rows(plan: BatchPlan, epoch: tf.Tensor) -> tf.Tensor:
     seed = tf.random.fold_in((plan.seed, _ORDER_STREAM), epoch)
     order = tf.random.experimental.stateless_shuffle(tf.range(plan.images), seed=seed)
     return tf.reshape(order[: plan.steps_per_epoch * plan.batch_size], (plan.steps_per_epoch, plan.batch_size))
+
+
+def _labels(labels: tf.Tensor, one_hot: int | None) -> tf.Tensor:
+    return labels if one_hot is None else tf.one_hot(labels, one_hot)
 
 
 def _as_input(images: tf.Tensor, takes: InputRange) -> tf.Tensor:

@@ -68,6 +68,10 @@ class NetworkSettings(Settings):
     """`raw`: the network scales pixels itself, and gets 0 to 255. `unit`: it gets [0, 1], unchecked. If not given: it
     gets [0, 1], and a network that scales them once more is refused."""
 
+    compiled: Literal["use", "discard"] | None = None
+    """`use`: train with the loss, optimizer and metrics that the builder compiled, in place of the recipe's.
+    `discard`: train with the recipe's all the same. If not given: a network that comes compiled is refused."""
+
     @property
     def takes(self) -> InputRange:
         """What the network gets."""
@@ -175,6 +179,14 @@ class Recipe(Settings):
     gates: GateSettings
     export: ExportSettings = ExportSettings()
     serving: ServingSettings
+
+    @model_validator(mode="after")
+    def _one_optimizer(self) -> Recipe:
+        if self.network.compiled == "use" and "optimizer" in self.model_fields_set:
+            raise ValueError(
+                "optimizer: expected no such section beside network.compiled: use, which trains with the builder's"
+            )
+        return self
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> Recipe:

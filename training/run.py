@@ -81,15 +81,18 @@ class Run:
         if self._writes:
             self._folder.clear()
 
-    def resume(self) -> None:
+    def resume(self) -> tuple[str, ...]:
         """Take up the last whole epoch; there may be none.
+
+        Returns:
+            Which packages have another version than then: the weights may come out a little different.
 
         Raises:
             FitError: The folder holds a run of another recipe or other data; says what differs.
         """
         saved = self._folder.newest()
         if saved is None:
-            return
+            return ()
         if differences := saved.identity.differences(self._identity):
             raise FitError(
                 "\n  ".join([f"{self._folder.path}: holds another run; train without --resume", *differences])
@@ -99,6 +102,7 @@ class Run:
         if self._patience is not None:
             best = best_epoch(self.history).epoch
             self._best = saved.state if best == len(self.history) else self._folder.load(best).state
+        return saved.identity.other_packages(self._identity)
 
     @property
     def patience_is_over(self) -> bool:

@@ -2,8 +2,8 @@
 
     placement = choose_placement()                       # TF_CONFIG, then the GPUs, decide
     with placement.scope():
-        model, optimizer = ...                           # their variables are created here
-    trainee = placement.compile(model, optimizer, (28, 28, 1))
+        model, objective = ...                           # their variables are created here
+    trainee = placement.compile(model, objective, (28, 28, 1))
     with placement.fit_scope():
         trainee.fit(placement.distribute(make_batches), callbacks=[*placement.callbacks(model), ...])
 
@@ -25,6 +25,7 @@ from typing import Any
 
 from training._tensorflow import keras, tf
 from training.errors import FitError
+from training.objective import Objective
 from training.pipeline import Share
 
 __all__ = ["Placement", "choose_placement"]
@@ -84,17 +85,27 @@ class Placement:
         """Call `fit` in here."""
         return self.strategy.scope() if self.workers > 1 else nullcontext()
 
-    def compile(
-        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, image_shape: tuple[int, int, int]
-    ) -> keras.Model:
-        """Make a model that `fit` can train here; it shares every variable with `model`."""
+    def compile(self, model: keras.Model, objective: Objective, image_shape: tuple[int, int, int]) -> keras.Model:
+        """Make a model that `fit` can train here; it shares every variable with `model`.
+
+        Returns:
+            The model. Its optimizer, built, is the objective's, or Keras' wrapper of it that scales the loss.
+        """
         trainee = model
         if self.workers > 1:
             images = keras.Input(image_shape)
             trainee = keras.Model(images, model(images))
         with self.scope():
-            trainee.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
-            optimizer.build(trainee.trainable_variables)
+            trainee.compile(
+                objective.optimizer,
+                objective.loss,
+                loss_weights=objective.loss_weights,
+                metrics=list(objective.metrics),
+                weighted_metrics=objective.weighted_metrics,
+                run_eagerly=objective.run_eagerly,
+                jit_compile=False,
+            )
+            trainee.optimizer.build(trainee.trainable_variables)
         if self.workers > 1:
             trainee.train_function = self._step_function(trainee.train_step)
             trainee.test_function = self._step_function(trainee.test_step)

@@ -1,0 +1,170 @@
+"""From a recipe's builder to a network that is known to be a classifier of the recipe's images.
+
+    model = build_network(recipe, image_shape=(28, 28, 1), classes=10)
+
+A builder is a person's own code: it may raise anything, and return anything.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training._tensorflow import keras
+from training.errors import FitError, in_short
+from training.pixels import as_input
+from training.recipe import InputRange, Recipe
+
+__all__ = ["build_network"]
+
+MAX_PARAMETERS = 500_000_000
+"""An ONNX file is one protobuf message, which ends at 2 GiB: 536 million float32 weights and nothing else."""
+
+_PROBE_IMAGES = 4
+_SUM_TOLERANCE = 1e-3
+_OWN_PACKAGES = frozenset({"loadtest", "rehearsal", "slipway", "training"})
+
+
+def build_network(recipe: Recipe, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Call the recipe's builder, and check that what it returns is a classifier of these images.
+
+    A user's own module is found in the current folder too.
+
+    Raises:
+        FitError: The builder cannot be imported or called, or its model has the wrong input, the wrong output, or
+            answers something other than probabilities; says expected and got.
+    """
+    where = f"network.builder {recipe.network.builder}"
+    builder = _find(where, recipe.network.builder)
+    arguments = recipe.network.arguments
+    try:
+        model = builder(image_shape, classes, recipe.regularisation, **arguments)
+    except Exception as exc:  # a user's own code may raise anything
+        raise FitError(
+            f"{where} failed, arguments {arguments}: {in_short(exc)}; it is called as "
+            "builder(image_shape, classes, regularisation, **arguments)"
+        ) from exc
+    if not isinstance(model, keras.Model):
+        hint = "; does it end with `return model`?" if model is None else ""
+        raise FitError(f"{where}: expected a keras.Model, got {type(model).__name__}{hint}")
+    _check_answers(where, model, image_shape, classes, takes=recipe.network.takes)
+    if model.count_params() > MAX_PARAMETERS:
+        raise FitError(
+            f"{where}: expected at most {MAX_PARAMETERS:,} parameters, which an ONNX file can hold, got "
+            f"{model.count_params():,}"
+        )
+    return model
+
+
+def _find(where: str, builder: str) -> Callable[..., Any]:
+    module_name, _, function_name = builder.partition(":")
+    if os.getcwd() not in sys.path:  # noqa: PTH109  # sys.path holds strings
+        sys.path.append(os.getcwd())  # noqa: PTH109
+    here = _in_current_folder(module_name)
+    try:
+        module = importlib.import_module(module_name)
+        found = getattr(module, function_name)
+    except Exception as exc:  # a user's own module may raise anything
+        if here is not None:
+            _refuse_shadowed(where, module_name, here)
+        raise FitError(
+            f"{where}: cannot be imported: {in_short(exc)}; expected 'package.module:function', installed or below the "
+            "current folder"
+        ) from exc
+    if here is not None:
+        _refuse_shadowed(where, module_name, here)
+    if not callable(found):
+        raise FitError(f"{where}: expected a function, got {type(found).__name__}")
+    return found  # type: ignore[no-any-return]  # `callable` narrows Any to an unknown callable
+
+
+def _in_current_folder(module_name: str) -> Path | None:
+    """The file that a person who stands here may mean by that name."""
+    path = Path.cwd().joinpath(*module_name.split("."))
+    return next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()), None)
+
+
+def _refuse_shadowed(where: str, module_name: str, here: Path) -> None:
+    """Refuse to use another module than the one in the current folder: both go by one name, and Python took one."""
+    top = module_name.partition(".")[0]
+    loaded = sys.modules.get(module_name) or sys.modules.get(top)
+    origin = getattr(loaded, "__file__", None) or next(iter(getattr(loaded, "__path__", [])), None)
+    expected = here if module_name in sys.modules else Path.cwd() / top
+    if origin is None or Path(origin).resolve() == here.resolve() or _same_text(Path(origin), here):
+        return
+    if module_name not in sys.modules and Path(origin).resolve().is_relative_to(expected.resolve()):
+        return
+    whose = "a package of Slipway" if top in _OWN_PACKAGES else "another module"
+    raise FitError(
+        f"{where}: {here} goes by the same name as {whose}, {origin}, which Python finds first: rename the folder or "
+        f"file {top!r} here, and name it in network.builder"
+    )
+
+
+def _same_text(one: Path, other: Path) -> bool:
+    """As where Slipway is installed, and run from its own source."""
+    return one.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def _check_answers(
+    where: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, *, takes: InputRange
+) -> None:
+    probe = as_input(np.random.default_rng(0).integers(0, 256, (_PROBE_IMAGES, *image_shape), np.uint8), takes)
+    try:
+        output = model(probe, training=False)
+    except Exception as exc:  # Keras, TensorFlow and a user's own layers each have their own
+        raise FitError(
+            f"{where}: the model does not take float32 (batch, {_show(image_shape)}), its one input: {in_short(exc)}"
+        ) from exc
+    answer = _one_output(where, output)
+    if answer.shape != (_PROBE_IMAGES, classes):
+        hint = f"; end the network with Dense({classes}, activation='softmax')" if answer.shape[1:] == (1,) else ""
+        raise FitError(
+            f"{where}: expected output (batch, {classes}), one probability per class, got "
+            f"(batch, {_show(answer.shape[1:])}){hint}"
+        )
+    sums = answer.sum(axis=1, dtype=np.float64)
+    if not (answer.min() >= 0 and np.allclose(1, sums, atol=_SUM_TOLERANCE)) or _ends_with_sigmoid(model):
+        raise FitError(
+            f"{where}: expected probabilities that sum to 1 for each image, got values from "
+            f"{answer.min():.3g} to {answer.max():.3g} with sums from {sums.min():.3g} to {sums.max():.3g}; "
+            "end the network with a softmax"
+        )
+
+
+def _one_output(where: str, output: Any) -> NDArray[Any]:  # noqa: ANN401  # whatever a model returns
+    """The answer as an array, if it is one tensor of numbers."""
+    if isinstance(output, Mapping | list | tuple):
+        named = f" ({', '.join(map(str, output))})" if isinstance(output, Mapping) else ""
+        raise FitError(
+            f"{where}: expected one output, one probability per class, got {type(output).__name__} of {len(output)}"
+            f"{named}: return a model of the one that is to be served"
+        )
+    try:
+        answer = np.asarray(output)
+    except Exception as exc:  # a ragged or sparse tensor, or no tensor at all
+        raise FitError(f"{where}: expected one tensor as output, got {type(output).__name__}") from exc
+    if answer.ndim == 0 or not np.issubdtype(answer.dtype, np.floating):
+        answer = np.asarray(answer, np.float32) if answer.dtype.name == "bfloat16" else answer
+    if answer.ndim == 0 or not np.issubdtype(answer.dtype, np.floating):
+        raise FitError(f"{where}: expected float output (batch, classes), got {answer.dtype} of shape {answer.shape}")
+    return answer
+
+
+def _ends_with_sigmoid(model: keras.Model) -> bool:
+    """Fresh sigmoids of two classes are 0.5 each, which sums to 1 until the first step."""
+    last = model
+    while isinstance(last, keras.Model) and last.layers:
+        last = last.layers[-1]
+    return getattr(last, "activation", None) is keras.activations.sigmoid
+
+
+def _show(shape: Sequence[int]) -> str:
+    return ", ".join(map(str, shape))
