@@ -50,8 +50,9 @@ class DatasetSettings(Settings):
 
     name: Literal["mnist"] = "mnist"
     """The data set. A user's own arrays replace its images (`--data`), not its rules."""
-    validation_images: Annotated[int, Field(ge=100)] = 5_000
-    """Training images that are set aside to choose by; the test images are touched once, at the end."""
+    validation_images: Annotated[int, Field(ge=100)] | None = None
+    """Training images that are set aside to choose by; the test images are touched once, at the end. If not given: one
+    in six, and 5,000 at most."""
 
 
 class NetworkSettings(Settings):

@@ -129,12 +129,54 @@ REFUSED = {
         {"y_train": np.zeros(299, int)},
         r"x_train, y_train: expected one label for each image, got shapes \(300, 6, 5\) and \(299,\)",
     ),
-    "one-hot labels": ({"y_train": np.eye(3)[np.arange(300) % 3]}, r"y_train: .*one-hot rows: y\.argmax\(axis=1\)"),
-    "float labels": (
-        {"y_test": np.arange(60) % 3 + 0.0},
-        r"y_test: expected integers, got float64 .*astype\(np\.int64",
+    "one-hot labels": (
+        {"y_train": np.eye(3)[np.arange(300) % 3]},
+        r"y_train: .*one-hot rows, each with exactly one 1: y\.argmax\(axis=1\)",
     ),
-    "text labels": ({"y_test": np.array(["a"] * 60)}, r"y_test: expected integers, got <U1"),
+    "one-hot labels of booleans": (
+        {"y_train": np.eye(3, dtype=bool)[np.arange(300) % 3]},
+        r"y_train: .*one-hot rows, each with exactly one 1: y\.argmax\(axis=1\)",
+    ),
+    "multi-hot labels": (
+        {"y_train": with_rows(np.eye(3)[np.arange(300) % 3], [4, 9], [1, 1, 0])},
+        r"y_train: .*multi-label, for rows 4, 9 name no class or more than one",
+    ),
+    "rows of no class": (
+        {"y_train": with_rows(np.eye(3, dtype=int)[np.arange(300) % 3], [7], 0)},
+        r"y_train: .*multi-label, for row 7 names no class or more than one",
+    ),
+    "soft labels": ({"y_train": np.full((300, 4), 0.25)}, r"y_train: .* of shares of several classes, as in rows 0, 1"),
+    "regression of several values": (
+        {"y_test": np.full((60, 2), 7.5)},
+        r"y_test: .* of numbers to predict, as in rows",
+    ),
+    "masks": ({"y_test": np.zeros((60, 6, 5), int)}, r"y_test: .*got shape \(60, 6, 5\): .*segmentation masks"),
+    "a column": ({"y_test": np.zeros((60, 1), int)}, r"y_test: .*got shape \(60, 1\); use y\.reshape\(-1\)"),
+    "whole numbers as floats": (
+        {"y_test": np.arange(60) % 3 + 0.0},
+        r"y_test: expected integers, got float64 .*all are whole numbers: convert with y\.astype\(np\.int64",
+    ),
+    "regression": (
+        {"y_test": with_rows(np.arange(60) % 3 + 0.0, [5], 0.37)},
+        r"y_test: .*row 5 holds a fraction: .*regression, which is not trained here",
+    ),
+    "labels of two kinds, as booleans": (
+        {"y_test": np.arange(60) % 2 == 0},
+        r"y_test: expected integers, got bool; convert with y\.astype\(np\.int64\)",
+    ),
+    "complex labels": ({"y_test": np.zeros(60, complex)}, r"y_test: .*got complex128; class indices are whole numbers"),
+    "labels beyond int64": (
+        {"y_test": with_rows(np.arange(60, dtype=np.uint64) % 3, [2], 2**64 - 1)},
+        r"y_test: expected labels from 0 to 2, got",
+    ),
+    "a gap": (
+        {"y_train": np.array([0, 1, 5])[np.arange(300) % 3], "y_test": np.array([0, 1, 5])[np.arange(60) % 3]},
+        r"y_train: expected images of each of 6 classes, got none of 2, 3, 4; leave no gaps",
+    ),
+    "text labels": (
+        {"y_test": np.array(["a"] * 60)},
+        r"y_test: expected integers, got <U1; .*np\.unique\(y, return_inverse=True\)",
+    ),
     "pickled labels": ({"y_test": np.array([None] * 60)}, r"not a whole npz file of plain arrays"),
     "negative labels": (
         {"y_train": with_rows(arrays()["y_train"], range(1, 20), -1)},
@@ -216,7 +258,7 @@ def test_text_and_single_arrays_are_refused_as_no_npz(tmp_path):
     text.write_text("5,0,4,1\n")
     np.save(single, np.zeros(3))
 
-    with pytest.raises(DataRefused, match="not a whole npz file"):
+    with pytest.raises(DataRefused, match="this is text"):
         load_dataset(SETTINGS, own=text, seed=0)
     with pytest.raises(DataRefused, match="got one array"):
         load_dataset(SETTINGS, own=single, seed=0)
@@ -235,3 +277,69 @@ def test_members_that_are_no_arrays_are_named(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataUnavailable, match=r"absent\.npz: No such file or directory; give the path"):
         load_dataset(SETTINGS, own=tmp_path / "absent.npz", seed=0)
+
+
+OF_ANOTHER_KIND = (
+    *("multi-hot labels", "rows of no class", "soft labels"),
+    *("regression", "regression of several values", "masks"),
+)
+
+
+@pytest.mark.parametrize("case", OF_ANOTHER_KIND)
+def test_no_advice_throws_labels_of_another_kind_away(load, case):
+    with pytest.raises(DataRefused) as refused:
+        load(**REFUSED[case][0])
+    assert not any(way in str(refused.value) for way in (".argmax(axis=1)", ".astype(", ".reshape(-1)"))
+
+
+CSV = {
+    "comma": ("5,0,4,1\n7,0,0,9\n", r"4 columns separated by ','; .*delimiter=',', skiprows=0"),
+    "semicolon": ("5;0;4\n7;0;0\n", r"3 columns separated by ';'; .*delimiter=';'"),
+    "tab": ("5\t0\t4\n7\t0\t0\n", r"3 columns separated by a tab; .*delimiter='\\t'"),
+    "header": ("label,p0,p1\n5,0,4\n7,0,0\n", r"below a header line; .*skiprows=1"),
+    "Excel's byte order mark": ("\ufefflabel,p0\n5,0\n7,0\n", r"2 columns .*below a header line; .*skiprows=1"),
+    "ragged": ("5,0,4\n7,0\n3,0,0\n", r"3 columns .*; line 2 has 2 columns: mend it first"),
+    "names": ("label,p0\ncat,0\ndog,255\n", r"line 2 holds something other than numbers: give classes numbers"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), CSV.values(), ids=CSV)
+def test_a_csv_is_answered_with_the_commands_that_make_an_npz_of_it(tmp_path, text, words):
+    path = tmp_path / "digits.csv"
+    path.write_text(text)
+
+    with pytest.raises(DataRefused, match=f"this is text: .*{words}") as refused:
+        load_dataset(SETTINGS, own=path, seed=0)
+    assert "pickle" not in str(refused.value)
+
+
+def test_the_commands_for_a_csv_work(tmp_path, monkeypatch):
+    """Copied from the message, with the sizes of the images filled in."""
+    monkeypatch.chdir(tmp_path)
+    rows = np.column_stack([np.arange(300) % 3, np.random.default_rng(0).integers(0, 256, (300, 30))])
+    np.savetxt("own.csv", rows, fmt="%d", delimiter=";", header="label;pixels", comments="")
+    with pytest.raises(DataRefused) as refused:
+        load_dataset(SETTINGS, own=tmp_path / "own.csv", seed=0)
+    message = str(refused.value)
+    commands = message[message.index("t = np.loadtxt") :].replace("then np.", "np.")
+
+    exec(commands.replace("PATH", "'own.csv'").replace("HEIGHT, WIDTH", "6, 5"), {"np": np, "n": 240})
+
+    with np.load("my.npz") as made:
+        assert ((240, 6, 5), (60,)) == (made["x_train"].shape, made["y_test"].shape)
+        assert np.array_equal(rows[:240, 0], made["y_train"])
+
+
+def test_a_folder_is_refused_as_no_file(tmp_path):
+    with pytest.raises(DataRefused, match="expected a file, got a folder"):
+        load_dataset(SETTINGS, own=tmp_path, seed=0)
+
+
+@pytest.mark.parametrize(("images", "aside"), [(300, 50), (60, 10), (12, 3)])
+def test_one_image_in_six_is_set_aside_unless_the_recipe_names_a_number(tmp_path, images, aside):
+    few = {name: arrays()[name][:images] for name in ("x_train", "y_train")}
+    np.savez(tmp_path / "own.npz", **arrays(**few))
+
+    dataset = load_dataset(DatasetSettings(), own=tmp_path / "own.npz", seed=0)
+
+    assert (images - aside, aside) == (len(dataset.train.images), len(dataset.validation.images))

@@ -146,6 +146,25 @@ def test_labels_out_of_range_are_refused(dataset):
     assert "test: expected labels from 0 to 1, got others in rows 3, 9 of x_test" == only_text(dataset)
 
 
+def shortened(dataset, images):
+    train = dataset.train
+    return replace(dataset, train=replace(train, images=train.images[:images], labels=train.labels[:images]))
+
+
+@pytest.mark.parametrize(("left", "severity"), [(400, None), (398, "warning"), (200, "warning"), (199, "refusal")])
+def test_more_images_to_validate_than_to_train_are_a_finding(dataset, left, severity):
+    findings = [(one.severity, one.check) for one in inspect(shortened(dataset, left)).findings]
+
+    assert ([(severity, "split")] if severity else []) == findings
+
+
+def test_the_finding_of_a_split_counts_both_sides_and_gives_the_way_out(dataset):
+    text = only_text(shortened(dataset, 100))
+
+    assert text.startswith("200 of 300 images are set aside to validate and 100 are left to train on")
+    assert "leave dataset.validation_images out of the recipe" in text
+
+
 @pytest.mark.parametrize(("rare", "expected"), [(91, []), (90, [("warning", "balance")])])
 def test_imbalance_beyond_ten_to_one_is_warned_about(dataset, rare, expected):
     dataset.train.labels[:] = np.arange(1000) < rare

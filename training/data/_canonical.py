@@ -50,18 +50,64 @@ def _image_problems(name: str, images: NDArray[Any]) -> Iterator[str]:
 
 
 def _label_problems(name: str, labels: NDArray[Any]) -> Iterator[str]:
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        yield f"{name}: expected (n,), one class index a row, got shape {labels.shape}; one-hot rows: y.argmax(axis=1)"
-        return
     if labels.ndim != 1:
-        yield f"{name}: expected (n,), one class index a row, got shape {labels.shape}; use y.reshape(-1)"
+        yield f"{name}: expected (n,), one class index a row, got shape {labels.shape}{_other_shape(labels)}"
         return
     yield from _not_finite(name, labels)
     if not np.issubdtype(labels.dtype, np.integer):
-        yield (
-            f"{name}: expected integers, got {_described(labels)}; convert with y.astype(np.int64), "
-            "and give names of classes in the array `labels`"
+        yield f"{name}: expected integers, got {_described(labels)}; {_other_labels(labels)}"
+
+
+def _other_shape(labels: NDArray[Any]) -> str:
+    """What labels of more than one axis are, and the way out where there is one that loses nothing."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return "; use y.reshape(-1)"
+    if labels.ndim != 2 or labels.dtype.kind not in "biuf" or not labels.size:
+        what = "segmentation masks or boxes have no place here" if labels.ndim > 2 else "one class for each image"
+        return f": this trains a classifier of whole images, {what}"
+    if not ((labels == 0) | (labels == 1)).all():
+        rows = _rows_with((labels != 0) & (labels != 1))
+        kind = "shares of several classes" if _are_shares(labels) else "numbers to predict"
+        return (
+            f" of {kind}, as in {rows}: soft labels and regression are not trained here, and an argmax would throw "
+            "them away; decide on one class per image"
         )
+    several = Rows.where(labels.astype(np.int64).sum(axis=1) != 1)
+    if several.count:
+        return (
+            f": multi-label, for {several} {'names' if several.count == 1 else 'name'} no class or more than one; this "
+            "trains one class per image, and an argmax would keep just the first: leave such images out, or train one "
+            "model per class"
+        )
+    return "; one-hot rows, each with exactly one 1: y.argmax(axis=1)"
+
+
+def _are_shares(labels: NDArray[Any]) -> bool:
+    return bool(np.isfinite(labels).all() and (labels >= 0).all() and np.allclose(labels.sum(axis=1), 1, atol=1e-3))
+
+
+def _other_labels(labels: NDArray[Any]) -> str:
+    """The way out of labels that are no integers, where there is one that loses nothing."""
+    if labels.dtype.kind in "US":
+        return "names of classes become numbers with: labels, y = np.unique(y, return_inverse=True); keep `labels` too"
+    if labels.dtype == np.bool_:
+        return "convert with y.astype(np.int64)"
+    if labels.dtype.kind != "f":
+        return "class indices are whole numbers from 0"
+    finite = np.isfinite(labels)
+    fractions = Rows.where(finite & (np.where(finite, labels, 0) % 1 != 0))
+    if fractions.count:
+        return (
+            f"{fractions} {'holds a fraction' if fractions.count == 1 else 'hold fractions'}: a quantity to predict is "
+            "regression, which is not trained here, and rounding it would make other labels of it"
+        )
+    if not finite.all():
+        return "remove these images, or label them; then y.astype(np.int64)"
+    return (
+        "all are whole numbers: convert with y.astype(np.int64), and give names of classes in the array `labels`"
+        if labels.size
+        else "class indices are whole numbers from 0"
+    )
 
 
 def _mismatches(raw: Mapping[str, NDArray[Any]]) -> Iterator[str]:

@@ -14,11 +14,16 @@ __all__ = [
     "MAX_CONFLICT_SHARE",
     "MAX_IMBALANCE",
     "MAX_OVERLAP_SHARE",
+    "MAX_VALIDATION_SHARE",
     "Finding",
     "judge",
 ]
 
 Severity = Literal["refusal", "warning"]
+
+MAX_VALIDATION_SHARE = 1 / 3
+"""Of the images that a model may learn or be chosen by. More set aside is a number that was meant for a larger set of
+images; more than half is refused."""
 
 MAX_OVERLAP_SHARE = 0.01
 """Of a held-out split. A model knows these images by heart: one in a hundred can lift its measured accuracy by as
@@ -57,6 +62,7 @@ def judge(
 ) -> tuple[Finding, ...]:
     """Compare the numbers with the limits of this module; refusals come first."""
     findings = [finding for split in splits for finding in _split_findings(labels, split)]
+    findings += _aside_findings(splits)
     findings += [finding for overlap in overlaps for finding in _overlap_findings(overlap)]
     return tuple(sorted(findings, key=lambda finding: finding.severity))
 
@@ -84,6 +90,18 @@ def _split_findings(labels: tuple[str, ...], split: SplitMeasures) -> Iterator[F
         MAX_CONFLICT_SHARE,
         "equal to an earlier image with another label; one of the two labels is wrong",
     )
+
+
+def _aside_findings(splits: tuple[SplitMeasures, ...]) -> Iterator[Finding]:
+    counts = {split.name: split.images for split in splits}
+    train, aside = counts["train"], counts["validation"]
+    if train and aside > MAX_VALIDATION_SHARE * (train + aside):
+        yield Finding(
+            severity="refusal" if aside > train else "warning",
+            check="split",
+            text=f"{aside:,} of {train + aside:,} images are set aside to validate and {train:,} are left to train on; "
+            "leave dataset.validation_images out of the recipe, and one in six is set aside, 5,000 at most",
+        )
 
 
 def _class_findings(labels: tuple[str, ...], split: SplitMeasures) -> Iterator[Finding]:

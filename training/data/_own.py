@@ -14,6 +14,7 @@ from training.data._arrays import ARRAY_NAMES, Arrays
 from training.data._canonical import canonical
 from training.data._npz import read_npz
 from training.data._rows import SHOWN, Rows
+from training.data._text import csv_hint
 from training.errors import DataRefused, DataUnavailable
 
 __all__ = ["read_own"]
@@ -42,7 +43,8 @@ def read_own(path: Path) -> tuple[Arrays, tuple[str, ...]]:
     except OSError as exc:
         raise DataUnavailable(f"{path}: {exc.strerror}; give the path of an .npz file that can be read") from exc
     except DataRefused as exc:
-        problems = str(exc).replace("\n", "\n  - ")
+        hint = csv_hint(path)
+        problems = (hint or str(exc)).replace("\n", "\n  - ")
         raise DataRefused(
             f"{path} cannot be trained on; write it again, with np.savez, when this is right:\n  - {problems}"
         ) from exc
@@ -87,7 +89,10 @@ def _class_problems(name: str, arrays: Arrays, labels: range | tuple[str, ...]) 
     if missing:
         named = ", ".join(repr(labels[index]) for index in islice(_absent(present, len(labels)), SHOWN))
         more = f" and {missing - SHOWN:,} more" if missing > SHOWN else ""
-        yield f"{name}: expected images of each of {len(labels):,} classes, got none of {named}{more}"
+        yield (
+            f"{name}: expected images of each of {len(labels):,} classes, got none of {named}{more}; leave no gaps: "
+            "number the classes anew, alike in y_train and y_test, or add images"
+        )
 
 
 def _absent(present: set[int], classes: int) -> Iterator[int]:

@@ -31,7 +31,8 @@ def stratified_rows(
     if len(labels) - validation_images < len(classes):
         raise DataRefused(
             f"x_train: expected more than dataset.validation_images ({validation_images}) images, by at least one "
-            f"for each of {len(classes)} classes, got {len(labels)}; add images, or lower dataset.validation_images"
+            f"for each of {len(classes)} classes, got {len(labels)}; add images, or leave dataset.validation_images "
+            "out of the recipe: one image in six is set aside then"
         )
     if validation_images < len(classes) or counts.min() < 2:
         rare = int(classes[counts.argmin()])
