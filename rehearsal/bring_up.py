@@ -11,27 +11,29 @@ from rich.markup import escape
 
 from rehearsal.build import ensure_programs
 from rehearsal.connection import Connection
-from rehearsal.controlplane.cluster import up
+from rehearsal.controlplane.cluster import require_place, up
 from rehearsal.nodes.types import Nodes
+from rehearsal.steps import steps
 
 __all__ = ["announce", "bring_up"]
 
 
 def bring_up(folder: Path, nodes: Nodes, console: Console) -> Connection:
-    """Build what is missing, start everything, and return when it works.
+    """See that there is a place for it, build what is missing, start everything, and return when it works.
 
     Raises:
         RehearsalError: Whatever keeps it from that; nothing is left running.
     """
+    require_place(folder)
     programs = ensure_programs(console)
     began_s = time.monotonic()
     working: list[str] = []
-    with console.status("starting the control plane") as line:
+    with steps(console, "starting the control plane") as show:
 
         def tell(name: str, _after_s: float) -> None:
             if name not in working:
                 working.append(name)
-            line.update(f"starting the control plane: {name} works ({len(working)})")
+            show(f"starting the control plane: {name} works ({len(working)})")
 
         connection = up(
             folder,

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from loadtest.cli import ScenarioOrCommand
+from loadtest.cli_options import ForceOption
 
 __all__ = ["cluster", "rehearse"]
 
@@ -140,6 +141,7 @@ def run(
     report_dir: Annotated[
         Path | None, typer.Option("--report-dir", "-o", help="Folder of the report; a new one below runs/rehearsal.")
     ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Rehearse a scenario on the cluster in --folder; if none is up there, on one that is brought up and ended again.
 
@@ -166,6 +168,7 @@ def run(
         folder=folder,
         keep=keep,
         report_dir=report_dir,
+        force=force,
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     )
     raise typer.Exit(EXIT_CODES[carry_out(request, Console()).verdict.outcome])

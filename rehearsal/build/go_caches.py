@@ -69,6 +69,10 @@ class GoCaches:
                 f"another disk in SLIPWAY_CACHE"
             )
 
+    def needs_gb(self, programs: Sequence[Program]) -> tuple[float, float]:
+        """Gigabytes that stay, and the fewest that are taken beside them while these programs are built."""
+        return _results_mb(programs) / 1000, max(map(_while_building_mb, programs)) / 1000
+
     def make_room(self, programs: Sequence[Program]) -> None:
         """Remove the private ones when the first of these programs has no room otherwise: it takes longer then."""
         if self._free_mb() < _while_building_mb(programs[0]) + _results_mb(programs):

@@ -143,6 +143,7 @@ class _Maker:
     def _build(self, missing: Sequence[Program], go: Go) -> None:
         caches = GoCaches(go=go, work=self.store.work)
         if missing:
+            self._announce(missing, caches)
             caches.check_space(missing)
         environment = caches.environment()
         with BuildProgress(self.console, missing) as progress:
@@ -155,6 +156,19 @@ class _Maker:
                     build(program, pins, command, folder)
                 progress.finish(program)
         caches.remove()
+
+    def _announce(self, missing: Sequence[Program], caches: GoCaches) -> None:
+        """Say what it takes before it is taken; seconds and sizes are the catalogue's."""
+        minutes = max(1, round(sum(program.build_s for program in missing) / 60))
+        stays_gb, meanwhile_gb = caches.needs_gb(missing)
+        self.console.print(
+            f"{len(missing)} of {len(self.wanted)} programs of the control plane are not built yet. Once, about "
+            f"{minutes} min on two cores: {stays_gb:.1f} GB stay in {self.store.cache}, and at least "
+            f"{meanwhile_gb:.1f} GB more are taken meanwhile. Ctrl-C stops it; the same command goes on there.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
     def _remove_leftovers(self, go: Go | None) -> None:
         """Remove Go's caches that a process left which was killed before it could; not those that somebody needs."""

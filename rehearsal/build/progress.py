@@ -1,4 +1,4 @@
-"""Shows a person how building goes: a live bar at a terminal, a line for each finished program anywhere."""
+"""Shows a person how building goes: a live bar at a terminal, lines where there is none, and what finished anywhere."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["BuildProgress"]
 
 _DOWNLOADING = "go: downloading "
 _WIDTH = 44
+_LINE_EVERY_S = 30
 
 
 class BuildProgress:
@@ -40,6 +41,7 @@ class BuildProgress:
         self._task: TaskID = self._bar.add_task("", total=sum(program.build_s for program in programs), doing="")
         self._before_s = 0.0
         self._started_ns = 0
+        self._said_s = 0.0
         self._current: Program | None = None
 
     def __enter__(self) -> Self:
@@ -53,11 +55,12 @@ class BuildProgress:
 
     def start(self, program: Program) -> None:
         """Begin with a program."""
-        self._current, self._started_ns = program, time.perf_counter_ns()
+        self._current, self._started_ns, self._said_s = program, time.perf_counter_ns(), 0.0
         number = self._programs.index(program) + 1
-        self._bar.update(
-            self._task, description=f"{program.name} ({number} of {len(self._programs)})", doing="looking for modules"
-        )
+        which = f"{program.name} ({number} of {len(self._programs)})"
+        self._bar.update(self._task, description=which, doing="looking for modules")
+        if not self._console.is_terminal:
+            self._print(f"{which}: begun, about {program.build_s:.0f} s on two cores")
 
     def line(self, text: str) -> None:
         """A line of Go: a module that is downloaded, or a package that is compiled."""
@@ -65,6 +68,9 @@ class BuildProgress:
             return
         downloaded = text.removeprefix(_DOWNLOADING)
         doing = f"downloading {downloaded}" if downloaded != text else f"building {text}"
+        if not self._console.is_terminal and self._spent_s() - self._said_s >= _LINE_EVERY_S:
+            self._said_s = self._spent_s()
+            self._print(f"{self._current.name}: {self._said_s:.0f} s, {doing}")
         spent_s = min(self._spent_s(), self._current.build_s)
         self._bar.update(self._task, completed=self._before_s + spent_s, doing=escape(doing[:_WIDTH].ljust(_WIDTH)))
 
@@ -73,7 +79,10 @@ class BuildProgress:
         self._before_s += program.build_s
         self._bar.update(self._task, completed=self._before_s)
         verb = "built" if program.executables else "downloaded"
-        self._console.print(f"{program.name}: {verb} in {self._spent_s():.0f} s", highlight=False, soft_wrap=True)
+        self._print(f"{program.name}: {verb} in {self._spent_s():.0f} s")
+
+    def _print(self, text: str) -> None:
+        self._console.print(escape(text), highlight=False, soft_wrap=True)
 
     def _spent_s(self) -> float:
         return (time.perf_counter_ns() - self._started_ns) / 1e9

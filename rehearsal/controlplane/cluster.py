@@ -21,11 +21,11 @@ import psutil
 
 from rehearsal.connection import Connection, read_connection
 from rehearsal.controlplane.control import Control
-from rehearsal.controlplane.order import LOCK, Order, locked
-from rehearsal.errors import ClusterError, MachineTooSmall, NoCluster
+from rehearsal.controlplane.order import LOCK, Order, locked, taken
+from rehearsal.errors import ClusterError, ClusterExists, MachineTooSmall, NoCluster
 from rehearsal.nodes.types import Nodes
 
-__all__ = ["down", "running", "up"]
+__all__ = ["down", "require_place", "running", "up"]
 
 _MEMORY_GIB, _DISK_GIB = 3.0, 1.0
 _END_S = 60.0
@@ -56,8 +56,7 @@ def up(
         ClusterError: It does not come up; nothing is left running, the logs stay in the folder.
     """
     folder = folder.resolve()
-    _require_ours(folder)
-    _require_room(folder)
+    require_place(folder)
     order = Order(folder=folder, executables=dict(executables), module_files=dict(module_files), nodes=nodes)
     with _supervisor(order) as supervisor:
         assert supervisor.stdout is not None  # noqa: S101 - it is a pipe
@@ -152,6 +151,21 @@ def _lives(pid: int) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE and _SUPERVISOR in process.cmdline()
     except psutil.NoSuchProcess:
         return False
+
+
+def require_place(folder: Path) -> None:
+    """Refuse a place where no cluster can be brought up, before half an hour of building.
+
+    Raises:
+        ClusterExists: One is up in this folder.
+        ClusterError: The folder holds other files.
+        MachineTooSmall: Memory or disk does not suffice.
+    """
+    with suppress(NoCluster):
+        running(folder)
+        raise ClusterExists(taken(folder))
+    _require_ours(folder)
+    _require_room(folder)
 
 
 def _require_ours(folder: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from rehearsal.errors import ClusterError, ClusterExists
 from rehearsal.nodes.types import Nodes
 
-__all__ = ["LOCK", "Order", "locked", "rehearsing"]
+__all__ = ["LOCK", "Order", "locked", "rehearsing", "taken"]
 
 LOCK = "slipway-cluster.lock"
 """In the working folder; held by the supervisor as long as it lives. A folder without it is not a cluster's."""
@@ -45,12 +45,16 @@ def locked(folder: Path) -> Iterator[None]:
         ClusterExists: Another supervisor holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    taken = ClusterExists(
+    with _held(folder / LOCK, ClusterExists(taken(folder))):
+        yield
+
+
+def taken(folder: Path) -> str:
+    """What is said to whoever wants another cluster in the folder of one that is up."""
+    return (
         f"a cluster is up in {folder}: `slipway cluster status` shows it, `slipway cluster down` ends it, "
         "--folder starts another beside it"
     )
-    with _held(folder / LOCK, taken):
-        yield
 
 
 @contextmanager
@@ -60,19 +64,19 @@ def rehearsing(folder: Path) -> Iterator[None]:
     Raises:
         ClusterError: Another rehearsal is under way on it.
     """
-    taken = ClusterError(
+    busy = ClusterError(
         f"a rehearsal is under way on the cluster in {folder}: wait for its end, or give --folder, and another "
         "cluster is brought up beside it"
     )
-    with _held(folder / _REHEARSING, taken):
+    with _held(folder / _REHEARSING, busy):
         yield
 
 
 @contextmanager
-def _held(path: Path, taken: ClusterError) -> Iterator[None]:
+def _held(path: Path, refusal: ClusterError) -> Iterator[None]:
     with path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            raise taken from exc
+            raise refusal from exc
         yield

@@ -1,4 +1,4 @@
-"""Machines that need no time to boot, for as long as nobody measures."""
+"""The cluster's machines: which scenarios they can carry, and boots that take no time while nobody measures."""
 
 from __future__ import annotations
 
@@ -7,12 +7,28 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from rehearsal.errors import ScenarioError
 from rehearsal.nodes.types import Nodes
 from rehearsal.run.objects import merge_patch
+from rehearsal.scenario import Scenario
 
-__all__ = ["nodes_at_once"]
+__all__ = ["check_pool", "nodes_at_once"]
 
 _CLASSES = "/apis/karpenter.kwok.sh/v1alpha1/kwoknodeclasses"
+
+
+def check_pool(scenario: Scenario, nodes: Nodes) -> None:
+    """Refuse a limit of GPUs where no node pool has one.
+
+    Raises:
+        ScenarioError: It sets one, and the machines are fixed.
+    """
+    limited = scenario.nodes.gpu_limit or any(action.do == "set_gpu_limit" for action in scenario.actions)
+    if limited and nodes.pool != "karpenter":
+        raise ScenarioError(
+            "nodes.gpu_limit and set_gpu_limit change Karpenter's node pools, and this cluster has a fixed pool; bring "
+            "it up with --nodes karpenter"
+        )
 
 
 @asynccontextmanager

@@ -22,10 +22,20 @@ from rehearsal.errors import ChartRefused, ReportError
 from rehearsal.run.values import RELEASE, laid_over
 from slipway.launcher import launch_command
 
-__all__ = ["Chart"]
+__all__ = ["Chart", "require_chart"]
 
 _TIMEOUT_S = 120.0
 _LINES = 12
+
+
+def require_chart(folder: Path) -> None:
+    """Raise unless the folder holds a chart.
+
+    Raises:
+        ChartRefused: It does not.
+    """
+    if not (folder / "Chart.yaml").is_file():
+        raise ChartRefused(f"{folder}: expected the chart helm/serving; run in the repository, or name it: --chart")
 
 
 class Chart:
@@ -33,8 +43,7 @@ class Chart:
 
     def __init__(self, connection: Connection, chart: Path, values: Mapping[str, Any], *, folder: Path) -> None:
         """`folder` takes the values file, and Helm's own files, so that the user's stay as they are."""
-        if not (chart / "Chart.yaml").is_file():
-            raise ChartRefused(f"{chart}: expected the chart helm/serving; run in the repository, or name it: --chart")
+        require_chart(chart)
         self._connection = connection
         self._chart = chart
         self._folder = folder

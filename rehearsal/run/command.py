@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from loadtest.interrupts import signals_as_interrupt
+from loadtest.whole_file import refuse_to_overwrite
 from rehearsal.bring_up import bring_up
 from rehearsal.connection import Connection
 from rehearsal.controlplane.cluster import down, running
@@ -21,9 +22,12 @@ from rehearsal.errors import NoCluster, ScenarioError, StoreError
 from rehearsal.nodes.types import Nodes, load_nodes
 from rehearsal.report import PAGE
 from rehearsal.result import RehearsalResult
+from rehearsal.run.boot import check_pool
+from rehearsal.run.chart import require_chart
 from rehearsal.run.rehearse import Rehearsal, new_folder, rehearse
-from rehearsal.run.values import laid_over, read_values
-from rehearsal.scenario import load_scenario
+from rehearsal.run.store import find_source
+from rehearsal.run.values import check_values, laid_over, read_values
+from rehearsal.scenario import Scenario, load_scenario
 from rehearsal.summary import print_summary
 from slipway.errors import SlipwayError
 
@@ -46,6 +50,7 @@ class Request:
         folder: Working folder of the cluster.
         keep: Leave a cluster up that was brought up for this.
         report_dir: Where the report goes; None: a new folder below runs/rehearsal.
+        force: Overwrite the report that is there.
         command: Repeats it.
     """
 
@@ -58,6 +63,7 @@ class Request:
     folder: Path
     keep: bool
     report_dir: Path | None
+    force: bool = False
     command: str
 
 
@@ -72,7 +78,12 @@ def carry_out(request: Request, console: Console) -> RehearsalResult:
     values: dict[str, Any] = reduce(laid_over, map(read_values, request.values), {})
     named = request.nodes or scenario.nodes.file
     nodes = load_nodes(named or _NODES)
-    with signals_as_interrupt(), _cluster(request, nodes, console) as connection, rehearsing(connection.folder):
+    _check(request, scenario, values)
+    with (
+        signals_as_interrupt(),
+        _cluster(request, scenario, nodes, console) as connection,
+        rehearsing(connection.folder),
+    ):
         if named and connection.nodes != nodes:
             where = "--nodes" if request.nodes else f"{request.scenario}: nodes.file"
             raise ScenarioError(
@@ -97,12 +108,22 @@ def carry_out(request: Request, console: Console) -> RehearsalResult:
     return result
 
 
+def _check(request: Request, scenario: Scenario, values: Mapping[str, Any]) -> None:
+    """What can be known without a cluster is known before one is built, which takes half an hour."""
+    if request.report_dir is not None:
+        refuse_to_overwrite(request.report_dir / PAGE, other="--report-dir", force=request.force)
+    require_chart(request.chart)
+    find_source(request.repository)
+    check_values(scenario, values)
+
+
 @contextmanager
-def _cluster(request: Request, nodes: Nodes, console: Console) -> Iterator[Connection]:
+def _cluster(request: Request, scenario: Scenario, nodes: Nodes, console: Console) -> Iterator[Connection]:
     """The cluster that is up, or one for this alone."""
     try:
         connection = running(request.folder)
     except NoCluster:
+        check_pool(scenario, nodes)
         connection = bring_up(request.folder, nodes, console)
         try:
             yield connection

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,24 +24,25 @@ from loadtest.run import load_bar, move_bar
 from rehearsal.build.catalogue import CATALOGUE, MODULES
 from rehearsal.build.pins import read_pins
 from rehearsal.connection import Connection
-from rehearsal.errors import ClusterError, ReportError, ScenarioError
+from rehearsal.errors import ClusterError, ReportError
 from rehearsal.judge import Evidence, figures, judge
 from rehearsal.kubeconfig import api_client
 from rehearsal.monitoring.rules import read_shortened
 from rehearsal.observed import Observations
 from rehearsal.report import write_report
 from rehearsal.result import RehearsalResult, Rehearsed
-from rehearsal.run.boot import nodes_at_once
+from rehearsal.run.boot import check_pool, nodes_at_once
 from rehearsal.run.chart import Chart
-from rehearsal.run.live import load_line
+from rehearsal.run.live import LoadLines, load_line
 from rehearsal.run.load import offer_load
 from rehearsal.run.observer import Observer
 from rehearsal.run.perform import Performer, set_gpu_limit
 from rehearsal.run.ready import clear, require_alone, require_healthy, served_versions, wait_until_serving
 from rehearsal.run.recorder import Recorder
 from rehearsal.run.store import ModelStore
-from rehearsal.run.values import STORE, chart_values, laid_over
+from rehearsal.run.values import STORE, chart_values, held_up
 from rehearsal.scenario import Scenario
+from rehearsal.steps import steps
 
 __all__ = ["Rehearsal", "new_folder", "rehearse"]
 
@@ -91,12 +92,12 @@ def rehearse(rehearsal: Rehearsal, connection: Connection, *, console: Console, 
     """
     scenario = rehearsal.scenario
     values = chart_values(scenario, connection, rehearsal.values)
-    chart = Chart(connection, rehearsal.chart, _held_up(values, scenario), folder=report_dir / "chart")
+    chart = Chart(connection, rehearsal.chart, held_up(values, scenario), folder=report_dir / "chart")
     store = ModelStore(connection.model_store / STORE)
-    with console.status("looking at the cluster") as line:
+    with steps(console, "looking at the cluster") as tell:
         require_healthy(connection)
         source = store.fill(rehearsal.repository, scenario.model)
-        asyncio.run(_serve(rehearsal, connection, chart, line.update))
+        asyncio.run(_serve(rehearsal, connection, chart, tell))
     stage = _Stage(rehearsal=rehearsal, connection=connection, chart=chart, store=store, values=values)
     load, observed, started = _run(stage, report_dir, console)
     evidence = Evidence.of(scenario, load, observed, values=chart.values)
@@ -117,7 +118,7 @@ def rehearse(rehearsal: Rehearsal, connection: Connection, *, console: Console, 
     return result
 
 
-async def _serve(rehearsal: Rehearsal, connection: Connection, chart: Chart, tell: Any) -> None:  # noqa: ANN401 - rich's
+async def _serve(rehearsal: Rehearsal, connection: Connection, chart: Chart, tell: Callable[[str], None]) -> None:
     """From whatever is there to replicas that answer."""
     scenario, nodes = rehearsal.scenario, connection.nodes
     try:
@@ -126,13 +127,9 @@ async def _serve(rehearsal: Rehearsal, connection: Connection, chart: Chart, tel
             tell("taking an earlier release away")
             await asyncio.to_thread(chart.uninstall)
             await clear(api, connection)
+            check_pool(scenario, nodes)
             if nodes.pool == "karpenter":
                 await set_gpu_limit(api, scenario.nodes.gpu_limit or nodes.gpu_limit)
-            elif scenario.nodes.gpu_limit or any(action.do == "set_gpu_limit" for action in scenario.actions):
-                raise ScenarioError(
-                    "nodes.gpu_limit and set_gpu_limit change Karpenter's node pools, and this cluster has a fixed "
-                    "pool; bring it up with --nodes karpenter"
-                )
             async with nodes_at_once(api, nodes):
                 tell("helm upgrade --install mnist helm/serving")
                 await asyncio.to_thread(chart.upgrade)
@@ -171,6 +168,7 @@ def _run(stage: _Stage, folder: Path, console: Console) -> tuple[Result, Observa
         await performer.run(scenario.actions, zero_s)
 
     began: list[float] = []
+    lines = LoadLines(console)
     with Observer(connection, recorder, work) as observer, load_bar(console, width=18) as bar:
         task = bar.add_task("load", total=None, figures="starting")
 
@@ -178,34 +176,14 @@ def _run(stage: _Stage, folder: Path, console: Console) -> tuple[Result, Observa
             observer.require_alive()
             observer.begin(zero_s)
             began[:] = [zero_s]
-            move_bar(bar, task, message, figures=load_line(message, recorder.latest))
+            line = load_line(message, recorder.latest)
+            move_bar(bar, task, message, figures=line)
+            lines.follow(message, line)
 
         load = offer_load(scenario, connection, folder=folder / "load", follow=follow)
     started = datetime.fromtimestamp(began[0], UTC) if began else load.started
     observed = recorder.observations(started.timestamp(), served=served_versions(connection))
     return load, observed, started
-
-
-def _held_up(values: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:
-    """Values whose `minReplicas` holds the replicas with which the scenario starts.
-
-    Raises:
-        ScenarioError: There may not be so many, or the values do not say how many.
-    """
-    most, start = _count(values, "maxReplicas"), scenario.start.replicas
-    if start > most:
-        raise ScenarioError(f"start.replicas is {start}, and autoscaling.maxReplicas allows {most}: raise it in values")
-    held: dict[str, Any] = {"minReplicas": max(start, _count(values, "minReplicas"))}
-    if "wake" in values["autoscaling"]:
-        held["wake"] = {"query": ""}  # the chart takes one only where there may be no replica
-    return laid_over(values, {"autoscaling": held})
-
-
-def _count(values: Mapping[str, Any], name: str) -> int:
-    found = values["autoscaling"].get(name, 1)
-    if not isinstance(found, int):
-        raise ScenarioError(f"values: autoscaling.{name}: expected a whole number, got {found!r}")
-    return found
 
 
 def _notes(connection: Connection, observed: Observations) -> tuple[str, ...]:

@@ -21,12 +21,41 @@ from rehearsal.run.values import MODEL
 from rehearsal.scenario import ModelSettings
 from slipway.contract import ModelContract
 from slipway.model_config import ContractUnreadable, ServingProfile, parse_config, read_contract
-from slipway.repository import MANIFEST, ModelNotPublished, RepositoryError, find_model, model_files, publish, verify
+from slipway.repository import (
+    MANIFEST,
+    ModelNotPublished,
+    RepositoryError,
+    VersionEntry,
+    find_model,
+    model_files,
+    publish,
+    verify,
+)
 
 __all__ = ["ModelStore", "simulated_config"]
 
 CONFIG, NETWORK = "config.pbtxt", "model.onnx"
 _SIMULATED = "simulated_batch_ms"
+
+
+def find_source(repository: Path) -> VersionEntry:
+    """The newest published version, compared with its manifest.
+
+    Raises:
+        StoreError: Nothing is published, or what is published is damaged.
+    """
+    try:
+        source = find_model(repository, MODEL).served
+        verify(repository, MODEL, source.version)
+        read_contract(parse_config((repository / MODEL / CONFIG).read_text(encoding="utf-8")))
+    except ModelNotPublished as exc:
+        raise StoreError(
+            f"{exc}; publish a version first, with `make train RECIPE=seed` (half a minute) or `slipway train`, or "
+            "name another repository with --repository"
+        ) from exc
+    except (RepositoryError, ContractUnreadable, OSError) as exc:
+        raise StoreError(f"the model of {repository} cannot be rehearsed with: {exc}") from exc
+    return source
 
 
 class ModelStore:
@@ -49,19 +78,13 @@ class ModelStore:
         Raises:
             StoreError: Nothing is published, what is published is damaged, or the disk refuses.
         """
+        source = find_source(repository)
         try:
-            source = find_model(repository, MODEL).served
-            verify(repository, MODEL, source.version)
             config = (repository / MODEL / CONFIG).read_text(encoding="utf-8")
             contract = dataclasses.replace(read_contract(parse_config(config)), max_batch_size=settings.max_batch_size)
             shutil.rmtree(self._root, ignore_errors=True)
             for _ in range(settings.versions):
                 publish(self._root, contract, _files(contract, settings), lambda folder: _copy(source.path, folder))
-        except ModelNotPublished as exc:
-            raise StoreError(
-                f"{exc}; publish a version first, with `make train RECIPE=seed` (half a minute) or `slipway train`, or "
-                "name another repository with --repository"
-            ) from exc
         except (RepositoryError, ContractUnreadable, OSError) as exc:
             raise StoreError(f"the model cannot be copied to {self._root}: {exc}") from exc
         return f"{MODEL} version {source.version} of {repository}"

@@ -16,7 +16,7 @@ from rehearsal.errors import ScenarioError
 from rehearsal.scenario import Scenario
 from slipway.settings_file import read_yaml
 
-__all__ = ["MODEL", "RELEASE", "STORE", "chart_values", "laid_over", "read_values"]
+__all__ = ["MODEL", "RELEASE", "STORE", "chart_values", "check_values", "held_up", "laid_over", "read_values"]
 
 MODEL = RELEASE = "mnist"
 """Name of the model, and of the release that serves it."""
@@ -28,10 +28,45 @@ _BASE = Path(__file__).with_name("base-values.yaml")
 
 def chart_values(scenario: Scenario, connection: Connection, user: Mapping[str, Any]) -> dict[str, Any]:
     """All values of the first installation, but for what `start` holds up."""
+    return _values(scenario, user, prometheus_url=connection.prometheus_url)
+
+
+def check_values(scenario: Scenario, user: Mapping[str, Any]) -> None:
+    """Refuse, before there is a cluster, what could not be rehearsed on any.
+
+    Raises:
+        ScenarioError: As `held_up`.
+    """
+    held_up(_values(scenario, user, prometheus_url="http://127.0.0.1:9090"), scenario)
+
+
+def held_up(values: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:
+    """Values whose `minReplicas` holds the replicas with which the scenario starts.
+
+    Raises:
+        ScenarioError: There may not be so many, or the values do not say how many.
+    """
+    most, start = _count(values, "maxReplicas"), scenario.start.replicas
+    if start > most:
+        raise ScenarioError(f"start.replicas is {start}, and autoscaling.maxReplicas allows {most}: raise it in values")
+    held: dict[str, Any] = {"minReplicas": max(start, _count(values, "minReplicas"))}
+    if "wake" in values["autoscaling"]:
+        held["wake"] = {"query": ""}  # the chart takes one only where there may be no replica
+    return laid_over(values, {"autoscaling": held})
+
+
+def _count(values: Mapping[str, Any], name: str) -> int:
+    found = values["autoscaling"].get(name, 1)
+    if not isinstance(found, int):
+        raise ScenarioError(f"values: autoscaling.{name}: expected a whole number, got {found!r}")
+    return found
+
+
+def _values(scenario: Scenario, user: Mapping[str, Any], *, prometheus_url: str) -> dict[str, Any]:
     base = read_yaml(_BASE, sections="model, autoscaling", missing=str(_BASE), error=ScenarioError)
     computed = {
         "autoscaling": {
-            "prometheus": {"serverAddress": connection.prometheus_url},
+            "prometheus": {"serverAddress": prometheus_url},
             # One batch inside: a replica with more has a queue.
             "capacity": {
                 "inFlight": max(1, scenario.model.max_batch_size // scenario.load.images),

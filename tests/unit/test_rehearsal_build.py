@@ -97,7 +97,28 @@ def test_program_is_built_with_its_version_and_what_is_kept_of_its_module(workpl
     assert "tiny v1.2.3/1/2\n" == said
     assert {"config/crd/tiny.yaml", "config/crd/more/tiny.yaml"} == kept
     assert ["tiny"] == list(programs.executables)
-    assert console.file.getvalue().startswith("tiny: built in ")
+    assert "\ntiny: built in " in console.file.getvalue()
+
+
+def test_time_and_size_are_told_before_anything_is_asked_for(workplace, console, proxy):
+    proxy.asked.clear()
+    with pytest.raises(MachineTooSmall):
+        ensure_tiny(console, workplace, tiny(build_s=600, modules_mb=2_000, result_mb=10**12))
+
+    assert [] == proxy.asked
+    assert "1 of 1 programs of the control plane are not built yet. Once, about 10 min" in console.file.getvalue()
+    assert f"stay in {workplace}/cache, and at least 2.0 GB more" in console.file.getvalue()
+
+
+def test_without_a_terminal_each_program_has_a_line_at_its_begin_and_others_while_it_is_built(
+    workplace, console, monkeypatch
+):
+    monkeypatch.setattr("rehearsal.build.progress._LINE_EVERY_S", 0)
+    ensure_tiny(console, workplace)
+    lines = console.file.getvalue().splitlines()
+
+    assert "tiny (1 of 1): begun, about 1 s on two cores" in lines
+    assert any(line.startswith("tiny: 0 s, building ") for line in lines)
 
 
 def test_finished_program_needs_neither_network_nor_go(workplace, console, monkeypatch):
@@ -266,7 +287,7 @@ def test_ctrl_c_ends_go_and_says_that_the_same_command_goes_on(workplace, consol
 
     assert children
     assert not any(child.is_running() for child in children)
-    assert "stopped: what is built stays, the same command goes on there\n" == console.file.getvalue()
+    assert console.file.getvalue().endswith("\nstopped: what is built stays, the same command goes on there\n")
 
 
 @pytest.mark.timeout(60)  # a second process that does not wait never says so

@@ -1,5 +1,6 @@
 """`slipway rehearse` before and after the rehearsal: is it the right cluster, is it free, and what is left to read."""
 
+import dataclasses
 import subprocess
 import sys
 from io import StringIO
@@ -8,11 +9,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from loadtest.errors import ReportExists
+from rehearsal.bring_up import bring_up
 from rehearsal.connection import write_connection
-from rehearsal.controlplane.order import rehearsing
-from rehearsal.errors import ClusterError, ScenarioError
+from rehearsal.controlplane.order import LOCK, rehearsing
+from rehearsal.errors import ChartRefused, ClusterError, ClusterExists, MachineTooSmall, ScenarioError, StoreError
+from rehearsal.nodes.types import load_nodes
 from rehearsal.run.command import Request, carry_out
+from slipway.repository import publish
 from tests.unit import clusters
+from tests.unit.digits_repository import DIGITS, FILES, damage_byte, holding
 
 
 @pytest.fixture
@@ -25,25 +31,32 @@ def up(tmp_path):
         supervisor.communicate()
 
 
-def carried_out(folder, *, nodes=None, overrides=None):
+def published(root):
+    publish(root, dataclasses.replace(DIGITS, name="mnist"), FILES, holding("network"))
+
+
+def carried_out(place, **asked):
     """Carry `step` out on the cluster in a folder; what it prints."""
-    request = Request(
-        scenario="step",
-        overrides=overrides or {},
-        values=(),
-        nodes=nodes,
-        repository=Path("model_repository"),
-        chart=Path("helm/serving"),
-        folder=folder,
-        keep=False,
-        report_dir=folder / "report",
-        command="slipway rehearse step",
-    )
+    usual = {
+        "scenario": "step",
+        "overrides": {},
+        "values": (),
+        "nodes": None,
+        "repository": place / "published",
+        "chart": Path("helm/serving"),
+        "folder": place,
+        "keep": False,
+        "report_dir": place / "report",
+        "command": "slipway rehearse step",
+    }
+    if not (place / "published").exists():
+        published(place / "published")
+    request = Request(**(usual | asked))
     console = Console(file=StringIO())
     try:
         carry_out(request, console)
     finally:
-        folder.joinpath("printed").write_text(console.file.getvalue())
+        place.joinpath("printed").write_text(console.file.getvalue())
 
 
 @pytest.mark.parametrize(
@@ -79,3 +92,83 @@ def test_a_mistake_in_the_command_leaves_no_folder(up):
         carried_out(up, overrides={"start.replicas": "9"})
 
     assert not (up / "report").exists()
+
+
+@pytest.fixture
+def nothing_is_built(monkeypatch):
+    """Whoever comes to build fails the test: it takes half an hour."""
+
+    def build(*_arguments, **_options):
+        pytest.fail("something would have been built")
+
+    monkeypatch.setattr("rehearsal.bring_up.ensure_programs", build)
+
+
+def damaged(folder):
+    published(folder / "damaged")
+    damage_byte(folder / "damaged" / "mnist" / "1")
+    return folder / "damaged"
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize(
+    ("asked", "error", "says"),
+    [
+        ({"repository": Path("/nowhere")}, StoreError, "publish a version first"),
+        ({"chart": Path("/nowhere")}, ChartRefused, "expected the chart helm/serving"),
+        ({"scenario": "stepp"}, ScenarioError, "no scenario 'stepp'"),
+        ({"overrides": {"start.replicas": "9"}}, ScenarioError, r"start\.replicas is 9"),
+        ({"nodes": "fixed", "overrides": {"nodes.gpu_limit": "3"}}, ScenarioError, "has a fixed pool"),
+        ({"values": (Path("/nowhere.yaml"),)}, ScenarioError, "no such values file"),
+        ({"overrides": {"load.arrivals": "{kind: trace, file: /nowhere.csv}"}}, ScenarioError, "nowhere.csv"),
+    ],
+    ids=["model", "chart", "scenario", "replicas", "machines", "values", "trace"],
+)
+def test_what_is_wrong_is_told_before_anything_is_built(tmp_path, asked, error, says):
+    with pytest.raises(error, match=says):
+        carried_out(tmp_path, **{"folder": tmp_path / "cluster", **asked})
+
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+def test_a_damaged_model_is_told_before_anything_is_built(tmp_path):
+    with pytest.raises(StoreError, match="cannot be rehearsed with"):
+        carried_out(tmp_path, folder=tmp_path / "cluster", repository=damaged(tmp_path))
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize(("room", "of_what"), [("_DISK_GIB", "disk"), ("_MEMORY_GIB", "memory")])
+def test_a_machine_that_is_too_small_is_told_before_anything_is_built(tmp_path, monkeypatch, room, of_what):
+    monkeypatch.setattr(f"rehearsal.controlplane.cluster.{room}", 1e9)
+
+    with pytest.raises(MachineTooSmall, match=f"{of_what}: expected at least"):
+        carried_out(tmp_path, folder=tmp_path / "cluster")
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+def test_a_folder_with_other_files_is_told_before_anything_is_built(tmp_path):
+    with pytest.raises(ClusterError, match="expected an empty folder"):
+        carried_out(tmp_path)  # the repository lies in it
+
+    assert (tmp_path / "published").is_dir()
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+def test_a_second_cluster_in_one_folder_is_told_before_anything_is_built(up):
+    (up / LOCK).touch()
+
+    with pytest.raises(ClusterExists, match="a cluster is up in"):
+        bring_up(up, load_nodes("karpenter"), Console(file=StringIO()))
+
+
+def test_a_report_that_is_there_is_overwritten_only_when_that_is_said(up):
+    report = up / "report" / "report.html"
+    report.parent.mkdir()
+    report.write_text("an earlier one")
+
+    with pytest.raises(ReportExists, match="overwrite it with --force, or name another with --report-dir"):
+        carried_out(up)
+    with pytest.raises(ClusterError):  # nobody answers where the supervisor should
+        carried_out(up, force=True)
+    assert "an earlier one" == report.read_text()

@@ -2,17 +2,20 @@
 
 import asyncio
 import time
+from io import StringIO
 
 import httpx
 import pytest
+from rich.console import Console
 
 from rehearsal.actions import LoseNode, SetGpuLimit, Stop
 from rehearsal.errors import ClusterError
 from rehearsal.run.chart import Chart
-from rehearsal.run.live import load_line
+from rehearsal.run.live import LoadLines, load_line
 from rehearsal.run.observer import Observer
 from rehearsal.run.perform import Performer, set_gpu_limit
 from rehearsal.run.recorder import Recorder
+from rehearsal.steps import steps
 from tests.unit.api_answers import Api
 from tests.unit.api_server import write_kubeconfig
 from tests.unit.clusters import connection
@@ -185,3 +188,21 @@ def test_the_live_line_has_the_load_the_replicas_and_what_is_wrong():
     assert "Calm" not in line
     assert "no prometheus" in line
     assert "warming up" == load_line(message | {"second": -2.0}, None)
+
+
+def test_without_a_terminal_the_load_has_a_line_now_and_then():
+    console = Console(file=StringIO())
+    lines = LoadLines(console)
+    for second in (-2.0, 0.0, 1.0, 14.0, 15.0, 16.0):
+        lines.follow({"second": second, "window_s": 60.0}, f"at {second:.0f}")
+
+    assert ["at -2", "at 14"] == [line.split("  ")[1] for line in console.file.getvalue().splitlines()]
+
+
+def test_without_a_terminal_a_step_is_a_line_and_the_same_again_is_none():
+    console = Console(file=StringIO())
+    with steps(console, "looking") as tell:
+        for step in ("looking", "waiting", "waiting", "done"):
+            tell(step)
+
+    assert ["looking", "waiting", "done"] == console.file.getvalue().splitlines()

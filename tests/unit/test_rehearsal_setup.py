@@ -11,9 +11,9 @@ from rehearsal.monitoring.programs import prometheus_folder
 from rehearsal.monitoring.rules import ShortenedWait, write_shortened
 from rehearsal.run.chart import Chart
 from rehearsal.run.load import load_document
-from rehearsal.run.rehearse import _held_up, _notes, new_folder
+from rehearsal.run.rehearse import _notes, new_folder
 from rehearsal.run.store import ModelStore
-from rehearsal.run.values import chart_values, laid_over, read_values
+from rehearsal.run.values import chart_values, held_up, laid_over, read_values
 from rehearsal.scenario import ModelSettings, load_scenario, shipped_scenarios
 from slipway.contract import ModelContract
 from slipway.model_config import ServingProfile, parse_config
@@ -163,14 +163,14 @@ def test_replicas_at_the_start_are_held_by_the_fewest_that_may_be():
     plan = scenario(start={"replicas": 3})
     values = chart_values(plan, connection(), {})
 
-    assert 3 == _held_up(values, plan)["autoscaling"]["minReplicas"]
+    assert 3 == held_up(values, plan)["autoscaling"]["minReplicas"]
     assert 1 == values["autoscaling"]["minReplicas"]
 
 
 def test_a_service_that_may_be_scaled_to_zero_is_held_up_without_its_wake_query():
     plan = scenario(start={"replicas": 2})
     values = chart_values(plan, connection(), {"autoscaling": {"minReplicas": 0, "wake": {"query": "sum(x)"}}})
-    held = _held_up(values, plan)["autoscaling"]
+    held = held_up(values, plan)["autoscaling"]
 
     assert (2, {"query": ""}) == (held["minReplicas"], held["wake"])
     assert values["autoscaling"] == laid_over(held, values["autoscaling"])
@@ -188,7 +188,7 @@ def test_an_empty_section_of_a_values_file_changes_nothing(tmp_path):
 def test_more_replicas_at_the_start_than_there_may_be_are_refused():
     plan = scenario(start={"replicas": 5})
     with pytest.raises(ScenarioError, match=r"start\.replicas is 5, and autoscaling\.maxReplicas allows 4"):
-        _held_up(chart_values(plan, connection(), {}), plan)
+        held_up(chart_values(plan, connection(), {}), plan)
 
 
 @pytest.mark.parametrize("name", shipped_scenarios())

@@ -1,0 +1,33 @@
+"""How far something is: one moving line at a terminal, a line for each step anywhere else.
+
+with steps(console, "starting the control plane") as tell:
+    tell("starting the control plane: etcd works")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+__all__ = ["steps"]
+
+
+@contextmanager
+def steps(console: Console, text: str) -> Iterator[Callable[[str], None]]:
+    """Yields what is told each step; a step that is told again is no line."""
+    if console.is_terminal:
+        with console.status(text) as line:
+            yield line.update
+        return
+    last = ""
+
+    def tell(step: str) -> None:
+        nonlocal last
+        if step != last:
+            console.print(step, highlight=False, soft_wrap=True)
+        last = step
+
+    tell(text)
+    yield tell
