@@ -12,18 +12,27 @@ from __future__ import annotations
 
 import copy
 import difflib
+import reprlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slipway.errors import SlipwayError
+from slipway.printable import printable
+from slipway.strict_yaml import SETTINGS, YamlUnreadable, load_yaml
 
 __all__ = ["Settings", "check_settings", "find_settings_file", "overridden", "read_yaml"]
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+_MAX_PROBLEMS = 20
+_MAX_SAID = 1000
+_VALUES = reprlib.Repr()  # short, whatever the value is
+_VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 120
 
 
 class Settings(BaseModel):
@@ -37,7 +46,10 @@ class Settings(BaseModel):
 def find_settings_file(name_or_path: str, shipped: Path) -> Path:
     """The shipped file of that name, or else the path itself."""
     path = shipped / f"{name_or_path}.yaml"
-    return path if path.is_file() else Path(name_or_path)
+    with suppress(OSError, ValueError):  # no name of a file at all
+        if path.is_file():
+            return path
+    return Path(name_or_path)
 
 
 def read_yaml(path: Path, *, sections: str, missing: str, error: type[SlipwayError]) -> dict[str, Any]:
@@ -50,11 +62,16 @@ def read_yaml(path: Path, *, sections: str, missing: str, error: type[SlipwayErr
         error: Raised when the file is missing, no YAML, or no mapping.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as exc:
+        with path.open("rb") as file:
+            document = load_yaml(file.read(SETTINGS.content_bytes + 1))
+    except YamlUnreadable as exc:
+        raise error(f"{path}: not YAML as expected: {exc}") from exc
+    except FileNotFoundError as exc:
         raise error(missing) from exc
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise error(f"{path}: not YAML: {exc}") from exc
+    except OSError as exc:
+        raise error(f"{printable(str(path), limit=120)}: cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise error(missing) from exc  # a NUL is in no file's name
     if not isinstance(document, dict):
         raise error(f"{path}: expected sections such as {sections}, got {type(document).__name__}")
     return document
@@ -75,11 +92,11 @@ def overridden(document: dict[str, Any], overrides: Mapping[str, str], *, error:
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
-                raise error(f"override {key}={text}: {section!r} holds one value and no keys")
+                raise error(f"override {_shown(key)}={_shown(text)}: {_shown(section)!r} holds one value and no keys")
         try:
-            place[name] = yaml.safe_load(text)
-        except yaml.YAMLError as exc:
-            raise error(f"override {key}={text}: the value is no YAML: {exc}") from exc
+            place[name] = load_yaml(text)
+        except YamlUnreadable as exc:
+            raise error(f"override {_shown(key)}={_shown(text)}: the value is no YAML: {exc}") from exc
     return changed
 
 
@@ -90,8 +107,10 @@ def check_settings(
     try:
         return settings.model_validate(document)
     except ValidationError as exc:
-        lines = [_explain(problem, settings) for problem in exc.errors(include_url=False)]
-        raise error("\n  ".join([f"{where}: {len(lines)} problem(s)", *lines])) from exc
+        problems = exc.errors(include_url=False)
+        lines = [_explain(problem, settings) for problem in problems[:_MAX_PROBLEMS]]
+        more = [f"and {len(problems) - _MAX_PROBLEMS} more"] if len(problems) > _MAX_PROBLEMS else []
+        raise error("\n  ".join([f"{where}: {len(problems)} problem(s)", *lines, *more])) from exc
 
 
 def _explain(problem: Any, settings: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic exports no name for its ErrorDetails
@@ -99,14 +118,14 @@ def _explain(problem: Any, settings: type[BaseModel]) -> str:  # noqa: ANN401 - 
     key = _path(location, settings) or settings.__name__.lower()
     if problem["type"] == "extra_forbidden":
         known = list(dict.fromkeys(name for model in _section(location[:-1], settings) for name in model.model_fields))
-        nearest = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        nearest = difflib.get_close_matches(_shown(str(location[-1])), known, n=1, cutoff=0.5)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
         return f"{key}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{key}: missing"
-    text = problem["msg"].removeprefix("Value error, ")
+    text = printable(problem["msg"].removeprefix("Value error, "), limit=_MAX_SAID)
     whole_section = isinstance(problem["input"], dict)
-    return f"{key}: {text}" if whole_section else f"{key}: {text}, got {problem['input']!r}"
+    return f"{key}: {text}" if whole_section else f"{key}: {text}, got {_VALUES.repr(problem['input'])}"
 
 
 def _path(location: Sequence[str | int], settings: type[BaseModel]) -> str:
@@ -118,7 +137,7 @@ def _path(location: Sequence[str | int], settings: type[BaseModel]) -> str:
         if isinstance(part, int):
             path += f"[{part}]"
         elif any(part in model.model_fields for model in models) or (depth == len(location) - 1 and not tag):
-            path += f".{part}" if path else str(part)
+            path += f".{_shown(str(part))}" if path else _shown(str(part))
     return path
 
 
@@ -142,3 +161,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
     return tuple(tag for field in model.model_fields.values() for tag in get_args(field.annotation))
+
+
+def _shown(text: str) -> str:
+    return printable(text, limit=80)

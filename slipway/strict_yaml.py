@@ -1,0 +1,185 @@
+"""YAML from anybody's hand: one loader, bounded before anything is built, whose only error names line and column.
+
+    document = load_yaml(content)           # bytes or text
+    documents = load_all_yaml(content, SHIPPED)
+
+PyYAML's safe loader runs no code, and lets through what harms all the same: aliases that unfold to gigabytes, one key
+twice of which the last wins, depth that ends in RecursionError, and values that end in ValueError or KeyError (the
+13th month, a number of 5,000 digits, `!!bool x`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from slipway.printable import printable
+
+__all__ = ["SETTINGS", "SHIPPED", "YamlLimits", "YamlUnreadable", "load_all_yaml", "load_yaml"]
+
+MAX_NUMBER_CHARS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YamlLimits:
+    """What a document may take.
+
+    Attributes:
+        content_bytes: Length of the text.
+        unfolded: Nodes and characters of values once every alias stands for what it names.
+        depth: Levels of sections.
+    """
+
+    content_bytes: int
+    unfolded: int
+    depth: int = 40
+
+
+SETTINGS = YamlLimits(content_bytes=1 << 20, unfolded=1 << 20)
+"""For what people write."""
+SHIPPED = YamlLimits(content_bytes=1 << 25, unfolded=1 << 26)
+"""For what comes with a pinned program, such as the definitions of its resources."""
+
+
+class YamlUnreadable(ValueError):
+    """The text is not the YAML that is expected; the message begins with line and column where there are some."""
+
+
+def load_yaml(content: bytes | str, limits: YamlLimits = SETTINGS) -> Any:  # noqa: ANN401 - any YAML value
+    """The one document of a text; None where it is empty.
+
+    Raises:
+        YamlUnreadable: It is no YAML, holds several documents, one key twice, a value that cannot be, or too much.
+    """
+    return _loaded(content, limits, _Loader.get_single_data)
+
+
+def load_all_yaml(content: bytes | str, limits: YamlLimits = SETTINGS) -> list[Any]:
+    """Every document of a text; the limits are for all of them together.
+
+    Raises:
+        YamlUnreadable: As for `load_yaml`.
+    """
+
+    def load(loader: _Loader) -> list[Any]:
+        documents = []
+        while loader.check_data():  # type: ignore[no-untyped-call]
+            documents.append(loader.get_data())
+        return documents
+
+    documents: list[Any] = _loaded(content, limits, load)
+    return documents
+
+
+def _loaded(content: bytes | str, limits: YamlLimits, load: Callable[[_Loader], Any]) -> Any:  # noqa: ANN401
+    text = _decoded(content, limits)
+    try:
+        loader = _Loader(text, limits)
+        try:
+            return load(loader)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        raise YamlUnreadable(_at(mark, exc.problem or exc.context or "not YAML")) from None  # its text quotes the file
+    except yaml.reader.ReaderError as exc:
+        line, column = _position(text[: exc.position])
+        raise YamlUnreadable(f"line {line}, column {column}: a character that YAML does not allow") from None
+
+
+def _decoded(content: bytes | str, limits: YamlLimits) -> str:
+    size = len(content)
+    if size > limits.content_bytes:
+        raise YamlUnreadable(f"expected at most {limits.content_bytes:,} bytes, got {size:,} or more")
+    if isinstance(content, str):
+        return content
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line, column = _position(content[: exc.start].decode("utf-8", errors="replace"))
+        raise YamlUnreadable(f"line {line}, column {column}: expected text in UTF-8, got another encoding") from None
+
+
+def _position(before: str) -> tuple[int, int]:
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def _at(mark: Any, problem: str) -> str:  # noqa: ANN401
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"{place}{printable(problem, limit=200)}"
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which counts while it reads and refuses before it builds."""
+
+    def __init__(self, text: str, limits: YamlLimits) -> None:
+        super().__init__(text)
+        self._limits = limits
+        self._depth = 0
+        self._unfolded = 0
+        self._weights: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Count a node, or what an alias unfolds to."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            node = super().compose_node(parent, index)
+            if id(node) not in self._weights:
+                raise _refusal("an alias stands inside of what it names", event.start_mark)
+            self._count(self._weights[id(node)], event.start_mark)
+            return node
+        before = self._unfolded
+        self._count(1 + (len(event.value) if isinstance(event, yaml.ScalarEvent) else 0), event.start_mark)
+        self._depth += 1
+        if self._depth > self._limits.depth:
+            raise _refusal(f"expected at most {self._limits.depth} levels, got more", event.start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        self._weights[id(node)] = self._unfolded - before
+        return node
+
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+        """Refuse a key that stands twice, before sections are merged into others with `<<`."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode):
+                merge = key_node.tag == "tag:yaml.org,2002:merge"
+                key = ("<<",) if merge else self.construct_object(key_node)
+                if not isinstance(key, Hashable):
+                    raise _refusal("expected one value as a key", key_node.start_mark)
+                if key in seen:
+                    shown = printable(key_node.value, limit=60)
+                    raise _refusal(f"the key {shown!r} stands twice", key_node.start_mark)
+                seen.add(key)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - PyYAML's
+        """Build a value; one that cannot be is an error with its place, and no traceback."""
+        try:
+            if node.tag in _NUMBERS and len(node.value) > MAX_NUMBER_CHARS:
+                raise ValueError(f"expected a number of at most {MAX_NUMBER_CHARS} characters")  # noqa: TRY301
+            return super().construct_object(node, deep=deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as exc:
+            if isinstance(exc, yaml.YAMLError):
+                raise
+            shown = printable(node.value, limit=60) if isinstance(node, yaml.ScalarNode) else "what stands here"
+            kind = str(node.tag).rpartition(":")[2]
+            raise _refusal(f"{shown!r} is no {kind}", node.start_mark) from exc
+
+    def _count(self, weight: int, mark: Any) -> None:  # noqa: ANN401 - PyYAML has two classes of marks
+        self._unfolded += weight
+        if self._unfolded > self._limits.unfolded:
+            raise _refusal(
+                f"expected at most {self._limits.unfolded:,} values and characters, got more once aliases unfold", mark
+            )
+
+
+def _refusal(problem: str, mark: Any) -> yaml.MarkedYAMLError:  # noqa: ANN401
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+_NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
