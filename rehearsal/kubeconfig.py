@@ -16,9 +16,9 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 import httpx
-import yaml
 
 from rehearsal.errors import ClusterError
+from slipway.strict_yaml import load_yaml
 
 __all__ = ["api_client", "blocking_api_client"]
 
@@ -43,13 +43,13 @@ def blocking_api_client(kubeconfig: Path) -> httpx.Client:
 
 def _settings(kubeconfig: Path) -> dict[str, Any]:
     try:
-        config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+        config = load_yaml(kubeconfig.read_bytes())
         context = _named(config, "contexts", "context", config["current-context"])
         cluster = _named(config, "clusters", "cluster", context["cluster"])
         user = _named(config, "users", "user", context["user"])
         server = str(cluster["server"])
         trust: ssl.SSLContext | bool = _trust(cluster, user, kubeconfig.parent) if server.startswith("https") else True
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, StopIteration) as exc:
+    except (OSError, KeyError, TypeError, ValueError, StopIteration) as exc:
         raise ClusterError(f"{kubeconfig}: expected a kubeconfig with a current context, got {exc!r}") from exc
     token = user.get("token")
     return {

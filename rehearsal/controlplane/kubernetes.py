@@ -12,6 +12,7 @@ from rehearsal.controlplane.certificates import FRONT_PROXY
 from rehearsal.controlplane.component import Component, NotYet
 from rehearsal.controlplane.objects import CANARY
 from rehearsal.controlplane.site import NAMESPACE, Site
+from slipway.strict_yaml import SHIPPED, load_yaml
 
 __all__ = ["apiserver", "controllers", "etcd"]
 
@@ -171,7 +172,7 @@ def _stages(site: Site) -> list[dict[str, Any]]:
         folder / "node" / "fast" / "node-initialize.yaml",
         folder / "node" / "heartbeat-with-lease" / "node-heartbeat-with-lease.yaml",
     ]
-    stages: list[dict[str, Any]] = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
+    stages: list[dict[str, Any]] = [load_yaml(path.read_bytes(), SHIPPED) for path in files]
     for stage in stages:
         if stage["spec"]["resourceRef"]["kind"] == "Pod":
             stage["spec"]["selector"]["matchExpressions"] += _NOT_OURS

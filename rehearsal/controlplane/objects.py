@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rehearsal.controlplane.site import NAMESPACE, Site
+from slipway.strict_yaml import SHIPPED, load_all_yaml
 
 __all__ = [
     "CANARY",
@@ -182,4 +181,4 @@ def _namespace(name: str, labels: dict[str, str]) -> dict[str, Any]:
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:
-    return [each for each in yaml.safe_load_all(path.read_text(encoding="utf-8")) if each]
+    return [each for each in load_all_yaml(path.read_bytes(), SHIPPED) if each]

@@ -19,6 +19,7 @@ from typing import Any, Final
 import yaml
 
 from rehearsal.monitoring.objects import NAME
+from slipway.strict_yaml import SHIPPED, load_yaml
 
 __all__ = ["LocalConfiguration", "initial_configuration", "local_configuration"]
 
@@ -55,11 +56,11 @@ def local_configuration(text: str, rules: Path) -> LocalConfiguration:
         rules: Where the rules of each ConfigMap are, in a folder of its name.
 
     Raises:
-        yaml.YAMLError: It is no YAML.
+        YamlUnreadable: It is no YAML.
     """
     for variable, value in _FILLED_IN.items():
         text = text.replace(variable, value)
-    config: dict[str, Any] = yaml.safe_load(text)
+    config: dict[str, Any] = load_yaml(text, SHIPPED)
     patterns = [pattern.removeprefix(_RULES) for pattern in config.get("rule_files") or []]
     if patterns:
         config["rule_files"] = [str(rules / pattern) for pattern in patterns]

@@ -15,8 +15,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from rehearsal.monitoring.configuration import local_configuration
 from rehearsal.monitoring.objects import NAME, NAMESPACE
 from rehearsal.monitoring.programs import configuration_file, prometheus_folder
@@ -79,7 +77,7 @@ def rehearsed_files(
             for name in sorted(local.rule_folders)
             for file, rules in config_maps[NAMESPACE, name].get("data", {}).items()
         }
-    except (yaml.YAMLError, ValueError, OSError):
+    except (ValueError, OSError):
         _log.exception("what the Prometheus operator wrote cannot be read")
         return None
     for job in local.left_out:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import yaml
 
 from rehearsal.monitoring.programs import prometheus_folder
+from slipway.strict_yaml import SHIPPED, load_yaml
 from slipway.whole_file import write_whole
 
 __all__ = ["ShortenedWait", "read_shortened", "rehearsed_rules", "write_shortened"]
@@ -55,9 +56,9 @@ def rehearsed_rules(text: str, longest_wait_s: float) -> tuple[str, tuple[Shorte
         The file, and what was shortened in it.
 
     Raises:
-        yaml.YAMLError: It is no YAML.
+        YamlUnreadable: It is no YAML.
     """
-    document: dict[str, Any] = yaml.safe_load(text)
+    document: dict[str, Any] = load_yaml(text, SHIPPED)
     bound = f"{round(longest_wait_s * 1000)}ms"
     shortened = []
     for group in document.get("groups") or []:
