@@ -253,7 +253,7 @@ def _row(model: ModelEntry, version: VersionEntry) -> tuple[str, ...]:
     return (
         model.name,
         f"{version.version}{served}",
-        f"{version.published_at:%Y-%m-%d %H:%M}",
+        f"{version.published_at:%Y-%m-%d %H:%M}" if version.published_at else "unknown",
         str(card.get("recipe", {}).get("network", {}).get("builder", "")).rpartition(":")[2],
         f"{accuracy:.2%}" if accuracy is not None else "",
         f"{version.size_bytes / 1e3:,.0f} kB",

@@ -1,19 +1,20 @@
-"""Publish a version: scratch folder on the same file system, manifest, fsync, one rename."""
+"""Publish a version: scratch folder on the same file system, manifest, fsync, one rename, one more look."""
 
 from __future__ import annotations
 
-import errno
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.contract import ModelContract
 from slipway.model_config import parse_config, read_contract
-from slipway.repository._durable import fsync, make_folder, seal_folder
+from slipway.repository._claim import claim, refuse_merging, taken
+from slipway.repository._copying import copy_listed
+from slipway.repository._durable import make_folder, seal_folder
 from slipway.repository._errors import ContractChanged, VersionTaken, refused_by_disk
 from slipway.repository._layout import CONFIG, version_numbers
-from slipway.repository._manifest import check_manifest, write_manifest
+from slipway.repository._manifest import check_manifest, raise_damaged, write_manifest
+from slipway.repository._publication import PUBLICATION, write_publication
 from slipway.repository._scratch import scratch_folder
 from slipway.repository._shared import publish_shared
 
@@ -46,7 +47,8 @@ def publish(
     """Let `fill` write a version in a scratch folder, then rename it into place.
 
     A reader, or a process that is killed at any moment, sees no version or a whole one. Two publishers at once get
-    two numbers. Folders are 0755 and files 0644, whatever the umask, so that Triton can run as another user.
+    two numbers, on one machine or on several that share the file system. Folders are 0755 and files 0644, whatever
+    the umask, so that Triton can run as another user.
 
     Args:
         root: Model repository.
@@ -60,23 +62,24 @@ def publish(
     Raises:
         ContractChanged: The model is published with another door.
         VersionTaken: `version` is published already.
-        PublishFailed: The file system refused.
+        PublishFailed: The file system refused, or what is in place afterwards is not what was put there.
     """
     model_dir = root / contract.name
     if version is not None and version in version_numbers(model_dir):
-        raise VersionTaken(_taken(model_dir, version))
+        raise VersionTaken(taken(model_dir, version))
     _refuse_changed_contract(model_dir, contract)
     with refused_by_disk(f"publish {contract.name!r}", root):
         make_folder(model_dir)
         with scratch_folder(model_dir) as scratch:
             content = scratch / "version"
             content.mkdir()
+            refuse_merging(scratch)
             fill(content)
+            write_publication(content)
             write_manifest(content)
             seal_folder(content)
             changed = publish_shared(model_dir, scratch / "files", files)
-            number = _claim(content, model_dir, version)
-        fsync(model_dir)
+            number = claim(content, model_dir, version)
     return Published(model=contract.name, version=number, path=model_dir / str(number), changed_files=changed)
 
 
@@ -91,42 +94,28 @@ def check_publishable(root: Path, contract: ModelContract) -> None:
     _refuse_changed_contract(model_dir, contract)
     with refused_by_disk(f"publish {contract.name!r}", root):
         make_folder(model_dir)
-        with scratch_folder(model_dir):
-            pass
+        with scratch_folder(model_dir) as scratch:
+            refuse_merging(scratch)
 
 
 def republish(root: Path, model: str, source: Path) -> Published:
     """Publish the verified bytes of `source`, an older version, once more under the next number.
 
     Raises:
-        VersionDamaged: The copy differs from the source's manifest.
-        PublishFailed: The file system refused.
+        VersionDamaged: The bytes differ from the source's manifest.
+        PublishFailed: The file system refused, or what is in place afterwards is not what was put there.
     """
     model_dir = root / model
+    listed = {name: sha256 for name, sha256 in check_manifest(source).items() if name != PUBLICATION}
     with refused_by_disk(f"publish {model!r} again from {source.name}", root), scratch_folder(model_dir) as scratch:
         content = scratch / "version"
-        shutil.copytree(source, content)
-        check_manifest(content)
+        if wrong := copy_listed(source, listed, content, mode=0o755):
+            raise_damaged(source, wrong)
+        write_publication(content)
+        write_manifest(content)
         seal_folder(content)
-        number = _claim(content, model_dir, None)
-        fsync(model_dir)
+        number = claim(content, model_dir, None)
     return Published(model=model, version=number, path=model_dir / str(number))
-
-
-def _claim(content: Path, model_dir: Path, version: int | None) -> int:
-    """Rename onto the first free number. A version folder is never empty, so rename refuses a taken one."""
-    candidate = version or max(version_numbers(model_dir), default=0) + 1
-    while True:
-        try:
-            content.rename(model_dir / str(candidate))
-        except OSError as exc:
-            if exc.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
-                raise
-            if version is not None:
-                raise VersionTaken(_taken(model_dir, version)) from exc
-            candidate += 1
-        else:
-            return candidate
 
 
 def _refuse_changed_contract(model_dir: Path, contract: ModelContract) -> None:
@@ -156,8 +145,3 @@ def refuse_other_contract(published: ModelContract, offered: ModelContract, *, w
                 f"{where} is published with {what} {expected}, {offered_is} has {got}: its clients would "
                 "break. Give the recipe another `model:` name"
             )
-
-
-def _taken(model_dir: Path, version: int) -> str:
-    free = max(version_numbers(model_dir), default=0) + 1
-    return f"{model_dir / str(version)} is published and never changes; use version {free}, or name none"

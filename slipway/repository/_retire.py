@@ -30,7 +30,7 @@ def rollback(root: Path, model: str, *, to: int | None = None) -> tuple[VersionE
     entry = find_model(root, model)
     source = _previous(entry) if to is None else entry.version(to)
     check_manifest(source.path)
-    if to is not None and source.contents() == entry.served.contents():
+    if to is not None and source.model() == entry.served.model():
         raise NothingToRollBack(f"{model!r} serves the bytes of version {to} already (as {entry.served.version})")
     published = republish(root, model, source.path)
     return source, published
@@ -61,8 +61,8 @@ def prune(root: Path, model: str, *, keep: int = 3, dry_run: bool = False) -> tu
 
 
 def _previous(entry: ModelEntry) -> VersionEntry:
-    served = entry.served.contents()
-    first = next(version for version in entry.versions if version.contents() == served)
+    served = entry.served.model()
+    first = next(version for version in entry.versions if version.model() == served)
     older = [version for version in entry.versions if version.version < first.version]
     if not older:
         raise NothingToRollBack(

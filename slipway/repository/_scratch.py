@@ -1,54 +1,110 @@
-"""A scratch folder that its owner holds a lock on, so that what a killed process left can be told and removed."""
+"""Scratch folders beside the versions, named after their owner, so that what a killed process left can be told.
+
+No lock is held: on a network share `flock` is local to each node, or not there at all. A folder of this machine is
+removed when its process is provably gone; any other when nothing below it has changed for a day.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import os
+import re
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 from slipway.repository._layout import SCRATCH_PREFIX
 
+ABANDONED_AFTER_S = 24 * 3600
+"""Who writes nothing for so long has given up; a pull writes all the time."""
+
+_OWNED = re.compile(
+    re.escape(SCRATCH_PREFIX)
+    + r"(?P<machine>[0-9a-f]{16})-(?P<pid>[0-9]{1,9})-(?P<started>[0-9]{1,20})-[0-9a-f]{16}-.*"
+)
+_UNKNOWN = "0" * 16
+
 
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make a locked, empty folder in `parent`; remove it at the end if it was not renamed away.
+    """Make an empty folder in `parent`; remove it at the end if it was not renamed away.
 
     The name comes from `mkdir`, not from `mkdtemp`: mode 0700 would hide a version from Triton's user.
+
+    Raises:
+        OSError: It cannot be made.
     """
-    remove_abandoned(parent)
-    folder, lock = _make_locked(parent)
+    folder = parent / _new_name()
+    folder.mkdir()
     try:
+        remove_abandoned(parent, now_s=folder.stat().st_mtime)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
 
 
-def remove_abandoned(parent: Path) -> None:
-    """Remove the scratch folders whose owner is gone: the kernel dropped its lock."""
+def remove_abandoned(parent: Path, *, now_s: float) -> None:
+    """Remove the scratch folders whose owner is gone, or has not been heard of for a day.
+
+    Args:
+        parent: A model's folder.
+        now_s: The time by the clock of the file server, which also gives files their times.
+    """
     for folder in parent.glob(f"{SCRATCH_PREFIX}*"):
-        with suppress(OSError):  # somebody else's, in use, or removed by somebody else just now
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
+        with suppress(OSError):  # in use, or removed by somebody else just now
+            if _owner_is_gone(folder.name) or now_s - _last_change_s(folder) > ABANDONED_AFTER_S:
+                doomed = parent / _new_name()
+                folder.rename(doomed)  # in one step: who still writes there finds nothing, and no half of a version
+                shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _make_locked(parent: Path) -> tuple[Path, int]:
-    while True:
-        folder = parent / f"{SCRATCH_PREFIX}{secrets.token_hex(8)}"
-        folder.mkdir()
-        lock = -1
-        with suppress(OSError):  # removed between mkdir and lock: make another
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if folder.stat().st_ino == os.fstat(lock).st_ino:
-                return folder, lock
-        if lock >= 0:
-            os.close(lock)
+def _new_name() -> str:
+    host = re.sub(r"[^A-Za-z0-9.-]", "", socket.gethostname())[:40]
+    return f"{SCRATCH_PREFIX}{_machine()}-{os.getpid()}-{_started(os.getpid()) or 0}-{secrets.token_hex(8)}-{host}"
+
+
+def _machine() -> str:
+    """Where a process id means the same process: host name, boot, and PID namespace; zeros where nobody knows."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return _UNKNOWN
+    return sha256(f"{socket.gethostname()} {boot} {namespace}".encode()).hexdigest()[:16]
+
+
+def _owner_is_gone(name: str) -> bool:
+    """Whether the process was one of this machine, and is not there any more: the number may be another's by now."""
+    owner, here = _OWNED.fullmatch(name), _machine()
+    if owner is None or owner["machine"] != here or here == _UNKNOWN:
+        return False
+    pid = int(owner["pid"])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # it is another user's
+    started = _started(pid)
+    return started is not None and started != int(owner["started"])
+
+
+def _started(pid: int) -> int | None:
+    """When a process started, in ticks since the boot; None where nobody says."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return int(stat.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _last_change_s(folder: Path) -> float:
+    """The newest time of a folder and of everything below it."""
+    newest = folder.lstat().st_mtime
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            newest = max(newest, path.lstat().st_mtime)
+    return newest

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from slipway.repository._errors import ModelNotPublished, VersionNotFound
 from slipway.repository._layout import CONFIG, version_numbers
 from slipway.repository._manifest import check_manifest, manifest_alone, read_manifest
+from slipway.repository._publication import PUBLICATION, read_published_at
 from slipway.repository._shared import check_shared
 
 CARD = "card.json"
@@ -30,9 +31,9 @@ class VersionEntry:
     path: Path
 
     @property
-    def published_at(self) -> datetime:
-        """When the folder was sealed, UTC."""
-        return datetime.fromtimestamp(self.path.stat().st_mtime, tz=UTC)
+    def published_at(self) -> datetime | None:
+        """When it was published, UTC, as it says itself; None where it does not (older releases wrote no such file)."""
+        return read_published_at(self.path)
 
     @property
     def size_bytes(self) -> int:
@@ -51,6 +52,14 @@ class VersionEntry:
             VersionDamaged: No readable manifest.
         """
         return read_manifest(self.path)
+
+    def model(self) -> dict[str, str]:
+        """The same without what it says of its own publication: in that, two versions of one model differ.
+
+        Raises:
+            VersionDamaged: No readable manifest.
+        """
+        return {name: sha256 for name, sha256 in self.contents().items() if name != PUBLICATION}
 
     def card(self) -> dict[str, Any]:
         """The model card for machines; empty when the version has none."""

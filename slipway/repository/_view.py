@@ -15,11 +15,10 @@ import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 
-from slipway.contained_path import UnsafePath, contained_path, open_contained
 from slipway.printable import printable
+from slipway.repository._copying import copy_listed
 from slipway.repository._errors import (
     ModelDamaged,
     ModelNotPublished,
@@ -29,9 +28,7 @@ from slipway.repository._errors import (
 )
 from slipway.repository._layout import CONFIG
 from slipway.repository._manifest import (
-    cannot_be_read,
     find_unlisted,
-    is_changed,
     listed_in,
     raise_damaged,
     read_manifest_bytes,
@@ -40,8 +37,6 @@ from slipway.repository._manifest import (
 from slipway.repository._manifest_text import looks_like_code
 from slipway.repository._shared import read_shared, settled, shared_names
 from slipway.repository._versions import ModelEntry, find_model
-
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +118,7 @@ def _view_shared(entry: ModelEntry, target: Path, config_name: str | None, *, co
         )
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(mode=0o700, parents=True)
-    if wrong := _copy(entry.path, listed, target):
+    if wrong := copy_listed(entry.path, listed, target):
         raise ModelDamaged(
             f"{entry.path}: {'; '.join(wrong)}. Publish again, or seal what is to be served: `slipway models seal "
             f"{entry.name}`"
@@ -140,7 +135,7 @@ def _view_version(model: str, folder: Path, target: Path, skipped: tuple[str, ..
     else:
         listed, wrong = dict.fromkeys(name for name in regular_files(folder) if not looks_like_code(name)), []
     if not wrong:
-        wrong = _copy(folder, listed, into)
+        wrong = copy_listed(folder, listed, into)
     if wrong:
         shutil.rmtree(into, ignore_errors=True)
         raise_damaged(folder, wrong)
@@ -151,30 +146,3 @@ def _view_version(model: str, folder: Path, target: Path, skipped: tuple[str, ..
         manifest_sha256=hashlib.sha256(manifest).hexdigest() if compare else "",
         skipped=skipped,
     )
-
-
-def _copy(source: Path, listed: Mapping[str, str | None], target: Path) -> list[str]:
-    """Copy files and compare their bytes, which are read once; say what is wrong, in words."""
-    wrong = []
-    for name, expected in sorted(listed.items()):
-        try:
-            file = open_contained(source, name)
-        except (OSError, UnsafePath) as exc:
-            wrong.append(cannot_be_read(name, exc))
-            continue
-        with file:
-            got = _copy_file(file, contained_path(target, name))
-        if expected is not None and got != expected:
-            wrong.append(is_changed(name, expected, got))
-    return wrong
-
-
-def _copy_file(source: BufferedReader, target: Path) -> str:
-    """Copy from an open file; SHA-256 of what was written."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sha256 = hashlib.sha256()
-    with target.open("xb") as copy:
-        while block := source.read(_BLOCK_BYTES):
-            sha256.update(block)
-            copy.write(block)
-    return sha256.hexdigest()

@@ -70,7 +70,7 @@ def test_train_publishes_what_passes_its_gates(desk):
 
     assert 0 == trained.returncode, trained.stderr
     (version,) = verify(desk / "model_repository", "bars")
-    assert {"model.onnx", "samples.npz", "card.json", "card.html"} == set(version.contents())
+    assert {"model.onnx", "samples.npz", "card.json", "card.html"} == set(version.model())
     card = json.loads((version.path / "card.json").read_text())
     assert card["passed"]
     assert card["onnx"]["sha256"] == version.contents()["model.onnx"]

@@ -102,7 +102,7 @@ def test_a_run_publishes_in_the_store_and_rolls_serving_to_it(published, tmp_pat
     assert {"check": 0, "pull": 0, "train": 0, "push": 0, "promote": 0} == statuses, published.ended
     assert {"slipway/model-version": "1"} == published.api.predictor["annotations"]
     pull(tmp_path, published.url, complete=True)
-    assert {"model.onnx", "samples.npz", "card.json", "card.html"} == set(verify(tmp_path, "bars", 1)[0].contents())
+    assert {"model.onnx", "samples.npz", "card.json", "card.html"} == set(verify(tmp_path, "bars", 1)[0].model())
 
 
 def test_a_pod_after_one_that_has_published_publishes_nothing_and_promotes(published):

@@ -94,5 +94,8 @@ def s3_bucket(door, monkeypatch, name):
 
 def below(version):
     """Every name that belongs to a version of `digits`."""
-    shared, own = {"config.pbtxt", "configs/gpu.pbtxt", "labels.txt", MANIFEST}, {"card.json", MANIFEST, "model.onnx"}
+    shared, own = (
+        {"config.pbtxt", "configs/gpu.pbtxt", "labels.txt", MANIFEST},
+        {"card.json", MANIFEST, "model.onnx", "publication.json"},
+    )
     return {f"digits/{version}/{name}" for name in own} | {f"digits/{name}" for name in shared}

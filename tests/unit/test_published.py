@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from slipway.repository import MANIFEST
 from tests.unit.digits_repository import DIGITS, FILES, damage_byte, publish_text
 from training.published import REMEMBERED, recall, remember
 
@@ -61,8 +62,9 @@ def test_a_damaged_version_is_not_recalled(run_dir, repository, published):
 
 def test_a_version_that_is_in_the_store_alone_is_recalled(run_dir, repository, published):
     """The new pod's repository is what `pull` brought: the manifest."""
-    for name in ("model.onnx", "card.json"):
-        (published.path / name).unlink()
+    for path in published.path.iterdir():
+        if path.name != MANIFEST:
+            path.unlink()
 
     assert published.version == recalled(run_dir, repository)
 

@@ -122,7 +122,7 @@ def test_a_publisher_killed_at_any_moment_leaves_nothing_or_a_whole_version(tmp_
     for _ in range(120):
         publisher = fork.Process(target=publish_many, args=(tmp_path, "content " * 10_000, 10_000))
         publisher.start()
-        time.sleep(chance.uniform(0.002, 0.03))
+        time.sleep(chance.uniform(0.002, 0.12))
         publisher.kill()
         publisher.join()
         abandoned += bool(leftovers(tmp_path)) if (tmp_path / "digits").is_dir() else 0

@@ -69,7 +69,7 @@ def test_a_published_version_is_immutable_there_too(tmp_path, url):
 
 @pytest.mark.parametrize(
     ("moment", "sent"),
-    [("card.json", {"card.json"}), ("labels.txt", {"card.json", "model.onnx"})],
+    [("card.json", {"card.json"}), ("labels.txt", {"card.json", "model.onnx", "publication.json"})],
     ids=["early", "just-before-the-manifest"],
 )
 def test_of_two_that_push_one_number_at_once_one_is_told_and_stops(tmp_path, s3, moment, sent):

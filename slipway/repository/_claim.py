@@ -1,0 +1,120 @@
+"""Give a finished version its number: one rename, looked at afterwards.
+
+The rename is the arbiter between publishers, on every node: the file server lets one of them have a name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from slipway.repository._durable import fsync
+from slipway.repository._errors import PublishFailed, RepositoryError, VersionTaken
+from slipway.repository._layout import is_version
+from slipway.repository._manifest import check_manifest, read_manifest_bytes
+
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+_MOST_TRIES = 1000
+
+
+def claim(content: Path, model_dir: Path, version: int | None) -> int:
+    """Rename onto the first free number, and look at what is there then.
+
+    A version folder is never empty, so a rename refuses a taken one. Anything of that name takes a number, also a file.
+
+    Args:
+        content: The finished version, in a scratch folder on the same file system.
+        model_dir: The model's folder.
+        version: The number to take; the next free one if not given.
+
+    Returns:
+        The number.
+
+    Raises:
+        VersionTaken: `version` is taken.
+        PublishFailed: What is there afterwards is not what was put there.
+        OSError: The file system refused.
+    """
+    manifest = read_manifest_bytes(content)
+    first = version or next_number(model_dir)
+    for number in range(first, first + _MOST_TRIES):
+        target = model_dir / str(number)
+        if _renamed(content, target, manifest):
+            fsync(model_dir)
+            _look_again(target, content, manifest)
+            return number
+        if version is not None:
+            raise VersionTaken(taken(model_dir, version))
+    raise PublishFailed(
+        f"{model_dir}: expected a free number, but {_MOST_TRIES:,} of them are taken: look at the folder"
+    )
+
+
+def next_number(model_dir: Path) -> int:
+    """One more than the highest number that anything in the folder has."""
+    names = (path.name for path in model_dir.iterdir()) if model_dir.is_dir() else ()
+    return max((int(name) for name in names if is_version(name)), default=0) + 1
+
+
+def taken(model_dir: Path, version: int) -> str:
+    """The words for a number that cannot be had."""
+    return (
+        f"{model_dir / str(version)} is published and never changes; use version {next_number(model_dir)}, or name none"
+    )
+
+
+def refuse_merging(scratch: Path) -> None:
+    """Refuse a file system that renames over what is there: two publishers would take one number, or mix their files.
+
+    Raises:
+        PublishFailed: It does.
+        OSError: It cannot be tried.
+    """
+    one, two = scratch / "rename" / "one", scratch / "rename" / "two"
+    for folder in (one, two):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    try:
+        one.rename(two)
+    except OSError:
+        return
+    raise PublishFailed(
+        f"{scratch.parent}: expected a file system that refuses to rename a folder over another, this one does it, and "
+        "two publications at once would be mixed: use a local disk or NFS, and `slipway models push` for object stores"
+    )
+
+
+def _renamed(content: Path, target: Path, manifest: bytes) -> bool:
+    """Whether the number is ours; False where somebody else has it."""
+    try:
+        content.rename(target)
+    except OSError as exc:
+        if not os.path.lexists(content) and _manifest_of(target) == manifest:
+            return True  # a file server may do it, lose the answer, and be asked again
+        if exc.errno in _TAKEN or os.path.lexists(target):
+            return False
+        raise
+    return True
+
+
+def _look_again(target: Path, content: Path, manifest: bytes) -> None:
+    """Compare what is in place with what was put there; what is damaged is taken away again."""
+    try:
+        check_manifest(target)
+    except RepositoryError as exc:
+        reason = str(exc)
+    else:
+        reason = ""
+    if _manifest_of(target) != manifest:
+        raise PublishFailed(f"{target}: somebody else's version is there now, or none. {reason} Publish again")
+    if reason:
+        target.rename(content)
+        raise PublishFailed(f"{target} was damaged while it was published, and taken away again: {reason}")
+
+
+def _manifest_of(folder: Path) -> bytes | None:
+    try:
+        return read_manifest_bytes(folder)
+    except RepositoryError:
+        return None
