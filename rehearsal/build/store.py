@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from rich.console import Console
 from rehearsal.build.catalogue import Program
 from rehearsal.build.pins import Pins
 from rehearsal.build.toolchain import Go, go_environment, here
+from slipway.cache import cache_folder
 
 __all__ = ["Built", "Store", "default_cache", "linker_flags"]
 
@@ -32,15 +32,8 @@ _SCRATCH = ".scratch"
 
 
 def default_cache() -> Path:
-    """`rehearsal/` in `$SLIPWAY_CACHE`, else in `$XDG_CACHE_HOME/slipway`, else in `~/.cache/slipway`.
-
-    A relative XDG_CACHE_HOME is ignored, as XDG asks.
-    """
-    chosen = os.environ.get("SLIPWAY_CACHE")
-    if chosen:
-        return Path(chosen).absolute() / "rehearsal"
-    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (configured if configured.is_absolute() else Path.home() / ".cache") / "slipway" / "rehearsal"
+    """`rehearsal/` in the cache of this user, see `slipway.cache`."""
+    return cache_folder() / "rehearsal"
 
 
 def linker_flags(program: Program, pins: Pins) -> str:

