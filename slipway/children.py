@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -66,4 +67,14 @@ def start_child(
         ended()
 
     threading.Thread(target=run, name=Path(command[0]).name, daemon=True).start()
-    return started.result()
+    try:
+        return started.result()
+    except BaseException:  # Ctrl-C: nobody would know the child
+        started.add_done_callback(_end_unknown)
+        raise
+
+
+def _end_unknown(started: Future[subprocess.Popen[bytes]]) -> None:
+    if started.exception() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(started.result().pid, signal.SIGKILL)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from slipway.cli._cores import bind_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from slipway.triton import TritonServer
 
 __all__ = ["serve"]
 
 _PORT_HELP = "0 is any free port."
+_ONE_REQUEST_S = 0.5
+_INTERRUPTED = 130  # as a shell reports what ended by Ctrl-C
 
 
 def serve(
@@ -51,6 +55,10 @@ def serve(
         ),
     ] = None,
     log_file: Annotated[Path | None, typer.Option(help="Append tritonserver's log to this file.")] = None,
+    restarts: Annotated[
+        int,
+        typer.Option(min=0, help="How often within ten minutes a server that died is started again; 0 is never."),
+    ] = 5,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare the served files with their manifest first.")
     ] = True,
@@ -68,19 +76,20 @@ def serve(
     """Serve the published models on a real tritonserver, over gRPC and HTTP.
 
     Waits until every model answers, then says where. Ctrl-C or SIGTERM lets requests in flight finish and exits
-    with 0; if tritonserver ends by itself, the reason out of its log is printed and the exit code is 1.
+    with 0; a second Ctrl-C ends at once. A tritonserver that died is started again, on the same ports; one that dies
+    too often ends the command with the reason out of its log and exit code 1.
 
     Example: slipway serve --model mnist --http-port 0 --grpc-port 8001 --metrics-port 0
     """
     # Here, so that `slipway --help` stays fast.
-    from slipway.triton import ServerSettings, TritonServer, prepare, servable_models
+    from slipway.triton import ServerSettings, TritonServer, prepare_to_print
 
     if cores is not None:
         bind_to(cores)
-    models = servable_models(repository, tuple(model) if model else None, config_name)
     settings = ServerSettings(
         repository=repository,
-        models=models,
+        models=tuple(model) if model else None,
+        verify=verify,
         http_port=http_port or None,
         grpc_port=grpc_port or None,
         metrics_port=metrics_port or None,
@@ -91,35 +100,30 @@ def serve(
         exit_timeout_s=exit_timeout_s,
         log_file=log_file,
     )
-    if verify:
-        _verify(repository, models)
     if print_command:
-        typer.echo(prepare(settings).shell_command())
+        launch = prepare_to_print(settings)
+        _warn_of_older(launch.skipped)
+        typer.echo(launch.shell_command())
         return
-    _run(TritonServer(settings), print_admin_key=print_admin_key)
+    _run(TritonServer(settings), restarts=restarts, print_admin_key=print_admin_key)
 
 
-def _verify(repository: Path, models: tuple[str, ...]) -> None:
-    """Check what Triton will load: the highest version of each model."""
-    from slipway.repository import find_model, verify
-
-    for name in models:
-        verify(repository, name, find_model(repository, name).served.version)
-
-
-def _run(server: TritonServer, *, print_admin_key: bool) -> None:
-    from slipway.triton import ServeError
+def _run(server: TritonServer, *, restarts: int, print_admin_key: bool) -> None:
+    from slipway.triton import ServeError, supervise
 
     _warn_of_others(server)
-    with _one_stop_signal():
+    with _stop_signals(server.kill) as stop:
         try:
             server.start()
+            _warn_of_older(server.skipped)
             _say_where(server, print_admin_key=print_admin_key)
-            server.wait()
+            supervise(server, restarts=restarts, tell=lambda text: typer.echo(text, err=True))
         except _StopRequested:
-            typer.echo("stopping: requests in flight are answered first")
+            typer.echo("stopping: requests in flight are answered first; a second Ctrl-C ends at once")
         finally:
             exit_code = server.stop()
+    if stop.at_once:
+        raise typer.Exit(_INTERRUPTED)
     if exit_code not in (0, -signal.SIGTERM):  # the signal's own: it came while models were still loading
         raise ServeError(
             f"tritonserver did not finish its requests and unload its models within {server.settings.exit_timeout_s} s "
@@ -171,29 +175,43 @@ def _warn_of_others(server: TritonServer) -> None:
         )
 
 
+def _warn_of_older(skipped: tuple[str, ...]) -> None:
+    for reason in skipped:
+        typer.echo(f"warning: an older version is served: {reason}", err=True)
+
+
 class _StopRequested(KeyboardInterrupt):
     """SIGINT or SIGTERM arrived."""
 
 
-@contextmanager
-def _one_stop_signal() -> Iterator[None]:
-    """Raise `_StopRequested` at the first SIGINT or SIGTERM and ignore the rest, so that nothing cuts the drain short.
+@dataclass(slots=True, kw_only=True)
+class _Stop:
+    """What was asked for: when first, and whether once more, to end at once."""
 
-    Who cannot wait for `exit_timeout_s` kills this process: nothing outlives it.
+    first_s: float | None = None
+    at_once: bool = False
+
+
+@contextmanager
+def _stop_signals(end_at_once: Callable[[], None]) -> Iterator[_Stop]:
+    """Raise `_StopRequested` at the first SIGINT or SIGTERM; the next one, if it is meant, ends at once.
+
+    Whoever stops a command may send it both signals, or one of them twice, in one go: that is one request.
     """
     numbers = (signal.SIGINT, signal.SIGTERM)
+    stop = _Stop()
 
-    def ignore(*_: object) -> None:
-        """In place of SIG_IGN, which Python reports as a race when both signals arrive at once."""
+    def handle(*_: object) -> None:
+        if stop.first_s is None:
+            stop.first_s = time.monotonic()
+            raise _StopRequested
+        if time.monotonic() - stop.first_s > _ONE_REQUEST_S:
+            stop.at_once = True
+            end_at_once()
 
-    def stop(*_: object) -> NoReturn:
-        for number in numbers:
-            signal.signal(number, ignore)
-        raise _StopRequested
-
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
-        yield
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -10,11 +10,13 @@ Both serve the very same model repository: the wheel's has only Triton's Python 
 from slipway.triton._access import AdminKey
 from slipway.triton._arguments import arguments
 from slipway.triton._errors import (
+    BackendDied,
     LibpythonMissing,
     ModelNotServable,
     NotReadyInTime,
     PortTaken,
     PythonUnsupported,
+    RestartsUsedUp,
     ServeError,
     ServerDied,
     SettingsInvalid,
@@ -24,12 +26,15 @@ from slipway.triton._interfaces import addresses_from_outside
 from slipway.triton._launch import Launch, prepare
 from slipway.triton._models import servable_models
 from slipway.triton._ports import Ports
+from slipway.triton._printed import prepare_to_print
 from slipway.triton._program import Program, find_program
 from slipway.triton._server import ServedModel, TritonServer
 from slipway.triton._settings import ServerSettings
+from slipway.triton._supervise import supervise
 
 __all__ = [
     "AdminKey",
+    "BackendDied",
     "Launch",
     "LibpythonMissing",
     "ModelNotServable",
@@ -38,6 +43,7 @@ __all__ = [
     "Ports",
     "Program",
     "PythonUnsupported",
+    "RestartsUsedUp",
     "ServeError",
     "ServedModel",
     "ServerDied",
@@ -49,5 +55,7 @@ __all__ = [
     "arguments",
     "find_program",
     "prepare",
+    "prepare_to_print",
     "servable_models",
+    "supervise",
 ]

@@ -18,6 +18,7 @@ def arguments(
     backend_directory: Path | None,
     *,
     admin: AdminKey,
+    shared_memory: str,
     gpu_metrics: bool = True,
 ) -> tuple[str, ...]:
     """Write tritonserver's arguments.
@@ -30,6 +31,7 @@ def arguments(
         ports: Where.
         backend_directory: Folder that holds `onnxruntime/`; None is the server's own default.
         admin: Who knows it may load models, map memory, set traces and logs; nobody else may.
+        shared_memory: What the names of the Python backend's shared memory begin with, before a hyphen.
         gpu_metrics: False for a tritonserver that has no GPU support, which warns about it otherwise.
     """
     models = settings.models or ("*",)
@@ -48,6 +50,7 @@ def arguments(
         f"--metrics-address={settings.address}",
         f"--metrics-port={ports.metrics}",
         *(() if gpu_metrics else ("--allow-gpu-metrics=false",)),
+        f"--backend-config=python,shm-region-prefix-name={shared_memory}-",
         f"--exit-timeout-secs={settings.exit_timeout_s}",
         *(admin.arguments if settings.restrict_admin_apis else ()),
         *settings.extra_args,

@@ -11,7 +11,6 @@ whole; it looks for stub and utils beside our model.py first.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -52,15 +51,9 @@ def assemble_backends(triton: EmbeddedTriton, cache: Path) -> Path:
             _link(folder / name, target)
     except OSError as exc:
         raise ServeError(
-            f"cannot link the backends in {folder}: {exc.strerror}; name a writable folder in XDG_CACHE_HOME"
+            f"cannot link the backends in {folder}: {exc.strerror}; name a writable folder in SLIPWAY_CACHE"
         ) from exc
     return folder
-
-
-def default_cache() -> Path:
-    """Where a user's caches are: XDG Base Directory Specification."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "slipway" / "backends"
 
 
 def _link(path: Path, target: Path) -> None:

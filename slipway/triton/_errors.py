@@ -8,6 +8,8 @@
   - ModelNotServable    the repository has no such model, no version of it, or no such configuration
   - PortTaken           somebody else listens where tritonserver should
   - ServerDied          tritonserver ended by itself; the text begins with the reason out of its log
+  - BackendDied         a process of its backend ended; the server runs on and fails requests
+  - RestartsUsedUp      it ended too often; the text has the last reason
   - NotReadyInTime      tritonserver runs, and its models are not ready
 """
 
@@ -71,6 +73,22 @@ class ServerDied(ServeError):
         super().__init__(message)
         self.exit_code = exit_code
         self.reason = reason
+
+
+class BackendDied(ServeError):
+    """A process of tritonserver's backend ended, and tritonserver goes on counting on it.
+
+    Attributes:
+        pid: Its process id.
+    """
+
+    def __init__(self, message: str, *, pid: int) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class RestartsUsedUp(ServeError):
+    """The server failed more often than it may be started again."""
 
 
 class NotReadyInTime(ServeError):

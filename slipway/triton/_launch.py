@@ -6,9 +6,12 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from slipway.repository import build_view
 from slipway.triton._access import AdminKey
+from slipway.triton._activity import VARIABLE
 from slipway.triton._arguments import arguments
 from slipway.triton._models import servable_models
+from slipway.triton._onnx_only import refuse_other_than_onnx
 from slipway.triton._ports import Ports, choose_ports
 from slipway.triton._program import find_program
 
@@ -18,26 +21,37 @@ if TYPE_CHECKING:
 
     from slipway.triton._settings import ServerSettings
 
+_REPOSITORY = "repository"
+_ACTIVITY = "activity"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """One start of a tritonserver.
+    """One start of a tritonserver, or several of the same.
 
     Attributes:
         command: The program and its arguments.
         environment: Variables that differ from this process's.
         directory: Where it runs; None is where this process runs.
+        http_url: Where a client on this machine finds it.
         ports: Where it listens.
         models: What it loads.
+        skipped: Why a newer version is not what is served, one text for each.
         admin: The key to what changes the server.
+        activity: Folder of the backend's counters.
+        shared_memory: What the names of its shared memory begin with.
     """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
     directory: Path | None
+    http_url: str
     ports: Ports
     models: tuple[str, ...]
+    skipped: tuple[str, ...]
     admin: AdminKey
+    activity: Path
+    shared_memory: str
 
     def shell_command(self) -> str:
         """The same start as one copyable shell command."""
@@ -47,24 +61,52 @@ class Launch:
         return " \\\n  ".join(shlex.quote(word) for word in (*prefix, *self.command))
 
 
-def prepare(settings: ServerSettings) -> Launch:
-    """Find the program, check the models, choose the ports.
+def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None) -> Launch:
+    """Copy the verified files, find the program, choose the ports.
+
+    tritonserver is shown the copy: what is in no manifest is not in it, and what is changed in the repository from
+    now on does not reach the server.
+
+    Args:
+        settings: What is served, and how.
+        into: A folder that only this user can write, with a name that no other server's has; it must stay until the
+            server has ended.
+        ports: Where it listens; None is where the settings say, if nobody listens there.
 
     Raises:
         ServeError: Whatever would keep tritonserver from starting and can be known before.
+        RepositoryError: The files are not those that were published.
     """
-    settings = replace(settings, repository=settings.repository.resolve())
+    into = into.resolve()
     models = servable_models(settings.repository, settings.models, settings.config_name)
-    settings = replace(settings, models=models)
+    present = models + servable_models(settings.repository, settings.loadable, settings.config_name)
     program = find_program(settings.tritonserver)
-    ports = choose_ports(settings)
+    ports = ports or choose_ports(settings)
+    view = into / _REPOSITORY
+    shown = build_view(settings.repository, present, view, config_name=settings.config_name, compare=settings.verify)
+    if program.onnx_only:
+        refuse_other_than_onnx(view, present, settings.config_name)
+    (into / _ACTIVITY).mkdir(mode=0o700, parents=True, exist_ok=True)
     admin = AdminKey()
-    words = arguments(settings, ports, program.backends, admin=admin, gpu_metrics=program.gpu_metrics)
     return Launch(
-        command=(str(program.executable), *words),
-        environment=program.environment,
+        command=(
+            str(program.executable),
+            *arguments(
+                replace(settings, repository=view, models=models),
+                ports,
+                program.backends,
+                admin=admin,
+                shared_memory=into.name,
+                gpu_metrics=program.gpu_metrics,
+            ),
+        ),
+        environment={**program.environment, VARIABLE: str(into / _ACTIVITY)},
         directory=program.directory,
+        http_url=f"http://{settings.reachable_address}:{ports.http}",
         ports=ports,
         models=models,
+        skipped=tuple(text for model in shown for text in model.skipped),
         admin=admin,
+        activity=into / _ACTIVITY,
+        shared_memory=into.name,
     )

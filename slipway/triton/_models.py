@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from slipway.repository import ModelEntry, list_models
 from slipway.triton._errors import ModelNotServable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_VERSION = re.compile(r"[1-9][0-9]*")
 _REMEDY = "`slipway train` publishes one"
 
 
@@ -28,9 +27,9 @@ def servable_models(repository: Path, names: tuple[str, ...] | None, config_name
     """
     if not repository.is_dir():
         raise ModelNotServable(f"{repository} is no model repository: no such folder; {_REMEDY}")
-    known = sorted(path.name for path in repository.iterdir() if (path / "config.pbtxt").is_file())
+    known = {entry.name: entry for entry in list_models(repository) if (entry.path / "config.pbtxt").is_file()}
     if names is None:
-        names = tuple(name for name in known if _has_version(repository / name))
+        names = tuple(name for name, entry in known.items() if entry.versions)
         if not names:
             raise ModelNotServable(f"no model in {repository} has a published version; {_REMEDY}")
     for name in names:
@@ -38,19 +37,14 @@ def servable_models(repository: Path, names: tuple[str, ...] | None, config_name
     return names
 
 
-def _require(repository: Path, name: str, known: list[str], config_name: str | None) -> None:
+def _require(repository: Path, name: str, known: dict[str, ModelEntry], config_name: str | None) -> None:
     if name not in known:
         nearest = "".join(f"; did you mean {match!r}?" for match in get_close_matches(name, known, n=1))
         raise ModelNotServable(f"no model {name!r} in {repository}, there is {', '.join(known) or 'none'}{nearest}")
-    if not _has_version(repository / name):
+    if not known[name].versions:
         raise ModelNotServable(f"model {name!r} in {repository} has no published version; {_REMEDY}")
     if config_name is not None and not (repository / name / "configs" / f"{config_name}.pbtxt").is_file():
         others = sorted(path.stem for path in (repository / name).glob("configs/*.pbtxt"))
         raise ModelNotServable(
             f"model {name!r} has no configs/{config_name}.pbtxt, there is {', '.join(others) or 'only config.pbtxt'}"
         )
-
-
-def _has_version(model: Path) -> bool:
-    """Triton ignores folders whose name is no number, or begins with 0."""
-    return any(_VERSION.fullmatch(path.name) and path.is_dir() for path in model.iterdir())

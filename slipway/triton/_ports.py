@@ -39,6 +39,13 @@ def choose_ports(settings: ServerSettings) -> Ports:
     return Ports(**chosen)
 
 
+def name_ports(settings: ServerSettings) -> Ports:
+    """The given ports, whoever listens there now, and free ones where none is given."""
+    with ExitStack() as held:
+        wanted = {"http": settings.http_port, "grpc": settings.grpc_port, "metrics": settings.metrics_port}
+        return Ports(**{name: port or _bind(held, settings.address, None, name) for name, port in wanted.items()})
+
+
 def port_taken(name: str, address: str, port: int) -> PortTaken:
     """The error for a port that somebody else listens on."""
     return PortTaken(

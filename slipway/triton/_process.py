@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from slipway.triton._launch import Launch
 
 _SLICE_S = 0.2
+_GROUP_POLL_S = 0.01
+_GROUP_ENDS_S = 1.0  # not longer: a dead stub counts until init has reaped it, which not every container's does
 
 
 class ServerProcess:
@@ -69,3 +71,16 @@ class ServerProcess:
         if self._child.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+    def end_stubs(self) -> None:
+        """End what the process has left behind, when it has ended; wait a moment until it is gone.
+
+        Stubs that were still starting when their server was ended do not end by themselves.
+        """
+        deadline = time.monotonic() + _GROUP_ENDS_S
+        while time.monotonic() < deadline:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+            time.sleep(_GROUP_POLL_S)

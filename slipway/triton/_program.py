@@ -11,8 +11,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slipway.cache import cache_folder
 from slipway.telemetry import quiet_environment
-from slipway.triton._backends import BACKEND, assemble_backends, default_cache
+from slipway.triton._backends import BACKEND, assemble_backends
 from slipway.triton._installation import EmbeddedTriton, find_tritonserver
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Program:
         environment: Variables that differ from this process's.
         directory: Where it must run; None is anywhere.
         gpu_metrics: Whether it can report GPU metrics; one that cannot warns about it.
+        onnx_only: Whether it runs nothing but ONNX files, through our backend.
     """
 
     executable: Path
@@ -37,6 +39,7 @@ class Program:
     environment: Mapping[str, str]
     directory: Path | None
     gpu_metrics: bool
+    onnx_only: bool = False
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -65,7 +68,7 @@ def find_program(named: Path | None = None) -> Program:
             directory=None,
             gpu_metrics=True,
         )
-    backends = assemble_backends(triton, default_cache())
+    backends = assemble_backends(triton, cache_folder() / "backends")
     return Program(
         executable=triton.executable,
         backends=backends,
@@ -77,6 +80,7 @@ def find_program(named: Path | None = None) -> Program:
         # The stub puts its working directory first on sys.path: a model.py there would be taken for the backend.
         directory=backends / BACKEND,
         gpu_metrics=False,
+        onnx_only=True,
     )
 
 

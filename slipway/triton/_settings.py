@@ -16,10 +16,13 @@ class ServerSettings:
     Attributes:
         repository: The model repository, `<repository>/<model>/<version>/model.onnx`.
         models: The models to load; None is every model that has a version.
+        loadable: Further models that tritonserver is shown and does not load: whoever has its key can.
         http_port: None is any free port; so for the other two.
         grpc_port: As `http_port`.
         metrics_port: As `http_port`.
         address: IPv4 address for all three; 0.0.0.0 is every interface.
+        verify: Compare the files with their manifests, and serve the newest version that is intact. Without it the
+            newest version is served whatever its bytes; files that are code are not shown either way.
         config_name: Serve `<model>/configs/<config_name>.pbtxt` in place of `<model>/config.pbtxt`.
         tritonserver: The program; None is the one on PATH, else the one in the wheel of the extra `serve`.
         ready_timeout_s: Longest wait until every model is ready.
@@ -33,10 +36,12 @@ class ServerSettings:
 
     repository: Path
     models: tuple[str, ...] | None = None
+    loadable: tuple[str, ...] = ()
     http_port: int | None = None
     grpc_port: int | None = None
     metrics_port: int | None = None
     address: str = "127.0.0.1"
+    verify: bool = True
     config_name: str | None = None
     tritonserver: Path | None = None
     ready_timeout_s: float = 60

@@ -61,7 +61,7 @@ def predictor_container(values, *, repository, folder, model_version=None):
         model_version: The pod's annotation `slipway/model-version`.
     """
     spec = rendered("serving", values, release="mnist")["ServingRuntime", "mnist-triton"]["spec"]["containers"][0]
-    launch = prepare(ServerSettings(repository=repository))
+    launch = prepare(ServerSettings(repository=repository, verify=False), folder)
     ports = {"http": launch.ports.http, "grpc": launch.ports.grpc, "metrics": launch.ports.metrics}
     memory = folder / "memory"
     memory.mkdir()

@@ -89,7 +89,13 @@ def server(published_repository, tmp_path_factory):
     policy = "default_queue_policy { max_queue_size: 1 default_timeout_microseconds: 20000 }"
     add_model(root, "strict", slow_classifier(), batching=f"dynamic_batching {{ {policy} }}\n")
     # As the official image is, and unlike what `slipway serve` starts, it tells everybody which models it has.
-    settings = ServerSettings(repository=root, models=("mnist", "slow", "strict"), restrict_admin_apis=False)
+    settings = ServerSettings(
+        repository=root,
+        models=("mnist", "slow", "strict"),
+        loadable=("idle", "broken"),
+        restrict_admin_apis=False,
+        verify=False,
+    )
     with TritonServer(settings) as server:
         manage(server, "broken", "load")
         yield server

@@ -6,42 +6,24 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import httpx
 import pytest
 
 import slipway.triton._launch
-from slipway.triton import NotReadyInTime, PortTaken, ServerDied, ServerSettings, TritonServer, prepare
+from slipway.triton import (
+    BackendDied,
+    NotReadyInTime,
+    PortTaken,
+    ServerDied,
+    ServerSettings,
+    TritonServer,
+    prepare,
+    prepare_to_print,
+)
+from tests.integration.server_processes import eventually, group_of, shared_memory_of, stubs_of
 
 pytestmark = pytest.mark.triton
-
-
-def group_of(pid):
-    """Command lines of tritonserver and its stubs, by process id; a zombie has none."""
-    members = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, _, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-            words = (folder / "cmdline").read_bytes().decode().split("\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(group) == pid and state != "Z":
-            members[int(folder.name)] = words
-    return members
-
-
-def shared_memory_of(group):
-    return [
-        Path("/dev/shm", word) for words in group.values() for word in words if word.startswith("triton_onnxruntime")
-    ]
-
-
-def eventually(condition, timeout_s=30):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.05)
 
 
 def assert_nothing_is_left(pid, regions):
@@ -140,6 +122,29 @@ def test_a_killed_server_is_noticed_and_its_stubs_go_too(published_repository):
         assert_nothing_is_left(server.pid, shared_memory_of(group))
 
 
+def test_a_killed_backend_process_is_noticed_and_the_server_that_lost_it_ends(published_repository):
+    with TritonServer(ServerSettings(repository=published_repository)) as server:
+        group = group_of(server.pid)
+        lost, _ = stubs_of(server.pid)
+        os.kill(lost, signal.SIGKILL)
+        with pytest.raises(BackendDied, match=rf"^a backend process of tritonserver \({lost}\) was killed by SIGKILL"):
+            server.wait()
+
+        assert server.poll() is None
+    assert_nothing_is_left(server.pid, shared_memory_of(group))
+
+
+def test_a_restarted_server_has_the_same_files_ports_and_key(own_repository):
+    with TritonServer(ServerSettings(repository=own_repository)) as server:
+        before = (server.http_url, server.grpc_url, server.metrics_url, server.admin, server.models())
+        (own_repository / "mnist" / "1" / "model.onnx").write_bytes(b"swapped")
+        os.kill(server.pid, signal.SIGKILL)
+        server.restart()
+
+        assert before == (server.http_url, server.grpc_url, server.metrics_url, server.admin, server.models())
+        assert is_ready(server.http_url)
+
+
 def test_a_free_port_that_is_lost_before_its_use_is_replaced(published_repository, monkeypatch):
     choose_ports = slipway.triton._launch.choose_ports
     with socket.create_server(("127.0.0.1", 0)) as somebody:
@@ -175,7 +180,7 @@ def test_an_argument_that_tritonserver_does_not_know_is_the_reason(published_rep
 
 @pytest.mark.parametrize("and_then", ["exec sleep 600", "trap '' TERM; sleep 600; sleep 600"], ids=["slow", "deaf"])
 def test_a_server_that_never_gets_ready_is_given_up_and_ended(published_repository, tmp_path, monkeypatch, and_then):
-    monkeypatch.setattr("slipway.triton._server._EXIT_MARGIN_S", 0.2)
+    monkeypatch.setattr("slipway.triton._drain._EXIT_MARGIN_S", 0.2)
     program = tmp_path / "tritonserver"
     program.write_text(f'#!/bin/sh\necho "I am $$, and still thinking"\n{and_then}\n')
     program.chmod(0o755)
@@ -189,7 +194,7 @@ def test_a_server_that_never_gets_ready_is_given_up_and_ended(published_reposito
 
 
 def test_a_tritonserver_of_the_system_serves_the_same_repository(published_repository, tmp_path):
-    embedded = prepare(ServerSettings(repository=published_repository))
+    embedded = prepare(ServerSettings(repository=published_repository), tmp_path / "embedded")
     (backends,) = (word.partition("=")[2] for word in embedded.command if word.startswith("--backend-directory="))
     (tmp_path / "bin").mkdir()
     (tmp_path / "backends").symlink_to(backends)
@@ -199,14 +204,17 @@ def test_a_tritonserver_of_the_system_serves_the_same_repository(published_repos
     program.chmod(0o755)
     settings = ServerSettings(repository=published_repository, tritonserver=program)
 
-    assert f"--backend-directory={tmp_path / 'backends'}" in prepare(settings).command
-    assert "--allow-gpu-metrics=false" not in prepare(settings).command
+    command = prepare(settings, tmp_path / "system").command
+
+    assert f"--backend-directory={tmp_path / 'backends'}" in command
+    assert "--allow-gpu-metrics=false" not in command
     with started(settings) as server:
         assert is_ready(server.http_url)
 
 
-def test_the_printed_command_starts_the_same_server(published_repository):
-    launch = prepare(ServerSettings(repository=published_repository))
+def test_the_printed_command_starts_the_same_server(published_repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path))
+    launch = prepare_to_print(ServerSettings(repository=published_repository))
     url = f"http://127.0.0.1:{launch.ports.http}"
 
     def answers():

@@ -29,9 +29,10 @@ def test_arguments_of_the_embedded_server():
         "--metrics-address=127.0.0.1",
         "--metrics-port=8002",
         "--allow-gpu-metrics=false",
+        "--backend-config=python,shm-region-prefix-name=run-1-",
         "--exit-timeout-secs=30",
         *CLOSED,
-    ) == arguments(settings, PORTS, Path("/backends"), admin=ADMIN, gpu_metrics=False)
+    ) == arguments(settings, PORTS, Path("/backends"), admin=ADMIN, shared_memory="run-1", gpu_metrics=False)
 
 
 def test_arguments_of_a_server_that_knows_its_backends_and_gpus():
@@ -56,14 +57,17 @@ def test_arguments_of_a_server_that_knows_its_backends_and_gpus():
         "--grpc-port=8001",
         "--metrics-address=0.0.0.0",
         "--metrics-port=8002",
+        "--backend-config=python,shm-region-prefix-name=run-1-",
         "--exit-timeout-secs=5",
         *CLOSED,
         "--log-verbose=1",
-    ) == arguments(settings, PORTS, None, admin=ADMIN)
+    ) == arguments(settings, PORTS, None, admin=ADMIN, shared_memory="run-1")
 
 
 def test_no_names_are_every_model():
-    assert "--load-model=*" in arguments(ServerSettings(repository=Path("/repository")), PORTS, None, admin=ADMIN)
+    assert "--load-model=*" in arguments(
+        ServerSettings(repository=Path("/repository")), PORTS, None, admin=ADMIN, shared_memory="run-1"
+    )
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def test_another_python_gets_a_folder_of_its_own(site, python, tmp_path):
 
 def test_a_cache_that_cannot_be_written_names_the_way_out(site, python, tmp_path):
     (tmp_path / "cache").touch()
-    with pytest.raises(ServeError, match=r"cannot link the backends in .*XDG_CACHE_HOME"):
+    with pytest.raises(ServeError, match=r"cannot link the backends in .*SLIPWAY_CACHE"):
         assemble_backends(embedded_triton(site, python), tmp_path / "cache")
 
 
@@ -214,13 +214,15 @@ def test_environment_of_the_embedded_server(site, tmp_path, wheel_is_at, monkeyp
     monkeypatch.setenv("PATH", "/usr/bin")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/local/lib")
     (tmp_path / "digits" / "1").mkdir(parents=True)
-    (tmp_path / "digits" / "config.pbtxt").touch()
-    launch = prepare(ServerSettings(repository=tmp_path))
+    (tmp_path / "digits" / "config.pbtxt").write_text('backend: "onnxruntime"')
+    (tmp_path / "digits" / "1" / "model.onnx").touch()
+    launch = prepare(ServerSettings(repository=tmp_path, verify=False), tmp_path / "run")
 
     assert {
         "LD_LIBRARY_PATH": f"{tmp_path}/python/lib:{site}/nvidia_pytriton.libs:/usr/local/lib",
         "ORT_DISABLE_TELEMETRY": "1",
         "PATH": f"{tmp_path}/bin:/usr/bin",
+        "SLIPWAY_ACTIVITY": f"{tmp_path}/run/activity",
     } == launch.environment
     assert launch.directory is not None
     assert launch.directory.is_relative_to(tmp_path / "cache" / "slipway" / "backends")

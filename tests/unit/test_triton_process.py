@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,14 +13,20 @@ from slipway.triton._log import ServerLog
 from slipway.triton._ports import Ports
 from slipway.triton._process import ServerProcess
 
+NOTHING = {
+    "directory": None,
+    "http_url": "",
+    "ports": Ports(http=1, grpc=2, metrics=3),
+    "models": (),
+    "skipped": (),
+    "admin": AdminKey(),
+    "activity": Path("/nowhere"),
+    "shared_memory": "none",
+}
+
 
 def launch(*command):
-    return Launch(
-        command=command, environment={"WORD": "hello"}, directory=None, ports=PORTS, models=(), admin=AdminKey()
-    )
-
-
-PORTS = Ports(http=1, grpc=2, metrics=3)
+    return Launch(command=command, environment={"WORD": "hello"}, **NOTHING)
 
 
 @pytest.fixture
@@ -72,6 +79,7 @@ def test_child_outlives_the_thread_that_started_it(log):
 
 
 INTERRUPTED_8000_TIMES = """
+import pathlib
 import signal
 from slipway.triton._access import AdminKey
 from slipway.triton._launch import Launch
@@ -85,9 +93,9 @@ class Interrupted(Exception):
 def interrupt(*_):
     raise Interrupted
 
-ports = Ports(http=1, grpc=2, metrics=3)
 launch = Launch(
-    command=("/bin/sleep", "600"), environment={}, directory=None, ports=ports, models=(), admin=AdminKey()
+    command=("/bin/sleep", "600"), environment={}, directory=None, http_url="", models=(), skipped=(),
+    ports=Ports(http=1, grpc=2, metrics=3), admin=AdminKey(), activity=pathlib.Path("/nowhere"), shared_memory="none",
 )
 process = ServerProcess(launch, ServerLog(None).file)
 signal.signal(signal.SIGALRM, interrupt)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import time
 from pathlib import Path
@@ -32,6 +33,8 @@ __all__ = ["TritonPythonModel"]
 
 _THREADS = {"intra_op_thread_count": "intra_op_num_threads", "inter_op_thread_count": "inter_op_num_threads"}
 _SIMULATED_BATCH_MS = "simulated_batch_ms"
+_ACTIVITY = "SLIPWAY_ACTIVITY"
+_COUNTER_BYTES = 8
 _CONSUMED = b"used_dltensor"
 _rename_capsule = ctypes.pythonapi.PyCapsule_SetName
 _rename_capsule.argtypes = [ctypes.py_object, ctypes.c_char_p]
@@ -54,6 +57,7 @@ class TritonPythonModel:
         path = Path(args["model_repository"], args["model_version"], filename)
         self._inputs = [tensor["name"] for tensor in config["input"]]
         self._outputs = [tensor["name"] for tensor in config["output"]]
+        self._activity = _Activity(os.environ.get(_ACTIVITY))
         parameters = config.get("parameters", {})
         self._session = _open_session(path, parameters)
         self._least_s = float(parameters.get(_SIMULATED_BATCH_MS, {}).get("string_value", 0)) / 1e3
@@ -67,8 +71,12 @@ class TritonPythonModel:
         processor time than it does: as if the model ran on an accelerator.
         """
         started_s = time.perf_counter()
-        responses = self._answer(requests)
-        time.sleep(max(0.0, started_s + self._least_s - time.perf_counter()))
+        self._activity.count()
+        try:
+            responses = self._answer(requests)
+            time.sleep(max(0.0, started_s + self._least_s - time.perf_counter()))
+        finally:
+            self._activity.count()
         return responses
 
     def _answer(self, requests: Sequence[object]) -> list[object]:
@@ -88,6 +96,27 @@ class TritonPythonModel:
     def _response(self, results: Sequence[NDArray[Any]]) -> object:
         tensors = [_tensor(name, result) for name, result in zip(self._outputs, results, strict=True)]
         return pb.InferenceResponse(tensors)
+
+
+class _Activity:
+    """Tells whoever stops the server whether this process has a request in hand: a number in a file, odd if it has.
+
+    Without a folder for such files nothing is told.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._memory: mmap.mmap | None = None
+        self._count = 0
+        if folder and Path(folder).is_dir():
+            with Path(folder, str(os.getpid())).open("w+b") as file:
+                file.truncate(_COUNTER_BYTES)
+                self._memory = mmap.mmap(file.fileno(), _COUNTER_BYTES)
+
+    def count(self) -> None:
+        """At the beginning and at the end of each batch."""
+        if self._memory is not None:
+            self._count += 1
+            self._memory[:] = self._count.to_bytes(_COUNTER_BYTES, "little")
 
 
 def _open_session(path: Path, parameters: Mapping[str, Mapping[str, str]]) -> ort.InferenceSession:

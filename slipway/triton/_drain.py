@@ -1,0 +1,68 @@
+"""How a tritonserver is ended without losing what it has begun to answer.
+
+After SIGTERM tritonserver 2.51 takes no new connections and waits, up to its exit timeout, until every HTTP connection
+is closed; then until every inference is answered; then until every model is unloaded. An idle connection keeps it for
+the whole time, and a model whose process is dead is never unloaded. Both are found in its log.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slipway.triton._activity import Activity
+    from slipway.triton._log import ServerLog
+    from slipway.triton._process import ServerProcess
+
+__all__ = ["drain"]
+
+_POLL_S = 0.1
+_QUIET_S = 1.0
+_EXIT_MARGIN_S = 10.0  # tritonserver unloads its models after the drain, in steps of one second
+_WAITS_FOR_CONNECTIONS = re.compile(r"Found [1-9]\d* HTTP service connections")
+_WAITS_FOR_MODELS = re.compile(r"Waiting for in-flight requests to complete")
+_IN_FLIGHT = re.compile(r"Found (\d+) model versions that have in-flight inferences")
+_UNLOADING = re.compile(r"All models are stopped, unloading models")
+
+
+def drain(
+    process: ServerProcess, log: ServerLog, activity: Activity, *, exit_timeout_s: int, backend_is_dead: bool
+) -> int:
+    """Ask the server to end, wait for what it has in flight, and end it.
+
+    Args:
+        process: The server.
+        log: What it says.
+        activity: Whether a request is in hand.
+        exit_timeout_s: What tritonserver was told.
+        backend_is_dead: A process of its backend is, so that it cannot unload.
+
+    Returns:
+        The exit code; below zero, the signal that ended it. 0 where nothing was in flight when it was killed or gave
+        up.
+    """
+    process.terminate()
+    deadline = time.monotonic() + exit_timeout_s + _EXIT_MARGIN_S
+    while (exit_code := process.wait(_POLL_S)) is None:
+        said = log.text()
+        if time.monotonic() > deadline:
+            process.kill()
+            return process.wait(None) or 0
+        idle = _waits_for_connections(said) and activity.quiet_s() > _QUIET_S
+        if idle or (backend_is_dead and _UNLOADING.search(said)):
+            process.kill()
+            process.wait(None)
+            return 0
+    return 0 if exit_code > 0 and _nothing_was_lost(log.text()) else exit_code
+
+
+def _waits_for_connections(said: str) -> bool:
+    return bool(_WAITS_FOR_CONNECTIONS.search(said)) and not _WAITS_FOR_MODELS.search(said)
+
+
+def _nothing_was_lost(said: str) -> bool:
+    """Whether the time was over while it closed connections or unloaded models, with every inference answered."""
+    counts = _IN_FLIGHT.findall(said)
+    return bool(counts) and counts[-1] == "0" and bool(_UNLOADING.search(said))

@@ -1,0 +1,109 @@
+"""What one server has on disk and in memory, gone when it ends; after a kill, when the next one starts.
+
+    <cache>/servers/<name>/lock          locked for as long as the process lives that made it
+    <cache>/servers/<name>/repository/   what tritonserver is shown
+    <cache>/servers/<name>/activity/     a counter for each backend process
+    /dev/shm/<name>-*                    the backend's shared memory
+
+A lock, not a process id, says whether the owner lives: it is right across containers that share a disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from slipway.triton._errors import ServeError
+
+__all__ = ["RunFolder", "forget_shared_memory"]
+
+_PREFIX = "slipway-"
+_NEW = ".new-"
+_NEW_LASTS_S = 3600.0
+_LOCK = "lock"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel has it
+
+
+class RunFolder:
+    """The folder of one server, which only this user can enter."""
+
+    def __init__(self, cache: Path) -> None:
+        """Make it, and remove those whose owners were killed.
+
+        Args:
+            cache: Folder of this user's caches.
+
+        Raises:
+            ServeError: The cache cannot be written.
+        """
+        parent = cache / "servers"
+        name = f"{_PREFIX}{secrets.token_hex(6)}"
+        try:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _remove_abandoned(parent)
+            scratch = parent / f"{_NEW}{name}"
+            scratch.mkdir(mode=0o700)
+            self._lock = os.open(scratch / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            with suppress(OSError):  # a file system without locks: then nobody takes it for abandoned
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Renamed when it is locked: nobody sees it without its lock.
+            self.path = scratch.rename(parent / name)
+        except OSError as exc:
+            raise ServeError(
+                f"cannot make a folder for the server in {parent}: {exc.strerror}; "
+                "name a writable folder in SLIPWAY_CACHE"
+            ) from exc
+
+    @property
+    def name(self) -> str:
+        """Unique on this machine; the shared memory of the server begins with it."""
+        return self.path.name
+
+    def close(self) -> None:
+        """Remove it, when the server has ended."""
+        _remove(self.path)
+        with suppress(OSError):
+            os.close(self._lock)
+
+
+def forget_shared_memory(name: str) -> None:
+    """Remove the shared memory of a server that has ended; what is mapped stays until its process ends."""
+    for region in _SHARED_MEMORY.glob(f"{name}-*"):
+        with suppress(OSError):
+            region.unlink()
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        if _is_abandoned(folder):
+            _remove(folder)
+    for folder in parent.glob(f"{_NEW}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _NEW_LASTS_S:
+                _remove(folder)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True  # a removal that was cut short: the lock goes first, for it is nothing but a file
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _remove(folder: Path) -> None:
+    forget_shared_memory(folder.name)
+    shutil.rmtree(folder, ignore_errors=True)

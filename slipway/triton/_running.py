@@ -1,0 +1,144 @@
+"""One process of tritonserver, from its start to its end; a restart is another one."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+
+from slipway.printable import printable
+from slipway.triton._activity import Activity
+from slipway.triton._backend_processes import dead_backends
+from slipway.triton._drain import drain
+from slipway.triton._errors import BackendDied, NotReadyInTime, ServeError, ServerDied
+from slipway.triton._log import ServerLog, explain, last_lines
+from slipway.triton._ports import port_taken
+from slipway.triton._process import ServerProcess
+from slipway.triton._run_folder import forget_shared_memory
+
+if TYPE_CHECKING:
+    from slipway.triton._launch import Launch
+    from slipway.triton._settings import ServerSettings
+
+__all__ = ["RunningServer", "http_client"]
+
+_POLL_S = 0.05
+_PORT_LOST = re.compile(r"failed to start (?P<name>\w+) service: .*Socket '[\d.]+:(?P<port>\d+)' already in use")
+
+
+class RunningServer:
+    """A started tritonserver, its backend's processes and its log."""
+
+    def __init__(self, launch: Launch, settings: ServerSettings) -> None:
+        """Start it.
+
+        Raises:
+            ServeError: It cannot be started.
+        """
+        self._launch, self._settings = launch, settings
+        self._suspect: int | None = None
+        self._exit_code: int | None = None
+        self.log = ServerLog(settings.log_file)
+        try:
+            self.process = ServerProcess(launch, self.log.file)
+        except OSError as exc:
+            self.log.close()
+            raise ServeError(f"cannot start {launch.command[0]}: {exc.strerror}") from exc
+
+    def wait_ready(self) -> None:
+        """Wait until every model answers.
+
+        Raises:
+            ServeError: It ended, or is not ready in time.
+        """
+        deadline = time.monotonic() + self._settings.ready_timeout_s
+        waiting = list(self._launch.models)
+        # Short answers only: a port that was lost to somebody who never answers must not hide that ours has died.
+        with http_client(self._launch.http_url, timeout_s=1) as client:
+            while waiting:
+                exit_code = self.process.wait(_POLL_S)
+                if exit_code is not None:
+                    raise self._died(exit_code)
+                if time.monotonic() > deadline:
+                    raise self._late(waiting)
+                waiting = [name for name in waiting if not _is_ready(client, name)]
+
+    def check(self, within_s: float) -> None:
+        """Look for `within_s` seconds whether it still does what it is there for.
+
+        Raises:
+            ServerDied: It ended. The text begins with the exit code and the reason out of the log.
+            BackendDied: A process of its backend did.
+        """
+        exit_code = self.process.wait(within_s)
+        if exit_code is not None:
+            raise self._died(exit_code)
+        dead = next(iter(dead_backends(self.process.pid)), None)
+        if dead is not None and dead.pid == self._suspect:
+            raise BackendDied(
+                f"a backend process of tritonserver ({dead.pid}) {dead.ended}: requests that it should answer fail",
+                pid=dead.pid,
+            )
+        self._suspect = dead.pid if dead is not None else None
+
+    def stop(self) -> int:
+        """Let it answer what is in flight, and end it with everything that it has; a second call changes nothing.
+
+        Returns:
+            Its exit code; 0 also where it had to be killed with nothing in flight.
+        """
+        if self._exit_code is None:
+            self._exit_code = drain(
+                self.process,
+                self.log,
+                Activity(self._launch.activity),
+                exit_timeout_s=self._settings.exit_timeout_s,
+                backend_is_dead=self._suspect is not None,
+            )
+            self.process.end_stubs()
+            forget_shared_memory(self._launch.shared_memory)
+            self.log.close()
+        return self._exit_code
+
+    def log_tail(self, lines: int) -> tuple[str, ...]:
+        """The last lines of its log, also after it ended."""
+        return tuple(printable(line) for line in last_lines(self.log.text(), lines))
+
+    def _died(self, exit_code: int) -> ServeError:
+        text = self.log.text()
+        explanation = explain(text)
+        lost = _PORT_LOST.search(text)
+        if lost is not None:
+            return port_taken(lost["name"].lower(), self._settings.address, int(lost["port"]))
+        ended = f"was killed by {_signal(-exit_code)}" if exit_code < 0 else f"ended with code {exit_code}"
+        details = "".join(f"\n  {line}" for line in explanation.details)
+        return ServerDied(
+            f"tritonserver {ended}: {explanation.reason}{details}", exit_code=exit_code, reason=explanation.reason
+        )
+
+    def _late(self, waiting: list[str]) -> NotReadyInTime:
+        details = "".join(f"\n  {line}" for line in self.log_tail(5))
+        return NotReadyInTime(
+            f"{', '.join(waiting)} not ready within {self._settings.ready_timeout_s:g} s (`--ready-timeout-s`); "
+            f"the log ends with:{details}"
+        )
+
+
+def http_client(url: str, *, timeout_s: float) -> httpx.Client:
+    """A client for this machine: no proxy stands before it."""
+    return httpx.Client(base_url=url, timeout=timeout_s, trust_env=False)
+
+
+def _is_ready(client: httpx.Client, model: str) -> bool:
+    try:
+        return client.get(f"/v2/models/{model}/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _signal(number: int) -> str:
+    name = signal.Signals(number).name
+    return f"{name} (by somebody, or by the kernel for want of memory)" if number == signal.SIGKILL else name

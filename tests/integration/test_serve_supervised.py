@@ -1,0 +1,95 @@
+"""A server that is ended from outside is started again by `slipway serve`, where it was."""
+
+import os
+import signal
+
+import httpx
+import numpy as np
+import pytest
+
+from slipway.client import Classifier
+from tests.integration.serve_command import child_of, serving
+from tests.integration.server_processes import eventually, stubs_of
+
+pytestmark = pytest.mark.triton
+
+BLANK = np.zeros((28, 28), np.uint8)
+
+
+def answers(urls):
+    try:
+        return httpx.get(f"{urls['HTTP']}/v2/models/mnist/ready", trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def has_another_server(command, pid):
+    try:
+        return child_of(command.pid) != pid
+    except ValueError:  # none at the moment
+        return False
+
+
+def end_of_the_story(command):
+    command.send_signal(signal.SIGTERM)
+    return command.communicate(timeout=60)[1]
+
+
+def test_a_killed_server_answers_again_on_the_same_ports(published_repository):
+    with serving(published_repository) as (command, _, urls):
+        pid = child_of(command.pid)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: has_another_server(command, pid))
+        eventually(lambda: answers(urls))
+        for url in (urls["HTTP"], urls["gRPC"]):
+            with Classifier(url, model="mnist", timeout_s=60) as classifier:
+                assert 1 == len(classifier.predict(BLANK))
+        complaint = end_of_the_story(command)
+
+    assert complaint.startswith("tritonserver was killed by SIGKILL")
+    assert "restart 1 of 5 in ten minutes" in complaint
+    assert "tritonserver answers again" in complaint
+    assert 0 == command.returncode
+
+
+def test_after_a_backend_process_was_killed_no_request_fails_any_more(published_repository):
+    with serving(published_repository) as (command, _, urls):
+        pid = child_of(command.pid)
+        lost, _ = stubs_of(pid)
+        os.kill(lost, signal.SIGKILL)
+        eventually(lambda: has_another_server(command, pid))
+        eventually(lambda: answers(urls))
+        with Classifier(urls["gRPC"], model="mnist", timeout_s=60) as classifier:
+            for _ in range(20):
+                assert 1 == len(classifier.predict(BLANK))
+        complaint = end_of_the_story(command)
+
+    assert complaint.startswith(f"a backend process of tritonserver ({lost}) was killed by SIGKILL")
+    assert 0 == command.returncode
+
+
+def test_a_server_that_dies_again_and_again_ends_the_command_with_the_reason(published_repository):
+    with serving(published_repository, "--restarts", "1") as (command, _, urls):
+        pid = child_of(command.pid)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: has_another_server(command, pid))
+        eventually(lambda: answers(urls))
+        os.kill(child_of(command.pid), signal.SIGKILL)
+        _, complaint = command.communicate(timeout=60)
+
+    assert "error: given up after 1 restarts in ten minutes (`--restarts`): tritonserver was killed by" in complaint
+    assert 1 == command.returncode
+
+
+def test_json_that_ends_tritonserver_2_51_is_survived(published_repository):
+    """Its shape asks for more memory than there is numbers: one of the published faults."""
+    body = b'{"inputs":[{"name":"image","datatype":"UINT8","shape":[2,28,2147483648,1],"data":[0]}]}'
+    with serving(published_repository) as (command, _, urls):
+        pid = child_of(command.pid)
+        with httpx.Client(base_url=urls["HTTP"], trust_env=False) as client, pytest.raises(httpx.TransportError):
+            client.post("/v2/models/mnist/infer", content=body, timeout=30)
+        eventually(lambda: has_another_server(command, pid))
+        eventually(lambda: answers(urls))
+        end_of_the_story(command)
+
+    assert 0 == command.returncode
