@@ -109,6 +109,8 @@ lock: $(READY)    ## resolve the hashed locks again
 
 .PHONY: clean
 clean:            ## remove what make built; published versions and the data cache stay
+	@test ! -d runs || find runs -name slipway-cluster.lock | while read -r lock; do flock --nonblock "$$lock" true || \
+	  { echo "a cluster is up in $$(dirname "$$lock"), and this would remove it: first $(BIN)/slipway cluster down --folder $$(dirname "$$lock")"; exit 1; }; done
 	rm -rf $(VENV) .tools runs dist build .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 .PHONY: setup
