@@ -136,6 +136,14 @@ def test_the_load_test_that_the_notes_name_is_one_that_its_chart_takes(uri, imag
     assert "Job" in jobs
 
 
+def test_the_notes_say_who_builds_the_image_of_the_test_until_it_has_a_registry():
+    own = {"image": {"repository": "registry.example.com/slipway-client"}}
+
+    assert "Its image is slipway-client:0.1.0" in noted("serving", with_(), release="mnist")
+    assert "Its image is" not in noted("serving", with_(tests=own), release="mnist")
+    assert "Its image is" not in noted("serving", with_(tests={"enabled": False}), release="mnist")
+
+
 def test_the_notes_warn_of_versions_that_part_and_of_slow_nodes():
     warned = noted("serving", with_(), release="mnist")
     settled = noted("serving", with_(model={"version": "3"}, headroom={"mode": "placeholder"}), release="mnist")
