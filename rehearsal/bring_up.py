@@ -18,8 +18,10 @@ from rehearsal.steps import steps
 __all__ = ["announce", "bring_up"]
 
 
-def bring_up(folder: Path, nodes: Nodes, console: Console) -> Connection:
+def bring_up(folder: Path, nodes: Nodes, console: Console, *, owner_pid: int | None = None) -> Connection:
     """See that there is a place for it, build what is missing, start everything, and return when it works.
+
+    With `owner_pid` it ends with that process, else it stays.
 
     Raises:
         RehearsalError: Whatever keeps it from that; nothing is left running.
@@ -41,6 +43,7 @@ def bring_up(folder: Path, nodes: Nodes, console: Console) -> Connection:
             module_files={name: programs.files(name) for name in programs.built},
             nodes=nodes,
             tell=tell,
+            owner_pid=owner_pid,
         )
     console.print(
         f"the cluster is up after {time.monotonic() - began_s:.0f} s: {len(working)} programs work", highlight=False

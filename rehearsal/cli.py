@@ -33,7 +33,15 @@ cluster = typer.Typer(
 
 
 @cluster.command()
-def up(*, nodes: NodesOption = "karpenter", folder: FolderOption = _FOLDER) -> None:
+def up(
+    *,
+    nodes: NodesOption = "karpenter",
+    folder: FolderOption = _FOLDER,
+    until_exit_of: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="PID", help="End the cluster when this process is gone, even where it is killed."),
+    ] = None,
+) -> None:
     """Bring a cluster up. It stays until `slipway cluster down`; Ctrl-C before it is up leaves nothing running.
 
     The first time, its programs are built from their Go modules (25 to 30 minutes on two cores, once).
@@ -46,7 +54,7 @@ def up(*, nodes: NodesOption = "karpenter", folder: FolderOption = _FOLDER) -> N
     from rehearsal.nodes.types import load_nodes
 
     console = Console()
-    announce(bring_up(folder, load_nodes(nodes), console), console)
+    announce(bring_up(folder, load_nodes(nodes), console, owner_pid=until_exit_of), console)
 
 
 @cluster.command()

@@ -111,6 +111,7 @@ class PodRunner:
         reporting = asyncio.create_task(self._reporter.run())
         # A task of its own, so that what ends it does not end the cleaning up below.
         self._work = asyncio.create_task(self._live())
+        reporting.add_done_callback(self._end_unreported)
         try:
             await self._work
         except asyncio.CancelledError:
@@ -121,6 +122,13 @@ class PodRunner:
             self.kill()
             await self._gone()
             self._clean()
+            if reporting.done() and not reporting.cancelled():
+                reporting.result()  # raises what ended it
+
+    def _end_unreported(self, reporting: asyncio.Task[None]) -> None:
+        """A pod of which nothing can be told any more ends, with the reason."""
+        if not reporting.cancelled() and reporting.exception() and self._work:
+            self._work.cancel()
 
     def update(self, manifest: Mapping[str, Any]) -> None:
         """Take a newer manifest of the same pod."""

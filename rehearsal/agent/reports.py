@@ -48,6 +48,12 @@ class Reporter:
 
     async def run(self) -> None:
         """Send, until the pod is gone or this is cancelled."""
+        try:
+            await self._send_each()
+        finally:
+            self._idle.set()  # nobody waits for a report that will not be sent
+
+    async def _send_each(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self.gone:
             await self._news.wait()
@@ -68,4 +74,3 @@ class Reporter:
             pause_s = _FIRST_PAUSE_S
             if self._newest is None:
                 self._idle.set()
-        self._idle.set()

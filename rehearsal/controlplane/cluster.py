@@ -22,6 +22,7 @@ import psutil
 from rehearsal.connection import Connection, read_connection
 from rehearsal.controlplane.control import Control
 from rehearsal.controlplane.order import LOCK, Order, locked, taken
+from rehearsal.controlplane.owner import Owner
 from rehearsal.errors import ClusterError, ClusterExists, MachineTooSmall, NoCluster
 from rehearsal.nodes.types import Nodes
 
@@ -40,6 +41,7 @@ def up(
     module_files: Mapping[str, Path],
     nodes: Nodes,
     tell: Callable[[str, float], None],
+    owner_pid: int | None = None,
 ) -> Connection:
     """Bring a cluster up that stays when this process ends; Ctrl-C before it is up leaves nothing running.
 
@@ -49,6 +51,7 @@ def up(
         module_files: Folder by Go module.
         nodes: The machines it can have.
         tell: Told each program that works, and after how many seconds.
+        owner_pid: A process with which the cluster ends, even where it is killed.
 
     Raises:
         ClusterExists: One is up in this folder.
@@ -57,7 +60,10 @@ def up(
     """
     folder = folder.resolve()
     require_place(folder)
-    order = Order(folder=folder, executables=dict(executables), module_files=dict(module_files), nodes=nodes)
+    owner = None if owner_pid is None else Owner.of(owner_pid)
+    order = Order(
+        folder=folder, executables=dict(executables), module_files=dict(module_files), nodes=nodes, owner=owner
+    )
     with _supervisor(order) as supervisor:
         assert supervisor.stdout is not None  # noqa: S101 - it is a pipe
         for line in supervisor.stdout:
@@ -137,7 +143,11 @@ def _supervisor(order: Order) -> Iterator[subprocess.Popen[str]]:
     except BaseException:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        process.wait()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # its programs end with it
+            process.wait()
         raise
     finally:
         assert process.stdout is not None  # noqa: S101 - it is a pipe

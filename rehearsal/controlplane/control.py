@@ -9,6 +9,8 @@ control.down()
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Mapping
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
@@ -19,6 +21,9 @@ from rehearsal.controlplane.fleet import ProgramState
 from rehearsal.errors import ClusterError, NoCluster
 
 __all__ = ["Control"]
+
+_ANSWER_S = 120.0
+"""Longer than any question takes: all programs looked at, or one that is ended by force."""
 
 
 class Control:
@@ -59,9 +64,7 @@ class Control:
     def _ask(self, question: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         address = self._connection.control_address
         try:
-            with Client(address, authkey=bytes.fromhex(self._connection.control_key)) as line:
-                line.send(question)
-                answer = line.recv()
+            answer = self._answer(question)
         except (OSError, EOFError, AuthenticationError) as exc:
             raise NoCluster(
                 f"the cluster in {self._connection.folder} does not answer at {address[0]}:{address[1]} ({exc!r}): "
@@ -70,3 +73,25 @@ class Control:
         if "error" in answer:
             raise ClusterError(answer["error"])
         return answer["said"]
+
+    def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """In a thread, for the library has no time-out: a supervisor that is stopped, not dead, says nothing."""
+        said: queue.SimpleQueue[Mapping[str, Any] | Exception] = queue.SimpleQueue()
+
+        def ask() -> None:
+            try:
+                key = bytes.fromhex(self._connection.control_key)
+                with Client(self._connection.control_address, authkey=key) as line:
+                    line.send(question)
+                    said.put(line.recv())
+            except Exception as exc:  # noqa: BLE001 - raised by whoever waits
+                said.put(exc)
+
+        threading.Thread(target=ask, name="control", daemon=True).start()
+        try:
+            answer = said.get(timeout=_ANSWER_S)
+        except queue.Empty:
+            raise TimeoutError(f"no answer within {_ANSWER_S:.0f} s") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from rehearsal.controlplane.owner import Owner
 from rehearsal.errors import ClusterError, ClusterExists
 from rehearsal.nodes.types import Nodes
 
@@ -27,6 +28,7 @@ class Order(BaseModel):
         executables: Path by program.
         module_files: Folder by Go module.
         nodes: The machines it can have.
+        owner: The process with which it ends; None: it stays until somebody ends it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +37,7 @@ class Order(BaseModel):
     executables: dict[str, Path]
     module_files: dict[str, Path]
     nodes: Nodes
+    owner: Owner | None = None
 
 
 @contextmanager

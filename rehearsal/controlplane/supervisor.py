@@ -21,7 +21,7 @@ import traceback
 from contextlib import suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection as Line
-from multiprocessing.connection import Listener
+from multiprocessing.connection import Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -31,6 +31,7 @@ from rehearsal.controlplane.bringup import bring_up
 from rehearsal.controlplane.fleet import Fleet
 from rehearsal.controlplane.network import claim_network, free_port, require_ports
 from rehearsal.controlplane.order import LOCK, Order, locked
+from rehearsal.controlplane.owner import Owner, wait_for_end
 from rehearsal.controlplane.site import NAMESPACE, Site, prepare_site
 from rehearsal.errors import ClusterError
 from slipway.errors import SlipwayError
@@ -57,23 +58,25 @@ def begin(order: Order) -> None:
             module_files=order.module_files,
             nodes=order.nodes,
         )
-        _hold(site, claim)
+        _hold(site, claim, order.owner)
         with suppress(OSError):
             shutil.rmtree(order.folder)
 
 
-def _hold(site: Site, claim: socket.socket) -> None:
+def _hold(site: Site, claim: socket.socket, owner: Owner | None) -> None:
     fleet, end = Fleet(site.logs), threading.Event()
     key = secrets.token_hex(32)
     port = free_port(site.address)
-    with claim, Listener((site.address, port), authkey=bytes.fromhex(key)) as listener:
-        threading.Thread(target=_answer, args=(listener, fleet, end), name="control", daemon=True).start()
+    # The key is asked for by the thread of each line: one that says nothing keeps nobody else waiting.
+    with claim, Listener((site.address, port)) as listener:
+        arguments = (listener, bytes.fromhex(key), fleet, end)
+        threading.Thread(target=_answer, args=arguments, name="control", daemon=True).start()
         connection = _connection(site, key=key, port=port)
         try:
             bring_up(site, fleet, connection, _tell_works)
             _tell({"up": connection.model_dump(mode="json")})
             _leave_terminal(site.logs)
-            end.wait()
+            wait_for_end(end, owner)
         finally:
             fleet.stop_all()
 
@@ -96,17 +99,19 @@ def _connection(site: Site, *, key: str, port: int) -> Connection:
     )
 
 
-def _answer(listener: Listener, fleet: Fleet, end: threading.Event) -> None:
+def _answer(listener: Listener, key: bytes, fleet: Fleet, end: threading.Event) -> None:
     while not end.is_set():
         try:
             line = listener.accept()
-        except (OSError, EOFError, AuthenticationError):
+        except (OSError, EOFError):
             continue
-        threading.Thread(target=_serve, args=(line, fleet, end), daemon=True).start()
+        threading.Thread(target=_serve, args=(line, key, fleet, end), daemon=True).start()
 
 
-def _serve(line: Line, fleet: Fleet, end: threading.Event) -> None:
-    with line, suppress(OSError, EOFError):
+def _serve(line: Line, key: bytes, fleet: Fleet, end: threading.Event) -> None:
+    with line, suppress(OSError, EOFError, AuthenticationError):
+        deliver_challenge(line, key)
+        answer_challenge(line, key)
         question = line.recv()
         try:
             line.send({"said": _obey(question, fleet, end)})

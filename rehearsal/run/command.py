@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -124,7 +125,7 @@ def _cluster(request: Request, scenario: Scenario, nodes: Nodes, console: Consol
         connection = running(request.folder)
     except NoCluster:
         check_pool(scenario, nodes)
-        connection = bring_up(request.folder, nodes, console)
+        connection = bring_up(request.folder, nodes, console, owner_pid=None if request.keep else os.getpid())
         try:
             yield connection
         finally:

@@ -49,7 +49,9 @@ def slipway_cluster():
     """Return slipway_cluster(*words) -> the finished command `slipway cluster …`."""
 
     def run(*words):
-        command = (str(Path(sys.executable).with_name("slipway")), "cluster", *map(str, words))
+        # Where the tests are killed, no cluster of theirs stays.
+        owner = ("--until-exit-of", str(os.getpid())) if words[0] == "up" and "--until-exit-of" not in words else ()
+        command = (str(Path(sys.executable).with_name("slipway")), "cluster", *map(str, words), *owner)
         return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
     return run

@@ -239,3 +239,19 @@ def test_a_mount_is_a_folder_of_the_volume(tmp_path):
     assert {"/mnt/models": tmp_path / "a" / "b"} == mounts(container, {"v": tmp_path})
     with pytest.raises(ConfigError, match="subPathExpr"):
         mounts({"volumeMounts": [{"name": "v", "mountPath": "/x", "subPathExpr": "$(A)"}]}, {"v": tmp_path})
+
+
+@pytest.mark.timeout(30)
+def test_a_report_that_cannot_be_made_is_raised_and_nobody_waits_for_it():
+    async def send(_status):
+        raise ValueError("no such field")
+
+    async def main():
+        reporter = Reporter(send)
+        running = asyncio.create_task(reporter.run())
+        reporter.report({"phase": "Running"})
+        await reporter.flushed()
+        await running
+
+    with pytest.raises(ValueError, match="no such field"):
+        asyncio.run(main())
