@@ -10,7 +10,9 @@ annotation alone while its `model.version` is empty, so an upgrade keeps what wa
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,8 @@ from slipway.printable import printable
 ANNOTATION = "slipway/model-version"
 FIELD_MANAGER = "slipway-promote"
 TIMEOUT_S = 30
+SHORTEST_TOKEN = 8
+"""A shorter one stands in ordinary words by chance, and protects nothing."""
 
 
 class PromotionRefused(DeployError):
@@ -125,19 +129,27 @@ class _InferenceService:
 @contextmanager
 def _opened(name: str, namespace: str) -> Iterator[_InferenceService]:
     where = ("serving.kserve.io", "v1beta1", namespace, "inferenceservices", name)
-    with _translated(name, namespace), _api_client() as api_client:
+    hidden: set[str] = set()
+    with _translated(name, namespace, hidden), _api_client(hidden) as api_client:
         yield _InferenceService(api=client.CustomObjectsApi(api_client), where=where)
 
 
 @contextmanager
-def _api_client() -> Iterator[client.ApiClient]:
-    """Connect as this pod, or as the person at the desk."""
+def _api_client(hidden: set[str]) -> Iterator[client.ApiClient]:
+    """Connect as this pod, or as the person at the desk; add to `hidden` what no text may show."""
     configuration = client.Configuration()
     kubeconfig = os.environ.get("KUBECONFIG")
-    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
-        config.load_incluster_config(client_configuration=configuration)
-    else:
-        config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    try:
+        if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    except ConfigException:
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever a broken file leads to; its text may quote a token
+        raise ConfigException(f"{type(exc).__name__} while the kubeconfig was read") from None
+    tokens = (str(key).removeprefix("Bearer ") for key in configuration.api_key.values())
+    hidden |= {token for token in tokens if len(token) >= SHORTEST_TOKEN}
     configuration.retries = 3
     with client.ApiClient(configuration) as api_client:
         yield api_client
@@ -154,18 +166,41 @@ _POLICY_REMEDY = "the rights are there, an admission policy refuses the change: 
 
 
 @contextmanager
-def _translated(name: str, namespace: str) -> Iterator[None]:
+def _translated(name: str, namespace: str, hidden: AbstractSet[str]) -> Iterator[None]:
+    """Say what the Kubernetes client raises; no text, and no traceback of a cause that holds one, shows a token."""
     what = f"cannot promote to InferenceService {name!r} in namespace {namespace!r}"
+
+    def said(text: object) -> str:
+        shown = str(text)
+        for word in sorted(hidden, key=len, reverse=True):
+            shown = shown.replace(word, "***")
+        return printable(shown, limit=1_000)
+
     try:
         yield
     except ApiException as exc:
-        said = printable(str(exc.body), limit=1_000)
-        remedy = _POLICY_REMEDY if _POLICY in said else _REMEDIES.get(exc.status or 0, "see the API server's message")
+        body = said(exc.body)
+        remedy = _POLICY_REMEDY if _POLICY in body else _REMEDIES.get(exc.status or 0, "see the API server's message")
         error = PromotionForbidden if exc.status in _REMEDIES else PromotionRefused
-        raise error(f"{what}: {exc.status} {exc.reason}; {remedy}. The API server says: {said}") from exc
+        raise error(f"{what}: {exc.status} {said(exc.reason)}; {remedy}. The API server says: {body}") from _shown(
+            exc, hidden
+        )
     except ConfigException as exc:
-        raise PromotionRefused(f"{what}: no cluster to ask ({exc}): set KUBECONFIG, or run inside the cluster") from exc
+        raise PromotionRefused(
+            f"{what}: no cluster to ask ({said(exc)}): set KUBECONFIG, or run inside the cluster"
+        ) from _shown(exc, hidden)
     except (HTTPError, OSError) as exc:
         raise PromotionRefused(
-            f"{what}: the API server does not answer: {exc}; check the network and its policy"
-        ) from exc
+            f"{what}: the API server does not answer: {said(exc)}; check the network and its policy"
+        ) from _shown(exc, hidden)
+    except ValueError:
+        raise PromotionForbidden(
+            f"{what}: the token or the server's address holds characters that a request cannot carry, such as a line "
+            "break: log in again, or put the kubeconfig right"
+        ) from None
+
+
+def _shown(exc: BaseException, hidden: AbstractSet[str]) -> BaseException | None:
+    """An exception as a cause, unless its traceback would show a token."""
+    text = "".join(traceback.format_exception(exc))
+    return None if any(word in text for word in hidden) else exc

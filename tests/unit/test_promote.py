@@ -1,6 +1,9 @@
 """Promotion over the real wire: the Kubernetes client against a small API server on loopback."""
 
+import traceback
+
 import pytest
+import yaml
 
 pytest.importorskip("kubernetes", reason="the extra `deploy` is not installed")
 
@@ -207,3 +210,51 @@ def test_a_version_that_is_not_published_is_not_promoted(api, tmp_path):
 
     assert isinstance(result.exception, ModelNotPublished)
     assert [] == api.requests
+
+
+TOKEN = "eyJhbGciOi-nobodys"
+
+
+def with_token(path, token):
+    document = yaml.safe_load(path.read_text())
+    document["users"][0]["user"]["token"] = token
+    path.write_text(yaml.safe_dump(document, allow_unicode=True))
+
+
+def everything_said():
+    with pytest.raises(PromotionRefused) as refused:
+        promote("mnist", 3, namespace="serving")
+    return "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\nX: 1", f"{TOKEN}€"], ids=["line-break", "not-latin"])
+@pytest.mark.usefixtures("api")
+def test_a_token_that_no_request_can_carry_is_refused_and_not_shown(kubeconfig, token):
+    with_token(kubeconfig, token)
+
+    said = everything_said()
+
+    assert "holds characters that a request cannot carry" in said
+    assert TOKEN not in said
+
+
+def test_a_token_that_the_server_repeats_is_not_shown(api, kubeconfig):
+    with_token(kubeconfig, TOKEN)
+    api.refuse_with, api.refusal = 500, f"you sent Bearer {TOKEN}"
+
+    said = everything_said()
+
+    assert "you sent Bearer ***" in said
+    assert TOKEN not in said
+
+
+@pytest.mark.parametrize(
+    "text", [f"users: [{{token: {TOKEN}\n\t]", f"- {TOKEN}", TOKEN, f"users: {TOKEN}", ""], ids=range(5)
+)
+def test_a_broken_kubeconfig_is_said_and_not_quoted(kubeconfig, text):
+    kubeconfig.write_text(text)
+
+    said = everything_said()
+
+    assert "no cluster to ask" in said
+    assert TOKEN not in said
