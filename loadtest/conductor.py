@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from loadtest.conclude import Run, WorkerRecord, conclude
+from loadtest.connection import proxy_between
 from loadtest.errors import GeneratorError, reason_of
 from loadtest.generator import Progress
 from loadtest.junit import write_junit
@@ -157,6 +158,8 @@ class Conductor:
             port=urlsplit(scenario.target.url).port if address.local else None,
         )
         watch.prepare(partial(send_blanks, scenario.target))
+        if proxy := proxy_between(scenario.target):
+            watch.notes.append(f"every request went through the proxy {proxy}, which the environment names")
         if watch.here and not watch.bound_cores:
             watch.notes.append(SHARED_CORES)
         return prepared, watch
@@ -249,7 +252,6 @@ class Conductor:
         )
         window_s = lead.plan.scenario.arrivals.seconds if ended_s is None else max(ended_s, 1e-3)
         server = lead.watch.end(window_s=window_s, counts=lead.counts(whole=ended_s is None))
-        lead.watch.close()
         result = conclude(run, server=server, notes=lead.watch.notes, metrics_doubt=lead.watch.doubt)
         exit_code = EXIT_CODES[result.verdict.outcome]
         try:

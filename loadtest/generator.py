@@ -234,11 +234,9 @@ def _opener(scenario: Scenario) -> Callable[[], Sender]:
     """How each user comes to its connection."""
     target = scenario.target
     if parse_address(target.url).protocol == "http":
-        return lambda: HttpSender(target)
+        return HttpSender.opener(target)
     # Each call under way is waited for in a thread of gevent's pool. With its default of ten, ten calls that hang would
     # keep every other answer from being seen, and the generator would blame the server for that.
     pool = gevent.get_hub().threadpool
     pool.maxsize = max(pool.maxsize, scenario.generator.max_in_flight)
-    channels = GrpcSender.channels(target, scenario.generator.connections)
-    metadata = GrpcSender.metadata(target)
-    return lambda: GrpcSender(next(channels), metadata)
+    return GrpcSender.opener(target, scenario.generator.connections)

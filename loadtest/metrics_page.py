@@ -1,9 +1,7 @@
 """Triton's metrics page: fetched within a bound of time and size, and read for one model and version.
 
-    with MetricsPage("http://localhost:8002/metrics", model="mnist", version="3") as page:
-        page.fetch().read().counters["nv_inference_request_success"]
-
-To be used in gevent: its timeout bounds a server that sends one byte after another for ever, headers included.
+page = MetricsPage("http://localhost:8002/metrics", model="mnist", version="3")
+page.scrape().counters["nv_inference_request_success"]
 """
 
 from __future__ import annotations
@@ -12,14 +10,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
-import gevent
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.errors import LoadTestError
+from slipway.client import InvalidAddress
+from slipway.client.wire import PageUnreadable, parse_address, read_page
 from slipway.printable import printable
 
 __all__ = ["FAILURE", "SUCCESS", "MetricsPage", "MetricsUnreadable", "Scrape", "read_scrape"]
@@ -27,7 +23,6 @@ __all__ = ["FAILURE", "SUCCESS", "MetricsPage", "MetricsUnreadable", "Scrape", "
 SUCCESS, FAILURE = "nv_inference_request_success", "nv_inference_request_failure"
 
 _TIMEOUT_S = 5.0
-_MOST_BYTES = 8_000_000
 _GPU_GAUGES = {"nv_gpu_utilization": "utilization", "nv_gpu_memory_used_bytes": "memory_used_bytes"}
 _OURS = ("nv_inference_", *_GPU_GAUGES)
 
@@ -64,7 +59,6 @@ class MetricsPage:
     def __init__(self, url: str, *, model: str, version: str) -> None:
         self.url = url
         self._model, self._version = model, version
-        self._client = httpx.Client(timeout=_TIMEOUT_S, trust_env=False)
 
     def fetch(self) -> str:
         """The page as text, not yet understood: that takes time, which a run has at its end.
@@ -72,21 +66,13 @@ class MetricsPage:
         Raises:
             MetricsUnreadable: It does not come whole within some seconds and bytes.
         """
-        timeout = gevent.Timeout.start_new(_TIMEOUT_S)
         try:
-            with self._client.stream("GET", self.url) as response:
-                content = b"".join(_bounded(response.raise_for_status().iter_bytes()))
-                return content.decode(response.encoding or "utf-8", errors="replace")
-        except gevent.Timeout as exc:
-            if exc is not timeout:
-                raise
-            raise MetricsUnreadable(f"expected the whole page within {_TIMEOUT_S:g} s, it was still coming") from exc
-        except httpx.HTTPStatusError as exc:
-            raise MetricsUnreadable(f"expected status 200, got {exc.response.status_code}") from exc
-        except (httpx.HTTPError, httpx.InvalidURL, LookupError, ValueError, OSError) as exc:
-            raise MetricsUnreadable(printable(str(exc)) or type(exc).__name__) from exc
-        finally:
-            timeout.close()
+            address = parse_address(self.url)
+            if address.protocol != "http":
+                raise MetricsUnreadable("expected http:// or https://")
+            return read_page(address, timeout_s=_TIMEOUT_S)
+        except (PageUnreadable, InvalidAddress) as exc:
+            raise MetricsUnreadable(str(exc)) from exc
 
     def read(self, text: str) -> Scrape:
         """Understand what `fetch` brought.
@@ -99,27 +85,6 @@ class MetricsPage:
     def scrape(self) -> Scrape:
         """Fetch and understand."""
         return self.read(self.fetch())
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > _MOST_BYTES:
-            raise MetricsUnreadable(f"expected at most {_MOST_BYTES:,} bytes, got more")
-        yield chunk
 
 
 def read_scrape(text: str, *, model: str, version: str) -> Scrape:

@@ -57,8 +57,18 @@ class TargetSettings(Settings):
     """A request without an answer this long after it was due is an error."""
     ca_file: str | None = None
     """PEM file of the authorities to trust with grpcs:// and https://; none: the system's."""
+    certificate_file: str | None = None
+    """PEM file of this client's own certificate (mutual TLS), with `key_file`."""
+    key_file: str | None = None
+    """PEM file of the private key of `certificate_file`."""
     token_env: str | None = None
     """Environment variable that holds a bearer token; each process of the generator reads its own."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Further headers of each request, such as a gateway asks for; a secret belongs in `token_env`."""
+    authority: str | None = None
+    """The name by which a gateway knows the server (HTTP's Host, gRPC's authority, the certificate's name)."""
+    keepalive_s: Annotated[float, Field(ge=1, le=100_000)] | None = 20.0
+    """gRPC: silence after which a connection with calls on it is asked for a sign of life; null: never."""
     metrics_url: str | None = "auto"
     """Triton's metrics. `auto`: port 8002 on the target's host when that is this machine; null: do not ask."""
 

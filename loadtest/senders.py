@@ -1,7 +1,7 @@
 """Send prepared requests and say what became of them, with as little as possible around the wire.
 
-    sender = open_sender(target, requests)
-    sender.send(17, timeout_s=2.0, check=True)     # None, or the kind of error
+    new_sender = HttpSender.opener(target)
+    new_sender().send(request, timeout_s=2.0, check=True)     # None, or the kind of error
 
 gRPC: the raw stub of grpcio, bytes in and bytes out. HTTP: geventhttpclient, the client inside Locust's FastHttpUser.
 To be used in gevent, after `grpc.experimental.gevent.init_gevent()`.
@@ -10,12 +10,9 @@ To be used in gevent, after `grpc.experimental.gevent.init_gevent()`.
 from __future__ import annotations
 
 import itertools
-import os
-import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 import gevent
@@ -26,28 +23,30 @@ from geventhttpclient import HTTPClient
 from geventhttpclient.header import Headers
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
-from loadtest.errors import TargetError
+from loadtest.connection import wiring_for
 from loadtest.payload import Question
 from loadtest.scenario import TargetSettings
+from slipway.client import Tls
 from slipway.client.wire import (
     GRPC_INFER,
-    Address,
     Fault,
     HttpRequest,
     Infer,
     Inferred,
     grpc_answer,
+    grpc_channel,
     grpc_fault,
     grpc_request,
     http_answer,
     http_request,
     parse_address,
+    proxy_for,
 )
+from slipway.printable import printable
 
-__all__ = ["WRONG_ANSWER", "GrpcSender", "HttpSender", "Request", "Sender", "prepare", "token"]
+__all__ = ["WRONG_ANSWER", "GrpcSender", "HttpSender", "Request", "Sender", "prepare"]
 
 WRONG_ANSWER = "wrong answer"
-_ALL_BYTES = -1  # of a message: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +81,6 @@ def prepare(target: TargetSettings, questions: Sequence[Question]) -> tuple[Requ
     )
 
 
-def token(target: TargetSettings) -> str | None:
-    """The bearer token, out of the environment.
-
-    Raises:
-        TargetError: The variable is not set.
-    """
-    if target.token_env is None:
-        return None
-    if target.token_env not in os.environ:
-        raise TargetError(f"target.token_env: expected a token in the variable {target.token_env}, it is not set")
-    return os.environ[target.token_env].strip()
-
-
 class GrpcSender:
     """Users share a few connections: one carries many calls at once, and one per user would be another load."""
 
@@ -103,27 +89,13 @@ class GrpcSender:
         self._metadata = metadata
 
     @classmethod
-    def channels(cls, target: TargetSettings, connections: int) -> itertools.cycle[grpc.UnaryUnaryMultiCallable]:
-        """Open connections, and hand them out in turns for ever."""
-        options = [
-            ("grpc.use_local_subchannel_pool", 1),  # else channels to one address share one connection
-            ("grpc.max_receive_message_length", _ALL_BYTES),
-            ("grpc.max_send_message_length", _ALL_BYTES),
-        ]
-        address = parse_address(target.url)
-        if address.secure:
-            roots = Path(target.ca_file).read_bytes() if target.ca_file else None
-            credentials = grpc.ssl_channel_credentials(roots)
-            opened = [grpc.secure_channel(address.target, credentials, options) for _ in range(connections)]
-        else:
-            opened = [grpc.insecure_channel(address.target, options) for _ in range(connections)]
-        return itertools.cycle([channel.unary_unary(GRPC_INFER) for channel in opened])
-
-    @classmethod
-    def metadata(cls, target: TargetSettings) -> tuple[tuple[str, str], ...]:
-        """What each call says of the caller."""
-        bearer = token(target)
-        return () if bearer is None else (("authorization", f"Bearer {bearer}"),)
+    def opener(cls, target: TargetSettings, connections: int) -> Callable[[], GrpcSender]:
+        """Open the connections; what is returned gives each user one of them, in turns."""
+        address, wiring = parse_address(target.url), wiring_for(target)
+        metadata = tuple(wiring.sender.headers().items())
+        channels = [grpc_channel(address, wiring) for _ in range(connections)]
+        calls = itertools.cycle([channel.unary_unary(GRPC_INFER) for channel in channels])
+        return lambda: cls(next(calls), metadata)
 
     def send(self, request: Request, *, timeout_s: float, check: bool) -> str | None:
         """See `Sender`."""
@@ -140,20 +112,37 @@ class GrpcSender:
 class HttpSender:
     """Each user has a connection of its own, kept open."""
 
-    def __init__(self, target: TargetSettings) -> None:
-        address: Address = parse_address(target.url)
-        bearer = token(target)
-        self._open = partial(
+    def __init__(self, connect: Callable[[], HTTPClient], prefix: str) -> None:
+        self._open = connect
+        self._client = connect()
+        self._prefix = prefix
+
+    @classmethod
+    def opener(cls, target: TargetSettings) -> Callable[[], HttpSender]:
+        """Read certificates and headers once; what is returned gives each user a connection."""
+        address, wiring = parse_address(target.url), wiring_for(target)
+        proxy = proxy_for(address)
+        headers = {"Accept-Encoding": "identity", **wiring.sender.headers()}
+        if wiring.authority is not None:
+            headers["Host"] = wiring.authority
+        context = (wiring.tls or Tls()).context() if address.secure else None
+        connect = partial(
             HTTPClient.from_url,
             address.target,
-            headers=Headers() if bearer is None else Headers({"Authorization": f"Bearer {bearer}"}),
+            headers=Headers(headers),
             concurrency=1,
             connection_timeout=target.timeout_s,
             network_timeout=target.timeout_s,
-            ssl_context_factory=lambda: ssl.create_default_context(cafile=target.ca_file),
+            ssl_options={"server_hostname": wiring.server_name or address.host},
+            # It names public authorities to be trusted beside those of the context; those are the context's matter.
+            ssl_context_factory=lambda cafile: context,  # noqa: ARG005
+            proxy_host=None if proxy is None else proxy.host,
+            proxy_port=None if proxy is None else proxy.port,
+            proxy_user=None if proxy is None else proxy.user or None,
+            proxy_password=None if proxy is None else proxy.password or None,
         )
-        self._client = self._open()
-        self._prefix = address.target.partition("://")[2].partition("/")[2]
+        prefix = address.target.partition("://")[2].partition("/")[2]
+        return lambda: cls(connect, prefix)
 
     def send(self, request: Request, *, timeout_s: float, check: bool) -> str | None:
         """See `Sender`."""
@@ -172,8 +161,8 @@ class HttpSender:
             return "deadline"
         except TimeoutError:
             return "deadline"
-        except (OSError, HTTPConnectionClosed, HTTPParseError) as exc:
-            return f"connection: {getattr(exc, 'strerror', None) or type(exc).__name__}"
+        except (OSError, HTTPConnectionClosed, HTTPParseError, RuntimeError) as exc:  # RuntimeError: the proxy refused
+            return f"connection: {_words(exc)}"
         finally:
             timeout.close()
         if check or response.status_code != 200:
@@ -184,6 +173,12 @@ class HttpSender:
     def close(self) -> None:
         """See `Sender`."""
         self._client.close()
+
+
+def _words(exc: Exception) -> str:
+    """Of a failed connection; never the address in it, for errors are counted by their words."""
+    words = getattr(exc, "strerror", None) or (str(exc) if isinstance(exc, RuntimeError) else None)
+    return printable(words or type(exc).__name__, limit=100)
 
 
 def _judge(request: Request, answer: Inferred | Fault) -> str | None:

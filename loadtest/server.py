@@ -147,11 +147,6 @@ class ServerWatch:
             return None
         return self._figures(before, after, window_s)
 
-    def close(self) -> None:
-        """Give the connection to the metrics back."""
-        if self._page is not None:
-            self._page.close()
-
     def _figures(self, before: Scrape, after: Scrape, window_s: float) -> ServerFigures:
         delta = {name: value - before.counters.get(name, 0.0) for name, value in after.counters.items()}
         requests, executions = delta[SUCCESS], delta.get(_EXECUTIONS, 0.0)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 
+from loadtest.connection import classifier_for
 from loadtest.errors import TargetError, TargetUnknown
 from loadtest.result import TargetFacts
 from loadtest.scenario import TargetSettings
-from loadtest.senders import token
-from slipway.client import Classifier, ClientError, ModelNotFound, RetryPolicy, Tls, UnsupportedModel
+from slipway.client import ClientError, InvalidAddress, ModelNotFound, UnsupportedModel
 from slipway.client.wire import parse_address
 from slipway.contract import ModelContract
 
@@ -35,7 +34,7 @@ def inspect(target: TargetSettings) -> tuple[TargetFacts, ModelContract]:
         TargetUnknown: It knows no such model or version.
         TargetError: The connection fails, or the model is not ready.
     """
-    with _translated(), _client(target) as classifier:
+    with _translated(), classifier_for(target) as classifier:
         contract = classifier.contract()
         answer = classifier.predict(np.zeros(contract.image_shape, np.uint8))
     facts = TargetFacts(
@@ -55,22 +54,10 @@ def send_blanks(target: TargetSettings, count: int) -> None:
     Raises:
         TargetError: One is not answered.
     """
-    with _translated(), _client(target) as classifier:
+    with _translated(), classifier_for(target) as classifier:
         blank = np.zeros(classifier.contract().image_shape, np.uint8)
         for _ in range(count):
             classifier.predict(blank)
-
-
-def _client(target: TargetSettings) -> Classifier:
-    return Classifier(
-        target.url,
-        model=target.model,
-        version=target.version,
-        timeout_s=max(target.timeout_s, 5.0),
-        retry=RetryPolicy(max_attempts=1),
-        tls=Tls(ca_file=Path(target.ca_file)) if target.ca_file else None,
-        token=token(target),
-    )
 
 
 def metrics_url(target: TargetSettings) -> str | None:
@@ -88,6 +75,8 @@ def _translated() -> Iterator[None]:
         yield
     except (ModelNotFound, UnsupportedModel) as exc:
         raise TargetUnknown(f"{exc}; name the model with --model") from exc
+    except InvalidAddress as exc:
+        raise TargetUnknown(f"target: {exc}") from exc
     except ClientError as exc:
         raise TargetError(
             f"nothing was measured, the target does not answer: {exc}; start it (slipway serve), "

@@ -26,7 +26,7 @@ from slipway.client._sender import TokenUnusable
 from slipway.client._steps import Answered
 from slipway.client._wiring import Wiring
 
-__all__ = ["AsyncGrpcTransport", "GrpcTransport"]
+__all__ = ["AsyncGrpcTransport", "GrpcTransport", "open_channel"]
 
 A = TypeVar("A")
 
@@ -54,7 +54,7 @@ class _Line:
     """One channel, and what is known of it."""
 
     def __init__(self, flavour: ModuleType, address: Address, wiring: Wiring) -> None:
-        self.channel = _open(flavour, address, wiring)
+        self.channel = open_channel(flavour, address, wiring)
         self.calls = {
             question: self.channel.unary_unary(f"{SERVICE}/{call.method}") for question, call in CALLS.items()
         }
@@ -198,7 +198,8 @@ class AsyncGrpcTransport:
         await asyncio.gather(*self._ending)
 
 
-def _open(flavour: ModuleType, address: Address, wiring: Wiring) -> Any:  # noqa: ANN401 - grpc ships no types
+def open_channel(flavour: ModuleType, address: Address, wiring: Wiring) -> Any:  # noqa: ANN401 - grpc ships no types
+    """Open a channel of `grpc` or `grpc.aio`, with everything that a client of ours has."""
     options = [*_OPTIONS, *_keepalive(wiring.keepalive)]
     proxy = proxy_for(address)
     options.append(("grpc.enable_http_proxy", 0 if proxy is None else 1))

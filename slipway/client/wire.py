@@ -13,13 +13,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import grpc
+
 from slipway.client import _grpc_codec, _http_codec
 from slipway.client._address import Address, parse_address
 from slipway.client._faults import Fault, FaultKind
+from slipway.client._grpc_transport import open_channel
 from slipway.client._http_codec import HttpRequest, HttpResponse
+from slipway.client._options import KeepAlive
 from slipway.client._page import PageUnreadable, read_page
 from slipway.client._proxies import Proxy, proxy_for
 from slipway.client._questions import Infer, Inferred
+from slipway.client._sender import Sender, checked_authority, checked_headers, checked_token
+from slipway.client._trust import Tls
+from slipway.client._wiring import Wiring
 
 __all__ = [
     "GRPC_INFER",
@@ -31,7 +38,9 @@ __all__ = [
     "Inferred",
     "PageUnreadable",
     "Proxy",
+    "Wiring",
     "grpc_answer",
+    "grpc_channel",
     "grpc_fault",
     "grpc_request",
     "http_answer",
@@ -39,10 +48,38 @@ __all__ = [
     "parse_address",
     "proxy_for",
     "read_page",
+    "wired",
 ]
 
 GRPC_INFER = f"{_grpc_codec.SERVICE}/{_grpc_codec.CALLS[Infer].method}"
 """The remote procedure that `grpc_request` is for."""
+
+
+def wired(
+    *,
+    tls: Tls | None = None,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    authority: str | None = None,
+    keepalive: KeepAlive | None = None,
+) -> Wiring:
+    """Check what a `Classifier` takes under the same names, for a transport of one's own.
+
+    Raises:
+        ValueError: One of them cannot be sent; its value is not shown.
+    """
+    sender = Sender(token=checked_token(token), headers=checked_headers(headers))
+    return Wiring(sender=sender, tls=tls, authority=checked_authority(authority), keepalive=keepalive)
+
+
+def grpc_channel(address: Address, wiring: Wiring) -> grpc.Channel:
+    """Open a blocking channel as `Classifier` does: the same proxies, trust, keepalive and pauses between attempts.
+
+    Raises:
+        InvalidAddress: See `proxy_for`.
+        ValueError: A certificate cannot be read any more.
+    """
+    return open_channel(grpc, address, wiring)
 
 
 def grpc_request(question: Infer, *, timeout_s: float) -> bytes:

@@ -153,7 +153,7 @@ def test_a_run_that_is_stopped_leaves_a_partial_report(triton_server, at, tmp_pa
 @pytest.mark.parametrize(
     ("words", "exit_code", "text"),
     [
-        (("smoke", "--url", "grpc://127.0.0.1:1"), 3, "nobody answers there"),
+        (("smoke", "--url", "grpc://127.0.0.1:1"), 3, "connection failed"),
         (("smoke", "--model", "nist"), 2, "no model of this name, it has: mnist"),
         (("smoke", "--set", "target.version=9"), 2, "9"),
         (("smoke", "--slo", "p99_mss=3"), 2, "did you mean 'p99_ms'"),
