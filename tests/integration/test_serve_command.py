@@ -87,7 +87,7 @@ def test_a_taken_port_is_one_line_and_exit_code_1(published_repository):
 def test_nothing_published_says_what_publishes(tmp_path):
     result = refused(tmp_path)
 
-    assert (1, "") == (result.returncode, result.stdout)
+    assert (2, "") == (result.returncode, result.stdout)
     assert f"error: no model in {tmp_path} has a published version; `slipway train` publishes one\n" == result.stderr
 
 
