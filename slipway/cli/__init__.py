@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib.metadata import entry_points
+from io import TextIOWrapper
 from typing import TextIO
 
 import typer
@@ -49,6 +50,9 @@ for entry_point in entry_points(group="slipway.commands"):
 def main() -> None:
     """Run the command line; an error that was raised on purpose is one line on stderr and its exit code."""
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a label or a file's name that it cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SlipwayError as exc:

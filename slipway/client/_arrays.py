@@ -29,8 +29,8 @@ def as_array(value: object, where: str) -> NDArray[Any] | None:
         if np.ma.getmaskarray(value).any():
             raise InvalidImage(f"{where}expected a value for every pixel, got masked ones: fill them, {_FILL}")
         return np.asarray(value.data)
-    if not isinstance(value, np.ndarray) and not hasattr(value, "__array__"):
-        return None
+    if isinstance(value, str | bytes) or not (isinstance(value, np.ndarray) or hasattr(value, "__array__")):
+        return None  # NumPy's own texts, such as the paths of an array of paths, are texts
     try:
         return np.asarray(value)
     except Exception as exc:  # whatever the other library raises

@@ -24,6 +24,7 @@ from slipway.client._classifier import Classifier
 from slipway.client._conversion import Conversion, Fit
 from slipway.client._errors import ClientClosed, ClientError, DeadlineExceeded, QueueFull
 from slipway.client._images import ImagesInput, to_batch
+from slipway.client._options import seconds
 from slipway.client._prediction import Pixels, Prediction
 from slipway.client._retry import Deadline
 
@@ -152,7 +153,7 @@ class MicroBatcher:
             ClientError: Whatever the shared request met; every caller of it gets the same.
         """
         conversion = Conversion(invert=invert, fit=fit, frame=frame)
-        deadline = Deadline(self._classifier.timeout_s if timeout_s is None else timeout_s)
+        deadline = Deadline(self._classifier.timeout_s if timeout_s is None else seconds("timeout_s", timeout_s))
         contract = self._classifier.contract(timeout_s=deadline.timeout_s)
         call = _Call(to_batch(images, contract, conversion), deadline)
         self._enqueue(call, limit=self._max_batch_size or contract.max_batch_size)
@@ -165,6 +166,8 @@ class MicroBatcher:
             timeout_s: Longest wait for these answers; None: until the last deadline among them. Whoever still waits
                 then gets ClientClosed.
         """
+        if timeout_s is not None and not timeout_s >= 0:
+            raise ValueError(f"timeout_s: expected seconds from 0, got {timeout_s}")
         if self._pid != os.getpid():
             return
         with self._more:
@@ -173,7 +176,7 @@ class MicroBatcher:
             self._more.notify_all()
             self._room.notify_all()
         longest_s = max((call.deadline.remaining_s() for call in waiting), default=0.0) + _GRACE_S
-        patience = Deadline(longest_s if timeout_s is None else min(max(timeout_s, 0.0), longest_s))
+        patience = Deadline(longest_s if timeout_s is None else min(timeout_s, longest_s))
         for thread in self._threads:
             thread.join(timeout=max(patience.remaining_s(), 0))
         self._end_calls(ClientClosed("this MicroBatcher was closed before the answer came; close it later"))

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 import warnings
 
@@ -224,6 +226,26 @@ def test_labels_and_names_are_shown_as_they_are(grpc_fake, slipway, tmp_path):
     assert "[red]zero[/red]" in shown
     assert r"\x1b[2Jone" in shown
     assert r"\x1b]0;b.png" in shown
+
+
+def test_what_the_terminal_cannot_encode_is_escaped(grpc_fake, tmp_path):
+    labels = ("zéro", *"123456789")
+    grpc_fake.contract = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=labels, max_batch_size=8)
+    path = os.fsencode(tmp_path) + b"/\xff.png"
+    with open(path, "wb") as file:  # noqa: PTH123 - a name that is no text
+        file.write(png(0))
+    script = "import sys; from slipway.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "predict", os.fsdecode(path), "--url", grpc_fake.url],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "300"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert r"z\xe9ro" in done.stdout
+    assert r"\udcff.png" in done.stdout
 
 
 def test_long_names_are_shown_to_their_end(grpc_fake, tmp_path):

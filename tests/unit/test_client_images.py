@@ -82,6 +82,12 @@ def test_invert_turns_dark_on_light_into_light_on_dark(sent):
     np.testing.assert_array_equal(255 - np.asarray(gradient()), sent(gradient(), invert=True)[0, :, :, 0])
 
 
+def test_paths_out_of_an_array_of_texts_are_paths(sent, tmp_path):
+    gradient().save(tmp_path / "a.png")
+
+    assert (2, 28, 28, 1) == sent(list(np.array([str(tmp_path / "a.png")] * 2))).shape
+
+
 class Tensor:
     """What NumPy can read, as a tensor of another library."""
 

@@ -323,3 +323,22 @@ def test_option_out_of_range_is_refused(classifier, option):
 def test_delay_that_no_clock_can_wait_for_is_refused(classifier, delay_us):
     with pytest.raises(ValueError, match="max_delay_us from 0 to an hour"):
         MicroBatcher(classifier, max_delay_us=delay_us)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), "soon"])
+def test_time_that_no_call_can_have_is_refused_before_it_is_queued(grpc_fake, classifier, digits, timeout_s):
+    with MicroBatcher(classifier) as batcher, pytest.raises((ValueError, TypeError), match="timeout_s"):
+        batcher.predict(digits([1]), timeout_s=timeout_s)
+
+    assert 0 == grpc_fake.asked["infer"]
+
+
+@pytest.mark.parametrize("timeout_s", [-1, float("nan")])
+def test_time_that_closing_cannot_have_is_refused(classifier, timeout_s):
+    with MicroBatcher(classifier) as batcher, pytest.raises(ValueError, match="timeout_s: expected seconds from 0"):
+        batcher.close(timeout_s=timeout_s)
+
+
+def test_a_call_without_limit_is_answered_and_does_not_keep_closing(classifier, digits):
+    with MicroBatcher(classifier) as batcher:
+        assert ("4",) == batcher.predict(digits([4]), timeout_s=float("inf")).labels
