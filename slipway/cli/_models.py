@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,24 +40,34 @@ _REPOSITORY = Path("model_repository")
 def list_(repository: RepositoryOption = _REPOSITORY) -> None:
     """List every version with its accuracy, its size, and whether its files are intact.
 
-    Triton serves the highest version. Exit code 1 when a version is damaged.
+    `slipway serve` serves the highest that is intact. A version that an ordinary pull brought is here by its number
+    alone. Exit code 1 when a version is damaged, or the files that all versions of a model share are.
 
     Example: slipway models list
     """
-    from slipway.repository import VersionDamaged, list_models
+    from slipway.repository import ModelDamaged, VersionDamaged, check_shared, list_models
 
     table = Table("model", "version", "published (UTC)", "network", "test accuracy", "size", "files", box=None)
-    damaged = False
+    damaged, faults = False, list[str]()
     for model in list_models(repository):
         if not model.versions:
-            table.add_row(model.name, "none", "", "", "", "", "run `slipway train`")
+            table.add_row(_shown(model.name), "none", "", "", "", "", "run `slipway train`")
+            continue
+        states = {version.version: _state(version) for version in model.versions}
+        served = max((number for number, state in states.items() if state == "intact"), default=0)
         for version in model.versions:
-            state = _state(model, version)
-            damaged = damaged or state != "intact"
-            table.add_row(*_row(model, version), state)
+            if state := states[version.version]:
+                damaged = damaged or state == "damaged"
+                table.add_row(*_row(model, version, state, served=version.version == served))
+        try:
+            check_shared(model.path)
+        except ModelDamaged as exc:
+            faults.append(printable(str(exc), limit=2000))
     Console().print(table)
     if damaged:
         raise VersionDamaged("a version is damaged; `slipway models verify` names the file")
+    if faults:
+        raise ModelDamaged("; ".join(faults))
 
 
 @app.command("verify")
@@ -73,7 +84,7 @@ def verify_(
 
     Example: slipway models verify mnist --version 2
     """
-    from slipway.repository import RepositoryError, find_beside, find_model, list_models, verify
+    from slipway.repository import RepositoryError, VersionNotFound, find_beside, find_model, list_models, verify
 
     names = [entry.name for entry in list_models(repository) if entry.versions] if model is None else [model]
     if not names:
@@ -83,7 +94,12 @@ def verify_(
         entry = find_model(repository, name)
         numbers = [version] if version is not None else [published.version for published in entry.versions]
         for number in numbers:
-            (intact,) = verify(repository, name, number)
+            try:
+                (intact,) = verify(repository, name, number)
+            except VersionNotFound:
+                if version is not None:
+                    raise
+                continue  # pruned meanwhile
             console.print(f"[green]intact[/] {escape(name)} version {number}: {len(intact.contents())} files")
         for beside in find_beside(entry.path):
             console.print(f"{escape(name)}/{escape(printable(beside))} is not listed; never shown to Triton")
@@ -120,25 +136,25 @@ def rollback(
     """
     from slipway.repository import rollback as roll_back
 
-    source, published = roll_back(repository, model, to=to)
+    source, published = roll_back(repository, model, to=to, note=_say_aside)
     typer.echo(f"{model} version {published.version} now holds the bytes of version {source.version}")
 
 
 @app.command()
 def prune(
     model: ModelArgument,
-    keep: Annotated[int, typer.Option(min=1, help="Newest versions that stay; the served one always does.")] = 3,
+    keep: Annotated[int, typer.Option(min=1, help="Newest intact versions that stay.")] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which versions would go.")] = False,
     repository: RepositoryOption = _REPOSITORY,
 ) -> None:
-    """Remove old versions.
+    """Remove old versions. A damaged one is named and stays, unless enough newer ones are intact.
 
     Example: slipway models prune mnist --keep 2 --dry-run
     """
     from slipway.repository import find_model
     from slipway.repository import prune as prune_versions
 
-    removed = prune_versions(repository, model, keep=keep, dry_run=dry_run)
+    removed = prune_versions(repository, model, keep=keep, dry_run=dry_run, note=_say_aside)
     numbers = ", ".join(str(entry.version) for entry in removed) or "none"
     stays = ", ".join(str(entry.version) for entry in find_model(repository, model).versions if entry not in removed)
     typer.echo(f"{'would remove' if dry_run else 'removed'}: {numbers}; stays: {stays}")
@@ -236,25 +252,44 @@ def promote_(
     typer.echo(f"{to} in {namespace} serves {model} version {number}; {verb}")
 
 
-def _state(model: ModelEntry, version: VersionEntry) -> str:
-    from slipway.repository import VersionDamaged, verify
+def _state(version: VersionEntry) -> str:
+    """`intact`, `number only`, `damaged`, or nothing where it was pruned meanwhile."""
+    from slipway.repository import find_fault
 
-    try:
-        verify(model.path.parent, model.name, version.version)
-    except VersionDamaged:
-        return "[bold red]damaged[/]"
-    return "intact"
+    if version.is_number_only:
+        return "number only"
+    if find_fault(version) is None:
+        return "intact"
+    return "damaged" if os.path.lexists(version.path) else ""
 
 
-def _row(model: ModelEntry, version: VersionEntry) -> tuple[str, ...]:
+def _say_aside(sentence: str) -> None:
+    """What was stepped over, on stderr."""
+    typer.echo(printable(f"stepped over: {sentence}", limit=2000), err=True)
+
+
+def _row(model: ModelEntry, version: VersionEntry, state: str, *, served: bool) -> tuple[str, ...]:
     card = version.card()
-    accuracy = card.get("evaluation", {}).get("accuracy")
-    served = " [green]served[/]" if version == model.served else ""
+    accuracy = _inside(card, "evaluation", "accuracy")
+    builder = _inside(card, "recipe", "network", "builder")
+    at = version.published_at
     return (
-        model.name,
-        f"{version.version}{served}",
-        f"{version.published_at:%Y-%m-%d %H:%M}" if version.published_at else "unknown",
-        str(card.get("recipe", {}).get("network", {}).get("builder", "")).rpartition(":")[2],
-        f"{accuracy:.2%}" if accuracy is not None else "",
+        _shown(model.name),
+        f"{version.version}{' [green]served[/]' if served else ''}",
+        f"{at:%Y-%m-%d %H:%M}" if at is not None else "unknown",
+        _shown(builder.rpartition(":")[2]) if isinstance(builder, str) else "",
+        f"{accuracy:.2%}" if isinstance(accuracy, (int, float)) else "",
         f"{version.size_bytes / 1e3:,.0f} kB",
+        f"[bold red]{state}[/]" if state == "damaged" else state,
     )
+
+
+def _inside(document: object, *keys: str) -> object:
+    """A value of a card that somebody else may have written."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def _shown(text: str) -> str:
+    return escape(printable(text, limit=80))

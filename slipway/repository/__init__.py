@@ -34,9 +34,9 @@ from slipway.repository._manifest_text import MANIFEST
 from slipway.repository._publish import Published, check_publishable, publish
 from slipway.repository._remote import Pulled, Pushed, check_pushable, pull, push
 from slipway.repository._retire import prune, rollback
-from slipway.repository._shared import find_beside, seal
+from slipway.repository._shared import check_shared, find_beside, seal
 from slipway.repository._store_secrets import shown_url
-from slipway.repository._versions import ModelEntry, VersionEntry, find_model, list_models, verify
+from slipway.repository._versions import ModelEntry, VersionEntry, find_fault, find_model, list_models, verify
 from slipway.repository._view import ModelView, build_view
 
 __all__ = [
@@ -60,7 +60,9 @@ __all__ = [
     "build_view",
     "check_publishable",
     "check_pushable",
+    "check_shared",
     "find_beside",
+    "find_fault",
     "find_model",
     "list_models",
     "model_files",

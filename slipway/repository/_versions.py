@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from slipway.repository._errors import ModelNotPublished, VersionNotFound
+from slipway.contained_path import open_contained
+from slipway.repository._errors import ModelNotPublished, VersionDamaged, VersionNotFound
 from slipway.repository._layout import CONFIG, version_numbers
 from slipway.repository._manifest import check_manifest, manifest_alone, read_manifest
 from slipway.repository._publication import PUBLICATION, read_published_at
 from slipway.repository._shared import check_shared
 
 CARD = "card.json"
+_MAX_CARD_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +40,13 @@ class VersionEntry:
 
     @property
     def size_bytes(self) -> int:
-        """Sum of all files."""
-        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+        """Sum of all regular files; what vanishes meanwhile does not count."""
+        size = 0
+        for path in self.path.rglob("*"):
+            with suppress(OSError):
+                found = path.lstat()
+                size += found.st_size if stat.S_ISREG(found.st_mode) else 0
+        return size
 
     @property
     def is_number_only(self) -> bool:
@@ -63,8 +71,8 @@ class VersionEntry:
 
     def card(self) -> dict[str, Any]:
         """The model card for machines; empty when the version has none."""
-        with suppress(OSError, ValueError):
-            document = json.loads((self.path / CARD).read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError, RecursionError), open_contained(self.path, CARD) as file:
+            document = json.loads(file.read(_MAX_CARD_BYTES))
             if isinstance(document, dict):
                 return document
         return {}
@@ -138,10 +146,26 @@ def verify(root: Path, model: str, version: int | None = None) -> tuple[VersionE
     """
     entry = find_model(root, model)
     chosen = entry.versions if version is None else (entry.version(version),)
+    verified = []
     for candidate in chosen:
-        check_manifest(candidate.path)
+        try:
+            check_manifest(candidate.path)
+        except VersionNotFound:
+            if version is not None:
+                raise
+            continue  # pruned meanwhile: gone, not damaged
+        verified.append(candidate)
     check_shared(entry.path)
-    return chosen
+    return tuple(verified)
+
+
+def find_fault(version: VersionEntry) -> str | None:
+    """Why a version cannot be served, in words; None where its files are those of its manifest."""
+    try:
+        check_manifest(version.path)
+    except (VersionDamaged, VersionNotFound) as exc:
+        return str(exc)
+    return None
 
 
 def _entry(path: Path) -> ModelEntry:
