@@ -97,6 +97,10 @@ def _read_shared(store: RemoteStore, model: RemoteModel) -> tuple[dict[str, byte
     listed = model.listed_shared(store)
     if listed is None:
         return {name: store.read(f"{model.name}/{name}") for name in model.shared()}, False
+    if missing := [name for name in listed if name not in model.sizes]:
+        raise VersionDamaged(
+            f"{store.where(model.name)}: {', '.join(missing)} is missing. Nothing was copied: push the model again"
+        )
     contents = {name: store.read(f"{model.name}/{name}") for name in listed}
     for name, content in contents.items():
         got = hashlib.sha256(content).hexdigest()

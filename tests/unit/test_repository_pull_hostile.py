@@ -1,6 +1,7 @@
 """A pull from a bucket that somebody else may write to: no name leads out, and only what manifests list is copied."""
 
 import hashlib
+import os
 
 import pytest
 
@@ -157,3 +158,32 @@ def test_a_shared_file_that_is_not_what_the_models_manifest_lists_refuses_the_pu
     with pytest.raises(VersionDamaged, match=r"config\.pbtxt is changed .*Nothing was copied"):
         pull(tmp_path / "other", bucket)
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("name", ["digits/labels.txt", "digits/1/model.onnx"])
+def test_a_pipe_in_a_folder_is_never_read(tmp_path, name):
+    """It would never end."""
+    publish_text(tmp_path / "desk", "one")
+    (tmp_path / "desk" / name).unlink()
+    os.mkfifo(tmp_path / "desk" / name)
+
+    with pytest.raises(VersionDamaged, match="is missing"):
+        pull(tmp_path / "other", f"file://{tmp_path}/desk", complete=True)
+
+
+def test_a_model_that_was_pushed_before_models_had_manifests_comes_by_its_files_names(s3, tmp_path):
+    publish_text(tmp_path / "desk", "one")
+    push(tmp_path / "desk", s3.url)
+    s3.files.rm_file(f"{s3.root}/digits/{MANIFEST}")
+    put(s3.url, "digits/model.py")
+    words = ["models", "pull", s3.url, "--all", "-r", str(tmp_path / "other")]
+
+    result = CliRunner(env={"COLUMNS": "400"}).invoke(app, words)
+
+    assert 0 == result.exit_code, result.output
+    assert "unverified, since the model has no manifest.sha256 there" in result.output
+    assert "`slipway models seal digits`" in result.output
+    assert not (tmp_path / "other" / "digits" / "model.py").exists()
+    push(tmp_path / "desk", s3.url)
+    (pulled,) = pull(tmp_path / "other", s3.url)
+    assert pulled.sealed
