@@ -9,11 +9,12 @@ The name of a tensor is written here and nowhere else.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-__all__ = ["IMAGE", "PROBABILITIES", "Background", "ModelContract", "TensorSpec"]
+__all__ = ["IMAGE", "LARGEST_IMAGE_BYTES", "MOST_LABELS", "PROBABILITIES", "Background", "ModelContract", "TensorSpec"]
 
 IMAGE = "image"
 """Name of the one input tensor: raw pixels, UINT8, `[batch, height, width, channels]`."""
@@ -22,6 +23,12 @@ PROBABILITIES = "probabilities"
 """Name of the one output tensor: FP32, `[batch, labels]`; each row sums to 1."""
 
 Background: TypeAlias = Literal["dark", "light"]
+
+MOST_LABELS = 100_000
+"""Of a contract. More than any classifier here has; a configuration that claims more is refused before it is built."""
+
+LARGEST_IMAGE_BYTES = 1 << 26
+"""Height times width times channels of one image: 4,700 x 4,700 in three colours."""
 
 _MODEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?")
 
@@ -61,6 +68,12 @@ class ModelContract:
             )
         if len(self.image_shape) != 3 or min(self.image_shape) < 1:
             raise ValueError(f"image_shape: expected (height, width, channels), each >= 1, got {self.image_shape}")
+        if math.prod(self.image_shape) > LARGEST_IMAGE_BYTES:
+            raise ValueError(
+                f"image_shape: expected at most {LARGEST_IMAGE_BYTES:,} values of an image, got {self.image_shape}"
+            )
+        if len(self.labels) > MOST_LABELS:
+            raise ValueError(f"labels: expected at most {MOST_LABELS:,}, got {len(self.labels):,}")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels: expected at least two different names, got {list(self.labels)}")
         if self.max_batch_size < 1:

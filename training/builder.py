@@ -46,6 +46,8 @@ def build_network(recipe: Recipe, image_shape: tuple[int, int, int], classes: in
     arguments = recipe.network.arguments
     try:
         model = builder(image_shape, classes, recipe.regularisation, **arguments)
+    except SystemExit as exc:
+        raise FitError(f"{where} ended Python with exit status {exc.code}: expected it to return a model") from exc
     except Exception as exc:  # a user's own code may raise anything
         raise FitError(
             f"{where} failed, arguments {arguments}: {in_short(exc)}; it is called as "
@@ -71,6 +73,10 @@ def _find(where: str, builder: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
         found = getattr(module, function_name)
+    except SystemExit as exc:
+        raise FitError(
+            f"{where}: its module ended Python: put what it runs under `if __name__ == '__main__':`"
+        ) from exc
     except Exception as exc:  # a user's own module may raise anything
         if here is not None:
             _refuse_shadowed(where, module_name, here)

@@ -28,6 +28,7 @@ from training.history import EpochRecord
 from training.pages import render_page
 from training.plots import Plot
 from training.recipe import Recipe
+from training.words import counted, shown_size
 
 __all__ = [
     "CARD_SCHEMA",
@@ -115,12 +116,12 @@ class ModelCard:
     def summary(self) -> str:
         """The card in one paragraph."""
         height, width, channels = self.contract.image_shape
-        colours = "1 channel" if channels == 1 else f"{channels} channels"
         return (
-            f"Sorts images of {height} x {width} pixels and {colours} into {len(self.contract.labels)} classes. "
-            f"Of {self.evaluation.images:,} test images, which it had never seen, it answered "
-            f"{self.evaluation.accuracy:.2%} correctly. The network has {self.onnx.parameters:,} parameters in "
-            f"{self.onnx.size_bytes / 1000:,.0f} kB."
+            f"Sorts images of {height} x {width} pixels and {counted(channels, 'channel')} into "
+            f"{counted(len(self.contract.labels), 'class', 'classes')}. "
+            f"Of {counted(self.evaluation.images, 'test image')}{_seen_before(self.data)} it answered "
+            f"{self.evaluation.accuracy:.2%} correctly. The file has {counted(self.onnx.parameters, 'parameter')} in "
+            f"{shown_size(self.onnx.size_bytes)}."
         )
 
 
@@ -152,7 +153,7 @@ def build_card(
     return ModelCard(
         created=created.astimezone(UTC).replace(microsecond=0),
         contract=contract,
-        recipe=recipe.model_dump(mode="json"),
+        recipe=_recipe(recipe),
         data=TypeAdapter(dict[str, Any]).dump_python(data, mode="json"),  # tuples become lists, as JSON reads them
         training=training,
         evaluation=evaluation,
@@ -162,7 +163,7 @@ def build_card(
         packages=_installed(_PACKAGES),
         python=platform.python_version(),
         platform=platform.platform(),
-        limits=_limits(contract),
+        limits=_limits(contract, evaluation),
     )
 
 
@@ -176,22 +177,46 @@ def _installed(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _limits(contract: ModelContract) -> tuple[str, ...]:
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's settings, without an optimizer that did not train."""
+    return recipe.model_dump(mode="json", exclude={"optimizer"} if recipe.network.compiled == "use" else None)
+
+
+def _seen_before(data: dict[str, Any]) -> str:
+    """What the data report says of test images that the model knew; nothing where it does not say."""
+    counts = [entry["shared"]["count"] for entry in data.get("overlaps", ()) if entry["held_out"] == "test"]
+    if not counts:
+        return ""
+    seen = sum(counts)
+    if not seen:
+        return ", none of which it was trained on or chosen by,"
+    return f", {seen:,} of which it had been trained on or chosen by,"
+
+
+def _limits(contract: ModelContract, evaluation: Evaluation) -> tuple[str, ...]:
     height, width, _ = contract.image_shape
     nothing = f"It answers one of its {len(contract.labels)} classes for every image, also for one that shows none."
-    polarity = (
-        f"An image must be {height} x {width} pixels, centred and scaled as the training images were, in the same "
-        "polarity: the digits of MNIST are white on black. Invert a photograph of dark ink on paper first."
+    form = (
+        f"It sees {height} x {width} pixels, and expects what they show to be placed and sized as in its training "
+        "images."
     )
+    if contract.background is not None:
+        other = "light" if contract.background == "dark" else "dark"
+        form += (
+            f" Nearly all of those have a {contract.background} border; an image on a {other} background has to be "
+            "inverted first."
+        )
     confidence = (
-        "Its probabilities are calibrated on images like the test images. On blurred, noisy or otherwise different "
-        "images they may be high and wrong."
+        f"On the test images the probability of its answer was off by {evaluation.expected_calibration_error:.2%} on "
+        "average (expected calibration error). On blurred, noisy or otherwise different images it may be high "
+        "and wrong."
     )
     representation = (
-        "Its figures come from one test set and say nothing about writers, scanners or places that are not in it. "
+        f"Its figures come from {counted(evaluation.images, 'test image')}, where one more mistake is "
+        f"{1 / evaluation.images:.2%}, and say nothing about people, places or cameras that are not among them. "
         "Measure on your own images before a decision depends on an answer."
     )
-    return nothing, polarity, confidence, representation
+    return nothing, form, confidence, representation
 
 
 def render_json(card: ModelCard) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -97,6 +96,7 @@ def demo(
     recipe: RecipeOption = "mnist",
     own: DataOption = None,
     repository: RepositoryOption = _REPOSITORY,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of the run.")] = False,
     cache_dir: CacheOption = None,
 ) -> None:
     """The whole way on one machine: train, gate, publish, serve on a real tritonserver, classify.
@@ -108,7 +108,7 @@ def demo(
     from training.recipe import load_recipe
 
     chosen = load_recipe(recipe)  # refused before TensorFlow takes its seconds to load
-    from training.demo import run_demo
+    from training.demo import next_steps, run_demo
     from training.job import TrainingRun
     from training.steps import Steps
 
@@ -119,12 +119,10 @@ def demo(
         run_dir=_RUNS / Path(recipe).stem,
         own_data=own,
         cache_dir=cache_dir,
+        resume=resume,
     )
     console = Console()
     page = run_demo(run, Steps(console))
-    console.print(
-        f"\neverything that happened: [bold]{page}[/]\n"
-        f"serve it:    {sys.argv[0]} serve\n"
-        f"ask it:      {sys.argv[0]} predict {run.run_dir}/digits/*.png",
-        highlight=False,
-    )
+    serve, predict, *_ = next_steps(run)
+    lines = f"\neverything that happened: {page}\nserve it:    {serve}\nask it:      {predict}"
+    console.print(lines, highlight=False, markup=False, soft_wrap=True)

@@ -7,7 +7,10 @@ Everything it writes is in the run's folder and the model repository.
 
 from __future__ import annotations
 
+import re
+import shlex
 import statistics
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,17 +21,21 @@ from numpy.typing import NDArray
 
 from slipway.client import Classifier, Prediction
 from slipway.triton import ServerSettings, TritonServer
-from training.errors import TrainingError
+from training.errors import TrainingError, written
 from training.export import keras_probabilities
 from training.job import Outcome, TrainingRun, train_and_publish
 from training.pages import as_png, render_page
 from training.steps import Steps
 
-__all__ = ["Answers", "Digit", "Throughput", "run_demo"]
+__all__ = ["Answers", "Digit", "Throughput", "next_steps", "run_demo"]
 
 HELD_OUT = 1_000
 SAMPLES = 20
 CALLERS = 8
+_LONGEST_NAME = 60
+
+_DEFAULT_REPOSITORY, _DEFAULT_MODEL = Path("model_repository"), "mnist"
+"""What `slipway serve` and `slipway predict` take where they are told nothing."""
 THROUGHPUT_S = 3.0
 
 
@@ -112,9 +119,37 @@ def run_demo(run: TrainingRun, steps: Steps) -> Path:
         answers=answers,
         digits=digits,
         throughput=throughput,
+        next_steps=next_steps(run),
     )
-    page.write_text(text, encoding="utf-8")
+    with written(page):
+        page.write_text(text, encoding="utf-8")
     return page
+
+
+def next_steps(run: TrainingRun, program: str | None = None) -> tuple[str, ...]:
+    """Commands for a shell in the current folder: serve what was published, ask it, list it, look at the training.
+
+    Args:
+        run: What the demo ran.
+        program: The `slipway` command; the one that runs, if not given.
+    """
+    slipway = program or sys.argv[0]
+    tensorboard = Path(slipway).with_name("tensorboard")
+    where = run.repository or _DEFAULT_REPOSITORY
+    repository = ["--repository", str(where)] if where != _DEFAULT_REPOSITORY else []
+    model = ["--model", run.recipe.model] if run.recipe.model != _DEFAULT_MODEL else []
+    return (
+        shlex.join([slipway, "serve", *repository]),
+        f"{shlex.join([slipway, 'predict', *model])} {shlex.quote(str(run.run_dir / 'digits'))}/*.png",
+        shlex.join([slipway, "models", "list", *repository]),
+        shlex.join(
+            [
+                str(tensorboard) if len(tensorboard.parts) > 1 else "tensorboard",
+                "--logdir",
+                str(run.run_dir / "tensorboard"),
+            ]
+        ),
+    )
 
 
 def _classify(
@@ -147,15 +182,24 @@ def _compare(protocol: str, prediction: Prediction, truth: NDArray[np.int64], ex
 
 def _keep_samples(outcome: Outcome, prediction: Prediction, folder: Path) -> tuple[Digit, ...]:
     """Write the first images as files, for `slipway predict`, and return them for the page."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with written(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*-is-*.png"):  # of an earlier run, whose images need not be these
+            old.unlink()
     digits = []
-    for i in range(SAMPLES):
+    for i in range(min(SAMPLES, len(outcome.dataset.test.labels))):
         truth = outcome.dataset.labels[outcome.dataset.test.labels[i]]
         png = as_png(outcome.dataset.test.images[i])
-        (folder / f"{i:02d}-is-{truth}.png").write_bytes(png)
+        with written(folder):
+            (folder / f"{i:02d}-is-{_file_name(truth)}.png").write_bytes(png)
         probability = float(prediction.probabilities[i].max())
         digits.append(Digit(png=png, truth=truth, answer=prediction.labels[i], probability=probability))
     return tuple(digits)
+
+
+def _file_name(label: str) -> str:
+    """A label as part of a file's name: `N/A` is no folder."""
+    return re.sub(r"[^\w.-]+", "_", label)[:_LONGEST_NAME]
 
 
 def _throughput(url: str, outcome: Outcome) -> Throughput:

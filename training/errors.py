@@ -16,6 +16,9 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from slipway.errors import SlipwayError
 from slipway.printable import printable
@@ -32,6 +35,7 @@ __all__ = [
     "TrainingError",
     "in_short",
     "is_full_disk",
+    "written",
 ]
 
 _TERMINAL_COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours its text
@@ -97,3 +101,19 @@ def is_full_disk(exc: BaseException) -> bool:
             return True
         one = one.__cause__ or one.__context__
     return False
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Turn what the disk says while a file of a run is written into one sentence.
+
+    Raises:
+        TrainingError: The path cannot be written.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise TrainingError(
+            f"{path}: cannot be written: {exc.strerror or exc}; make room, or name another folder with --run-dir, and "
+            "go on with --resume"
+        ) from exc

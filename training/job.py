@@ -22,13 +22,13 @@ from slipway.samples import SAMPLES, Samples, write_samples
 from training._tensorflow import keras
 from training.card import ModelCard, TrainingFacts, build_card, write_card
 from training.data import DataReport, Dataset, Split, inspect, load_dataset
-from training.errors import GateRefused
+from training.errors import DataRefused, GateRefused, written
 from training.evaluation import evaluate
 from training.export import OnnxFacts, Parity, describe_onnx, export_onnx, measure_parity, onnx_probabilities
 from training.fit import FitResult, fit
 from training.gates import check_gates, refuse
 from training.plots import Plot, draw_plots
-from training.published import MODEL_FILE, recall, remember
+from training.published import MODEL_FILE, recall, remember, worse_than_before
 from training.recipe import InputRange, Recipe
 from training.steps import Steps
 from training.strategy import choose_placement
@@ -101,7 +101,10 @@ def train_and_publish(run: TrainingRun, steps: Steps) -> Outcome | None:
         RepositoryError: The repository cannot be published into; found before training where that is possible.
     """
     dataset, report = _get_data(run, steps)
-    contract = run.recipe.contract(dataset.image_shape, dataset.labels, background=dataset.background)
+    try:
+        contract = run.recipe.contract(dataset.image_shape, dataset.labels, background=dataset.background)
+    except ValueError as exc:
+        raise DataRefused(f"{dataset.name} ({dataset.source}) cannot be served: {exc}") from exc
     if run.repository is not None:
         check_publishable(run.repository, contract)
     placement = choose_placement()
@@ -117,13 +120,17 @@ def train_and_publish(run: TrainingRun, steps: Steps) -> Outcome | None:
     if not placement.is_chief:
         return None
     outcome = _measure(run, steps, contract=contract, dataset=dataset, report=report, fitted=fitted)
-    write_card(outcome.card, run.run_dir, plots=outcome.plots)
+    with written(run.run_dir):
+        run.run_dir.mkdir(parents=True, exist_ok=True)
+        write_card(outcome.card, run.run_dir, plots=outcome.plots)
     refuse(outcome.card.gates, run_dir=run.run_dir)
     if run.repository is None:
         return outcome
     with steps.step("publish") as note:
         published, said = _publish(run, run.repository, contract, outcome)
         note(said)
+    if worse := worse_than_before(run.repository, published, outcome.card):
+        steps.warn(worse)
     return replace(outcome, published=published)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from slipway import pages as slipway_pages
+from training.words import counted
 
 __all__ = ["as_png", "render_page"]
 
@@ -19,7 +20,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def render_page(template: str, **values: object) -> str:
     """Fill a template of `training/templates`; everything in `values` is escaped, an unknown name is an error."""
-    return slipway_pages.render_page(_TEMPLATES, template, filters={"png_url": _png_url}, **values)
+    return slipway_pages.render_page(_TEMPLATES, template, filters={"png_url": _png_url, "counted": counted}, **values)
 
 
 def as_png(image: NDArray[np.uint8]) -> bytes:

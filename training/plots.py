@@ -47,6 +47,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
+    "text.parse_math": False,  # a label may hold dollar signs
     "axes.titlesize": 11,
     "figure.dpi": 144,
     "figure.titlesize": 12,
@@ -54,7 +55,6 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#E4E4E4",
     "legend.frameon": False,
     "lines.linewidth": 2,
-    "text.parse_math": False,  # a label is text, whatever is in it
 }
 
 

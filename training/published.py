@@ -9,14 +9,16 @@ The file alone decides nothing. The version must still be there, intact, and hol
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from slipway.contract import ModelContract
-from slipway.repository import Published, RepositoryError, find_model, verify
+from slipway.repository import Published, RepositoryError, VersionEntry, find_model, verify
 from slipway.whole_file import write_whole
+from training.card import ModelCard
 
-__all__ = ["MODEL_FILE", "REMEMBERED", "recall", "remember"]
+__all__ = ["MODEL_FILE", "REMEMBERED", "recall", "remember", "worse_than_before"]
 
 REMEMBERED = "published.json"
 MODEL_FILE = "model.onnx"
@@ -65,3 +67,41 @@ def recall(
     except (OSError, ValueError, TypeError, KeyError, RepositoryError):
         return None
     return Published(model=contract.name, version=number, path=version.path) if same else None
+
+
+def worse_than_before(repository: Path, published: Published, card: ModelCard) -> str:
+    """One line if the version that was served until now was right more often; empty if it was not, or nobody knows.
+
+    Args:
+        repository: Model repository.
+        published: The version that is served from now on.
+        card: Its card.
+    """
+    try:
+        versions = find_model(repository, published.model).versions
+    except (OSError, RepositoryError):
+        return ""
+    older = [version for version in versions if version.version < published.version]
+    before = _accuracy(older[-1]) if older else None
+    now = card.evaluation.accuracy
+    if before is None or before <= now:
+        return ""
+    same = _digest(older[-1]) == card.data["digest"]
+    back = ["slipway", "models", "rollback", published.model, "--to", str(older[-1].version)]
+    return (
+        f"version {published.version} is served from now on in place of version {older[-1].version}, which was better: "
+        f"test accuracy {before:.2%} then, {now:.2%} now ({'on the same' if same else 'each on its own'} test images); "
+        f"back to it with: {shlex.join([*back, '--repository', str(repository)])}"
+    )
+
+
+def _accuracy(version: VersionEntry) -> float | None:
+    """What the card of a version says, if it has one that says it; a card may come from elsewhere."""
+    evaluation = version.card().get("evaluation")
+    accuracy = evaluation.get("accuracy") if isinstance(evaluation, dict) else None
+    return float(accuracy) if isinstance(accuracy, int | float) and 0 <= accuracy <= 1 else None
+
+
+def _digest(version: VersionEntry) -> object:
+    data = version.card().get("data")
+    return data.get("digest") if isinstance(data, dict) else None

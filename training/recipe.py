@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from slipway.contract import Background, ModelContract
 from slipway.model_config import ServingProfile
@@ -40,6 +40,9 @@ RECIPES = Path(__file__).parent / "recipes"
 InputRange = Literal["unit", "raw"]
 """What a network takes for a pixel: `unit` 0.0 to 1.0, `raw` 0.0 to 255.0."""
 
+_INT32 = 2**31 - 1  # Triton's, in config.pbtxt
+
+Count = Annotated[int, Field(ge=1, le=_INT32)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -118,9 +121,9 @@ class OptimizerSettings(Settings):
 class FitSettings(Settings):
     """How long."""
 
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=1)]
-    early_stopping_patience: Annotated[int, Field(ge=1)] | None = None
+    epochs: Count
+    batch_size: Count
+    early_stopping_patience: Count | None = None
     """Epochs without a better validation loss before training stops and the best weights return."""
 
 
@@ -145,15 +148,15 @@ class ExportSettings(Settings):
 class ServingProfileSettings(Settings):
     """How one kind of machine serves the model."""
 
-    instances: Annotated[int, Field(ge=1)]
-    queue_delay_us: Annotated[int, Field(ge=0)] = 0
-    intra_op_threads: Annotated[int, Field(ge=1)] = 1
+    instances: Count
+    queue_delay_us: Annotated[int, Field(ge=0, le=_INT32)] = 0
+    intra_op_threads: Count = 1
 
 
 class ServingSettings(Settings):
     """What Triton is told, per kind of machine."""
 
-    max_batch_size: Annotated[int, Field(ge=1)]
+    max_batch_size: Count
     cpu: ServingProfileSettings
     gpu: ServingProfileSettings
 
@@ -180,6 +183,20 @@ class Recipe(Settings):
     gates: GateSettings
     export: ExportSettings = ExportSettings()
     serving: ServingSettings
+
+    @field_validator("model")
+    @classmethod
+    def _name_of_a_model(cls, model: str) -> str:
+        """Before an hour of training, not after: the contract refuses the same."""
+        ModelContract(name=model, image_shape=(1, 1, 1), labels=("a", "b"), max_batch_size=1)
+        return model
+
+    @field_validator("description")
+    @classmethod
+    def _printable(cls, description: str) -> str:
+        if not "".join(description.split()).isprintable():
+            raise ValueError("expected text without control characters")
+        return " ".join(description.split())
 
     @model_validator(mode="after")
     def _one_optimizer(self) -> Recipe:

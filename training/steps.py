@@ -15,6 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.text import Text
+
+from slipway.printable import printable
 
 __all__ = ["Step", "Steps"]
 
@@ -35,6 +38,12 @@ class Steps:
     console: Console
     done: list[Step] = field(default_factory=list)
 
+    def warn(self, text: str) -> None:
+        """Print a line that a person should not miss."""
+        self.console.print(
+            Text.assemble(("! ", "yellow"), printable(text, limit=2000)), highlight=False, soft_wrap=True
+        )
+
     @contextmanager
     def step(self, name: str) -> Iterator[Callable[[str], None]]:
         """Time a step. What the body notes last stands in the step's line; an error prints no line."""
@@ -43,6 +52,8 @@ class Steps:
         yield details.append
         step = Step(name=name, detail=details[-1], duration_s=(time.perf_counter_ns() - started_ns) / 1e9)
         self.done.append(step)
-        self.console.print(
-            f"[green]✓[/] {name:<10} {step.duration_s:7.1f} s   {step.detail}", highlight=False, soft_wrap=True
+        # As Text, for a path or label may look like markup.
+        line = Text.assemble(
+            ("✓", "green"), f" {name:<10} {step.duration_s:7.1f} s   {printable(step.detail, limit=2000)}"
         )
+        self.console.print(line, highlight=False, soft_wrap=True)

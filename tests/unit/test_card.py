@@ -18,14 +18,15 @@ from training.gates import check_gates
 from training.history import EpochRecord
 from training.plots import Plot
 from training.recipe import load_recipe
+from training.words import shown_size
 
 HOSTILE = "<script>alert('1')</script>"
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
 PLOT = Plot(name="curves", caption='Curves of "this" run.', png=b"\x89PNG" + bytes(range(256)))
 
 
-def make_card(*, labels=("zero", "one", HOSTILE), created=NOON, min_accuracy=0.5):
-    recipe = load_recipe("mnist")
+def make_card(*, labels=("zero", "one", HOSTILE), created=NOON, min_accuracy=0.5, background=None, recipe=None):
+    recipe = recipe or load_recipe("mnist")
     evaluation = evaluate(np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], np.array([0, 1, 2, 1]), labels)
     parity = Parity(images=2_000, max_abs_difference=1.5e-7, argmax_disagreements=0)
     gates = recipe.gates.model_copy(update={"min_accuracy": min_accuracy, "min_macro_f1": 0.5, "max_ece": 0.5})
@@ -34,7 +35,9 @@ def make_card(*, labels=("zero", "one", HOSTILE), created=NOON, min_accuracy=0.5
     )
     return build_card(
         created=created,
-        contract=ModelContract(name="mnist", image_shape=(28, 28, 1), labels=labels, max_batch_size=16),
+        contract=ModelContract(
+            name="mnist", image_shape=(28, 28, 1), labels=labels, max_batch_size=16, background=background
+        ),
         recipe=recipe,
         data={
             "source": "cache",
@@ -100,11 +103,66 @@ def test_the_packages_that_made_the_model_are_named():
 
 def test_the_summary_says_what_the_model_does_and_how_well():
     expected = (
-        "Sorts images of 28 x 28 pixels and 1 channel into 3 classes. Of 4 test images, which it had never seen, "
-        "it answered 75.00% correctly. The network has 42,458 parameters in 171 kB."
+        "Sorts images of 28 x 28 pixels and 1 channel into 3 classes. Of 4 test images it answered "
+        "75.00% correctly. The file has 42,458 parameters in 171 kB."
     )
 
     assert expected == make_card().summary
+
+
+@pytest.mark.parametrize(("shared", "words"), [(0, "none of which it was trained on"), (2, "2 of which it had been")])
+def test_the_summary_says_of_the_test_images_what_was_counted(shared, words):
+    card = make_card()
+    overlaps = [
+        {"held_out": "validation", "shared": {"count": 9}},
+        {"held_out": "test", "shared": {"count": shared}},
+    ]
+
+    assert f"Of 4 test images, {words}" in dataclasses.replace(card, data=card.data | {"overlaps": overlaps}).summary
+
+
+def test_one_of_a_kind_is_no_plural():
+    card = make_card()
+    onnx = dataclasses.replace(card.onnx, parameters=1, nodes=1, size_bytes=1)
+    parity = dataclasses.replace(card.parity, images=1, argmax_disagreements=1)
+    page = render_html(dataclasses.replace(card, onnx=onnx, parity=parity))
+
+    assert "The file has 1 parameter in 1 byte." in page
+    assert "1 byte, opset 17, IR version 8, 1 node<" in page
+    assert "on 1 image: largest difference 1.5e-07, 1 different answer<" in page
+
+
+@pytest.mark.parametrize(
+    ("background", "words"),
+    [("dark", "have a dark border; an image on a light background"), ("light", "have a light border"), (None, None)],
+)
+def test_what_is_said_of_the_background_is_what_was_seen(background, words):
+    limits = " ".join(make_card(background=background).limits)
+
+    assert (words is not None) == ("border" in limits)
+    assert (words or "") in limits
+
+
+def test_no_sentence_speaks_of_another_data_set():
+    limits = " ".join(make_card().limits).lower()
+
+    assert not [word for word in ("digit", "mnist", "writer", "scanner", "ink", "handwrit") if word in limits]
+
+
+def test_a_card_holds_no_optimizer_that_did_not_train():
+    recipe = load_recipe("mnist")
+    network = recipe.network.model_copy(update={"compiled": "use"})
+
+    assert "optimizer" not in make_card(recipe=recipe.model_copy(update={"network": network})).recipe
+    assert "optimizer" in make_card().recipe
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "shown"),
+    [(1, "1 byte"), (999, "999 bytes"), (1_000, "1 kB"), (171_470, "171 kB"), (999_900, "1 MB"), (4_240_000, "4.2 MB")],
+)
+def test_sizes_are_written_as_people_read_them(size_bytes, shown):
+    assert shown == shown_size(size_bytes)
 
 
 def test_the_page_escapes_a_hostile_label():
@@ -145,8 +203,8 @@ def test_the_page_gives_the_verdict(min_accuracy, verdict):
         "ab" * 32,  # model.onnx
         "1.5e-07",  # parity
         "training.networks:compact_cnn",  # recipe
-        "1 epochs, stopped early, 8 s, 700 images/s, seed 7",
-        "white on black",  # limits
+        "1 epoch, stopped early, 8 s, 700 images/s, seed 7",
+        "Its figures come from 4 test images, where one more mistake is 25.00%",
     ],
 )
 def test_the_page_tells(fact):

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import shlex
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
-from slipway.repository import MANIFEST
+from slipway.cli import app
+from slipway.repository import MANIFEST, find_model, publish
 from tests.unit.digits_repository import DIGITS, FILES, damage_byte, publish_text
-from training.published import REMEMBERED, recall, remember
+from training.published import REMEMBERED, recall, remember, worse_than_before
 
 
 @pytest.fixture
@@ -79,6 +83,53 @@ def test_a_file_that_names_no_published_version_is_no_memory(run_dir, repository
     (run_dir / REMEMBERED).write_text(text)
 
     assert recalled(run_dir, repository) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "digest", "words"),
+    [
+        (0.9931, 0.987, "a", "better: test accuracy 99.31% then, 98.70% now (on the same test images)"),
+        (0.9931, 0.987, "b", "better: test accuracy 99.31% then, 98.70% now (each on its own test images)"),
+        (0.987, 0.987, "a", None),
+        (0.9, 0.987, "a", None),
+        (None, 0.987, "a", None),
+        ("high", 0.987, "a", None),
+    ],
+)
+def test_a_version_that_replaces_a_better_one_is_said_with_the_way_back(repository, before, now, digest, words):
+    publish_card(repository, {"evaluation": {"accuracy": before}, "data": {"digest": "a"}} if before else [])
+    served = publish_card(repository, {})
+    card = SimpleNamespace(evaluation=SimpleNamespace(accuracy=now), data={"digest": digest})
+    said = worse_than_before(repository, served, card)
+
+    assert (words or "") in said
+    assert (
+        "" if words is None else f"slipway models rollback digits --to 1 --repository {repository}"
+    ) == said.partition("back to it with: ")[2]
+
+
+def test_the_way_back_is_a_command_that_works(repository):
+    publish_card(repository, {"evaluation": {"accuracy": 1.0}})
+    served = publish_card(repository, {})
+    card = SimpleNamespace(evaluation=SimpleNamespace(accuracy=0.5), data={"digest": ""})
+    _, *arguments = shlex.split(worse_than_before(repository, served, card).partition("back to it with: ")[2])
+
+    result = CliRunner().invoke(app, arguments)
+
+    assert 0 == result.exit_code, result.output
+    assert {"evaluation": {"accuracy": 1.0}} == find_model(repository, "digits").served.card()
+
+
+def test_a_first_version_replaces_nothing(repository, published):
+    assert "" == worse_than_before(repository, published, SimpleNamespace(evaluation=SimpleNamespace(accuracy=0.0)))
+
+
+def publish_card(repository, card):
+    def fill(folder):
+        (folder / "model.onnx").write_text(f"model of {card}")
+        (folder / "card.json").write_text(json.dumps(card))
+
+    return publish(repository, DIGITS, FILES, fill)
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_is_no_failure(run_dir, repository):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipway.cache import cache_folder
+from slipway.printable import printable
 from training.data._arrays import Arrays
 from training.data._cache import Cache
 from training.data._dataset import Dataset, Split
@@ -43,7 +44,7 @@ def load_dataset(
         arrays, source = first_good(cache, (KerasDownload(), MnistWheel()))
         return _split(arrays, settings, seed, name=settings.name, source=source, labels=MNIST_LABELS)
     arrays, labels = read_own(own)
-    return _split(arrays, settings, seed, name=own.stem, source=str(own), labels=labels)
+    return _split(arrays, settings, seed, name=printable(own.stem), source=printable(str(own)), labels=labels)
 
 
 def _split(
