@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -28,6 +29,14 @@ class _Together(LoadScopeScheduling):
         if file.startswith("tests/cluster/"):  # each process brings up one cluster, and keeps it
             return "faults" if file.endswith("_faults.py") else "cluster"
         return "load" if file.startswith("tests/integration/test_loadtest") else file
+
+
+@pytest.fixture
+def ctrl_c_heeded():
+    """Ctrl-C raises KeyboardInterrupt in this process, also where pytest was started so that it ignores it (nohup)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.hookimpl(optionalhook=True)

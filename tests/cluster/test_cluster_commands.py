@@ -15,6 +15,7 @@ import pytest
 
 from rehearsal.connection import read_connection
 from rehearsal.controlplane.control import Control
+from tests.children import started
 from tests.cluster.kube import Kube, eventually, eventually_nothing
 from tests.cluster.service import Service, cpu
 from tests.cluster.traces import left_of, listeners, processes
@@ -76,8 +77,7 @@ def test_without_a_cluster_every_command_says_how_to_get_one(slipway_cluster, tm
 def test_ctrl_c_before_it_is_up_leaves_nothing(tmp_path):
     folder = tmp_path / "cluster"
     command = (Path(sys.executable).with_name("slipway"), "cluster", "up", "--folder", folder)
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    with process:
+    with started(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         eventually((folder / "logs" / "kube-scheduler.log").exists, "the scheduler is not started")
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)

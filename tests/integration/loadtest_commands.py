@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from loadtest.result import read_result
+from tests import children
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
 LOCUST = Path(sys.executable).with_name("locust")
@@ -46,17 +47,5 @@ def loadtest(*words, cwd, timeout_s=120):
 
 
 def started(*words, cwd):
-    return subprocess.Popen(
-        list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd, env=WIDE
-    )
-
-
-def descendants(pid):
-    """Process ids below a process."""
-    children = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children += [int(word) for word in path.read_text().split()]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return [*children, *(below for child in children for below in descendants(child))]
+    pipe = subprocess.PIPE
+    return children.started(*words, stdout=pipe, stderr=pipe, text=True, cwd=cwd, env=WIDE)

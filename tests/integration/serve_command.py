@@ -4,12 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
+
+from tests.children import started
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
 ANY_PORTS = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
@@ -58,8 +60,8 @@ def busy_model():
 @contextmanager
 def serving(repository, *options, **variables):
     """`slipway serve` and the three addresses that it prints."""
-    with subprocess.Popen(
-        [SLIPWAY, "serve", "--repository", str(repository), *ANY_PORTS, *options],
+    with started(
+        *(SLIPWAY, "serve", "--repository", repository, *ANY_PORTS, *options),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -72,6 +74,8 @@ def serving(repository, *options, **variables):
             yield command, panel, urls
         finally:
             command.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                command.wait(timeout=60)
 
 
 def refused(repository, *options):

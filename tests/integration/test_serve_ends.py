@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton_grpc
 
+from tests.children import started
 from tests.integration.serve_command import ANY_PORTS, BUSY_CONFIG, SLIPWAY, busy_model, child_of, serving
 from tests.integration.server_processes import eventually, group_of, shared_memory_of
 
@@ -109,8 +110,8 @@ def test_a_second_ctrl_c_ends_at_once(busy_repository, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_start_that_is_interrupted_leaves_nothing(published_repository, tmp_path, number):
     servers = tmp_path / "servers"
-    with subprocess.Popen(
-        [SLIPWAY, "serve", "--repository", str(published_repository), *ANY_PORTS],
+    with started(
+        *(SLIPWAY, "serve", "--repository", published_repository, *ANY_PORTS),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "SLIPWAY_CACHE": str(tmp_path)},

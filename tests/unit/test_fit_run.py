@@ -166,6 +166,7 @@ def test_without_resume_an_older_run_is_replaced(tmp_path):
     assert ["epoch-0001"] == epochs_in(tmp_path)
 
 
+@pytest.mark.usefixtures("ctrl_c_heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_interrupted_run_says_how_to_go_on(tmp_path, number):
     checkpoints = tmp_path / "checkpoints"

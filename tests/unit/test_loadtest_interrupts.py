@@ -23,7 +23,8 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_end_lets_the_program_clean_up(number):
-    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=-1, stdout=-1, text=True) as program:
+    heeded = f"import signal; signal.signal({number:d}, signal.SIG_DFL)\n"  # pytest itself may run under nohup
+    with subprocess.Popen([sys.executable, "-c", heeded + PROGRAM], stdin=-1, stdout=-1, text=True) as program:
         begun = program.stdout.readline()
         program.send_signal(number)
         said, _ = program.communicate(timeout=20)

@@ -34,7 +34,7 @@ def test_the_program_gets_the_cluster_that_the_command_line_names(connection):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.usefixtures("connection")
+@pytest.mark.usefixtures("connection", "ctrl_c_heeded")
 def test_a_signal_ends_it_in_order(number):
     ended = []
 

@@ -272,6 +272,7 @@ def test_killed_build_leaves_no_process_and_goes_on_next_time(start, workplace, 
     assert [built.parents[1]] == list((workplace / "cache" / "programs" / "tiny").iterdir())
 
 
+@pytest.mark.usefixtures("ctrl_c_heeded")
 def test_ctrl_c_ends_go_and_says_that_the_same_command_goes_on(workplace, console, proxy):
     before, children = set(psutil.Process().children(recursive=True)), []
 
