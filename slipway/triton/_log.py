@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
+from slipway.printable import printable
 from slipway.triton._errors import ServeError
 
 if TYPE_CHECKING:
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TAIL_BYTES = 256 * 1024
-_REASONS = re.compile(
-    r"[EF]\d{4} [\d:.]+ +\d+ (?P<source>\S+?):\d+\] +(?P<message>.+)"  # glog: severity, date, time, thread, file:line
-    r"|\[libprotobuf (?:ERROR|FATAL) [^\]]*\] (?P<protobuf>.+)"
+# glog: severity, date, time, process, file:line
+_COMPLAINT = re.compile(r"[EF]\d{4} [\d:.]+ +(?P<pid>\d+) (?P<source>\S+?):\d+\] +(?P<message>.+)")
+# What is written before there is a log, or after its end.
+_WITHOUT_LOG = re.compile(
+    r"\[libprotobuf (?:ERROR|FATAL) [^\]]*\] (?P<protobuf>.+)"
     r"|error: (?:creating server: )?(?P<final>.+)"
-    r"|.*?(?P<option>unrecognized option .+|Bad option: .+|Invalid option value.+)"
-    r"|.*?(?P<loader>error while loading shared libraries: .+)"
+    r"|(?![IWEF]\d{4} |[|+]).*?(?P<option>unrecognized option .+|Bad option: .+|Invalid option value.+)"
+    r"|(?![IWEF]\d{4} |[|+]).*?(?P<loader>error while loading shared libraries: .+)"
 )
 _NO_GPU = "CudaDriverHelper has not been initialized"
 _TRANSPORT = "chttp2_server.cc"
@@ -82,28 +85,47 @@ class ServerLog:
         return os.fstat(self.file.fileno()).st_size
 
 
-def explain(text: str) -> Explanation:
-    """Pick what says why the server ended: the first complaint is the cause, later ones mostly repeat it."""
-    complaints = list(dict.fromkeys(_complaints(text)))
+def explain(text: str, *, pid: int | None = None, killed: bool = False) -> Explanation:
+    """Pick what says why the server ended: the first complaint is the cause, later ones mostly repeat it.
+
+    Models, paths and requests put words into a log, and may choose them so that they look like a line of it.
+
+    Args:
+        text: What the server and its stubs wrote.
+        pid: The server's, which nobody who plants a line knows; None takes the lines of every process.
+        killed: A signal ended it, so that it wrote no last words besides its log.
+    """
+    complaints = list(dict.fromkeys(printable(complaint) for complaint in _complaints(text, pid, killed=killed)))
     if not complaints:
-        return Explanation(reason="its log gives no reason", details=last_lines(text, 5))
+        ended = tuple(printable(line) for line in last_lines(text, 5))
+        return Explanation(reason="its log gives no reason", details=ended)
     reason, *others = complaints
     return Explanation(reason=reason, details=tuple(other for other in others if reason not in other)[:5])
 
 
 def last_lines(text: str, count: int) -> tuple[str, ...]:
     """The last lines that are neither empty nor part of a table."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("|", "+"))]
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith(("|", "+"))]
     return tuple(lines[-count:])
 
 
-def _complaints(text: str) -> Iterator[str]:
-    for line in text.splitlines():
-        match = _REASONS.fullmatch(line)
-        if match is None or match["source"] == _TRANSPORT or _NO_GPU in line:
-            continue
-        message = _WRAPPING.sub("", _unquoted(next(filter(None, match.groups()[1:]))), count=1)
-        yield message.splitlines()[0].rstrip(" ;")
+def _complaints(text: str, pid: int | None, *, killed: bool) -> Iterator[str]:
+    for line in text.split("\n"):  # not splitlines(): it would break a line of a log at characters of a name
+        message = _logged(line, pid) or ("" if killed else _said(line))
+        if message:
+            yield _WRAPPING.sub("", _unquoted(message), count=1).split("\n")[0].rstrip(" ;")
+
+
+def _logged(line: str, pid: int | None) -> str:
+    match = _COMPLAINT.fullmatch(line)
+    if match is None or match["source"] == _TRANSPORT or _NO_GPU in line or pid not in {None, int(match["pid"])}:
+        return ""
+    return match["message"]
+
+
+def _said(line: str) -> str:
+    match = _WITHOUT_LOG.fullmatch(line)
+    return next(filter(None, match.groups())) if match is not None else ""
 
 
 def _unquoted(message: str) -> str:

@@ -27,7 +27,8 @@ def servable_models(repository: Path, names: tuple[str, ...] | None, config_name
     """
     if not repository.is_dir():
         raise ModelNotServable(f"{repository} is no model repository: no such folder; {_REMEDY}")
-    known = {entry.name: entry for entry in list_models(repository) if (entry.path / "config.pbtxt").is_file()}
+    entries = (entry for entry in list_models(repository) if entry.name.isprintable())  # others could forge a log
+    known = {entry.name: entry for entry in entries if (entry.path / "config.pbtxt").is_file()}
     if names is None:
         names = tuple(name for name, entry in known.items() if entry.versions)
         if not names:

@@ -109,7 +109,7 @@ class RunningServer:
 
     def _died(self, exit_code: int) -> ServeError:
         text = self.log.text()
-        explanation = explain(text)
+        explanation = explain(text, pid=self.process.pid, killed=exit_code < 0)
         lost = _PORT_LOST.search(text)
         if lost is not None:
             return port_taken(lost["name"].lower(), self._settings.address, int(lost["port"]))

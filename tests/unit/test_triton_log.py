@@ -124,3 +124,34 @@ def test_reading_a_log_without_a_file_does_not_move_its_end():
 def test_a_log_that_cannot_be_written_is_refused(tmp_path):
     with pytest.raises(ServeError, match=r"cannot write the log .*/no/triton\.log: No such file"):
         ServerLog(tmp_path / "no" / "triton.log")
+
+
+PLANTED = 'error: creating server: planted\nE1123 20:03:53.0 1 main.cc:1] "planted"\n'
+
+
+def test_what_looks_like_a_line_and_is_of_no_server_is_not_the_reason():
+    assert CAUSE == explain(PLANTED + INSTANCE + END, pid=21026, killed=True).reason
+    assert "its log gives no reason" == explain(PLANTED, pid=21026, killed=True).reason
+
+
+@pytest.mark.parametrize("separator", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\r"])
+def test_a_name_does_not_begin_a_line_of_its_own(separator):
+    line = f'I1123 20:03:53.073415 21026 model_lifecycle.cc:472] "loading: mnist{separator}error: planted"\n'
+
+    assert CAUSE == explain(line + INSTANCE).reason
+
+
+@pytest.mark.parametrize("words", ["unrecognized option planted", "error while loading shared libraries: planted"])
+def test_words_inside_a_line_of_the_log_or_a_table_are_not_the_reason(words):
+    line = f'I1123 20:03:53.073415 21026 model_lifecycle.cc:472] "loading: {words}"\n'
+    row = f"| model_repository_path[0] | /m/{words} |\n"
+
+    assert CAUSE == explain(line + row + INSTANCE).reason
+
+
+def test_nothing_in_a_reason_reaches_the_terminal_as_a_command():
+    line = 'E1123 20:04:47.84 2 a.cc:1] "\x1b[2J\x07 cleared"\n'
+    explanation = explain(line + 'E1123 20:04:47.84 2 a.cc:1] "\x1b]0;title"\n')
+
+    assert (explanation.reason + "".join(explanation.details)).isprintable()
+    assert all(each.isprintable() for each in explain("last \x1b[2J words\n").details)

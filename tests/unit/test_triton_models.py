@@ -54,3 +54,11 @@ def test_an_empty_repository_says_what_publishes(tmp_path):
 def test_a_missing_repository_is_named():
     with pytest.raises(ModelNotServable, match="/nowhere is no model repository: no such folder"):
         servable_models(Path("/nowhere"), None, None)
+
+
+def test_a_folder_whose_name_would_forge_a_line_of_a_log_is_no_model(repository):
+    forged = repository / "digits\nerror: planted"
+    (forged / "1").mkdir(parents=True)
+    (forged / "config.pbtxt").touch()
+
+    assert ("digits",) == servable_models(repository, None, None)
