@@ -107,7 +107,7 @@ def down(folder: Path) -> bool:
     try:
         connection = running(folder)
     except NoCluster:
-        if not (folder / LOCK).exists():
+        if not (folder / LOCK).is_file():
             raise
         with locked(folder):
             shutil.rmtree(folder)
@@ -171,6 +171,7 @@ def require_place(folder: Path) -> None:
         ClusterError: The folder holds other files.
         MachineTooSmall: Memory or disk does not suffice.
     """
+    folder = folder.absolute()
     with suppress(NoCluster):
         running(folder)
         raise ClusterExists(taken(folder))
@@ -180,11 +181,22 @@ def require_place(folder: Path) -> None:
 
 def _require_ours(folder: Path) -> None:
     """Everything in the folder will be removed: it must be new, empty, or a cluster's."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
+    there = _nearest(folder)
+    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        raise ClusterError(
+            f"{folder}: expected a folder that can be made and written, and {there} is "
+            f"{'not writable for this user' if there.is_dir() else 'no folder'}; name another with --folder"
+        )
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).is_file():
         raise ClusterError(
             f"{folder}: expected an empty folder or one that an earlier cluster left, got other files; name another "
             "with --folder"
         )
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or what is there of its way."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def _require_room(folder: Path) -> None:
@@ -194,7 +206,7 @@ def _require_room(folder: Path) -> None:
             f"memory: expected at least {_MEMORY_GIB:g} GiB free for the control plane and a few replicas, got "
             f"{memory_gib:.1f} GiB; end something, or take a larger machine"
         )
-    there = next(each for each in (folder, *folder.parents) if each.is_dir())
+    there = _nearest(folder)
     disk_gib = psutil.disk_usage(str(there)).free / _GIB
     if disk_gib < _DISK_GIB:
         raise MachineTooSmall(

@@ -56,7 +56,10 @@ def held_up(values: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:
 
 
 def _count(values: Mapping[str, Any], name: str) -> int:
-    found = values["autoscaling"].get(name, 1)
+    section = values["autoscaling"]
+    if not isinstance(section, Mapping):
+        raise ScenarioError(f"values: autoscaling: expected a section with keys such as maxReplicas, got {section!r}")
+    found = section.get(name, 1)
     if not isinstance(found, int):
         raise ScenarioError(f"values: autoscaling.{name}: expected a whole number, got {found!r}")
     return found

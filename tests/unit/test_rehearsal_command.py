@@ -12,8 +12,17 @@ from rich.console import Console
 from loadtest.errors import ReportExists
 from rehearsal.bring_up import bring_up
 from rehearsal.connection import write_connection
+from rehearsal.controlplane.cluster import down
 from rehearsal.controlplane.order import LOCK, rehearsing
-from rehearsal.errors import ChartRefused, ClusterError, ClusterExists, MachineTooSmall, ScenarioError, StoreError
+from rehearsal.errors import (
+    ChartRefused,
+    ClusterError,
+    ClusterExists,
+    MachineTooSmall,
+    NoCluster,
+    ScenarioError,
+    StoreError,
+)
 from rehearsal.nodes.types import load_nodes
 from rehearsal.run.command import Request, carry_out
 from slipway.repository import publish
@@ -172,3 +181,36 @@ def test_a_report_that_is_there_is_overwritten_only_when_that_is_said(up):
     with pytest.raises(ClusterError):  # nobody answers where the supervisor should
         carried_out(up, force=True)
     assert "an earlier one" == report.read_text()
+
+
+def a_file(place):
+    (place / "cluster").touch()
+
+
+def below_a_file(place):
+    (place / "cluster").touch()
+    return place / "cluster" / "below"
+
+
+def another_use_of_the_lock(place):
+    (place / "cluster" / LOCK).mkdir(parents=True)
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize("taken", [a_file, below_a_file, another_use_of_the_lock], ids=lambda made: made.__name__)
+def test_a_folder_that_no_cluster_can_have_is_told_before_anything_is_built(tmp_path, taken):
+    folder = taken(tmp_path) or tmp_path / "cluster"
+
+    with pytest.raises(ClusterError, match="name another with --folder"):
+        carried_out(tmp_path, folder=folder)
+    with pytest.raises(NoCluster):
+        down(folder)
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize(
+    "values", ["{autoscaling: 3}", "{autoscaling: {maxReplicas: x}}", "3", "{autoscaling: {minReplicas: }}"]
+)
+def test_values_of_another_shape_are_told_before_anything_is_built(tmp_path, values):
+    with pytest.raises(ScenarioError, match="values"):
+        carried_out(tmp_path, folder=tmp_path / "cluster", overrides={"values": values})
