@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from slipway.cli._sigterm import ended_by_sigterm
 from slipway.distribution import NotInstalled, install_hint
 from slipway.printable import printable
 
@@ -200,7 +201,8 @@ def push_(url: UrlArgument, model: OptionalModelArgument = None, repository: Rep
     from slipway.repository import RepositoryError, push, shown_url
 
     console = Console(highlight=False, soft_wrap=True)
-    pushed = push(repository, url, model=model, console=console)
+    with ended_by_sigterm():
+        pushed = push(repository, url, model=model, console=console)
     if not pushed:
         raise RepositoryError(f"{repository} has no version yet: run `slipway train`")
     where = escape(shown_url(url))

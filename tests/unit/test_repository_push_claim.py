@@ -1,6 +1,8 @@
 """Pushes of one number at once, over the real S3 wire: one wins, it is intact, and the others are told."""
 
+import os
 import random
+import signal
 import threading
 import time
 
@@ -10,7 +12,9 @@ pytest.importorskip("s3fs", reason="the extra `remote` is not installed")
 pytest.importorskip("moto", reason="the dependency group `test` is not installed")
 
 from rich.console import Console
+from typer.testing import CliRunner
 
+from slipway.cli import app
 from slipway.repository import MANIFEST, RemoteFailed, RepositoryError, VersionTaken, pull, push, verify
 from slipway.repository import _push_claim as claims
 from tests.unit.digits_repository import publish_text
@@ -165,4 +169,26 @@ def test_a_store_without_conditional_writes_is_named(tmp_path, s3):
         push(tmp_path / "desk", s3.url, console=Console(file=said, width=400))
 
     assert "no conditional writes" in (tmp_path / "said").read_text()
+    assert below(1) == s3.names()
+
+
+def test_a_push_that_is_told_to_end_gives_its_claim_back(tmp_path, s3):
+    """As a pod that is evicted; another one may push other weights at once."""
+    publish_text(tmp_path / "evicted", "evicted")
+    publish_text(tmp_path / "next", "next")
+
+    def evict(path):
+        if path.endswith("model.onnx"):
+            s3.door.after = None
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    s3.door.after = evict
+    before = signal.getsignal(signal.SIGTERM)
+
+    result = CliRunner().invoke(app, ["models", "push", s3.url, "-r", str(tmp_path / "evicted")])
+
+    assert 128 + signal.SIGTERM == result.exit_code, result.output
+    assert before == signal.getsignal(signal.SIGTERM)
+    assert CLAIM not in s3.names()
+    push(tmp_path / "next", s3.url)
     assert below(1) == s3.names()
