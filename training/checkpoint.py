@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slipway.npz import open_npz
 from training.errors import FitError
 from training.history import EpochRecord
 from training.recipe import Recipe
@@ -168,14 +168,14 @@ class CheckpointFolder:
         folder = self._folder(epoch)
         try:
             run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            with (folder / "state.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                state = dict(arrays)
+            with open_npz(folder / "state.npz") as arrays:
+                state = {name: arrays.read(name) for name in arrays.names}
             return Checkpoint(
                 identity=RunIdentity(**run["identity"]),
                 history=tuple(EpochRecord(**record) for record in run["history"]),
                 state=state,
             )
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
+        except (OSError, ValueError, KeyError, TypeError) as exc:  # what npz and JSON raise is a ValueError
             raise FitError(f"{folder}: cannot be read: {exc}; remove it, or train without --resume") from exc
 
     def _folder(self, epoch: int) -> Path:

@@ -148,3 +148,17 @@ def test_best_epoch_is_the_earliest_with_the_lowest_validation_loss():
 )
 def test_patience_is_counted_from_the_best_epoch(val_losses, patience, over):
     assert over == patience_is_over(records(*val_losses), patience)
+
+
+def test_no_damage_to_a_state_is_anything_but_a_refusal(folder):
+    folder.save(checkpoint(3.0))
+    path = folder.path / "epoch-0001" / "state.npz"
+    whole, refused = path.read_bytes(), 0
+    for position in range(0, len(whole), 5):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])
+        try:
+            folder.newest()
+        except FitError:
+            refused += 1
+
+    assert refused > 20
