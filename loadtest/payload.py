@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from loadtest.errors import PayloadError
 from loadtest.scenario import PUBLISHED, RANDOM, PayloadSettings, Scenario
+from slipway.contained_path import contained_path
 from slipway.contract import ModelContract
 from slipway.repository import RepositoryError, find_model
 from slipway.samples import SAMPLES, Samples, SamplesUnreadable, check_samples, read_samples
@@ -134,7 +135,7 @@ def _published(model: str, version: str, repository: Path) -> Path:
             f"the server answers with version {version} of {model!r}, and its published samples are not here: {exc}; "
             f"name its repository with --repository, or {other}"
         ) from exc
-    path = entry.path / SAMPLES
+    path = contained_path(entry.path, SAMPLES)
     if not path.is_file():
         raise PayloadError(f"{entry.path} was published without {SAMPLES}: train once more, or {other}")
     return path

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
 from slipway.contained_path import UnsafePath, contained_path, open_contained
 from slipway.contract import ModelContract
 from slipway.model_config import parse_config, read_contract
@@ -217,6 +219,11 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
             contracts[name] = read_contract(config)
         except ValueError as exc:
             raise ModelDamaged(f"{model_dir / name}: {exc}. Nothing was sealed: put it right first") from exc
+        if named := _code_named(config):
+            raise ModelDamaged(
+                f"{model_dir / name}: expected the backend onnxruntime and nothing else to run, got {named}. Nothing "
+                "was sealed: take it out first"
+            )
         if config.name not in {"", model_dir.name}:
             raise ModelDamaged(
                 f"{model_dir / name}: expected name: {model_dir.name!r}, as the folder's, got {config.name!r}"
@@ -234,6 +241,18 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
             f"{model_dir / LABELS}: expected the labels of {CONFIG}, one a line, got others. Nothing was sealed: make "
             "them agree first"
         )
+
+
+def _code_named(config: ModelConfig) -> str:
+    """What a configuration would have Triton run besides ONNX Runtime; empty where there is nothing."""
+    doors = {"EXECUTION_ENV_PATH", "TRITON_BATCH_STRATEGY_PATH"}
+    if config.backend != "onnxruntime" or config.platform not in {"", "onnxruntime_onnx"}:
+        return f"backend '{printable(config.backend)}', platform '{printable(config.platform)}'"
+    if config.runtime:
+        return f"runtime '{printable(config.runtime)}'"
+    if config.model_operations.op_library_filename:
+        return "model_operations.op_library_filename"
+    return ", ".join(sorted(doors & set(config.parameters)))
 
 
 def _remedy(model_dir: Path) -> str:

@@ -7,6 +7,7 @@ from loadtest.errors import PayloadError
 from loadtest.payload import Payload, choose, load_payload
 from loadtest.sample_size import fewest_requests, requests_for
 from loadtest.scenario import PayloadSettings, check_scenario
+from slipway.contained_path import UnsafePath
 from slipway.repository import publish
 from slipway.samples import SAMPLES, Samples, write_samples
 from tests.unit.digits_repository import DIGITS, FILES, publish_text
@@ -95,6 +96,14 @@ def test_samples_published_with_the_served_version_are_sent(tmp_path):
     payload = load_payload(settings((16, 1)), DIGITS, version="1", repository=tmp_path)
 
     assert np.array_equal(samples().images, payload.samples.images)
+
+
+def test_published_samples_that_are_a_link_are_not_followed(tmp_path):
+    published = publish_text(tmp_path, "a network")
+    (published.path / SAMPLES).symlink_to("/dev/zero")
+
+    with pytest.raises(UnsafePath, match="a symbolic link"):
+        load_payload(settings((1, 1)), DIGITS, version="1", repository=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,25 @@ def test_an_edit_by_hand_is_refused_until_it_is_sealed_and_a_publication_keeps_i
         (lambda model: rename(model / "config.pbtxt", "letters"), "name"),
         (lambda model: other_door(model / "configs" / "gpu.pbtxt"), "one door"),
         (lambda model: (model / "config.pbtxt").write_bytes(b"\xff\xfe"), "cannot be read"),
+        (lambda model: swap(model / "config.pbtxt", '"onnxruntime"', '"python"'), "backend 'python'"),
+        (lambda model: append(model / "configs" / "gpu.pbtxt", "runtime: 'model.py'"), "runtime 'model.py'"),
+        (lambda model: append(model / "config.pbtxt", PARAMETER % "EXECUTION_ENV_PATH"), "EXECUTION_ENV_PATH"),
+        (lambda model: append(model / "config.pbtxt", PARAMETER % "TRITON_BATCH_STRATEGY_PATH"), "BATCH_STRATEGY"),
+        (lambda model: append(model / "config.pbtxt", "model_operations { op_library_filename: 'a' }"), "op_library"),
     ],
-    ids=["no configuration", "no classifier", "other labels", "another model", "two doors", "no text"],
+    ids=[
+        "no configuration",
+        "no classifier",
+        "other labels",
+        "another model",
+        "two doors",
+        "no text",
+        "python",
+        "runtime",
+        "environment",
+        "batching",
+        "operators",
+    ],
 )
 def test_what_cannot_be_served_is_not_sealed(tmp_path, edit, words):
     model = publish_text(tmp_path, "one").path.parent
@@ -105,8 +122,19 @@ def test_what_cannot_be_served_is_not_sealed(tmp_path, edit, words):
     assert before == (model / MANIFEST).read_bytes()
 
 
+PARAMETER = 'parameters { key: "%s" value { string_value: "x" } }'
+
+
+def swap(path, before, after):
+    path.write_text(path.read_text().replace(before, after))
+
+
+def append(path, text):
+    path.write_text(f"{path.read_text()}\n{text}\n")
+
+
 def rename(path, name):
-    path.write_text(path.read_text().replace('name: "digits"', f'name: "{name}"'))
+    swap(path, 'name: "digits"', f'name: "{name}"')
 
 
 def other_door(path):
