@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +10,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from loadtest.cli_capacity import capacity
 from loadtest.cli_options import (
     REPOSITORY,
     ForceOption,
@@ -25,7 +23,19 @@ from loadtest.cli_options import (
     SetOption,
     SloOption,
     UrlOption,
+    named_values,
+    overridden,
     spelled,
+)
+from loadtest.command_line import command_line
+from slipway.connection_options import (
+    AuthorityOption,
+    CaFileOption,
+    CertFileOption,
+    HeaderOption,
+    KeyFileOption,
+    TokenEnvOption,
+    VersionOption,
 )
 
 __all__ = ["ScenarioOrCommand", "capacity", "loadtest"]
@@ -55,6 +65,7 @@ def run(
     *,
     url: UrlOption = None,
     model: ModelOption = None,
+    version: VersionOption = None,
     images: ImagesOption = None,
     repository: RepositoryOption = REPOSITORY,
     rate: Annotated[float | None, typer.Option(help="Requests per second, of a scenario with one rate.")] = None,
@@ -65,6 +76,12 @@ def run(
         int | None, typer.Option(help="For comparison: so many users who wait for each answer.", metavar="USERS")
     ] = None,
     metrics_url: MetricsOption = None,
+    header: HeaderOption = None,
+    authority: AuthorityOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_env: TokenEnvOption = None,
     processes: ProcessesOption = 1,
     report_dir: Annotated[
         Path | None, typer.Option("--report-dir", "-o", help="Folder of the report; a new one below runs/loadtest.")
@@ -96,16 +113,28 @@ def run(
         arrivals["arrivals.rate_rps"] = str(rate)
     if duration_s is not None:
         arrivals["arrivals.duration_s"] = str(duration_s)
-    named = {"target.url": url, "target.model": model, "payload.images": images, "target.metrics_url": metrics_url}
+    named = named_values(
+        url=url,
+        model=model,
+        version=version,
+        images=images,
+        metrics_url=metrics_url,
+        header=header,
+        authority=authority,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        token_env=token_env,
+    )
     typed = {"arrivals": closed_loop, "arrivals.rate_rps": rate, "arrivals.duration_s": duration_s}
     request = RunRequest(
         scenario=scenario,
-        overrides=arrivals | _overrides(named, slo=slo, override=override),
+        overrides=arrivals | overridden(named, slo=slo, override=override),
         spelled=spelled({**named, **typed}, slo=slo, override=override),
         repository=repository,
         report_dir=report_dir,
         junit=junit,
-        command=_command_line(),
+        command=command_line(sys.argv),
     )
     request.load()  # a mistake in it is told before anything starts
     if report_dir is not None:
@@ -182,97 +211,6 @@ def compare(
         render(comparison, Console())
     if not comparison.judged:
         raise typer.Exit(EXIT_CODES["INVALID"])
-
-
-def capacity(
-    scenario: ScenarioArgument,
-    *,
-    url: UrlOption = None,
-    model: ModelOption = None,
-    images: ImagesOption = None,
-    repository: RepositoryOption = REPOSITORY,
-    slo: SloOption = None,
-    override: SetOption = None,
-    metrics_url: MetricsOption = None,
-    processes: ProcessesOption = 1,
-    head_room: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of the capacity to be left free while a replica starts.")
-    ] = 0.2,
-    resolution: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Where the search stops: gap to a rate that did not hold, relative.")
-    ] = 0.1,
-    shortest_s: Annotated[float, typer.Option(min=1, max=60, help="Shortest measurement, in seconds.")] = 5.0,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("capacity.yaml"),
-    force: ForceOption = False,
-    report_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the measurements' reports; a new one below runs/capacity.")
-    ] = None,
-    print_capacity: Annotated[
-        bool, typer.Option("--print-capacity", help="Also print the file, last: where only the log is kept, so is it.")
-    ] = False,
-    tune: Annotated[
-        bool,
-        typer.Option(
-            "--tune", help="Serve several configurations here, measure each, and propose one; nothing is rewritten."
-        ),
-    ] = False,
-    instances: Annotated[str, typer.Option(help="With --tune: instance counts.", metavar="N,N,...")] = "1,2,4",
-    max_batch_sizes: Annotated[
-        str | None, typer.Option(help="With --tune: largest batches; the model's own if not given.", metavar="N,N,...")
-    ] = None,
-) -> None:
-    """Find the highest rate that one replica holds within a scenario's objectives, and write it down.
-
-    The file says how many requests per second, and how many in flight, one replica carries: what an autoscaler's
-    target is computed from. The target must be ONE replica. Takes two to three minutes; needs a machine on which
-    nothing else runs.
-
-    Example: slipway capacity steady
-
-    Example: slipway capacity steady --slo p99_ms=20 --tune --instances 1,2 --max-batch-sizes 16,32
-    """
-    from loadtest.capacity_cli import run_capacity
-    from loadtest.measure_capacity import CapacityOrder
-    from loadtest.request import RunRequest
-    from loadtest.whole_file import refuse_to_overwrite
-
-    named = {"target.url": url, "target.model": model, "payload.images": images, "target.metrics_url": metrics_url}
-    request = RunRequest(
-        scenario=scenario,
-        overrides=_overrides(named, slo=slo, override=override),
-        spelled=spelled(named, slo=slo, override=override),
-        repository=repository,
-        report_dir=None,
-        junit=None,
-        command=_command_line(),
-    )
-    refuse_to_overwrite(output, other="--output", force=force)
-    folder = report_dir or Path("runs/capacity") / f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    order = CapacityOrder(
-        request=request,
-        folder=folder,
-        head_room=head_room,
-        processes=processes,
-        resolution=resolution,
-        shortest_s=shortest_s,
-    )
-    grid = (instances, max_batch_sizes) if tune else None
-    run_capacity(order, output=output, grid=grid, print_file=print_capacity, console=Console())
-
-
-def _command_line() -> str:
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _overrides(
-    named: Mapping[str, str | Path | None], *, slo: list[str] | None, override: list[str] | None
-) -> dict[str, str]:
-    """Values by dotted key: options that were given, then `--slo`, then `--set`; a later one wins."""
-    from loadtest.request import parse_overrides
-
-    given = {key: str(value) for key, value in named.items() if value is not None}
-    objectives = parse_overrides([f"slo.{text}" for text in slo or []])
-    return given | objectives | parse_overrides(override or [])
 
 
 def _closed(scenario: str, users: int) -> dict[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from locust.runners import STATE_MISSING, MasterRunner
 from rich.console import Console
 from rich.markup import escape
 
+from loadtest.command_line import command_line
 from loadtest.conclude import Run, WorkerRecord, conclude
 from loadtest.connection import proxy_between
 from loadtest.errors import GeneratorError, reason_of
@@ -82,7 +82,7 @@ class Conductor:
             report_dir=Path(options.report_dir) if options.report_dir else None,
             junit=Path(options.junit) if options.junit else None,
             page=not options.no_page,
-            command=options.command_line or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=options.command_line or command_line(sys.argv),
         )
 
     def begin(self) -> None:

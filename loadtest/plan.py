@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from loadtest.arrivals import ClosedArrivals, due_times_ns
 from loadtest.payload import Payload
-from loadtest.scenario import Scenario
+from loadtest.scenario import WITH_SECRETS, Scenario
 
 __all__ = ["Plan"]
 
@@ -74,7 +74,7 @@ class Plan:
     def to_wire(self) -> dict[str, Any]:
         """Numbers, text and bytes, for Locust's messages."""
         return {
-            "scenario": self.scenario.model_dump_json(),
+            "scenario": self.scenario.model_dump_json(context=WITH_SECRETS),
             "payload": self.payload.to_wire(),
             "begin_wall_ns": self.begin_wall_ns,
             "share": self.share,

@@ -14,9 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, FieldSerializationInfo, field_serializer, model_validator
 
 from loadtest.arrivals import Arrivals, ClosedArrivals
+from loadtest.command_line import without_secrets
 from loadtest.errors import ScenarioError
 from loadtest.sample_size import fewest_requests
 from slipway.client import InvalidAddress
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 SCENARIOS = Path(__file__).parent / "scenarios"
+WITH_SECRETS = "with secrets"
+"""Context in which a scenario is written with the values of its headers, as `model_dump_json(context=...)`."""
 PUBLISHED, RANDOM = "published", "random"
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -63,7 +66,7 @@ class TargetSettings(Settings):
     """PEM file of the private key of `certificate_file`."""
     token_env: str | None = None
     """Environment variable that holds a bearer token; each process of the generator reads its own."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
     """Further headers of each request, such as a gateway asks for; a secret belongs in `token_env`."""
     authority: str | None = None
     """The name by which a gateway knows the server (HTTP's Host, gRPC's authority, the certificate's name)."""
@@ -71,6 +74,20 @@ class TargetSettings(Settings):
     """gRPC: silence after which a connection with calls on it is asked for a sign of life; null: never."""
     metrics_url: str | None = "auto"
     """Triton's metrics. `auto`: port 8002 on the target's host when that is this machine; null: do not ask."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _headers_are_names_and_values(cls, section: Any) -> Any:  # noqa: ANN401 - whatever YAML holds
+        """Refuse them here, where the message shows nothing of what they hold."""
+        headers = section.get("headers", {}) if isinstance(section, dict) else {}
+        if not isinstance(headers, dict) or any(not isinstance(part, str) for pair in headers.items() for part in pair):
+            raise ValueError("headers: expected names and their values, all of them text (in quotation marks)")
+        return section
+
+    @field_serializer("headers")
+    def _values_may_be_secret(self, headers: dict[str, str], info: FieldSerializationInfo) -> dict[str, str]:
+        """Reports name the headers; only what goes to the generator's own processes says what is in them."""
+        return headers if info.context == WITH_SECRETS else dict.fromkeys(headers, "…")
 
     @model_validator(mode="after")
     def _url_is_an_address(self) -> TargetSettings:
@@ -218,7 +235,7 @@ def load_scenario(
     )
     _resolve_files(document, path.parent)
     blamed = _blamed(document, overrides or {})
-    typed = [(spelled or {}).get(key, f"{key}={value}") for key, value in blamed.items()]
+    typed = [without_secrets((spelled or {}).get(key, f"{key}={value}")) for key, value in blamed.items()]
     where = f"{', '.join(typed)} (in place of what {path} says)" if typed else str(path)
     return check_scenario(overridden(document, overrides or {}, error=ScenarioError), where=where)
 

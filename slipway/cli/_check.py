@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from slipway.cli._connection import (
+from slipway.connection_options import (
     AuthorityOption,
     CaFileOption,
     CertFileOption,

@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from slipway.cli._connection import (
+from slipway.cli._pictures_given import Given, pictures_given
+from slipway.connection_options import (
     AuthorityOption,
     CaFileOption,
     CertFileOption,
@@ -23,7 +24,6 @@ from slipway.cli._connection import (
     VersionOption,
     connection,
 )
-from slipway.cli._pictures_given import Given, pictures_given
 from slipway.errors import SlipwayError
 from slipway.printable import printable
 

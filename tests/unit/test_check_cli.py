@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from slipway.cli._check import ChecksFailed, CheckUnclear, check
-from slipway.cli._connection import ConnectionUnclear
+from slipway.connection_options import ConnectionUnclear
 from tests.unit.fake_triton import FakeTriton
 
 METRICS = """\
