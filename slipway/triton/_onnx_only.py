@@ -1,7 +1,7 @@
 """What the embedded server does not run: anything but an ONNX file.
 
 Its Python backend would run the code of whoever wrote a configuration: `backend: "python"`, an environment that it
-unpacks, a library of operators.
+unpacks, a library of operators or of batching.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["refuse_other_than_onnx"]
 
 _BACKEND = "onnxruntime"
 _PLATFORM = "onnxruntime_onnx"
-_ENVIRONMENT = "EXECUTION_ENV_PATH"
+_CODE_PARAMETERS = ("EXECUTION_ENV_PATH", "TRITON_BATCH_STRATEGY_PATH")
 
 
 def refuse_other_than_onnx(repository: Path, models: tuple[str, ...], config_name: str | None) -> None:
@@ -58,8 +58,9 @@ def _other_than_onnx(config: Any) -> Iterator[str]:  # noqa: ANN401 - generated,
         yield "neither backend nor platform"
     if config.runtime:
         yield f'runtime: "{config.runtime}"'
-    if any(name.upper() == _ENVIRONMENT for name in config.parameters):
-        yield f"the parameter {_ENVIRONMENT}"
+    for name in config.parameters:
+        if name.upper() in _CODE_PARAMETERS:
+            yield f"the parameter {name}"
     if config.HasField("model_repository_agents"):
         yield "model_repository_agents"
     if config.model_operations.op_library_filename:

@@ -39,6 +39,7 @@ ONNX = 'backend: "onnxruntime" '
         ("max_batch_size: 1", "neither backend nor platform"),
         (ONNX + 'runtime: "model.py"', 'runtime: "model.py"'),
         (ONNX + 'parameters { key: "EXECUTION_ENV_PATH" value { string_value: "x.tar.gz" } }', "EXECUTION_ENV_PATH"),
+        (ONNX + 'parameters { key: "TRITON_BATCH_STRATEGY_PATH" value { } }', "TRITON_BATCH_STRATEGY_PATH"),
         (ONNX + 'model_repository_agents { agents { name: "evil" } }', "model_repository_agents"),
         (ONNX + 'model_operations { op_library_filename: "libevil.so" }', "op_library_filename"),
         (ONNX + 'default_model_filename: "/tmp/other.onnx"', "/tmp/other.onnx"),
