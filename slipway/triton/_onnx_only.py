@@ -58,13 +58,10 @@ def _other_than_onnx(config: Any) -> Iterator[str]:  # noqa: ANN401 - generated,
         yield "neither backend nor platform"
     if config.runtime:
         yield f'runtime: "{config.runtime}"'
-    for name in config.parameters:
-        if name.upper() in _CODE_PARAMETERS:
-            yield f"the parameter {name}"
+    yield from (f"the parameter {name}" for name in config.parameters if name.upper() in _CODE_PARAMETERS)
     if config.HasField("model_repository_agents"):
         yield "model_repository_agents"
     if config.model_operations.op_library_filename:
         yield "model_operations { op_library_filename }"
-    for file in (config.default_model_filename, *config.cc_model_filenames.values()):
-        if "/" in file:
-            yield f"a model file in another folder, {file}"
+    files = (config.default_model_filename, *config.cc_model_filenames.values())
+    yield from (f"a model file in another folder, {file}" for file in files if "/" in file)
