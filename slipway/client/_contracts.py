@@ -42,11 +42,10 @@ class Known:
 class _Reading:
     """One question under way, for which other calls wait."""
 
-    __slots__ = ("asked_ns", "done", "error")
+    __slots__ = ("done", "error")
 
     def __init__(self, done: Any) -> None:  # noqa: ANN401 - a threading.Event or an asyncio.Event
         self.done = done
-        self.asked_ns = time.monotonic_ns()
         self.error: ClientError | None = None
 
 
@@ -126,7 +125,7 @@ class Contracts:
     def _read(self, version: str, reading: _Reading, deadline: Deadline) -> Steps[Known]:
         try:
             answered = yield from self._ask(version, deadline)
-            known = Known(answered.value, max(reading.asked_ns, answered.connected_ns))
+            known = Known(answered.value, answered.true_ns)
             self._keep(version, known)
         except ClientError as exc:
             reading.error = exc
@@ -158,12 +157,12 @@ class Contracts:
             reply = yield from asker.try_to_ask(ReadConfig(asker.model, version), deadline)
         try:
             if not isinstance(reply, Refused):
-                return Answered(read_contract(reply.value), reply.connected_ns)
+                return Answered(read_contract(reply.value), reply.connected_ns, reply.true_ns)
             if reply.status in _NO_CONFIGURATION and (reply.kind in _UNKNOWN_QUESTION):
                 told = yield from asker.try_to_ask(ReadMetadata(asker.model, version), deadline)
                 if not isinstance(told, Refused):
                     contract = contract_of_metadata(asker.model, *told.value, max_batch_size=self._max_batch_size)
-                    return Answered(contract, told.connected_ns)
+                    return Answered(contract, told.connected_ns, told.true_ns)
         except ContractUnreadable as exc:
             raise UnsupportedModel(f"{asker.subject}: {exc}") from exc
         raise reply.error

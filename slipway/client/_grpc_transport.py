@@ -19,9 +19,10 @@ import grpc.aio
 from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind, closed
 from slipway.client._grpc_codec import CALLS, SERVICE, decode, encode, fault
+from slipway.client._grpc_sockets import OPTIONS, Sockets
 from slipway.client._options import KeepAlive, limited
 from slipway.client._proxies import proxy_for
-from slipway.client._questions import Question
+from slipway.client._questions import Question, ReadConfig, ReadMetadata
 from slipway.client._sender import TokenUnusable
 from slipway.client._steps import Answered
 from slipway.client._wiring import Wiring
@@ -32,7 +33,7 @@ A = TypeVar("A")
 
 _LONGEST_MESSAGE_BYTES = (64 << 20) + (1 << 20)  # probabilities of one request, see `_questions`
 _SILENT_CALLS = 2
-_READY = 2  # grpc.ChannelConnectivity.READY, as the channel's core counts
+_ABOUT_THE_MODEL: tuple[type[Question[Any]], ...] = (ReadConfig, ReadMetadata)
 
 _OPTIONS: tuple[tuple[str, str | int], ...] = (
     # A name with several addresses (a headless Service) has its calls spread over them.
@@ -54,26 +55,41 @@ class _Line:
     """One channel, and what is known of it."""
 
     def __init__(self, flavour: ModuleType, address: Address, wiring: Wiring) -> None:
-        self.channel = open_channel(flavour, address, wiring)
+        self._sockets = Sockets(lambda: open_channel(flavour, address, wiring, watched=True))
+        self.channel = self._sockets.channel
         self.calls = {
             question: self.channel.unary_unary(f"{SERVICE}/{call.method}") for question, call in CALLS.items()
         }
         self.under_way = 0
         self.silent = 0  # calls in a row that had no answer of any kind
-        self.connected_ns = 0
+        self.connected_ns = time.monotonic_ns()
+        self._changes = 0
 
-    def enter(self) -> int:
-        """Count a call, and return when the connection that it uses was opened, or later."""
-        if not self._is_connected():  # this call, or one beside it, opens another connection
-            self.connected_ns = time.monotonic_ns()
+    def enter(self, question: type[Question[Any]]) -> tuple[int, int | None]:
+        """Count a call.
+
+        Returns:
+            The time, and the number of changes after which the answer is still that of the server which is there now:
+            those so far, or the one that opens the very first connection. None where nobody asks.
+        """
+        now_ns, expected = time.monotonic_ns(), None
+        if question in _ABOUT_THE_MODEL:
+            self._look()
+            expected = self._changes or 1
         self.under_way += 1
-        return self.connected_ns
+        return now_ns, expected
 
-    def _is_connected(self) -> bool:
-        if isinstance(self.channel, grpc.aio.Channel):
-            return bool(self.channel.get_state() is grpc.ChannelConnectivity.READY)
-        # The blocking channel has no such method, only a watch that costs a thread and five wake-ups a second.
-        return bool(self.channel._channel.check_connectivity_state(False) == _READY)  # noqa: SLF001
+    def answered(self, entered: tuple[int, int | None]) -> tuple[int, int]:
+        """Return `Answered.connected_ns` and `true_ns`, given what `enter` returned."""
+        sent_ns, expected = entered
+        self._look()
+        is_same = expected is not None and self._changes <= expected
+        return self.connected_ns, max(sent_ns, self.connected_ns) if is_same else sent_ns
+
+    def _look(self) -> None:
+        if self._sockets.changed():
+            self.connected_ns = time.monotonic_ns()
+            self._changes += 1
 
     def leave(self, *, silent: bool) -> None:
         """Count the end of a call."""
@@ -103,7 +119,7 @@ class GrpcTransport:
         try:
             with self._lock:
                 line = self._line
-                connected_ns = line.enter()
+                entered = line.enter(type(question))
         except ValueError as exc:
             return self._translate(exc)
         try:
@@ -113,7 +129,9 @@ class GrpcTransport:
             return failed
         finally:
             self._leave(line, silent=failed is not None and failed.kind is FaultKind.DEADLINE)
-        return _answered(decode(question, content), connected_ns)
+        with self._lock:
+            times = line.answered(entered)
+        return _answered(decode(question, content), *times)
 
     def _translate(self, exc: Exception) -> Fault:
         if self._closed:
@@ -163,7 +181,7 @@ class AsyncGrpcTransport:
         request = encode(question, timeout_s)
         line, failed = self._line, None
         try:
-            connected_ns = line.enter()
+            entered = line.enter(type(question))
         except grpc.aio.UsageError as exc:
             return closed(exc)
         try:
@@ -177,7 +195,7 @@ class AsyncGrpcTransport:
             return failed
         finally:
             self._leave(line, silent=failed is not None and failed.kind is FaultKind.DEADLINE)
-        return _answered(decode(question, content), connected_ns)
+        return _answered(decode(question, content), *line.answered(entered))
 
     def _leave(self, line: _Line, *, silent: bool) -> None:
         line.leave(silent=silent)
@@ -198,9 +216,9 @@ class AsyncGrpcTransport:
         await asyncio.gather(*self._ending)
 
 
-def open_channel(flavour: ModuleType, address: Address, wiring: Wiring) -> Any:  # noqa: ANN401 - grpc ships no types
-    """Open a channel of `grpc` or `grpc.aio`, with everything that a client of ours has."""
-    options = [*_OPTIONS, *_keepalive(wiring.keepalive)]
+def open_channel(flavour: ModuleType, address: Address, wiring: Wiring, *, watched: bool = False) -> Any:  # noqa: ANN401 - grpc ships no types
+    """Open a channel of `grpc` or `grpc.aio`, with everything that a client of ours has; `watched` is for `Sockets`."""
+    options = [*_OPTIONS, *_keepalive(wiring.keepalive), *(OPTIONS if watched else ())]
     proxy = proxy_for(address)
     options.append(("grpc.enable_http_proxy", 0 if proxy is None else 1))
     if proxy is not None:
@@ -220,6 +238,9 @@ def _keepalive(keepalive: KeepAlive | None) -> list[tuple[str, str | int]]:
         ("grpc.keepalive_time_ms", int(keepalive.interval_s * 1000)),
         ("grpc.keepalive_timeout_ms", int(keepalive.timeout_s * 1000)),
         ("grpc.keepalive_permit_without_calls", 0),
+        # The core asks for its own ends too (how wide is the way?), waits a minute, and meanwhile asks no other.
+        ("grpc.http2.ping_timeout_ms", int(keepalive.timeout_s * 1000)),
+        ("grpc.http2.bdp_probe", 0),
     ]
 
 
@@ -227,5 +248,5 @@ def _metadata(wiring: Wiring) -> tuple[tuple[str, str], ...] | None:
     return tuple(wiring.sender.headers().items()) or None
 
 
-def _answered(reply: A | Fault, connected_ns: int) -> Answered[A] | Fault:
-    return reply if isinstance(reply, Fault) else Answered(reply, connected_ns)
+def _answered(reply: A | Fault, connected_ns: int, true_ns: int) -> Answered[A] | Fault:
+    return reply if isinstance(reply, Fault) else Answered(reply, connected_ns, true_ns)

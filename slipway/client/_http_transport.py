@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -54,7 +55,7 @@ class HttpTransport:
 
     def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """See `SyncTransport`."""
-        deadline = Deadline(timeout_s)
+        deadline, sent_ns = Deadline(timeout_s), time.monotonic_ns()
         try:
             request = self._request.write(encode(question, timeout_s), deadline)
             with self._connection(deadline) as connection:
@@ -63,7 +64,7 @@ class HttpTransport:
             return Fault(kind=FaultKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
         except FOREIGN as exc:
             return closed(exc) if self._closed else fault_of(exc)
-        return _answered(question, response, connection.connected_ns)
+        return _answered(question, response, connection.connected_ns, sent_ns)
 
     @contextmanager
     def _connection(self, deadline: Deadline) -> Iterator[Connection]:
@@ -116,7 +117,7 @@ class AsyncHttpTransport:
 
     async def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """See `AsyncTransport`."""
-        deadline = Deadline(timeout_s)
+        deadline, sent_ns = Deadline(timeout_s), time.monotonic_ns()
         waiting = True
         try:
             request = self._request.write(encode(question, timeout_s), deadline)
@@ -132,7 +133,7 @@ class AsyncHttpTransport:
             if waiting and isinstance(exc, TimeoutError):
                 return fault_of(httpcore.PoolTimeout(f"all {self._limit} connections are busy"))
             return fault_of(exc)
-        return _answered(question, response, connection.connected_ns)
+        return _answered(question, response, connection.connected_ns, sent_ns)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
@@ -157,6 +158,10 @@ class AsyncHttpTransport:
         self._idle.clear()
 
 
-def _answered(question: Question[A], response: HttpResponse | Fault, connected_ns: int) -> Answered[A] | Fault:
+def _answered(
+    question: Question[A], response: HttpResponse | Fault, connected_ns: int, sent_ns: int
+) -> Answered[A] | Fault:
     reply: Any = response if isinstance(response, Fault) else decode(question, response)
-    return reply if isinstance(reply, Fault) else Answered(cast("A", reply), connected_ns)
+    if isinstance(reply, Fault):
+        return reply
+    return Answered(cast("A", reply), connected_ns, max(sent_ns, connected_ns))

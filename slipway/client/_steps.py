@@ -35,16 +35,19 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[A]):
-    """An answer, and how old the connection is that brought it.
+    """An answer, and what is known of the connection that brought it.
+
+    Whoever answers may be another from one connection to the next; over one connection it is always the same server.
 
     Attributes:
         value: The answer.
-        connected_ns: `time.monotonic_ns()` no later than the opening of the connection. Whoever answers may be another
-            from one connection to the next; over one connection it is always the same server.
+        connected_ns: `time.monotonic_ns()` when the connection was opened, or later.
+        true_ns: A time at which the answer was true of whoever is at the other end of that connection, or earlier.
     """
 
     value: A
     connected_ns: int
+    true_ns: int
 
 
 @dataclass(slots=True)

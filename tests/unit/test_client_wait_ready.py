@@ -56,7 +56,7 @@ def test_server_that_shows_no_list_is_asked_for_itself(fake):
         Classifier(fake.url, model="mnist") as classifier,
         pytest.raises(ModelNotReady, match="the server is up and not ready yet"),
     ):
-        classifier.wait_ready(timeout_s=0.1)
+        classifier.wait_ready(timeout_s=1)
 
 
 def test_nobody_listening_is_said_after_the_wait(silent_url):

@@ -1,0 +1,345 @@
+"""No call outlives its deadline, whatever the other side does; and the time that it has is used."""
+
+import asyncio
+import contextlib
+import math
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from slipway.client import AsyncClassifier, Classifier, DeadlineExceeded, KeepAlive, RetryPolicy, ServerUnavailable
+from tests.unit.fake_triton import HttpDoor, HttpServer
+from tests.unit.flavours import FLAVOURS, call, using
+from tests.unit.relay import Relay
+
+ONCE = RetryPolicy(max_attempts=1)
+
+
+@pytest.fixture(params=FLAVOURS)
+def flavour(request):
+    return request.param
+
+
+@pytest.fixture
+def odd_server():
+    """A server that says the same to everyone: `odd_server(say)` returns its URL; `say(connection, over)`."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+    threads = []
+
+    def serve(say):
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threads.append(threading.Thread(target=answer, args=(connection, say)))
+            threads[-1].start()
+
+    def answer(connection, say):
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(10)  # for a client that opens a connection and says nothing
+            connection.recv(65536)
+            say(connection, over)
+
+    def start(say):
+        threads.append(threading.Thread(target=serve, args=(say,)))
+        threads[-1].start()
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    yield start
+    over.set()
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    for thread in threads:
+        thread.join()
+
+
+def open_files():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def drip_headers(connection, over):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while not over.wait(0.02):
+        connection.sendall(b"X-Drip: 1\r\n")
+
+
+def continue_for_ever(connection, over):
+    while not over.wait(0.001):
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def drip_body(connection, over):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while not over.wait(0.02):
+        connection.sendall(b" ")
+
+
+def say_nothing(_, over):
+    over.wait(60)
+
+
+@pytest.mark.parametrize("say", [drip_headers, continue_for_ever, drip_body, say_nothing])
+def test_server_that_never_comes_to_an_end_is_given_up_at_the_deadline(odd_server, say, flavour):
+    with pytest.raises(DeadlineExceeded, match=r"no answer within 0\.3 s"):
+        call(flavour, odd_server(say), "contract", timeout_s=0.3)
+
+
+@pytest.mark.parametrize("scheme", ["https", "grpcs", "grpc"])
+def test_handshake_without_an_end_is_given_up_at_the_deadline(odd_server, scheme, flavour):
+    url = odd_server(say_nothing).replace("http", scheme).replace("httpss", "https")
+    with pytest.raises(DeadlineExceeded):
+        call(flavour, url, "contract", timeout_s=0.3, retry=ONCE)
+
+
+def test_name_that_is_looked_up_for_ever_is_given_up_at_the_deadline(monkeypatch, flavour):
+    over = threading.Event()
+    real = socket.getaddrinfo
+
+    def look_up(host, *arguments, **options):
+        if host in ("models.example", b"models.example"):
+            over.wait(30)
+        return real(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    threading.Timer(2, over.set).start()
+    with pytest.raises(DeadlineExceeded):
+        call(flavour, "http://models.example:8000", "contract", timeout_s=0.3, retry=ONCE)
+
+
+@pytest.fixture
+def dead_addresses():
+    """Six addresses at one port, where a connection is neither taken nor refused."""
+    with contextlib.ExitStack() as stack:
+        port, addresses = 0, []
+        for number in range(2, 8):
+            listening = stack.enter_context(socket.socket())
+            listening.bind((f"127.0.0.{number}", port))
+            port = listening.getsockname()[1]
+            listening.listen(0)
+            addresses.append(listening.getsockname())
+            for _ in range(4):  # until nothing fits in its queue
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(addresses[-1])
+        yield addresses
+
+
+@pytest.fixture
+def living_address(dead_addresses, unserved):
+    """One more, at the same port, where a FakeTriton answers."""
+    port = dead_addresses[0][1]
+    server = HttpServer(("127.0.0.8", port), type("Door", (HttpDoor,), {"fake": unserved}))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server.server_address
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def name_of(addresses, monkeypatch):
+    real = socket.getaddrinfo
+
+    def look_up(host, port, *arguments, **options):
+        if host not in ("models.example", b"models.example"):
+            return real(host, port, *arguments, **options)
+        if options.get("flags", 0) & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "no number")
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", where) for where in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+def test_dead_addresses_behind_one_name_share_the_deadline(dead_addresses, monkeypatch, flavour):
+    name_of(dead_addresses, monkeypatch)
+    with pytest.raises(DeadlineExceeded):
+        call(flavour, f"http://models.example:{dead_addresses[0][1]}", "contract", timeout_s=0.5, retry=ONCE)
+
+
+def test_address_behind_dead_ones_is_reached_in_time(dead_addresses, living_address, monkeypatch, flavour):
+    name_of([*dead_addresses, living_address], monkeypatch)
+    url = f"http://models.example:{living_address[1]}"
+
+    assert "mnist" == call(flavour, url, "contract", timeout_s=5).name
+
+
+def test_each_address_of_a_name_says_why_it_failed(monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        name_of([("127.0.0.1", unused.getsockname()[1]), ("255.255.255.255", 1)], monkeypatch)
+        with pytest.raises(ServerUnavailable, match=r"127\.0\.0\.1:\d+: Connection refused.*255\.255\.255\.255:1: "):
+            call("sync", "http://models.example:8000", "contract", retry=ONCE)
+
+
+@pytest.mark.parametrize("timeout_s", [None, math.inf, 1e12, np.float32(30), 7])
+def test_long_time_and_no_limit_are_taken(fake, digits, flavour, timeout_s):
+    with_none = call(flavour, fake.url, "predict", digits([1]), timeout_s=timeout_s)
+    in_call = using(
+        flavour, fake.url, lambda ask: (ask("wait_ready", timeout_s), ask("predict", digits([2]), timeout_s=timeout_s))
+    )
+
+    assert (("1",), ("2",)) == (with_none.labels, in_call[1].labels)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, math.nan, True, "5", b"6", [5], -math.inf, 1j])
+def test_time_that_is_none_is_refused(fake, digits, flavour, timeout_s):
+    with pytest.raises(ValueError, match="timeout_s: expected seconds > 0"):
+        call(flavour, fake.url, "predict", digits([1]), timeout_s=timeout_s)
+    with pytest.raises(ValueError, match="timeout_s: expected seconds > 0"):
+        using(flavour, fake.url, lambda ask: ask("predict", digits([1]), timeout_s=timeout_s))
+
+    assert {} == fake.asked
+
+
+def test_no_limit_is_told_to_no_server(fake, digits, flavour):
+    call(flavour, fake.url, "predict", digits([1]), timeout_s=None)
+
+    assert [0] == fake.timeouts_us
+
+
+def test_connection_that_was_forgotten_on_the_way_is_replaced(fake, digits, flavour):
+    relay = Relay(urlsplit(fake.url).port)
+
+    def use(ask):
+        ask("predict", digits([1]), timeout_s=10)
+        relay.forget()
+        for failures in range(4):
+            with contextlib.suppress(DeadlineExceeded):
+                return failures, ask("predict", digits([2]), timeout_s=0.4).labels
+        return None
+
+    try:
+        failures, labels = using(
+            flavour, fake.url.replace(str(relay.upstream), str(relay.port)), use, retry=ONCE, max_contract_age_s=None
+        )
+    finally:
+        relay.close()
+
+    assert 1 <= failures <= 2
+    assert ("2",) == labels
+
+
+def test_call_without_limit_notices_that_its_connection_was_forgotten(unserved, open_grpc, digits, flavour):
+    relay = Relay(urlsplit(open_grpc(unserved)).port)
+
+    def use(ask):
+        ask("predict", digits([1]), timeout_s=10)
+        relay.forget()
+        return ask("predict", digits([2]), timeout_s=math.inf).labels
+
+    try:
+        labels = using(flavour, f"grpc://127.0.0.1:{relay.port}", use, keepalive=KeepAlive(interval_s=1, timeout_s=1))
+    finally:
+        relay.close()
+
+    assert ("2",) == labels
+    assert 2 == relay.opened
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("interval_s", 0.5), ("timeout_s", 0), ("interval_s", math.inf), ("timeout_s", math.nan)]
+)
+def test_keepalive_out_of_range_is_refused(option, value):
+    with pytest.raises(ValueError, match=f"{option}: expected seconds"):
+        KeepAlive(**{option: value})
+
+
+async def test_four_hundred_first_calls_at_once_are_answered_and_read_few_contracts(fake, digits):
+    async with AsyncClassifier(fake.url, model="mnist", timeout_s=60) as classifier:
+        answers = await asyncio.gather(*(classifier.predict(digits([i % 10])) for i in range(400)))
+
+    assert [(str(i % 10),) for i in range(400)] == [answer.labels for answer in answers]
+    assert 10 >= fake.asked["config"]
+
+
+def test_first_calls_of_many_threads_read_one_contract(fake):
+    fake.hold("config")
+    with Classifier(fake.url, model="mnist", timeout_s=60) as classifier, ThreadPoolExecutor(40) as threads:
+        calls = [threads.submit(classifier.contract) for _ in range(40)]
+        fake.wait_until_asked("config")
+        fake.release()
+        contracts = {call.result() for call in calls}
+
+    assert {fake.contract} == contracts
+    assert 1 == fake.asked["config"]
+
+
+def test_call_that_waits_for_the_contract_of_another_has_its_own_deadline(fake):
+    held = fake.hold("config")
+    with Classifier(fake.url, model="mnist", timeout_s=60) as classifier, ThreadPoolExecutor(1) as threads:
+        patient = threads.submit(classifier.contract)
+        fake.wait_until_asked("config")
+        with pytest.raises(DeadlineExceeded):
+            classifier.contract(timeout_s=0.1)
+        held.set()
+
+        assert fake.contract == patient.result(timeout=30)
+
+
+def test_reader_of_the_contract_that_gives_up_leaves_it_to_the_next(fake):
+    held = fake.hold("config")
+    with Classifier(fake.url, model="mnist", timeout_s=60) as classifier, ThreadPoolExecutor(2) as threads:
+        hasty = threads.submit(classifier.contract, timeout_s=0.2)
+        fake.wait_until_asked("config")
+        patient = threads.submit(classifier.contract)
+
+        assert isinstance(hasty.exception(timeout=30), DeadlineExceeded)
+        held.set()
+        assert fake.contract == patient.result(timeout=30)
+
+
+def test_more_threads_than_connections_take_turns(unserved, open_http, digits):
+    url = open_http(unserved)
+    with (
+        Classifier(url, model="mnist", max_connections=2, timeout_s=60) as classifier,
+        ThreadPoolExecutor(16) as threads,
+    ):
+        labels = list(threads.map(lambda i: classifier.predict(digits([i % 10])).labels, range(160)))
+
+    assert [(str(i % 10),) for i in range(160)] == labels
+
+
+def test_busy_connections_are_said(unserved, open_http, digits):
+    async def crowd(url):
+        async with AsyncClassifier(url, model="mnist", max_connections=1, retry=ONCE) as classifier:
+            await classifier.contract()
+            unserved.hold("infer")
+            calls = [classifier.predict(digits([1]), timeout_s=1 + i) for i in range(2)]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    errors = asyncio.run(crowd(open_http(unserved)))
+    unserved.release()
+
+    assert [DeadlineExceeded] * 2 == [type(error) for error in errors]
+
+
+async def test_cancelled_calls_leave_no_connection_behind(unserved, open_http, digits):
+    url = open_http(unserved)
+    unserved.delay_s = 0.01
+    random = np.random.default_rng(7)
+    async with AsyncClassifier(url, model="mnist", timeout_s=60, max_connections=20) as classifier:
+        await classifier.contract()
+        before = open_files()
+        for _ in range(20):
+            tasks = [asyncio.create_task(classifier.predict(digits([1]))) for _ in range(40)]
+            for task in tasks:
+                await asyncio.sleep(float(random.uniform(0, 0.002)))
+                if random.random() < 0.8:
+                    task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        transport = classifier._session().transport
+        answers = await asyncio.gather(*(classifier.predict(digits([2])) for _ in range(40)))
+
+        assert [("2",)] * 40 == [answer.labels for answer in answers]
+        assert 20 >= len(transport._all)
+        assert len(transport._all) == len(transport._idle)
+    await asyncio.sleep(0.2)
+
+    assert before >= open_files()
