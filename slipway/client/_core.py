@@ -28,6 +28,7 @@ from slipway.contract import ModelContract
 __all__ = ["Core"]
 
 _POLL_PAUSE_S = 0.2
+_TIME_TO_ASK_S = 0.1  # with less, what was found out before says more than no answer
 _POLLS_PER_DIAGNOSIS = 10  # why a model is not ready is asked at first, now and then, and at last
 _TRIES_OF_A_CHANGED_MODEL = 3
 _MOST_ANSWER_BYTES = 32 << 20
@@ -103,7 +104,13 @@ class Core:
                 return
             fault = reply if isinstance(reply, Fault) else Fault(kind=FaultKind.NOT_READY, text="it is not ready")
             last = deadline.remaining_s() <= _POLL_PAUSE_S
-            if diagnosis is None or last or fault.kind is not FaultKind.NOT_READY or polls % _POLLS_PER_DIAGNOSIS == 0:
+            time_to_ask = last and deadline.remaining_s() > _TIME_TO_ASK_S
+            if (
+                diagnosis is None
+                or time_to_ask
+                or fault.kind is not FaultKind.NOT_READY
+                or polls % _POLLS_PER_DIAGNOSIS == 0
+            ):
                 diagnosis = yield from self._asker.diagnose(fault, deadline)
             hopeless = not diagnosis.retry and fault.kind is not FaultKind.DEADLINE
             if hopeless or last:

@@ -166,7 +166,11 @@ class _Untimed(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: Any = None,  # noqa: ANN401, ASYNC109, ARG002
     ) -> httpcore.AsyncNetworkStream:
-        return _Untimed(await self._stream.start_tls(ssl_context, server_hostname))
+        try:
+            return _Untimed(await self._stream.start_tls(ssl_context, server_hostname))
+        except BaseException:  # a handshake that is cancelled leaves the connection open
+            await self._stream.aclose()
+            raise
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401
         return self._stream.get_extra_info(info)
