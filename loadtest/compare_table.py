@@ -10,6 +10,7 @@ from rich.table import Table
 
 from loadtest.compare import Comparison, Row, Word
 from loadtest.summary import milliseconds
+from slipway.printable import printable
 
 __all__ = ["render", "sentence"]
 
@@ -21,11 +22,11 @@ _TELLING = ("p99", "p99.9", "p50", "mean")
 def render(comparison: Comparison, console: Console) -> None:
     """Print the notes, the table and the sentence."""
     for note in comparison.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True, highlight=False)
+        console.print(f"[yellow]note:[/] {escape(printable(note, limit=2_000))}", soft_wrap=True, highlight=False)
     console.print(_table(comparison))
     for reason in dict.fromkeys(row.missing for row in comparison.rows if row.missing):
-        console.print(f"  {escape(reason)}", soft_wrap=True, highlight=False)
-    console.print(f"[bold]{escape(sentence(comparison))}[/]", soft_wrap=True, highlight=False)
+        console.print(f"  {escape(printable(reason))}", soft_wrap=True, highlight=False)
+    console.print(f"[bold]{escape(printable(sentence(comparison), limit=2_000))}[/]", soft_wrap=True, highlight=False)
 
 
 def sentence(comparison: Comparison) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from loadtest.errors import ReportUnreadable
 from loadtest.histogram import LatencyHistogram
 from loadtest.measurement import Slice
 
@@ -148,8 +149,15 @@ class SecondRow(Value):
         )
 
     def histogram(self, name: HistogramName) -> LatencyHistogram:
-        """One of the three."""
-        return LatencyHistogram.decode(getattr(self, name))
+        """One of the three.
+
+        Raises:
+            ReportUnreadable: The text is no histogram; whoever wrote it was no load test.
+        """
+        try:
+            return LatencyHistogram.decode(getattr(self, name))
+        except Exception as exc:
+            raise ReportUnreadable(f"no report of a load test: second {self.second} has no histogram {name}") from exc
 
 
 class WorkerFigures(Value):

@@ -10,18 +10,23 @@ from xml.etree import ElementTree as ET
 
 from loadtest.result import Result
 from loadtest.whole_file import write_whole
+from slipway.printable import printable
 
 __all__ = ["render_junit", "write_junit"]
+
+_MOST = 4_000
+"""Characters of a message; XML knows no control characters, not even escaped."""
 
 
 def render_junit(result: Result) -> str:
     """XML of one test suite."""
     verdict, figures = result.verdict, result.figures
+    suite_name = f"slipway.loadtest.{printable(result.name)}"
     invalid = verdict.outcome == "INVALID"
     failed = [check for check in verdict.checks if not check.passed]
     suite = ET.Element(
         "testsuite",
-        name=f"slipway.loadtest.{result.name}",
+        name=suite_name,
         tests=str(len(verdict.checks)),
         failures="0" if invalid else str(len(failed)),
         errors=str(len(verdict.checks)) if invalid else "0",
@@ -30,9 +35,9 @@ def render_junit(result: Result) -> str:
     )
     for check in verdict.checks:
         name = f"{check.name} {check.relation} {check.bound:g} {check.unit}"
-        case = ET.SubElement(suite, "testcase", classname=f"slipway.loadtest.{result.name}", name=name)
+        case = ET.SubElement(suite, "testcase", classname=suite_name, name=name)
         if invalid:
-            ET.SubElement(case, "error", message="; ".join(verdict.reasons), type="INVALID")
+            ET.SubElement(case, "error", message=printable("; ".join(verdict.reasons), limit=_MOST), type="INVALID")
         elif not check.passed:
             ET.SubElement(case, "failure", message=f"got {check.got:.4g} {check.unit}", type="FAIL")
         ET.SubElement(case, "system-out").text = f"got {check.got:.6g} {check.unit}"

@@ -22,12 +22,14 @@ from loadtest.histogram import LatencyHistogram
 from loadtest.scenario import Scenario
 from loadtest.whole_file import write_whole
 from slipway.errors import SlipwayError
+from slipway.printable import printable
 
 __all__ = ["REPORT", "Environment", "Result", "TargetFacts", "read_report", "read_result", "write_result"]
 
 ReportT = TypeVar("ReportT", bound=BaseModel)
 
 REPORT = "report.json"
+_LONGEST_BYTES = 1 << 30  # a soak of a day at full rate has some 300 MB
 
 
 class TargetFacts(Value):
@@ -113,13 +115,16 @@ def read_report(path: Path, kind: type[ReportT], *, command: str, error: type[Sl
     if path.is_dir():
         path = path / REPORT
     try:
+        size = path.stat().st_size
+        if not path.is_file() or size > _LONGEST_BYTES:
+            raise error(f"{path}: no report of {command}: expected a file of at most {_LONGEST_BYTES:,} bytes")
         return kind.model_validate_json(path.read_bytes())
     except OSError as exc:
         raise error(f"{path}: cannot be read: {exc.strerror}; expected a report.json of {command}") from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise error(f"{path}: no report of {command}: {where}: {first['msg']}") from exc
+        raise error(f"{path}: no report of {command}: {printable(where)}: {printable(first['msg'])}") from exc
 
 
 def write_result(result: Result, folder: Path) -> Path:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from loadtest.figures import Figures, Outcome, Percentiles, ServerFigures
 from loadtest.result import Result
+from slipway.printable import printable
 
 __all__ = ["milliseconds", "print_summary"]
 
@@ -24,22 +25,27 @@ def print_summary(result: Result, page: Path | None, console: Console) -> None:
     loop = "" if result.generator.open_loop else ", closed loop: a stall of the server hides in its latencies"
     say = _Voice(console)
     say(
-        f"[bold {colour}]{verdict.outcome}[/]  {escape(result.name)} at {escape(target.url)}, model "
-        f"{escape(target.model)} version {escape(target.version)}{partial}{loop}"
+        f"[bold {colour}]{verdict.outcome}[/]  {_shown(result.name)} at {_shown(target.url)}, model "
+        f"{_shown(target.model)} version {_shown(target.version)}{partial}{loop}"
     )
     for reason in verdict.reasons:
-        say(f"  [{colour}]{escape(reason)}[/]")
+        say(f"  [{colour}]{_shown(reason)}[/]")
     console.print(_objectives(result))
     console.print(_latencies(result.figures))
     say(_throughput(result.figures))
     for kind, count in result.figures.errors.items():
-        say(f"  [red]{count:,} times: {escape(kind)}[/]")
+        say(f"  [red]{count:,} times: {_shown(kind)}[/]")
     if result.server is not None:
         say(_server(result.server))
     for note in result.notes:
-        say(f"note: {escape(note)}")
+        say(f"note: {_shown(note)}")
     if page is not None:
         say(f"report: [bold]{escape(str(page))}[/]")
+
+
+def _shown(text: str) -> str:
+    """Text that may come from a server or a file: no markup, and nothing that a terminal obeys."""
+    return escape(printable(text, limit=2_000))
 
 
 class _Voice:

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from loadtest.compare import compare
 from loadtest.compare_table import sentence
-from loadtest.errors import ReportError
+from loadtest.errors import ReportError, ReportUnreadable
 from loadtest.junit import render_junit, write_junit
+from loadtest.report import render_report
+from loadtest.result import read_result
 from loadtest.scenario import shipped_scenarios
 from loadtest.summary import print_summary
 from slipway.cli import app
@@ -252,3 +254,31 @@ def test_no_module_of_the_load_test_hides_a_package_when_locust_puts_its_folder_
 
     assert "conductor" in names
     assert ["json"] == found.stdout.split(), "only the last, which is there to be found"
+
+
+HOSTILE = "smoke\x1b[2J\x00\n[red]</script><script>alert(1)</script>\u202e"
+
+
+def test_text_from_outside_moves_no_terminal_and_breaks_no_file():
+    rows = tuple(second(number, errors={HOSTILE: 3}) for number in range(-2, 10))
+    run = result(name=HOSTILE, seconds=rows, notes=(HOSTILE,), verdict=INVALID.verdict)
+    run = run.model_copy(update={"verdict": run.verdict.model_copy(update={"reasons": (HOSTILE,)})})
+    told, xml, page = summary(run), render_junit(run), render_report(run)
+
+    assert not {"\x1b", "\x00", "\u202e"} & set(told + xml)
+    assert r"smoke\x1b[2J\x00\n[red]" in told
+    assert r"\x1b[2J" in ET.fromstring(xml)[0].get("name")
+    assert "<script>alert(1)" not in page
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "HISTFAAA", "AAAA"])
+def test_a_report_with_no_histogram_in_it_is_refused_by_our_error(text):
+    row = second(0).model_copy(update={"latency": text})
+
+    with pytest.raises(ReportUnreadable, match="second 0 has no histogram latency"):
+        row.histogram("latency")
+
+
+def test_what_is_no_regular_file_is_no_report():
+    with pytest.raises(ReportUnreadable, match="expected a file"):
+        read_result(Path("/dev/zero"))
