@@ -33,8 +33,9 @@ def bring_up(folder: Path, nodes: Nodes, console: Console, *, owner_pid: int | N
     with steps(console, "starting the control plane") as show:
 
         def tell(name: str, _after_s: float) -> None:
-            if name not in working:
-                working.append(name)
+            if name in working:
+                return
+            working.append(name)
             show(f"starting the control plane: {name} works ({len(working)})")
 
         connection = up(
