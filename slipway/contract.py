@@ -14,7 +14,16 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-__all__ = ["IMAGE", "LARGEST_IMAGE_BYTES", "MOST_LABELS", "PROBABILITIES", "Background", "ModelContract", "TensorSpec"]
+__all__ = [
+    "IMAGE",
+    "LARGEST_IMAGE_BYTES",
+    "LONGEST_LABEL",
+    "MOST_LABELS",
+    "PROBABILITIES",
+    "Background",
+    "ModelContract",
+    "TensorSpec",
+]
 
 IMAGE = "image"
 """Name of the one input tensor: raw pixels, UINT8, `[batch, height, width, channels]`."""
@@ -24,8 +33,11 @@ PROBABILITIES = "probabilities"
 
 Background: TypeAlias = Literal["dark", "light"]
 
-MOST_LABELS = 100_000
-"""Of a contract. More than any classifier here has; a configuration that claims more is refused before it is built."""
+MOST_LABELS = 1_000_000
+"""Of a contract; what claims more is refused before anything is allocated."""
+
+LONGEST_LABEL = 1_000
+"""Characters of one label."""
 
 LARGEST_IMAGE_BYTES = 1 << 26
 """Height times width times channels of one image: 4,700 x 4,700 in three colours."""
@@ -74,6 +86,8 @@ class ModelContract:
             )
         if len(self.labels) > MOST_LABELS:
             raise ValueError(f"labels: expected at most {MOST_LABELS:,}, got {len(self.labels):,}")
+        if any(not 0 < len(label) <= LONGEST_LABEL for label in self.labels):
+            raise ValueError(f"labels: expected 1 to {LONGEST_LABEL:,} characters each, got one that has more or none")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels: expected at least two different names, got {list(self.labels)}")
         if self.max_batch_size < 1:

@@ -17,7 +17,15 @@ from typing import Literal, cast, get_args
 from google.protobuf import text_format
 
 from slipway import protocol as pb
-from slipway.contract import IMAGE, PROBABILITIES, Background, ModelContract
+from slipway.contract import (
+    IMAGE,
+    LARGEST_IMAGE_BYTES,
+    LONGEST_LABEL,
+    MOST_LABELS,
+    PROBABILITIES,
+    Background,
+    ModelContract,
+)
 from slipway.errors import SlipwayError
 from slipway.printable import printable
 
@@ -34,10 +42,7 @@ __all__ = [
 _LABELS = "labels"
 _BACKGROUND = "background"
 # A configuration comes from a server or out of a file, and what it says is allocated: so these are checked first.
-_MOST_CLASSES = 1_000_000
-_MOST_IMAGE_BYTES = 1 << 26  # 4,096 x 4,096 in three channels fit
 _LONGEST_LABELS = 16 << 20  # characters of JSON
-_LONGEST_LABEL = 1_000
 _LONGEST_CONFIG = 16 << 20
 _HEADER = """\
 # Rendered from the recipe's contract and serving settings; a test compares. Edit the recipe, not this file.
@@ -157,11 +162,11 @@ def checked_contract(
     Raises:
         ContractUnreadable: Says expected and got.
     """
-    if not 2 <= classes <= _MOST_CLASSES:
-        raise ContractUnreadable(f"{where}: expected 2 to {_MOST_CLASSES} labels, got {classes}")
-    if min(image_shape) < 1 or math.prod(image_shape) > _MOST_IMAGE_BYTES:
+    if not 2 <= classes <= MOST_LABELS:
+        raise ContractUnreadable(f"{where}: expected 2 to {MOST_LABELS} labels, got {classes}")
+    if min(image_shape) < 1 or math.prod(image_shape) > LARGEST_IMAGE_BYTES:
         raise ContractUnreadable(
-            f"{where}: expected an image of 1 to {_MOST_IMAGE_BYTES} bytes, got {list(image_shape)}"
+            f"{where}: expected an image of 1 to {LARGEST_IMAGE_BYTES} bytes, got {list(image_shape)}"
         )
     labels = tuple(map(str, range(classes))) if labels_json is None else _read_labels(where, labels_json)
     if len(labels) != classes:
@@ -196,10 +201,10 @@ def _read_labels(where: str, labels_json: str) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         raise ContractUnreadable(f"{expected}, got {printable(labels_json, limit=80)}") from None
     if not isinstance(labels, list) or not all(
-        isinstance(label, str) and 0 < len(label) <= _LONGEST_LABEL for label in labels
+        isinstance(label, str) and 0 < len(label) <= LONGEST_LABEL for label in labels
     ):
         raise ContractUnreadable(
-            f"{expected} of 1 to {_LONGEST_LABEL} characters, got {printable(labels_json, limit=80)}"
+            f"{expected} of 1 to {LONGEST_LABEL} characters, got {printable(labels_json, limit=80)}"
         )
     return tuple(labels)
 

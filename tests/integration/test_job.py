@@ -1,7 +1,9 @@
 """The training job as a person runs it: `slipway train` and `slipway demo` on a small data set of their own."""
 
+import html
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from slipway.contract import IMAGE, PROBABILITIES
 from slipway.model_config import parse_config, read_contract
 from slipway.repository import find_model, verify
 from slipway.samples import check_samples, read_samples
+from slipway.triton import ServerSettings, TritonServer
 
 SLIPWAY = Path(sys.executable).parent / "slipway"
 
@@ -175,3 +178,77 @@ def test_demo_trains_serves_asks_and_writes_one_page(desk):
     assert "http-equiv" not in page
     assert 'src="http' not in page, "the page needs another file"
     assert len(list((desk / "runs" / "bars" / "digits").glob("*.png"))) == 20
+
+
+@pytest.mark.triton
+def test_the_demos_last_lines_work_for_any_repository_labels_and_number_of_test_images(desk, bars):
+    few = {name: array[:12] if name.endswith("test") else array for name, array in bars.items()}
+    np.savez(desk / "bars.npz", **few, labels=np.array(["N/A", "[red]$x$"]))
+
+    demo = slipway(desk, "demo", "--recipe", "bars.yaml", "--data", "bars.npz", "--repository", "my models")
+
+    assert 0 == demo.returncode, demo.stderr
+    serve, predict = (line.split(":", 1)[1].strip() for line in demo.stdout.splitlines()[-2:])
+    assert f"{SLIPWAY} serve --repository 'my models'" == serve
+    page = html.unescape((desk / "runs" / "bars" / "demo.html").read_text())
+    assert f"{SLIPWAY} models list --repository 'my models'" in page
+    assert {f"{i:02d}-is-{name}.png" for i, name in enumerate(["N_A", "_red_x_"] * 6)} == {
+        path.name for path in (desk / "runs/bars/digits").iterdir()
+    }
+    assert "--model-repository" in shell(desk, f"{serve} --print-command")
+    with TritonServer(ServerSettings(repository=desk / "my models")) as server:
+        said = json.loads(shell(desk, f"{predict} --json --url {server.grpc_url}"))
+    assert ["N/A", "[red]$x$"] * 6 == [answer["label"] for answer in said]
+
+
+def shell(desk, command):
+    """What a person gets who copies the line."""
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    done = subprocess.run(
+        command, shell=True, cwd=desk, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+def test_a_worse_version_in_front_of_a_better_one_is_said_with_the_way_back(desk, bars):
+    first = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
+    mislabelled = bars["y_test"].copy()
+    mislabelled[:5] = 1 - mislabelled[:5]
+    np.savez(desk / "bars.npz", **{**bars, "y_test": mislabelled})
+    second = slipway(desk, "train", "--recipe", "bars.yaml", "--data", "bars.npz")
+
+    assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert "which was better" not in first.stdout
+    assert "test accuracy 100.00% then, 95.00% now (each on its own test images)" in second.stdout
+    assert "slipway models rollback bars --to 1 --repository model_repository" in second.stdout
+
+
+def test_an_interrupted_demo_goes_on_with_the_option_that_its_message_names(desk):
+    """The same recipe for longer, so that there is time to interrupt it."""
+    (desk / "bars.yaml").write_text(yaml.safe_dump({**RECIPE, "fit": {"epochs": 5_000, "batch_size": 20}}))
+    heard = ("env", "--default-signal=INT")  # whoever runs the tests may ignore it, as nohup does
+    command = [*heard, str(SLIPWAY), "demo", "--recipe", "bars.yaml", "--data", "bars.npz"]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
+    demo = subprocess.Popen(
+        command,
+        cwd=desk,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in demo.stdout:
+            if line.startswith("epoch"):
+                break
+        demo.send_signal(signal.SIGINT)
+        _, stderr = demo.communicate(timeout=120)
+    finally:
+        demo.kill()
+        demo.wait()
+
+    assert 0 != demo.returncode
+    assert "go on with --resume" in " ".join(stderr.split())
+    assert "Traceback" not in stderr
+    assert "--resume" in slipway(desk, "demo", "--help").stdout

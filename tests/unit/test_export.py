@@ -227,6 +227,13 @@ def test_a_file_that_onnx_runtime_cannot_load_is_named(exported):
         measure_parity(exported.model, exported.onnx_bytes[:-100], digits(1))
 
 
+def test_a_network_that_no_onnx_file_can_hold_is_refused_before_it_is_converted(monkeypatch):
+    monkeypatch.setattr("training.export._onnx.MAX_PARAMETERS", 7_849)
+
+    with pytest.raises(ExportError, match=r"expected at most 7,849 parameters, which an ONNX file can hold, got 7,850"):
+        export_onnx(dense_first(), DIGITS)
+
+
 def test_another_number_of_classes_is_refused():
     with pytest.raises(ExportError, match=r"expected answers of shape \(None, 10\), got \(None, 9\)"):
         export_onnx(network(classes=9), DIGITS)

@@ -116,10 +116,14 @@ def test_a_config_that_is_no_classifier_is_refused_with_expected_and_got(old, ne
     [
         ({"name": "Digits!"}, "model name"),
         ({"image_shape": (28, 28)}, "image_shape"),
+        ({"image_shape": (70_000, 70_000, 1)}, "image_shape: expected at most 67,108,864 values"),
         ({"labels": ("a", "a")}, "labels"),
+        ({"labels": range(300_000_000)}, "labels: expected at most 1,000,000, got 300,000,000"),
+        ({"labels": ("a", "")}, "labels: expected 1 to 1,000 characters"),
+        ({"labels": ("a", "b" * 1_001)}, "labels: expected 1 to 1,000 characters"),
         ({"max_batch_size": 0}, "max_batch_size"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=["name", "rank", "size", "repeated", "many", "empty", "long", "batch"],
 )
 def test_an_impossible_contract_cannot_be_made(change, words):
     values = {"name": "digits", "image_shape": (28, 28, 1), "labels": ("a", "b"), "max_batch_size": 1}

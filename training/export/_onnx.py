@@ -6,6 +6,7 @@ import onnx
 
 from slipway.contract import IMAGE, PROBABILITIES, ModelContract
 from training._tensorflow import keras
+from training.builder import MAX_PARAMETERS
 from training.errors import ExportError
 from training.export._convert import convert
 from training.export._naming import canonical
@@ -47,6 +48,11 @@ def export_onnx(
     """
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise ExportError(f"export.opset: expected {MIN_OPSET} to {MAX_OPSET}, got {opset}")
+    if model.count_params() > MAX_PARAMETERS:
+        raise ExportError(
+            f"network {model.name!r}: expected at most {MAX_PARAMETERS:,} parameters, which an ONNX file can hold, got "
+            f"{model.count_params():,}"
+        )
     proto = convert(model, contract, opset=opset, takes=takes)
     _set_door(proto, contract)
     fold_scaling(proto.graph)
