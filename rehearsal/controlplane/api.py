@@ -76,10 +76,13 @@ class Api:
         return self._checked(self._client.patch(path, content=json.dumps(change), headers=headers))
 
     def apply(self, objects: Iterable[Mapping[str, Any]]) -> None:
-        """Make every object what is given, several at once; raises as `get`."""
+        """Make every object what is given, several at once, namespaces before what lies in them; raises as `get`."""
+        items = list(objects)
+        namespaces = [item for item in items if item["kind"] == "Namespace"]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for answer in [pool.submit(self._apply, item) for item in objects]:
-                answer.result()
+            for group in (namespaces, [item for item in items if item not in namespaces]):
+                for answer in [pool.submit(self._apply, item) for item in group]:
+                    answer.result()
 
     def define(self, definitions: Iterable[str]) -> None:
         """Create CustomResourceDefinitions, in YAML, several at once; raises as `get`."""

@@ -7,7 +7,8 @@ import onnxruntime
 import pytest
 import yaml
 
-from slipway.client._pictures import read_picture
+from slipway.client._images import to_batch
+from slipway.model_config import parse_config, read_contract
 from tests.chart.rendering import HELM
 from tests.cluster.kube import eventually
 from tests.cluster.service import gpu
@@ -18,10 +19,11 @@ HOST = "mnist.example.com"
 @pytest.fixture(scope="module")
 def seven(published):
     """What the published model says of the picture that the chart brings along."""
-    image = read_picture(HELM / "serving" / "files" / "seven.png", (28, 28, 1), "")
-    path = published / "mnist" / "1" / "model.onnx"
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (probabilities,) = session.run(None, {"image": image[None]})
+    model = published / "mnist"
+    contract = read_contract(parse_config((model / "config.pbtxt").read_text()))
+    batch = to_batch(HELM / "serving" / "files" / "seven.png", contract)
+    session = onnxruntime.InferenceSession(model / "1" / "model.onnx", providers=["CPUExecutionProvider"])
+    (probabilities,) = session.run(None, {"image": batch})
     return str(probabilities[0].argmax())
 
 
