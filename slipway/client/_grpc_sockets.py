@@ -2,15 +2,22 @@
 
 gRPC's core numbers every socket for its own debugging service, channelz. A number that was not there before is a new
 connection, behind which another server may answer.
+
+To ask takes a quarter of a millisecond, a quarter of a call. A connection that is replaced is closed, though, and
+whether a descriptor is still the same socket takes a microsecond to see. So channelz is asked where a descriptor
+changed, and every 10 ms, for a connection that is left open to its last answers while a new one takes the next.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from grpc._cython import cygrpc
@@ -27,6 +34,8 @@ _LOOK_AGAIN_NS = 10_000_000
 _FEW = 4
 _SUBCHANNEL = re.compile(rb'"subchannelId":"(\d+)"')
 _SOCKET = re.compile(rb'"socketId":"(\d+)"')
+
+_IPV4_IN_IPV6 = bytes(10) + b"\xff\xff"  # how gRPC's sockets say an IPv4 address, RFC 4291 section 2.5.5.2
 
 _making = threading.Lock()
 
@@ -50,31 +59,78 @@ class Sockets:
 
         self._subchannels: list[int] = []
         self.known: frozenset[bytes] = frozenset()
+        self._descriptors: dict[int, int] = {}
         self._looked_ns = 0
 
     def changed(self) -> bool:
-        """Whether there is a socket that was not there when this was asked last. Takes about 0.1 ms.
-
-        The channel's addresses are looked at again after 10 ms only, or when a socket is new; so are the sockets of a
-        name with many addresses.
-        """
+        """Whether there is a socket that was not there when this was asked last."""
         now_ns = time.monotonic_ns()
         overdue = now_ns - self._looked_ns > _LOOK_AGAIN_NS
-        if not overdue and len(self._subchannels) > _FEW:
+        if not overdue and (len(self._subchannels) > _FEW or self._same_descriptors()):
             return False
-        sockets = frozenset() if overdue else self._sockets()
-        if overdue or not sockets or sockets != self.known:
-            self._looked_ns = now_ns
-            self._subchannels = [int(number) for number in _SUBCHANNEL.findall(_about_channel(self._id))]
-            sockets = self._sockets()
+        self._looked_ns = now_ns
+        self._subchannels = [int(number) for number in _SUBCHANNEL.findall(_about_channel(self._id))]
+        sockets = frozenset(
+            number for subchannel in self._subchannels for number in _SOCKET.findall(_about_subchannel(subchannel))
+        )
         new = bool(sockets - self.known)
+        if sockets != self.known or not self._same_descriptors():
+            self._descriptors = _descriptors(sockets)
         self.known = sockets
         return new
 
-    def _sockets(self) -> frozenset[bytes]:
-        return frozenset(
-            socket for number in self._subchannels for socket in _SOCKET.findall(_about_subchannel(number))
-        )
+    def _same_descriptors(self) -> bool:
+        """Whether every connection is open still; False where they are not known."""
+        return bool(self._descriptors) and all(_inode(fd) == inode for fd, inode in self._descriptors.items())
+
+
+def _descriptors(sockets: Iterable[bytes]) -> dict[int, int]:
+    """Inode by file descriptor of these sockets; empty where not all can be found, as on systems without /proc."""
+    numbers = list(sockets)
+    wanted = {end for number in numbers if (end := _local_end(_about_socket(int(number)))) is not None}
+    found: dict[int, int] = {}
+    try:
+        names = os.listdir("/proc/self/fd")  # noqa: PTH208 - names are all that is wanted
+    except OSError:
+        return {}
+    for fd in map(int, names):
+        inode = _inode(fd)
+        if inode is not None and _end_of(fd) in wanted:
+            found[fd] = inode
+    return found if len(found) == len(numbers) else {}
+
+
+def _local_end(about: bytes) -> tuple[bytes, int] | None:
+    """Address and port on this side, out of channelz' description of a socket."""
+    try:
+        end = json.loads(about)["socket"]["local"]["tcpipAddress"]
+        return base64.b64decode(end["ipAddress"]).removeprefix(_IPV4_IN_IPV6), int(end["port"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _end_of(fd: int) -> tuple[bytes, int] | None:
+    try:
+        connection = socket.socket(fileno=fd)  # lent: `detach` gives it back, nothing is ever closed here
+    except OSError:  # no socket, or closed a moment ago
+        return None
+    try:
+        if connection.family not in (socket.AF_INET, socket.AF_INET6):
+            return None
+        host, port = connection.getsockname()[:2]
+        packed = socket.inet_pton(connection.family, host)
+    except (OSError, ValueError):
+        return None
+    finally:
+        connection.detach()
+    return packed.removeprefix(_IPV4_IN_IPV6), port
+
+
+def _inode(fd: int) -> int | None:
+    try:
+        return os.fstat(fd).st_ino
+    except OSError:
+        return None
 
 
 def _about_channel(number: int) -> bytes:
@@ -83,6 +139,10 @@ def _about_channel(number: int) -> bytes:
 
 def _about_subchannel(number: int) -> bytes:
     return _about(cygrpc.channelz_get_subchannel, number)
+
+
+def _about_socket(number: int) -> bytes:
+    return _about(cygrpc.channelz_get_socket, number)
 
 
 def _about(ask: Callable[[int], bytes], number: int) -> bytes:
