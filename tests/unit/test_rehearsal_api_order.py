@@ -13,7 +13,7 @@ from tests.unit.api_server import write_kubeconfig
 
 
 class Handler(BaseHTTPRequestHandler):
-    def do_PATCH(self):  # noqa: N802  # the name is http.server's
+    def do_PATCH(self):  # the name is http.server's
         self.rfile.read(int(self.headers["Content-Length"]))
         path = self.path.partition("?")[0]
         if path == "/api/v1/namespaces/serving":
