@@ -15,6 +15,7 @@ import httpx
 from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind, tls_kind
 from slipway.client._http_codec import HttpRequest, HttpResponse
+from slipway.client._http_leftover import has_leftover
 from slipway.client._proxies import proxy_for
 from slipway.client._retry import Deadline
 from slipway.client._sockets import DeadlineBackend
@@ -119,6 +120,8 @@ class Connection:
                     return _too_long(response.status, limit)
         finally:
             response.close()
+        if has_leftover(self._pool.connections):
+            self._pool.close()
         return HttpResponse(status=response.status, headers=_headers(response.headers), body=bytes(body))
 
     def abort(self) -> None:
@@ -200,6 +203,8 @@ class AsyncConnection:
                     return _too_long(response.status, limit)
         finally:
             await response.aclose()
+        if has_leftover(self._pool.connections):
+            await self._pool.aclose()
         return HttpResponse(status=response.status, headers=_headers(response.headers), body=bytes(body))
 
     async def close(self) -> None:

@@ -52,6 +52,7 @@ class FakeTriton:
         self.output = "probabilities"
         self.page = None  # what HTTP answers to everything, when this is no Triton
         self.drip_s = 0.0  # between two bytes of an HTTP answer
+        self.answers = 1  # that HTTP gives to one inference, in one packet
         self.gates = {}
         self.mangle = lambda probabilities: probabilities
         self.batches = []
@@ -211,17 +212,22 @@ class HttpDoor(BaseHTTPRequestHandler):
             status, headers, content = exc.said.http, {}, json.dumps({"error": exc.said.text}).encode()
             if self.fake.retry_after_s is not None:
                 headers["Retry-After"] = str(self.fake.retry_after_s)
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
         if not self.fake.drip_s:
-            self.wfile.write(content)
+            for _ in range(self.fake.answers if self.path.endswith("/infer") else 1):
+                self.begin(status, headers, content)
+                self.wfile.write(content)
             return
+        self.begin(status, headers, content)
         for byte in content:
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
             time.sleep(self.fake.drip_s)
+
+    def begin(self, status, headers, content):
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def answer(self, body):
         if self.fake.page is not None:
