@@ -102,6 +102,7 @@ _HTTP = {
     401: FaultKind.UNAUTHENTICATED,
     403: FaultKind.UNAUTHENTICATED,
     404: FaultKind.NOT_FOUND,
+    408: FaultKind.DRAINING,  # said by gateways that end an idle connection, whatever has just been asked on it
     413: FaultKind.INVALID,
     429: FaultKind.OVERLOADED,
     499: FaultKind.DRAINING,

@@ -32,6 +32,7 @@ RETRIED = {
         ServerDraining,
     ),
     "cancelled-by-server": ((Code.CANCELLED, 499, "cancelled"), ServerDraining),
+    "idle-connection-ended": ((Code.UNAVAILABLE, 408, "Socket closed"), ServerDraining),
     "connection-lost": ((Code.UNAVAILABLE, 0, "Socket closed"), ServerDraining),
     "no-backend": ((Code.UNAVAILABLE, 502, "failed to connect to all addresses"), ServerUnavailable),
     "unknown-host": ((Code.UNAVAILABLE, 502, "errors resolving nowhere:8001: not found"), ServerUnavailable),
