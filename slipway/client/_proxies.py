@@ -3,12 +3,14 @@
     proxy_for(parse_address("https://models.example"))     # Proxy(host="proxy.example", port=3128), or None
 
 `HTTPS_PROXY` is for https:// and grpcs://, `HTTP_PROXY` for http:// and grpc://, `ALL_PROXY` for what has none of its
-own, and `NO_PROXY` names the hosts that are asked directly (in small letters too, which win). This machine
-(localhost, 127.0.0.0/8, ::1) is always asked directly. gRPC and https go through a tunnel (CONNECT).
+own, and `NO_PROXY` names the hosts that are asked directly: names with all below them, addresses, and networks such as
+10.0.0.0/8 (in small letters too, which win). This machine (localhost, 127.0.0.0/8, ::1) is always asked directly. gRPC
+and https go through a tunnel (CONNECT).
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib import request as urllib_request
@@ -61,7 +63,7 @@ def proxy_for(address: Address) -> Proxy | None:
     name = "https" if address.secure else "http"
     name = name if name in proxies else "all"
     value = proxies.get(name, "").strip()
-    if not value or _is_bypassed(f"{address.host}:{address.port}", proxies):
+    if not value or _is_asked_directly(address, proxies.get("no", "")):
         return None
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
@@ -75,3 +77,23 @@ def proxy_for(address: Address) -> Proxy | None:
             f"or list {address.host} in NO_PROXY"
         )
     return Proxy(host=host, port=port or 80, user=unquote(parts.username or ""), password=unquote(parts.password or ""))
+
+
+def _is_asked_directly(address: Address, no_proxy: str) -> bool:
+    """Whether `NO_PROXY` names a host; `urllib` knows neither networks nor "*.example.com"."""
+    names = [name.strip() for name in no_proxy.split(",")]
+    known = [name.removeprefix("*") if name.startswith("*.") else name for name in names]
+    if _is_bypassed(f"{address.host}:{address.port}", {"no": ",".join(known)}):
+        return True
+    try:
+        asked = ipaddress.ip_address(address.host)
+    except ValueError:
+        return False
+    return any(asked in network for network in map(_network, names) if network is not None)
+
+
+def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(name.replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        return None
