@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from inspect import iscoroutine
 from typing import IO, cast
 
@@ -18,13 +20,33 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from slipway.client._errors import InvalidImage
 from slipway.printable import printable
 
-__all__ = ["LARGEST_FILE_BYTES", "open_picture", "place", "translated"]
+__all__ = ["LARGEST_FILE_BYTES", "Opened", "open_picture", "place", "translated"]
 
 LARGEST_FILE_BYTES = 512 << 20
 """Most bytes that are taken from a file object: a stream may never end."""
 
 _PROGRAMS = {"EPS"}
 """Formats that are programs: to read one starts an interpreter, which may not end."""
+
+
+_DEEP = re.compile(";16[BLN]")
+
+_LAYERED = {"PSD"}
+"""Formats whose frames are the layers of one picture, which they also hold as a whole; Pillow opens that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A picture, upright.
+
+    Attributes:
+        image: Its pixels, as Pillow reads them.
+        deep: The file has 16 bits per channel, of which Pillow keeps the upper 8. Not known of a Pillow image that was
+            read before it came here.
+    """
+
+    image: Image.Image
+    deep: bool
 
 
 def place(source: object, where: str) -> str:
@@ -50,7 +72,7 @@ def translated(where: str) -> Iterator[None]:
         raise InvalidImage(f"{where}expected a readable image: {reason}") from exc
 
 
-def open_picture(source: object, where: str, *, frame: int | None) -> Image.Image:
+def open_picture(source: object, where: str, *, frame: int | None) -> Opened:
     """Read one picture, turned upright as its EXIF data say, whichever way it came.
 
     Args:
@@ -76,7 +98,7 @@ def open_picture(source: object, where: str, *, frame: int | None) -> Image.Imag
         return _upright(image, where, frame)
 
 
-def _upright_of_given(image: Image.Image, where: str, frame: int | None) -> Image.Image:
+def _upright_of_given(image: Image.Image, where: str, frame: int | None) -> Opened:
     """As `_upright`, and the caller's image stands where it stood."""
     stood = image.tell()
     try:
@@ -94,21 +116,23 @@ def _upright_of_given(image: Image.Image, where: str, frame: int | None) -> Imag
             image.seek(stood)
 
 
-def _upright(image: Image.Image, where: str, frame: int | None) -> Image.Image:
+def _upright(image: Image.Image, where: str, frame: int | None) -> Opened:
     if image.format in _PROGRAMS:
         raise InvalidImage(f"{where}expected pixels, got a program that draws ({image.format}): save it as PNG first")
-    frames = getattr(image, "n_frames", 1)
+    frames = 1 if image.format in _LAYERED else getattr(image, "n_frames", 1)
     if frame is None and frames > 1:
         raise InvalidImage(
             f"{where}expected one picture, got {frames} frames or pages: say which, frame=0 to frame={frames - 1}"
         )
     if frame is not None and frame >= frames:
         raise InvalidImage(f"{where}frame={frame}: expected less than {frames}, which is what the file holds")
-    if frame is not None and frame != image.tell():
+    if frame is not None and frames > 1 and frame != image.tell():
         image.seek(frame)
     if 0 in image.size:
         raise InvalidImage(f"{where}expected pixels, got a picture of {image.width} x {image.height}")
-    return ImageOps.exif_transpose(image)
+    # Pillow's recipe for the pixels to come; 16 without a letter are the bits of a pixel.
+    deep = any(_DEEP.search(str(tile[3])) for tile in getattr(image, "tile", ()))
+    return Opened(ImageOps.exif_transpose(image), deep)
 
 
 def _check_path(path: str | os.PathLike[str], where: str) -> None:

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from slipway.client._conversion import Conversion, Doubt
 from slipway.client._errors import InvalidImage
-from slipway.client._open_picture import open_picture, place, translated
+from slipway.client._open_picture import Opened, open_picture, place, translated
 from slipway.client._prediction import Pixels
 from slipway.contract import ModelContract
 
@@ -46,7 +46,8 @@ def read_picture(
     if channels not in _MODES:
         raise InvalidImage(f"{where}the model takes {channels} channels; pictures have 1, 3 or 4: give a uint8 array")
     with translated(where):
-        image = open_picture(source, where, frame=conversion.frame)
+        opened = open_picture(source, where, frame=conversion.frame)
+        image = opened.image
         if image.mode.startswith(("I", "F")):
             raise InvalidImage(
                 f"{where}expected 8 bits per channel, got Pillow mode {image.mode}: save it as 8 bit first"
@@ -59,6 +60,7 @@ def read_picture(
         doubts = [
             Doubt(where=where, text=text)
             for text in (
+                *_doubts_of_depth(opened),
                 *_doubts_of_proportions(converted.size, (width, height), conversion),
                 *_doubts_of_brightness(_brightness(look), contract, conversion, canvas if transparent else ""),
             )
@@ -103,6 +105,11 @@ def _border(values: Pixels) -> Pixels:
 def _border_colour(look: Image.Image) -> int | tuple[int, ...]:
     colour = np.atleast_1d(_border(np.asarray(look)).mean(axis=0).round().astype(int)).tolist()
     return colour[0] if len(colour) == 1 else tuple(colour)
+
+
+def _doubts_of_depth(opened: Opened) -> Iterator[str]:
+    if opened.deep:
+        yield "it has 16 bits per channel, of which the upper 8 were taken: save it as 8 bit if its values are smaller"
 
 
 def _doubts_of_proportions(size: tuple[int, int], wanted: tuple[int, int], conversion: Conversion) -> Iterator[str]:

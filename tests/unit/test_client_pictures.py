@@ -3,8 +3,10 @@
 import asyncio
 import io
 import os
+import struct
 import tempfile
 import warnings
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +60,34 @@ def seven(ink=255, paper=0, size=(28, 28), mode="L"):
     draw = ImageDraw.Draw(picture)
     draw.line([(7, 7), (20, 7), (11, 22)], fill=ink, width=3)
     return picture.resize(size)
+
+
+def deep_png(values):
+    """A PNG of 16 bits per channel, which Pillow cannot write; `values` are (height, width, 3 or 4)."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def layered(whole, layers):
+    """A PSD file, which Pillow cannot write: the picture as a whole, and its layers."""
+    width, height = whole.size
+    records, pixels = b"", b""
+    for layer in layers:
+        channels = b"".join(struct.pack(">hI", number, 2 + width * height) for number in range(3))
+        records += struct.pack(">4iH", 0, 0, height, width, 3) + channels
+        records += b"8BIMnorm\xff\0\0\0" + struct.pack(">IIII", 12, 0, 0, 0x014C0000)
+        pixels += b"".join(b"\0\0" + channel.tobytes() for channel in layer.convert("RGB").split())
+    info = struct.pack(">h", len(layers)) + records + pixels
+    section = struct.pack(">I", len(info)) + info + bytes(4)
+    head = struct.pack(">4sH6xHIIHHII", b"8BPS", 1, 3, height, width, 8, 3, 0, 0)
+    flat = b"".join(channel.tobytes() for channel in whole.convert("RGB").split())
+    return head + struct.pack(">I", len(section)) + section + b"\0\0" + flat
 
 
 def encoded(picture, form="PNG", **options):
@@ -157,6 +187,20 @@ def test_the_named_frame_is_sent_and_a_pillow_image_stays_where_it_stood(sent, c
     assert 1 == picture.tell()
 
 
+@pytest.mark.parametrize("frame", [None, 0])
+def test_a_picture_of_layers_is_sent_as_a_whole(sent, frame):
+    content = layered(seven(), layers=[seven(ink=9), seven(ink=99)])
+
+    for given in (content, Image.open(io.BytesIO(content))):
+        np.testing.assert_array_equal(np.asarray(seven()), sent(given, frame=frame)[0])
+
+
+def test_one_layer_of_a_picture_cannot_be_named(refused):
+    content = layered(seven(), layers=[seven(ink=9), seven(ink=99)])
+
+    assert "frame=1: expected less than 1, which is what the file holds" == refused(content, frame=1)
+
+
 def test_frame_zero_may_be_said_of_any_picture(sent):
     np.testing.assert_array_equal(np.asarray(seven()), sent(seven(), frame=0)[0])
 
@@ -231,6 +275,23 @@ UNLIKE = {
         "drawn on black, .*invert=",
     ),
 }
+
+
+@pytest.mark.parametrize("extra", [0, 1], ids=["colour", "colour and transparency"])
+def test_deep_colours_are_sent_by_their_upper_bits_with_a_warning(sent, extra):
+    deep = np.stack([np.asarray(seven()).astype(">u2") * 257] * 3 + [np.full((28, 28), 65535)] * extra, axis=-1)
+    said = "it has 16 bits per channel, of which the upper 8 were taken"
+
+    for given in (deep_png(deep), Image.open(io.BytesIO(deep_png(deep)))):
+        with pytest.warns(PictureWarning, match=said):
+            np.testing.assert_array_equal(np.asarray(seven()), sent(given)[0])
+
+
+def test_sixteen_bits_for_all_channels_together_are_no_reason_for_a_warning(sent):
+    five_bits_each = np.where(np.asarray(seven()) > 127, 0x7FFF, 0).astype("<u2")[::-1].tobytes()
+    head = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 54 + 1568, 0, 54, 40, 28, 28, 1, 16, 0, 1568, 0, 0, 0, 0)
+
+    assert {0, 255} == set(np.unique(sent(head + five_bits_each)))
 
 
 @pytest.mark.parametrize(("picture", "options", "said"), UNLIKE.values(), ids=UNLIKE)
