@@ -110,7 +110,8 @@ REFUSED = {
         {"x_train": FLOATS},
         r"x_train: expected uint8, 0 to 255, got float64 .* 0 to 1; convert with \(x \* 255\)\.round\(\)\.astype",
     ),
-    "float in 0 to 255": ({"x_train": FLOATS * 255}, r"convert with \(x\)\.round\(\)\.astype\(np\.uint8\)"),
+    "float in 0 to 255": ({"x_train": FLOATS * 255}, r"convert with x\.round\(\)\.astype\(np\.uint8\)"),
+    "another scale": ({"x_train": FLOATS * 16}, r"convert with \(x \* \(255 / WHITE\)\)\.round\(\).* 16 or more"),
     "signed": ({"x_test": arrays()["x_test"].astype(np.int32)}, r"x_test: .* got int32 .*convert with x\.astype"),
     "signed, out of range": (
         {"x_test": with_rows(arrays()["x_test"].astype(np.int32), [4, 9], 256)},

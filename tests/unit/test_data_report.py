@@ -178,6 +178,57 @@ def test_pixels_that_were_scaled_before_the_cast_are_refused(dataset):
     assert ("refusal", "value range") in found(dataset)
 
 
+def test_a_scale_that_uses_less_than_half_of_the_range_is_warned_about(dataset):
+    for one in (dataset.train, dataset.validation, dataset.test):
+        one.images[:] = one.images // 16
+    report = inspect(dataset)
+
+    assert [("warning", "value range")] * 3 == found(dataset)
+    assert report.findings[0].text.startswith("train: expected pixels from 0 to 255, got 0 to 15: clients send")
+
+
+@pytest.mark.parametrize(("few", "severity"), [(4, "warning"), (5, "refusal")])
+def test_zeros_and_ones_among_brighter_images_are_found(dataset, few, severity):
+    """As of files with one bit a pixel, read into one array with files of eight."""
+    dataset.test.images[:few] = dataset.test.images[:few] // 128
+
+    assert [(severity, "value range")] == found(dataset)
+    assert only_text(dataset).startswith(f"test: {few} of 400 images ({few / 400:.2%}) are of zeros and ones")
+
+
+def named(dataset, labels):
+    labels = tuple(labels)
+    for one in (dataset.train, dataset.validation, dataset.test):
+        one.labels[:] = np.arange(len(one.labels)) % len(labels)
+    return replace(dataset, labels=labels)
+
+
+def test_names_that_are_the_class_numbers_sorted_as_texts_are_warned_about(dataset):
+    mixed_up = named(dataset, sorted(map(str, range(12))))
+
+    assert [("warning", "labels")] == found(mixed_up)
+    assert "images of label 2 in y are called '10'" in only_text(mixed_up)
+
+
+@pytest.mark.parametrize("labels", [[*map(str, range(12))], ["4", "2", "0"], ["1", "0", "ten"], ["1", "2", "3"]])
+def test_other_names_are_the_users_own_affair(dataset, labels):
+    assert [] == found(named(dataset, labels))
+
+
+@pytest.mark.parametrize("shape", [(16, 1, 1), (1, 16, 1), (3, 16, 3)], ids=["column", "row", "channels first"])
+def test_images_as_thin_as_channels_are_warned_about(dataset, shape):
+    rng = np.random.default_rng(7)
+
+    def thin(one):
+        return replace(one, images=rng.integers(0, 256, (len(one.images), *shape), dtype=np.uint8))
+
+    parts = {name: thin(getattr(dataset, name)) for name in ("train", "validation", "test")}
+    rolled = replace(dataset, **parts)
+
+    assert [("warning", "shape")] == found(rolled)
+    assert only_text(rolled).startswith(f"images are {shape[0]} x {shape[1]} pixels")
+
+
 def test_an_empty_split_is_refused(dataset):
     empty = Split(images=np.zeros((0, 4, 4, 1), np.uint8), labels=np.zeros(0, np.int64))
     report = inspect(replace(dataset, test=empty))

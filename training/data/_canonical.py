@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data._arrays import Arrays
+from training.data._judge import FAINT
 from training.data._rows import Rows
 from training.errors import DataRefused
 
@@ -144,9 +145,15 @@ def _conversion(images: NDArray[Any]) -> str:
     if extent[0] < 0 or extent[1] > 255:
         outside = _rows_with((images < 0) | (images > 255))
         return f"{outside} {'is' if outside.count == 1 else 'are'} out of range: scale to 0 to 255 first"
-    if np.issubdtype(images.dtype, np.floating):
-        return f"convert with ({'x * 255' if extent[1] <= 1 else 'x'}).round().astype(np.uint8)"
-    return "convert with x.astype(np.uint8)"
+    if 0 < extent[1] <= 1:
+        return "convert with (x * 255).round().astype(np.uint8)"
+    rounded = ".round()" if np.issubdtype(images.dtype, np.floating) else ""
+    if 0 < extent[1] < FAINT:
+        return (
+            f"convert with (x * (255 / WHITE)).round().astype(np.uint8), where WHITE is the scale's brightest value, "
+            f"{extent[1]:g} or more; where that is 255, with x{rounded}.astype(np.uint8)"
+        )
+    return f"convert with x{rounded}.astype(np.uint8)"
 
 
 def _extent(values: NDArray[Any]) -> tuple[float, float] | None:

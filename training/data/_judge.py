@@ -10,10 +10,12 @@ from training.data._measures import OverlapMeasures, SplitMeasures
 from training.data._rows import Pairs, Rows
 
 __all__ = [
+    "FAINT",
     "MAX_BLANK_SHARE",
     "MAX_CONFLICT_SHARE",
     "MAX_IMBALANCE",
     "MAX_OVERLAP_SHARE",
+    "MAX_UNSCALED_SHARE",
     "MAX_VALIDATION_SHARE",
     "Finding",
     "judge",
@@ -32,6 +34,14 @@ much as the shipped gate leaves for errors (0.8 %), so beyond that the gate deci
 MAX_BLANK_SHARE = 0.01
 """Of any split. An image of one value shows nothing, so its label is noise; a few are scanner faults, more than one
 in a hundred is a broken export."""
+
+MAX_UNSCALED_SHARE = 0.01
+"""Of any split. Zeros and ones among images of 0 to 255 are a mask, or a file of one bit a pixel that was read as it
+is: nearly black to a network, and to a client another picture than the file shows."""
+
+FAINT = 128
+"""Where no pixel of any image is brighter, the images are of another scale, such as 0 to 16 or 0 to 100, more often
+than they are dark. Clients send 0 to 255."""
 
 MAX_CONFLICT_SHARE = 0.005
 """Of any split. Of two equal images with different labels one is wrong, so no model can get both right: five in a
@@ -62,6 +72,7 @@ def judge(
 ) -> tuple[Finding, ...]:
     """Compare the numbers with the limits of this module; refusals come first."""
     findings = [finding for split in splits for finding in _split_findings(labels, split)]
+    findings += [*_order_findings(labels), *_shape_findings(splits[0])]
     findings += _aside_findings(splits)
     findings += [finding for overlap in overlaps for finding in _overlap_findings(overlap)]
     return tuple(sorted(findings, key=lambda finding: finding.severity))
@@ -72,13 +83,7 @@ def _split_findings(labels: tuple[str, ...], split: SplitMeasures) -> Iterator[F
         yield Finding(severity="refusal", check="images", text=f"the {split.name} split has no images")
         return
     yield from _class_findings(labels, split)
-    if split.maximum <= 1:
-        yield Finding(
-            severity="refusal",
-            check="value range",
-            text=f"{split.name}: expected pixels from 0 to 255, got {split.minimum} to {split.maximum}: scaled to "
-            "0 to 1 before they were cast to uint8? multiply by 255 first",
-        )
+    yield from _range_findings(split)
     yield from _rows_finding(
         split, "blank", split.blank, MAX_BLANK_SHARE, "of one value all over; remove them, or read them again"
     )
@@ -90,6 +95,56 @@ def _split_findings(labels: tuple[str, ...], split: SplitMeasures) -> Iterator[F
         MAX_CONFLICT_SHARE,
         "equal to an earlier image with another label; one of the two labels is wrong",
     )
+
+
+def _range_findings(split: SplitMeasures) -> Iterator[Finding]:
+    expected = f"{split.name}: expected pixels from 0 to 255, got {split.minimum} to {split.maximum}"
+    if split.maximum <= 1:
+        yield Finding(
+            severity="refusal",
+            check="value range",
+            text=f"{expected}: scaled to 0 to 1 before they were cast to uint8? multiply by 255 first",
+        )
+    elif split.maximum < FAINT:
+        yield Finding(
+            severity="warning",
+            check="value range",
+            text=f"{expected}: clients send 0 to 255, which this network would never have seen. Unless the images are "
+            "as dark as that, scale them so that white is 255, train and test alike",
+        )
+    yield from _rows_finding(
+        split,
+        "value range",
+        split.unscaled,
+        MAX_UNSCALED_SHARE,
+        "of zeros and ones, while others are brighter; read files of one bit a pixel with Image.convert('L'), or "
+        "multiply by 255",
+    )
+
+
+def _order_findings(labels: tuple[str, ...]) -> Iterator[Finding]:
+    """Names that are the numbers 0 to n - 1, in another order: mostly `sorted()` of texts, 10 before 2."""
+    numbers = [str(number) for number in range(len(labels))]
+    if sorted(labels) == sorted(numbers) and list(labels) != numbers:
+        first = next(index for index, label in enumerate(labels) if label != str(index))
+        yield Finding(
+            severity="warning",
+            check="labels",
+            text=f"labels are the numbers of the classes in another order: images of label {first} in y are called "
+            f"{labels[first]!r}. Sorted as texts, 10 comes before 2: if y holds the numbers themselves, leave `labels` "
+            "out",
+        )
+
+
+def _shape_findings(train: SplitMeasures) -> Iterator[Finding]:
+    height, width, channels = train.shape
+    if min(height, width) <= 3 < max(height, width):  # the numbers of channels that there are
+        yield Finding(
+            severity="warning",
+            check="shape",
+            text=f"images are {height} x {width} pixels with {channels} channel(s): rows of pixels, or channels first? "
+            "Clients would squeeze their pictures into that. Expected (n, height, width) or (n, height, width, 1 or 3)",
+        )
 
 
 def _aside_findings(splits: tuple[SplitMeasures, ...]) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ class SplitMeasures:
         mean: Of all pixels of all images.
         class_counts: Images of each class, in the order of the data set's labels.
         blank: Images of one value all over.
+        unscaled: Images of zeros and ones, where others are brighter.
         unlabelled: Images whose label is not the index of a class.
         duplicates: Images equal to an earlier one, with that one.
         conflicts: Those of `duplicates` that have another label than the earlier one.
@@ -48,6 +49,7 @@ class SplitMeasures:
     mean: float
     class_counts: tuple[int, ...]
     blank: Rows
+    unscaled: Rows
     unlabelled: Rows
     duplicates: Pairs
     conflicts: Pairs
@@ -121,7 +123,8 @@ def _printed(name: str, split: Split) -> _Printed:
 
 def _split(printed: _Printed, *, classes: int) -> SplitMeasures:
     split, images = printed.split, printed.split.images
-    blank = images.min(axis=(1, 2, 3)) == images.max(axis=(1, 2, 3))
+    darkest, brightest = images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))
+    maximum = int(brightest.max()) if len(images) else 0
     known = (split.labels >= 0) & (split.labels < classes)
     twins = [(position, printed.positions[key]) for position, key in enumerate(printed.keys)]
     duplicates = [(later, first) for later, first in twins if later != first]
@@ -133,10 +136,11 @@ def _split(printed: _Printed, *, classes: int) -> SplitMeasures:
         shape=images.shape[1:],
         dtype=str(images.dtype),
         minimum=int(images.min()) if len(images) else 0,
-        maximum=int(images.max()) if len(images) else 0,
+        maximum=maximum,
         mean=float(images.mean()) if len(images) else 0.0,
         class_counts=tuple(np.bincount(split.labels[known], minlength=classes).tolist()),
-        blank=_rows(split, blank),
+        blank=_rows(split, darkest == brightest),
+        unscaled=_rows(split, (darkest < brightest) & (brightest == 1) & (maximum > 1)),
         unlabelled=_rows(split, ~known),
         duplicates=_pairs(split, duplicates),
         conflicts=_pairs(split, conflicts),
