@@ -29,6 +29,9 @@ MAX_PARAMETERS = 500_000_000
 
 _PROBE_IMAGES = 4
 _SUM_TOLERANCE = 1e-3
+_BATCH_TOLERANCE = 0.005
+"""Of a probability. Kernels for other batch sizes add up in another order, which in half precision moves the third
+digit; what depends on chance or on the other images moves far more."""
 _OWN_PACKAGES = frozenset({"loadtest", "rehearsal", "slipway", "training"})
 
 
@@ -122,7 +125,7 @@ def _same_text(one: Path, other: Path) -> bool:
 def _check_answers(
     where: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, *, takes: InputRange
 ) -> None:
-    probe = as_input(np.random.default_rng(0).integers(0, 256, (_PROBE_IMAGES, *image_shape), np.uint8), takes)
+    probe = _probe(image_shape, takes)
     try:
         output = model(probe, training=False)
     except Exception as exc:  # Keras, TensorFlow and a user's own layers each have their own
@@ -143,6 +146,43 @@ def _check_answers(
             f"{answer.min():.3g} to {answer.max():.3g} with sums from {sums.min():.3g} to {sums.max():.3g}; "
             "end the network with a softmax"
         )
+    _check_repeats(where, model, probe, answer)
+
+
+def _probe(image_shape: tuple[int, int, int], takes: InputRange) -> NDArray[np.float32]:
+    """Noise, from dim to bright: the first image is the least of its batch."""
+    noise = np.random.default_rng(0).integers(0, 256, (_PROBE_IMAGES, *image_shape), np.uint8)
+    divisors = np.arange(_PROBE_IMAGES, 0, -1, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    return as_input(noise // divisors, takes)
+
+
+def _check_repeats(
+    where: str, model: keras.Model, probe: NDArray[np.float32], answer: NDArray[np.floating[Any]]
+) -> None:
+    """Refuse a network whose answer for an image is not the image's alone.
+
+    The export would freeze one draw of the chance, and Triton puts images of strangers into one batch.
+    """
+    again, alone = (
+        _one_output(where, model(images, training=False))[0].astype(np.float64) for images in (probe, probe[:1])
+    )
+    first = answer[0].astype(np.float64)
+    if not np.allclose(first, again, atol=_BATCH_TOLERANCE):
+        raise FitError(
+            f"{where}: expected the same answer for the same images, got {_differ(first, again)}: the network draws "
+            "at random when it answers too. Keep that to training, with the argument `training` of call()"
+        )
+    if not np.allclose(first, alone, atol=_BATCH_TOLERANCE):
+        raise FitError(
+            f"{where}: expected an answer that depends on its image alone, got {_differ(first, alone)} for one image "
+            "among others and by itself: the network mixes the images of a batch, and a server batches those of "
+            "different clients. Leave the first axis alone: no mean, softmax or norm over axis 0"
+        )
+
+
+def _differ(one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
+    row = int(np.abs(one - other).argmax())
+    return f"{one[row]:.3g} and {other[row]:.3g}"
 
 
 def _one_output(where: str, output: Any) -> NDArray[Any]:  # noqa: ANN401  # whatever a model returns

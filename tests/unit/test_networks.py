@@ -117,6 +117,54 @@ def test_own_network_is_found_in_the_current_folder_and_gets_its_arguments(own_m
             "expected probabilities that sum to 1.*end the network with a softmax",
             id="no softmax",
         ),
+        pytest.param(
+            """
+class Always(layers.Layer):
+    def call(self, x):
+        return keras.random.dropout(x, 0.5)
+
+def tiny(*_): return keras.Sequential([layers.Flatten(), Always(), layers.Dense(10, activation='softmax')])
+""",
+            "expected the same answer for the same images.*draws at random",
+            id="dropout when it answers",
+        ),
+        pytest.param(
+            """
+class Centred(layers.Layer):
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0)
+
+def tiny(*_): return keras.Sequential([layers.Flatten(), Centred(), layers.Dense(10, activation='softmax')])
+""",
+            "expected an answer that depends on its image alone.*mixes the images of a batch",
+            id="mean over the batch",
+        ),
+        pytest.param(
+            """
+class Brightest(layers.Layer):
+    def call(self, x):
+        return x / keras.ops.max(x)
+
+def tiny(*_): return keras.Sequential([layers.Flatten(), Brightest(), layers.Dense(10, activation='softmax')])
+""",
+            "expected an answer that depends on its image alone.*mixes the images of a batch",
+            id="scaled by the brightest of the batch",
+        ),
+        pytest.param(
+            """
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.parts = [layers.Flatten(), layers.Dense(8), layers.BatchNormalization(), layers.Dense(10, 'softmax')]
+    def call(self, x):
+        flat, dense, norm, last = self.parts
+        return last(norm(dense(flat(x)), training=True))
+
+def tiny(*_): return Net()
+""",
+            "expected an answer that depends on its image alone.*mixes the images of a batch",
+            id="batch norm in training mode",
+        ),
     ],
 )
 def test_own_network_is_refused_with_the_reason(own_module, body, refusal):

@@ -62,10 +62,10 @@ def export_onnx(
         proto.ir_version = IR_VERSION
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
+        way = f"raise export.opset (at most {MAX_OPSET}) or " if opset < MAX_OPSET else ""
         raise ExportError(
             f"network {model.name!r} does not make a valid ONNX file of opset {opset}: {exc}\n"
-            "A layer has no counterpart in that operator set: raise export.opset (at most "
-            f"{MAX_OPSET}) or build the layer from simpler ones"
+            f"A layer has no counterpart in that operator set: {way}build the layer from simpler ones"
         ) from exc
     serialized: bytes = proto.SerializeToString(deterministic=True)
     return serialized
