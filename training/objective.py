@@ -102,7 +102,9 @@ def _compiled(where: str, model: keras.Model, classes: int) -> Objective:
     elif not {"train_step", "compute_loss"} & set(own_steps(model)):
         raise FitError(f"{where}: the network is compiled without a loss: name one in model.compile(loss=...)")
     metrics = list(_flat(config["metrics"]))
-    if not any(_called_accuracy(metric) for metric in metrics):
+    if named := next((metric for metric in metrics if _called_accuracy(metric)), None):
+        _check_accuracy(where, named, classes, labels)
+    else:
         metrics.append(ACCURACY)
     return Objective(
         optimizer=model.optimizer,
@@ -145,6 +147,32 @@ def _label_form(where: str, loss: Any, classes: int) -> LabelForm:  # noqa: ANN4
         f"{where}: the compiled loss {_name(loss)} prefers right answers to wrong ones neither with labels (batch,) "
         f"nor with one-hot rows (batch, {classes}); {'; '.join(seen)}. Compile a loss for one class per image"
     )
+
+
+def _check_accuracy(where: str, metric: Any, classes: int, labels: LabelForm) -> None:  # noqa: ANN401
+    """Refuse a metric called accuracy that is none: it would stand in the history and in the model card as one."""
+    if not isinstance(metric, keras.metrics.Metric):
+        return  # of the name `accuracy`, Keras makes the one that fits the labels
+    try:
+        probe = metric.from_config(metric.get_config())
+    except Exception:  # noqa: BLE001  # a person's own metric need not be one that can be made again
+        return
+    truth = np.arange(2 * classes) % classes
+    rows = truth if labels == "index" else np.eye(classes, dtype=np.float32)[truth]
+    got = []
+    for shift in (0, 1):
+        probe.reset_state()
+        try:
+            probe.update_state(rows, _answers(np.roll(truth, shift), classes))
+            got.append(f"{float(probe.result()):.0%}")
+        except Exception as exc:  # noqa: BLE001  # a person's own metric may raise anything
+            got.append(type(exc).__name__)
+    if got != ["100%", "0%"]:
+        raise FitError(
+            f"{where}: the compiled metric {ACCURACY!r}, {_name(metric)}, is no share of right answers: expected 100% "
+            f"for right ones and 0% for wrong ones, got {' and '.join(got)}. Write metrics=['accuracy'], from which "
+            "Keras takes the right one"
+        )
 
 
 def _answers(truth: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -115,6 +115,38 @@ def test_metrics_of_the_builder_get_an_accuracy_beside_them(module, tmp_path):
     assert (answers == STRIPES.validation.labels).mean() == pytest.approx(result.history[-1].val_accuracy)
 
 
+@pytest.mark.parametrize(
+    ("loss", "metric", "got"),
+    [
+        ("'categorical_crossentropy'", "metrics.Accuracy()", "got 0% and 0%"),
+        ("'categorical_crossentropy'", "metrics.BinaryAccuracy(name='accuracy')", "got 100% and 33%"),
+        ("'sparse_categorical_crossentropy'", "metrics.Accuracy()", "got .*Error and .*Error"),
+        ("'sparse_categorical_crossentropy'", "metrics.CategoricalAccuracy(name='accuracy')", "got "),
+    ],
+    ids=["exact equality", "of each value", "exact equality of an index", "of one-hot rows"],
+)
+def test_a_metric_called_accuracy_that_is_none_is_refused(module, tmp_path, loss, metric, got):
+    builder = module(compiled(f"'adam', {loss}, metrics=[{metric}]"))
+
+    with pytest.raises(FitError, match=rf"no share of right answers.*{got}.*Write metrics=\['accuracy'\]"):
+        train(compiled_recipe(builder), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric"),
+    [
+        ("'categorical_crossentropy'", "metrics.CategoricalAccuracy(name='accuracy')"),
+        ("'sparse_categorical_crossentropy'", "metrics.SparseCategoricalAccuracy(name='accuracy')"),
+        ("'sparse_categorical_crossentropy'", "'accuracy'"),
+    ],
+)
+def test_a_metric_called_accuracy_that_is_one_is_used(module, tmp_path, loss, metric):
+    result, _ = train(compiled_recipe(module(compiled(f"'adam', {loss}, metrics=[{metric}]"))), tmp_path / "run")
+    answers = np.asarray(result.model(STRIPES.validation.images.astype(np.float32) / 255)).argmax(axis=1)
+
+    assert (answers == STRIPES.validation.labels).mean() == pytest.approx(result.history[-1].val_accuracy)
+
+
 def test_discarding_what_was_compiled_is_training_the_uncompiled_network(module, tmp_path):
     discarded, _ = train(
         compiled_recipe(module(compiled("'sgd', 'sparse_categorical_crossentropy'")), compiled="discard"),
