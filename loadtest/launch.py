@@ -80,7 +80,7 @@ class LocustProcess:
         try:
             self._process = subprocess.Popen(
                 launch_command(
-                    (sys.executable, "-m", "locust", *self._words, "--progress-fd", str(write_end)),
+                    (sys.executable, "-P", "-m", "locust", *self._words, "--progress-fd", str(write_end)),
                     last_signal=signal.SIGTERM,
                 ),
                 stdin=subprocess.DEVNULL,

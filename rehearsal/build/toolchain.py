@@ -131,7 +131,7 @@ def _recent_enough(version: str, wanted: GoVersion) -> bool:
 
 def _installer(wanted: GoVersion, cache: Path) -> list[str]:
     if find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+        return [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if uv:
         return [uv, "pip", "install", "--quiet", f"--python={sys.executable}"]

@@ -128,7 +128,7 @@ def down(folder: Path) -> bool:
 def _supervisor(order: Order) -> Iterator[subprocess.Popen[str]]:
     """Started, and ended again unless the block returns from it with the cluster up."""
     process = subprocess.Popen(
-        [sys.executable, "-m", _SUPERVISOR],
+        [sys.executable, "-P", "-m", _SUPERVISOR],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -49,7 +49,7 @@ def _component(site: Site, name: str, *options: str, does: str, grace_s: float =
     ready = site.folder / f"{name}.ready"
     return Component(
         name=name,
-        command=(sys.executable, "-m", f"rehearsal.{name}", "--cluster", str(site.folder), *options),
+        command=(sys.executable, "-P", "-m", f"rehearsal.{name}", "--cluster", str(site.folder), *options),
         healthy=lambda: _is_there(ready),
         does=does,
         grace_s=grace_s,

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from slipway.cli._own_packages import find_shadows
 from slipway.distribution import Extra, NotInstalled, install_hint
 
 __all__ = ["add_brought", "mark", "missing_modules", "not_installed"]
@@ -69,6 +70,9 @@ def not_installed(command: str, error: ModuleNotFoundError) -> NotInstalled | No
 def add_brought(app: typer.Typer, entry_point: EntryPoint) -> None:
     """Add a command that another package announces; one that cannot even be loaded says so when it is called."""
     name = entry_point.name
+    if shadowed := find_shadows(entry_point):
+        app.command(name, short_help=f"[dim]{shadowed.short}[/]", context_settings=_ANY_ARGUMENTS)(_refused(shadowed))
+        return
     try:
         command = entry_point.load()
     except ImportError as exc:
@@ -82,6 +86,13 @@ def add_brought(app: typer.Typer, entry_point: EntryPoint) -> None:
 
 
 _ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _refused(error: Exception) -> Callable[..., Any]:
+    def command() -> None:
+        raise error
+
+    return command
 
 
 def _unloadable(name: str, error: ImportError) -> Callable[..., Any]:

@@ -46,6 +46,20 @@ def session_of(leader):
     return pids
 
 
+def test_what_lies_in_the_working_folder_is_not_taken_for_the_generator(locust, tmp_path, monkeypatch):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "locust.py").write_text("raise SystemExit('the locust.py of the working folder')")
+    (folder / "loadtest").mkdir()
+    (folder / "loadtest" / "__init__.py").write_text("raise SystemExit('the loadtest of the working folder')")
+    monkeypatch.chdir(folder)
+
+    with locust("import loadtest; tell(report='x', exit_code=0)") as run:
+        messages = list(run.messages())
+
+    assert [{"report": "x", "exit_code": 0}] == messages
+
+
 def test_a_leader_that_dies_and_leaves_workers_with_its_messages_open_is_not_waited_for(locust):
     with locust("helper(); sys.exit('no more')") as run:
         leader = run._process.pid

