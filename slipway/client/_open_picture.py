@@ -9,6 +9,7 @@ import io
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ LARGEST_FILE_BYTES = 512 << 20
 _PROGRAMS = {"EPS"}
 """Formats that are programs: to read one starts an interpreter, which may not end."""
 
+
+_LOCKS = tuple(threading.Lock() for _ in range(61))
+"""One of them is held while a caller's Pillow image is read: Pillow reads one for one thread at a time. Several,
+chosen by the image, for images that have nothing to do with each other need not wait for each other."""
 
 _DEEP = re.compile(";16[BLN]")
 
@@ -84,7 +89,8 @@ def open_picture(source: object, where: str, *, frame: int | None) -> Opened:
         InvalidImage: There is no such picture; says why.
     """
     if isinstance(source, Image.Image):
-        return _upright_of_given(source, where, frame)
+        with _LOCKS[id(source) // 16 % len(_LOCKS)]:
+            return _upright_of_given(source, where, frame)
     if isinstance(source, str | os.PathLike):
         _check_path(source, where)
         with Image.open(source) as image:

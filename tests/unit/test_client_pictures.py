@@ -7,6 +7,7 @@ import struct
 import tempfile
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -133,6 +134,19 @@ def test_every_way_in_gives_the_same_upright_pixels(sent, tmp_path, form, orient
         np.testing.assert_array_equal(expected, sent(image)[0])
     for name in ("file", "unbuffered file", "upload"):
         ways[name].close()
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF"])
+def test_threads_may_share_a_pillow_image_that_is_not_read_yet(grpc_fake, form):
+    content = encoded(seven(size=(600, 600)), form)
+
+    with Classifier(grpc_fake.url, model="mnist") as classifier, ThreadPoolExecutor(8) as threads:
+        for _ in range(8):
+            shared = Image.open(io.BytesIO(content))
+            list(threads.map(lambda _, shared=shared: classifier.predict(shared), range(8)))
+
+    assert 1 == len({batch.tobytes() for batch in grpc_fake.batches})
+    assert 64 == len(grpc_fake.batches)
 
 
 def test_a_list_may_mix_every_way_in(sent, tmp_path):
