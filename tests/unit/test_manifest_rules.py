@@ -133,7 +133,7 @@ def test_without_the_check_both_show_everything_but_code_and_links(tmp_path, sta
     assert not any("model.py" in name.lower() or "link" in name or "stub" in name for name in shown)
 
 
-@pytest.mark.parametrize("version", ["../1", "1/../1", "01", "-1", "1 ", "$(id)", "/etc"])
+@pytest.mark.parametrize("version", ["../1", "1/../1", "01", "-1", "1 ", "$(id)", "/etc", str(2**63)])
 def test_a_version_that_is_no_number_is_refused(tmp_path, start, version):
     prepare(tmp_path / "store")
 
@@ -141,6 +141,19 @@ def test_a_version_that_is_no_number_is_refused(tmp_path, start, version):
 
     assert (1, None) == (code, shown)
     assert "expected a version such as 3" in said
+
+
+def test_a_number_that_is_too_great_for_triton_is_no_version_to_either(tmp_path, start):
+    root = tmp_path / "store"
+    prepare(root)
+    shutil.copytree(root / "digits" / "1", root / "digits" / str(2**63 - 1))
+    shutil.copytree(root / "digits" / "1", root / "digits" / str(2**63))
+
+    code, said, shown = start(root, MODEL_VERSION="")
+
+    assert 0 == code, said
+    assert shown == built(root, tmp_path / "view")
+    assert f"digits/{2**63 - 1}/model.onnx" in shown
 
 
 def test_a_second_start_in_the_same_pod_shows_the_new_version_alone(tmp_path, start):

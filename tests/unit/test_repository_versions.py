@@ -64,9 +64,9 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
         list_models(tmp_path / "nowhere")
 
 
-def test_folders_that_triton_ignores_are_no_versions(tmp_path):
+def test_folders_that_triton_ignores_or_dies_of_are_no_versions(tmp_path):
     publish_text(tmp_path, "one")
-    for name in ("01", "0", "x2", ".scratch-1", "configs"):
+    for name in ("01", "0", "x2", ".scratch-1", "configs", str(2**63), "20261128034729123456"):
         (tmp_path / "digits" / name).mkdir(exist_ok=True)
 
     assert [1] == numbers(tmp_path)

@@ -40,11 +40,16 @@ is_code() {
   return 1
 }
 
+# Triton ends at a greater number: it does not fit into 64 bits.
+is_version() {
+  [[ "$1" =~ ^[1-9][0-9]{0,18}$ ]] && [[ ${#1} -lt 19 || ! "$1" > 9223372036854775807 ]]
+}
+
 newest() {
   local folder name
   for folder in "$model"/[1-9]*/; do
     name="$(basename "$folder")"
-    case "$name" in *[!0-9]*) continue ;; esac
+    is_version "$name" || continue
     # The manifest is published last: without it the version is not there yet.
     [ "$CHECK_INTEGRITY" = false ] || [ -f "$folder/manifest.sha256" ] || continue
     echo "$name"
@@ -194,7 +199,7 @@ model="$MODEL_STORE/$MODEL_NAME"
   fail "expected $model/config.pbtxt, found none: model.storageUri must name the folder that holds $MODEL_NAME/"
 version="${MODEL_VERSION:-$(newest)}"
 [ -n "$version" ] || fail "no published version in $model: run the training job, or see which folders it holds"
-[[ "$version" =~ ^[1-9][0-9]*$ ]] || fail "expected a version such as 3, got $(printf '%q' "$version"): see model.version"
+is_version "$version" || fail "expected a version such as 3, got $(printf '%q' "$version"): see model.version"
 [ -d "$model/$version" ] || fail "version $version is not in $model: set model.version to one that is published"
 
 # Triton is shown this one version, so that every pod serves the same.
