@@ -4,12 +4,13 @@
     documents = load_all_yaml(content, SHIPPED)
 
 PyYAML's safe loader runs no code, and lets through what harms all the same: aliases that unfold to gigabytes, one key
-twice of which the last wins, depth that ends in RecursionError, and values that end in ValueError or KeyError (the
-13th month, a number of 5,000 digits, `!!bool x`).
+twice of which the last wins, `010` that is 8, depth that ends in RecursionError, and values that end in ValueError or
+KeyError (the 13th month, a number of 5,000 digits, `!!bool x`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -31,16 +32,18 @@ class YamlLimits:
         content_bytes: Length of the text.
         unfolded: Nodes and characters of values once every alias stands for what it names.
         depth: Levels of sections.
+        odd_numbers: Whether `010` is 8 and `1:30` is 90, as YAML 1.1 has it; else they are refused.
     """
 
     content_bytes: int
     unfolded: int
     depth: int = 40
+    odd_numbers: bool = False
 
 
 SETTINGS = YamlLimits(content_bytes=1 << 20, unfolded=1 << 20)
 """For what people write."""
-SHIPPED = YamlLimits(content_bytes=1 << 25, unfolded=1 << 26)
+SHIPPED = YamlLimits(content_bytes=1 << 25, unfolded=1 << 26, odd_numbers=True)
 """For what comes with a pinned program, such as the definitions of its resources."""
 
 
@@ -162,6 +165,12 @@ class _Loader(yaml.SafeLoader):
         try:
             if node.tag in _NUMBERS and len(node.value) > MAX_NUMBER_CHARS:
                 raise ValueError(f"expected a number of at most {MAX_NUMBER_CHARS} characters")  # noqa: TRY301
+            if node.tag in _NUMBERS and not self._limits.odd_numbers and _ODD_NUMBER.fullmatch(node.value):
+                raise _refusal(
+                    f"{node.value!r} is {super().construct_object(node)} in YAML 1.1 (base 8 after a 0, base 60 around "
+                    "a colon): write the number in digits without a leading 0, or put it in quotes if it is a text",
+                    node.start_mark,
+                )
             return super().construct_object(node, deep=deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as exc:
             if isinstance(exc, yaml.YAMLError):
@@ -181,5 +190,8 @@ class _Loader(yaml.SafeLoader):
 def _refusal(problem: str, mark: Any) -> yaml.MarkedYAMLError:  # noqa: ANN401
     return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
+
+_ODD_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+"""What YAML 1.1 reads in another base than people do. `0.5`, `0x1f` and `0b1` say what they are."""
 
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from slipway.errors import SlipwayError
 from slipway.settings_file import Settings, check_settings, find_settings_file, overridden, read_yaml
-from slipway.strict_yaml import SETTINGS, YamlLimits, YamlUnreadable, load_all_yaml, load_yaml
+from slipway.strict_yaml import SETTINGS, SHIPPED, YamlLimits, YamlUnreadable, load_all_yaml, load_yaml
 
 
 class Refused(SlipwayError):
@@ -52,6 +52,11 @@ HOSTILE = {
     "time": ("a: 2026-01-01T25:61:00Z", "line 1, column 4"),
     "digits": ("a: " + "9" * 5000, "line 1, column 4"),
     "hex": ("a: 0x" + "f" * 5000, "line 1, column 4"),
+    "base 8": ("a: 010", "line 1, column 4: '010' is 8 in YAML 1.1"),
+    "base 8 below zero": ("a: -0777", "line 1, column 4: '-0777' is -511 in YAML 1.1"),
+    "base 60": ("x: 1\na: 1:30", "line 2, column 4: '1:30' is 90 in YAML 1.1"),
+    "base 60 with a fraction": ("a: 1:30.5", "line 1, column 4: '1:30.5' is 90.5 in YAML 1.1"),
+    "base 8 as a key": ("010: a", "line 1, column 1: '010' is 8 in YAML 1.1"),
     "bool": ("a: !!bool x", "line 1, column 4: 'x' is no bool"),
     "int": ("a: !!int x", "line 1, column 4: 'x' is no int"),
     "int-list": ("a: !!int [1]", "line 1, column 4"),
@@ -97,6 +102,16 @@ def test_a_document_within_the_limits_is_what_pyyaml_reads():
     assert [1, float("inf"), None, True] == loaded["list"]
     assert load_yaml("") is None
     assert [{"a": 1}, None, [2]] == load_all_yaml("a: 1\n---\n---\n[2]")
+
+
+def test_numbers_that_people_and_yaml_read_alike_are_read():
+    text = "[0, -0, 0.5, 00.5, 0x1f, 0b11, 1_000, 8, '010', '1:30', 08, 10:99]"
+
+    assert [0, 0, 0.5, 0.5, 31, 3, 1000, 8, "010", "1:30", "08", "10:99"] == load_yaml(text)
+
+
+def test_a_shipped_file_is_read_as_kubernetes_does():
+    assert {"mode": 420} == load_yaml("mode: 0644", SHIPPED)
 
 
 def test_a_shipped_file_may_be_larger_than_a_written_one():
