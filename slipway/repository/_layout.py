@@ -42,3 +42,16 @@ def version_numbers(model_dir: Path) -> tuple[int, ...]:
     if not model_dir.is_dir():
         return ()
     return tuple(sorted(int(p.name) for p in model_dir.iterdir() if is_version(p.name) and p.is_dir()))
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder is a model of a repository, and no repository itself."""
+    return (folder / CONFIG).is_file() and ((folder / LABELS).is_file() or bool(version_numbers(folder)))
+
+
+def one_too_deep(where: str) -> str:
+    """What is said of a model's folder where a repository is expected."""
+    return (
+        f"{where} is a model's folder: expected the repository above it, which holds <model>/{CONFIG}; leave the last "
+        "part of the path out"
+    )

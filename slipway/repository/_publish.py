@@ -11,8 +11,8 @@ from slipway.model_config import parse_config, read_contract
 from slipway.repository._claim import claim, refuse_merging, taken
 from slipway.repository._copying import copy_listed
 from slipway.repository._durable import make_folder, seal_folder
-from slipway.repository._errors import ContractChanged, VersionTaken, refused_by_disk
-from slipway.repository._layout import CONFIG, version_numbers
+from slipway.repository._errors import ContractChanged, PublishFailed, VersionTaken, refused_by_disk
+from slipway.repository._layout import CONFIG, is_model_folder, one_too_deep, version_numbers
 from slipway.repository._manifest import check_manifest, raise_damaged, write_manifest
 from slipway.repository._publication import PUBLICATION, write_publication
 from slipway.repository._scratch import scratch_folder
@@ -62,11 +62,13 @@ def publish(
     Raises:
         ContractChanged: The model is published with another door.
         VersionTaken: `version` is published already.
-        PublishFailed: The file system refused, or what is in place afterwards is not what was put there.
+        PublishFailed: `root` is a model's folder, the file system refused, or what is in place afterwards is not what
+            was put there.
     """
     model_dir = root / contract.name
     if version is not None and version in version_numbers(model_dir):
         raise VersionTaken(taken(model_dir, version))
+    _refuse_model_folder(root)
     _refuse_changed_contract(model_dir, contract)
     with refused_by_disk(f"publish {contract.name!r}", root):
         make_folder(model_dir)
@@ -88,9 +90,10 @@ def check_publishable(root: Path, contract: ModelContract) -> None:
 
     Raises:
         ContractChanged: The model is published with another door.
-        PublishFailed: The file system refused.
+        PublishFailed: `root` is a model's folder, or the file system refused.
     """
     model_dir = root / contract.name
+    _refuse_model_folder(root)
     _refuse_changed_contract(model_dir, contract)
     with refused_by_disk(f"publish {contract.name!r}", root):
         make_folder(model_dir)
@@ -116,6 +119,11 @@ def republish(root: Path, model: str, source: Path) -> Published:
         seal_folder(content)
         number = claim(content, model_dir, None)
     return Published(model=model, version=number, path=model_dir / str(number))
+
+
+def _refuse_model_folder(root: Path) -> None:
+    if is_model_folder(root):
+        raise PublishFailed(one_too_deep(str(root)))
 
 
 def _refuse_changed_contract(model_dir: Path, contract: ModelContract) -> None:

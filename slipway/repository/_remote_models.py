@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from slipway.contained_path import UnsafePath, check_relative, refuse_collisions
 from slipway.printable import printable
 from slipway.repository._errors import RemoteFailed, VersionDamaged
-from slipway.repository._layout import CONFIG, SCRATCH_PREFIX, is_shared, is_version
+from slipway.repository._layout import CONFIG, SCRATCH_PREFIX, is_shared, is_version, one_too_deep
 from slipway.repository._manifest_text import MANIFEST, ManifestInvalid, parse_manifest
 
 if TYPE_CHECKING:
@@ -84,10 +84,14 @@ def remote_models(store: RemoteStore, *, chosen: str | None) -> tuple[RemoteMode
     """Every model there, or the chosen one; by name.
 
     Raises:
-        RemoteFailed: A name could leave the folder it is copied to, or two names are one on some file systems.
+        RemoteFailed: The address is a model's folder; a name could leave the folder it is copied to, or two names are
+            one on some file systems.
     """
     found: dict[str, dict[str, int | None]] = {}
-    for name, size in store.sizes().items():
+    sizes = store.sizes()
+    if CONFIG in sizes and any(path.endswith(f"/{MANIFEST}") and is_version(path.split("/")[0]) for path in sizes):
+        raise RemoteFailed(one_too_deep(store.url))
+    for name, size in sizes.items():
         model, slash, path = name.partition("/")
         if not slash and model:
             continue  # it lies beside the models and is nobody's

@@ -12,7 +12,7 @@ from typing import Any
 
 from slipway.contained_path import open_contained
 from slipway.repository._errors import ModelNotPublished, VersionDamaged, VersionNotFound
-from slipway.repository._layout import CONFIG, version_numbers
+from slipway.repository._layout import CONFIG, is_model_folder, one_too_deep, version_numbers
 from slipway.repository._manifest import check_manifest, manifest_alone, read_manifest
 from slipway.repository._publication import PUBLICATION, read_published_at
 from slipway.repository._shared import check_shared
@@ -110,10 +110,12 @@ def list_models(root: Path) -> tuple[ModelEntry, ...]:
     """Every model with a configuration or a version, by name.
 
     Raises:
-        ModelNotPublished: `root` is no folder.
+        ModelNotPublished: `root` is no folder, or a model's.
     """
     if not root.is_dir():
         raise ModelNotPublished(f"{root} is no model repository: expected a folder that holds <model>/config.pbtxt")
+    if is_model_folder(root):
+        raise ModelNotPublished(one_too_deep(str(root)))
     entries = (_entry(path) for path in sorted(root.iterdir()) if path.is_dir())
     return tuple(entry for entry in entries if entry.versions or (entry.path / CONFIG).is_file())
 

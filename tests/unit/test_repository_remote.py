@@ -37,6 +37,34 @@ def test_what_was_pushed_comes_back_whole(tmp_path, url):
     assert [] == leftovers(tmp_path / "other")
 
 
+@pytest.mark.parametrize("command", ["pull", "push"])
+def test_the_address_of_a_models_folder_is_no_repository(tmp_path, s3, command):
+    """It was "holds no version yet" to pull, and push published `digits/digits/1`."""
+    publish_text(tmp_path, "one")
+    push(tmp_path, s3.url)
+
+    answer = CliRunner().invoke(app, ["models", command, f"{s3.url}/digits", "--repository", str(tmp_path)])
+
+    assert "digits is a model's folder: expected the repository above it" in str(answer.exception)
+    assert below(1) == s3.names()
+
+
+def test_marks_of_folders_are_no_files(tmp_path, s3):
+    """Consoles and file browsers of stores create empty objects for folders."""
+    bucket, _, prefix = s3.root.partition("/")
+    publish_text(tmp_path / "desk", "one")
+    push(tmp_path / "desk", s3.url)
+    for mark in ("", "digits/", "digits/1/", "digits/2/", "digits/configs/"):
+        s3.files.call_s3("put_object", Bucket=bucket, Key=f"{prefix}/{mark}", Body=b"")
+
+    (pulled,) = pull(tmp_path / "other", s3.url, complete=True)
+    publish_text(tmp_path / "other", "two")
+    (pushed,) = push(tmp_path / "other", s3.url)
+
+    assert ((1,), (2,)) == (pulled.complete, pushed.new)
+    assert [1, 2] == [entry.version for entry in verify(tmp_path / "other", "digits")]
+
+
 def test_the_manifest_is_the_last_thing_that_is_written(tmp_path, s3):
     publish_text(tmp_path, "one")
 

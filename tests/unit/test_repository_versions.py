@@ -8,6 +8,7 @@ from slipway.repository import (
     MANIFEST,
     ModelNotPublished,
     NothingToRollBack,
+    PublishFailed,
     VersionDamaged,
     VersionNotFound,
     find_model,
@@ -51,6 +52,19 @@ def test_manifest_is_what_sha256sum_checks(tmp_path):
 
     assert 0 == intact.returncode
     assert 0 != damaged.returncode
+
+
+def test_a_models_folder_is_no_repository(tmp_path):
+    """Given one part of the path too many, a training published `digits/digits/1`, where nobody looks."""
+    publish_text(tmp_path, "one")
+    folder = tmp_path / "digits"
+
+    for find in (list_models, lambda root: find_model(root, "digits"), lambda root: verify(root, "digits")):
+        with pytest.raises(ModelNotPublished, match="digits is a model's folder: expected the repository above it"):
+            find(folder)
+    with pytest.raises(PublishFailed, match="digits is a model's folder"):
+        publish_text(folder, "two")
+    assert not (folder / "digits").exists()
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
