@@ -10,7 +10,7 @@ from slipway.client._faults import Fault, FaultKind
 from slipway.client._options import RetryPolicy
 from slipway.client._questions import IsServerReady, ListModels, Question, ReadMetadata
 from slipway.client._retry import Deadline, RetryBudget, jittered_pause_s
-from slipway.client._steps import Answered, Send, Sleep, Steps, ask
+from slipway.client._steps import Answered, Explain, Send, Sleep, Steps, ask
 from slipway.printable import printable
 
 __all__ = ["Asker", "Refused", "attempt", "patience_s"]
@@ -68,6 +68,7 @@ class Asker:
             pause_s = max(jittered_pause_s(self._policy, len(attempts)), reply.retry_after_s)
             note = self._why_no_retry(diagnosis, attempts, pause_s, deadline)
             if note is not None:
+                diagnosis = yield from self.explain(diagnosis, reply, deadline)
                 error = diagnosis.to_error(self.subject, reply, attempts=attempts, note=note)
                 return Refused(error, reply.kind, reply.status)
             yield Sleep(pause_s)
@@ -89,6 +90,14 @@ class Asker:
             if not isinstance(ready, Fault) and ready.value is False:
                 return Diagnosis(error=ModelNotReady, text="the server is up and not ready yet", retry=True)
         return diagnose(fault, timeout_s=deadline.timeout_s)
+
+    def explain(self, diagnosis: Diagnosis, fault: Fault, deadline: Deadline) -> Steps[Diagnosis]:
+        """Say of each address why it could not be used, when there is nothing left to try."""
+        remaining_s = deadline.remaining_s()
+        if fault.kind not in (FaultKind.UNREACHABLE, FaultKind.UNTRUSTED) or remaining_s <= 0:
+            return diagnosis
+        met: Fault = yield Explain(fault, remaining_s)
+        return diagnosis if met is fault else diagnose(met, timeout_s=deadline.timeout_s)
 
     def _tries(self) -> int:
         return self._policy.max_attempts

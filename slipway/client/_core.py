@@ -1,6 +1,7 @@
 """What a call decides, step by step, for both protocols and for both flavours of client.
 
-Nothing here does I/O: the generators yield `Send`, `Sleep` and `Wait`, and receive answers or Faults (see `_steps`).
+Nothing here does I/O: the generators yield `Send`, `Explain`, `Sleep` and `Wait`, and receive answers or Faults (see
+`_steps`).
 """
 
 from __future__ import annotations
@@ -114,6 +115,7 @@ class Core:
                 diagnosis = yield from self._asker.diagnose(fault, deadline)
             hopeless = not diagnosis.retry and fault.kind is not FaultKind.DEADLINE
             if hopeless or last:
+                diagnosis = yield from self._asker.explain(diagnosis, fault, deadline)
                 failed = attempt(diagnosis, fault, deadline)
                 note = "" if hopeless else f"waited {failed.after_s:.1f} s"
                 raise diagnosis.to_error(self._asker.subject, fault, attempts=(failed,), note=note)

@@ -59,7 +59,6 @@ _SERVER_DOWN = "is the server running? (`slipway serve` starts one here)"
 _NOT_GRPC = "is this Triton's gRPC port? (8001, HTTP is 8000)"
 _NOT_HTTP = "is this Triton's HTTP port? (8000, gRPC is 8001)"
 _HINTS = (
-    ("Connection refused", _SERVER_DOWN),
     ("Socket closed", _NOT_GRPC),
     ("Failed parsing HTTP/2", _NOT_GRPC),
     ("Trying to connect an http1.x server", _NOT_GRPC),
@@ -74,6 +73,7 @@ _HINTS = (
     ("WRONG_VERSION_NUMBER", "the server speaks no TLS there: write grpc:// or http://, or name its TLS port"),
     ("ALERT", "it wants another certificate of this client: Tls(certificate_file=..., key_file=...)"),
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted: name its authority with Tls(ca_file=...)"),
+    ("Connection refused", _SERVER_DOWN),  # last: of several addresses, one that answers tells more
 )
 
 _DIAGNOSES = {

@@ -18,37 +18,22 @@ import grpc.aio
 
 from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind, closed
+from slipway.client._grpc_addresses import Addresses
+from slipway.client._grpc_channel import open_channel
 from slipway.client._grpc_codec import CALLS, SERVICE, decode, encode, fault
-from slipway.client._grpc_sockets import OPTIONS, Sockets
-from slipway.client._options import KeepAlive, limited
-from slipway.client._proxies import proxy_for
+from slipway.client._grpc_sockets import Sockets
+from slipway.client._options import limited
 from slipway.client._questions import Question, ReadConfig, ReadMetadata
 from slipway.client._sender import TokenUnusable
 from slipway.client._steps import Answered
 from slipway.client._wiring import Wiring
 
-__all__ = ["AsyncGrpcTransport", "GrpcTransport", "open_channel"]
+__all__ = ["AsyncGrpcTransport", "GrpcTransport"]
 
 A = TypeVar("A")
 
-_LONGEST_MESSAGE_BYTES = (64 << 20) + (1 << 20)  # probabilities of one request, see `_questions`
 _SILENT_CALLS = 2
 _ABOUT_THE_MODEL: tuple[type[Question[Any]], ...] = (ReadConfig, ReadMetadata)
-
-_OPTIONS: tuple[tuple[str, str | int], ...] = (
-    # A name with several addresses (a headless Service) has its calls spread over them.
-    ("grpc.lb_policy_name", "round_robin"),
-    # Connections are not shared through a pool of the process: a channel opened after a fork would find the
-    # parent's socket there.
-    ("grpc.use_local_subchannel_pool", 1),
-    # Retries are decided in one place, with one budget.
-    ("grpc.enable_retries", 0),
-    # gRPC's own pause between connection attempts (1 s, then up to 2 minutes) would outlast ours.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    # Probabilities may be larger than the 4 MB of the default.
-    ("grpc.max_receive_message_length", _LONGEST_MESSAGE_BYTES),
-)
 
 
 class _Line:
@@ -103,6 +88,7 @@ class GrpcTransport:
     def __init__(self, address: Address, wiring: Wiring) -> None:
         self._address = address
         self._wiring = wiring
+        self._addresses = Addresses(address, wiring)
         self._lock = threading.Lock()
         self._line = _Line(grpc, address, wiring)
         self._replaced: set[_Line] = set()  # until their last call ends
@@ -152,6 +138,10 @@ class GrpcTransport:
         if finished:
             line.channel.close()
 
+    def explain(self, fault: Fault, timeout_s: float) -> Fault:
+        """See `SyncTransport`."""
+        return self._addresses.explain(fault, timeout_s)
+
     def close(self) -> None:
         """See `SyncTransport`."""
         self._closed = True
@@ -167,6 +157,7 @@ class AsyncGrpcTransport:
     def __init__(self, address: Address, wiring: Wiring) -> None:
         self._address = address
         self._wiring = wiring
+        self._addresses = Addresses(address, wiring)
         self._line = _Line(grpc.aio, address, wiring)
         self._replaced: set[_Line] = set()
         self._ending: set[asyncio.Task[None]] = set()
@@ -208,40 +199,16 @@ class AsyncGrpcTransport:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 
+    async def explain(self, fault: Fault, timeout_s: float) -> Fault:
+        """See `AsyncTransport`."""
+        return await asyncio.to_thread(self._addresses.explain, fault, timeout_s)
+
     async def close(self) -> None:
         """See `AsyncTransport`."""
         self._closed = True
         for line in [self._line, *self._replaced]:
             await line.channel.close()
         await asyncio.gather(*self._ending)
-
-
-def open_channel(flavour: ModuleType, address: Address, wiring: Wiring, *, watched: bool = False) -> Any:  # noqa: ANN401 - grpc ships no types
-    """Open a channel of `grpc` or `grpc.aio`, with everything that a client of ours has; `watched` is for `Sockets`."""
-    options = [*_OPTIONS, *_keepalive(wiring.keepalive), *(OPTIONS if watched else ())]
-    proxy = proxy_for(address)
-    options.append(("grpc.enable_http_proxy", 0 if proxy is None else 1))
-    if proxy is not None:
-        options.append(("grpc.http_proxy", proxy.url))
-    if wiring.authority is not None:
-        options.append(("grpc.default_authority", wiring.authority))
-    if not address.secure:
-        return flavour.insecure_channel(address.target, options=options)
-    contents = (None, None, None) if wiring.tls is None else wiring.tls.contents()
-    return flavour.secure_channel(address.target, grpc.ssl_channel_credentials(*contents), options=options)
-
-
-def _keepalive(keepalive: KeepAlive | None) -> list[tuple[str, str | int]]:
-    if keepalive is None:
-        return []
-    return [
-        ("grpc.keepalive_time_ms", int(keepalive.interval_s * 1000)),
-        ("grpc.keepalive_timeout_ms", int(keepalive.timeout_s * 1000)),
-        ("grpc.keepalive_permit_without_calls", 0),
-        # The core asks for its own ends too (how wide is the way?), waits a minute, and meanwhile asks no other.
-        ("grpc.http2.ping_timeout_ms", int(keepalive.timeout_s * 1000)),
-        ("grpc.http2.bdp_probe", 0),
-    ]
 
 
 def _metadata(wiring: Wiring) -> tuple[tuple[str, str], ...] | None:

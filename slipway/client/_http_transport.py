@@ -94,6 +94,10 @@ class HttpTransport:
             raise RuntimeError("the client is closed")
         return connection
 
+    def explain(self, fault: Fault, timeout_s: float) -> Fault:  # noqa: ARG002 - as in `SyncTransport`
+        """See `SyncTransport`; a connection that failed has told of every address."""
+        return fault
+
     def close(self) -> None:
         """See `SyncTransport`."""
         self._closed = True
@@ -149,6 +153,10 @@ class AsyncHttpTransport:
                 await connection.close()
                 raise
             self._idle.append(connection)
+
+    async def explain(self, fault: Fault, timeout_s: float) -> Fault:  # noqa: ARG002 - as in `AsyncTransport`
+        """See `HttpTransport`."""
+        return fault
 
     async def close(self) -> None:
         """See `AsyncTransport`."""

@@ -24,7 +24,7 @@ import httpcore
 from slipway.client._options import limited
 from slipway.client._retry import Deadline
 
-__all__ = ["DeadlineBackend", "connect"]
+__all__ = ["DeadlineBackend", "connect", "resolve", "show"]
 
 _HEAD_START_S = 0.25  # of one address before the next is tried beside it: RFC 8305, "Happy Eyeballs"
 
@@ -119,7 +119,7 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
         TimeoutError: None answered in time.
         OSError: All refused; says it of each where they differ.
     """
-    return _Race(_resolve(host, port, deadline), deadline).run()
+    return _Race(resolve(host, port, deadline), deadline).run()
 
 
 class _Race:
@@ -159,13 +159,13 @@ class _Race:
         try:
             opened = socket.socket(family, kind, protocol)
         except OSError as exc:  # no IPv6 on this machine, perhaps
-            self._failures[_show(where)] = exc.strerror or str(exc)
+            self._failures[show(where)] = exc.strerror or str(exc)
             return
         opened.setblocking(False)
         code = opened.connect_ex(where)
         if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
             opened.close()
-            self._failures[_show(where)] = os.strerror(code)
+            self._failures[show(where)] = os.strerror(code)
             return
         selector.register(opened, selectors.EVENT_WRITE, data=(opened, where))
 
@@ -174,7 +174,7 @@ class _Race:
         code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code == 0:
             return cast("socket.socket", opened)
-        self._failures[_show(where)] = os.strerror(code)
+        self._failures[show(where)] = os.strerror(code)
         return None
 
     def _all_failed(self) -> OSError:
@@ -184,8 +184,13 @@ class _Race:
         return OSError(errno.ECONNREFUSED, ", ".join(f"{where}: {said}" for where, said in self._failures.items()))
 
 
-def _resolve(host: str, port: int, deadline: Deadline) -> Sequence[_AddressInfo]:
-    """Look a name up; the system's resolver knows no deadline, so it works in a thread that may be left behind."""
+def resolve(host: str, port: int, deadline: Deadline) -> Sequence[_AddressInfo]:
+    """Look a name up; the system's resolver knows no deadline, so it works in a thread that may be left behind.
+
+    Raises:
+        TimeoutError: It did not answer in time.
+        OSError: There is no such name.
+    """
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
@@ -238,5 +243,6 @@ def _translated(timed_out: type[Exception], failed: type[Exception]) -> Iterator
         raise failed(exc.strerror or str(exc)) from exc
 
 
-def _show(where: tuple[Any, ...]) -> str:
+def show(where: tuple[Any, ...]) -> str:
+    """Write one address as in a URL."""
     return f"[{where[0]}]:{where[1]}" if ":" in str(where[0]) else f"{where[0]}:{where[1]}"

@@ -1,7 +1,7 @@
 """The language between what a call decides and what carries it out.
 
-A call is a generator: it yields `Send`, `Sleep` and `Wait`, receives the answer or the Fault, and returns its result.
-So it is written once; `run` carries it out with a blocking transport, `run_async` with an asyncio one.
+A call is a generator: it yields `Send`, `Explain`, `Sleep` and `Wait`, receives the answer or the Fault, and returns
+its result. So it is written once; `run` carries it out with a blocking transport, `run_async` with an asyncio one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from slipway.client._questions import Question
 __all__ = [
     "Answered",
     "AsyncTransport",
+    "Explain",
     "Send",
     "Sleep",
     "Steps",
@@ -59,6 +60,14 @@ class Send:
 
 
 @dataclass(slots=True)
+class Explain:
+    """Look closer at why no address could be used; the reply is a Fault, about `timeout_s` later at most."""
+
+    fault: Fault
+    timeout_s: float
+
+
+@dataclass(slots=True)
 class Sleep:
     """Wait; the reply is None."""
 
@@ -73,7 +82,7 @@ class Wait:
     timeout_s: float
 
 
-Steps: TypeAlias = Generator[Send | Sleep | Wait, Any, T]
+Steps: TypeAlias = Generator[Send | Explain | Sleep | Wait, Any, T]
 """A call that returns T when it is carried out."""
 
 
@@ -82,6 +91,9 @@ class SyncTransport(Protocol):
 
     def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """Ask; never raises for what the network or the server does."""
+
+    def explain(self, fault: Fault, timeout_s: float) -> Fault:
+        """Say more of a connection that failed, where there is more to find out."""
 
     def close(self) -> None:
         """Give connections back; calls under way end with `FaultKind.CLOSED`."""
@@ -92,6 +104,9 @@ class AsyncTransport(Protocol):
 
     async def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """Ask; never raises for what the network or the server does."""
+
+    async def explain(self, fault: Fault, timeout_s: float) -> Fault:
+        """Say more of a connection that failed, where there is more to find out."""
 
     async def close(self) -> None:
         """Give connections back; calls under way end with `FaultKind.CLOSED`."""
@@ -112,6 +127,8 @@ def run(steps: Steps[T], transport: SyncTransport) -> T:
             reply = None
             if isinstance(step, Send):
                 reply = transport.send(step.question, step.timeout_s)
+            elif isinstance(step, Explain):
+                reply = transport.explain(step.fault, step.timeout_s)
             elif isinstance(step, Sleep):
                 time.sleep(step.seconds)
             else:
@@ -132,6 +149,8 @@ async def run_async(steps: Steps[T], transport: AsyncTransport) -> T:
             reply = None
             if isinstance(step, Send):
                 reply = await transport.send(step.question, step.timeout_s)
+            elif isinstance(step, Explain):
+                reply = await transport.explain(step.fault, step.timeout_s)
             elif isinstance(step, Sleep):
                 await asyncio.sleep(step.seconds)
             else:

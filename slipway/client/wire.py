@@ -18,7 +18,7 @@ import grpc
 from slipway.client import _grpc_codec, _http_codec
 from slipway.client._address import Address, parse_address
 from slipway.client._faults import Fault, FaultKind
-from slipway.client._grpc_transport import open_channel
+from slipway.client._grpc_channel import open_channel
 from slipway.client._http_codec import HttpRequest, HttpResponse
 from slipway.client._options import KeepAlive
 from slipway.client._page import PageUnreadable, read_page
