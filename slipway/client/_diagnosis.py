@@ -59,7 +59,7 @@ _SERVER_DOWN = "is the server running? (`slipway serve` starts one here)"
 _NOT_GRPC = "is this Triton's gRPC port? (8001, HTTP is 8000)"
 _NOT_HTTP = "is this Triton's HTTP port? (8000, gRPC is 8001)"
 _HINTS = (
-    ("Socket closed", _NOT_GRPC),
+    ("Socket closed", f"{_NOT_GRPC} Over grpcs:// a server that wants a certificate of this client ends so too"),
     ("Failed parsing HTTP/2", _NOT_GRPC),
     ("Trying to connect an http1.x server", _NOT_GRPC),
     ("illegal request line", _NOT_HTTP),

@@ -11,6 +11,7 @@ from slipway.client._address import Address
 from slipway.client._grpc_sockets import OPTIONS
 from slipway.client._options import KeepAlive
 from slipway.client._proxies import proxy_for
+from slipway.client._trust import contents_for_grpc
 from slipway.client._wiring import Wiring
 
 __all__ = ["open_channel"]
@@ -44,8 +45,8 @@ def open_channel(flavour: ModuleType, address: Address, wiring: Wiring, *, watch
         options.append(("grpc.default_authority", wiring.authority))
     if not address.secure:
         return flavour.insecure_channel(address.target, options=options)
-    contents = (None, None, None) if wiring.tls is None else wiring.tls.contents()
-    return flavour.secure_channel(address.target, grpc.ssl_channel_credentials(*contents), options=options)
+    credentials = grpc.ssl_channel_credentials(*contents_for_grpc(wiring.tls))
+    return flavour.secure_channel(address.target, credentials, options=options)
 
 
 def _keepalive(keepalive: KeepAlive | None) -> list[tuple[str, str | int]]:

@@ -19,6 +19,7 @@ from slipway.client._http_leftover import has_leftover
 from slipway.client._proxies import proxy_for
 from slipway.client._retry import Deadline
 from slipway.client._sockets import DeadlineBackend
+from slipway.client._trust import authorities_of_environment
 from slipway.client._wiring import Wiring
 
 __all__ = ["FOREIGN", "AsyncConnection", "Connection", "Words", "connection_maker", "fault_of"]
@@ -218,7 +219,7 @@ def connection_maker(
     """Read certificates and the environment once, for all connections to come.
 
     Raises:
-        InvalidAddress: The environment names a proxy that cannot be used.
+        InvalidAddress: The environment names a proxy or a file of authorities that cannot be used.
         ValueError: A certificate cannot be read any more.
     """
     options: dict[str, Any] = {
@@ -288,4 +289,6 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
 def _trust(address: Address, wiring: Wiring) -> ssl.SSLContext:
     if not address.secure:  # a context that trusts nobody: to load the public authorities takes 100 ms
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if wiring.tls is None or wiring.tls.ca_file is None:
+        authorities_of_environment()  # or a refusal in words
     return httpx.create_ssl_context() if wiring.tls is None else wiring.tls.context()

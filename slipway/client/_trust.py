@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-__all__ = ["Tls"]
+from slipway.client._errors import InvalidAddress
+from slipway.printable import printable
+
+__all__ = ["Tls", "authorities_of_environment", "contents_for_grpc"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,40 @@ class Tls:
         except OSError as exc:
             raise ValueError(f"tls: expected readable PEM files, got {_words(exc)}") from exc
         return ca, key, certificate
+
+
+def contents_for_grpc(tls: Tls | None) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """Authorities, key and certificate, as gRPC wants them; the authorities are those that https:// would trust.
+
+    Raises:
+        InvalidAddress: See `authorities_of_environment`.
+        ValueError: A certificate cannot be read any more.
+    """
+    ca, key, certificate = (None, None, None) if tls is None else tls.contents()
+    if ca is None and "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" not in os.environ:
+        ca = authorities_of_environment()
+    return ca, key, certificate
+
+
+def authorities_of_environment() -> bytes | None:
+    """The authorities that `SSL_CERT_FILE` names instead of the public ones, in PEM; None where it is not set.
+
+    OpenSSL knows the variable and overlooks a file that it cannot read; gRPC does not know it.
+
+    Raises:
+        InvalidAddress: The file holds no certificates.
+    """
+    named = os.environ.get("SSL_CERT_FILE", "")
+    if not named:
+        return None
+    shown = f"SSL_CERT_FILE: expected certificates in PEM, got {printable(named)}"
+    if not Path(named).is_file():
+        raise InvalidAddress(f"{shown}, which is no file: correct the variable, or remove it")
+    try:
+        _bare_context().load_verify_locations(cafile=named)
+        return Path(named).read_bytes()
+    except (OSError, ValueError) as exc:
+        raise InvalidAddress(f"{shown}: {printable(_words(exc))}") from exc
 
 
 def _bare_context() -> ssl.SSLContext:

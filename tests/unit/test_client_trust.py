@@ -7,7 +7,7 @@ import grpc
 import pytest
 import trustme
 
-from slipway.client import Classifier, RetryPolicy, ServerUnavailable, Tls
+from slipway.client import Classifier, InvalidAddress, RetryPolicy, ServerUnavailable, Tls
 
 QUICK = RetryPolicy(max_attempts=2, base_backoff_s=0.001, max_backoff_s=0.001)
 
@@ -57,6 +57,36 @@ def test_server_of_an_unknown_authority_gets_nothing(secure, digits):
     with (
         Classifier(secure(), model="mnist", retry=QUICK) as classifier,
         pytest.raises(ServerUnavailable, match="CERTIFICATE_VERIFY_FAILED"),
+    ):
+        classifier.predict(digits([5]))
+
+
+@pytest.mark.parametrize("tls", [None, Tls()], ids=["no Tls", "empty Tls"])
+def test_authorities_of_the_environment_are_trusted_in_place_of_the_public_ones(
+    secure, ca_file, digits, monkeypatch, tls
+):
+    monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)  # gRPC's own variable goes first
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    with Classifier(secure(), model="mnist", tls=tls) as classifier:
+        assert ("5",) == classifier.predict(digits([5])).labels
+
+
+@pytest.fixture(params=[None, "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n"], ids=["none", "text", "cut"])
+def unreadable(request, tmp_path, monkeypatch):
+    """The environment names a file of authorities that is none."""
+    if request.param is not None:
+        (tmp_path / "ca.pem").write_text(request.param)
+    monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+
+
+@pytest.mark.parametrize("tls", [None, Tls()], ids=["no Tls", "empty Tls"])
+@pytest.mark.parametrize("protocol", ["grpcs", "https"])
+@pytest.mark.usefixtures("unreadable")
+def test_authorities_of_the_environment_that_cannot_be_read_are_refused_by_their_variable(digits, protocol, tls):
+    with (
+        Classifier(f"{protocol}://127.0.0.1:9", model="mnist", tls=tls) as classifier,
+        pytest.raises(InvalidAddress, match=r"SSL_CERT_FILE: expected certificates in PEM, got .*ca\.pem"),
     ):
         classifier.predict(digits([5]))
 
