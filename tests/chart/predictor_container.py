@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
 
 from slipway.triton import ServerSettings, prepare
 from tests.chart.rendering import rendered
@@ -113,23 +113,7 @@ def running(container):
 
 def status(url, *, method="GET", headers=None):
     """HTTP status of one request; 0 if nobody answers."""
-    request = urllib.request.Request(url, method=method, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.status
-    except urllib.error.HTTPError as exc:
-        return exc.code
-    except OSError:
+        return httpx.request(method, url, headers=headers, timeout=5, trust_env=False).status_code
+    except httpx.TransportError:
         return 0
-
-
-def _program(launch, folder):
-    """A folder with the `tritonserver` of this machine: what the official image has at its place is added."""
-    ours = [word for word in launch.command[1:] if word.startswith(("--backend-directory=", "--http-address="))]
-    ours += [f"--{name}-address=127.0.0.1" for name in ("grpc", "metrics")]
-    directory = f"cd {shlex.quote(str(launch.directory))}\n" if launch.directory else ""
-    program = folder / "bin" / "tritonserver"
-    program.parent.mkdir(parents=True)
-    program.write_text(f'#!/bin/bash\n{directory}exec {launch.command[0]} "$@" {shlex.join(ours)}\n')
-    program.chmod(0o755)
-    return program.parent

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import threading
 import time
-import urllib.request
 from dataclasses import dataclass
 
+import httpx
 import numpy as np
 
 from slipway.client import Classifier
@@ -70,8 +70,7 @@ def _with_labels(series):
 
 def scrape(url):
     """Value by series."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        text = answer.read().decode()
+    text = httpx.get(url, timeout=10, trust_env=False).raise_for_status().text
     return {
         match["name"] + (f"{{{match['labels']}}}" if match["labels"] else ""): float(match["value"])
         for match in SAMPLE.finditer(text)
