@@ -17,7 +17,7 @@ from typing import IO
 
 from slipway.launcher import launch_command
 
-__all__ = ["start_child"]
+__all__ = ["signal_name", "start_child"]
 
 
 def start_child(
@@ -72,6 +72,14 @@ def start_child(
     except BaseException:  # Ctrl-C: nobody would know the child
         started.add_done_callback(_end_unknown)
         raise
+
+
+def signal_name(number: int) -> str:
+    """Such as `SIGKILL`; most real-time signals have a number and no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _end_unknown(started: Future[subprocess.Popen[bytes]]) -> None:

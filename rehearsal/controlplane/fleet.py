@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from rehearsal.controlplane.component import Component, NotYet
 from rehearsal.controlplane.process import ChildProcess
 from rehearsal.errors import ClusterError, NotHealthy, ProgramDied
+from slipway.children import signal_name
 
 __all__ = ["Fleet", "ProgramState"]
 
@@ -162,6 +162,6 @@ class Fleet:
 
 
 def _last_words(exit_code: int, log: Path) -> str:
-    how = f"signal {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
+    how = signal_name(-exit_code) if exit_code < 0 else f"exit code {exit_code}"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
     return "\n    ".join([f"ended with {how}; it said last:", *(line[:400] for line in lines)])

@@ -7,9 +7,10 @@ second one for ever, if it was one of two. It keeps the dead process as a zombie
 from __future__ import annotations
 
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
+
+from slipway.children import signal_name
 
 __all__ = ["DeadBackend", "dead_backends"]
 
@@ -60,5 +61,5 @@ def _children(pid: int) -> list[int]:
 
 def _in_words(status: int) -> str:
     if os.WIFSIGNALED(status):
-        return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"was killed by {signal_name(os.WTERMSIG(status))}"
     return f"ended with code {os.waitstatus_to_exitcode(status)}"

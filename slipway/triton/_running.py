@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from slipway.children import signal_name
 from slipway.printable import printable
 from slipway.triton._activity import Activity
 from slipway.triton._backend_processes import dead_backends
@@ -140,5 +141,5 @@ def _is_ready(client: httpx.Client, model: str) -> bool:
 
 
 def _signal(number: int) -> str:
-    name = signal.Signals(number).name
+    name = signal_name(number)
     return f"{name} (by somebody, or by the kernel for want of memory)" if number == signal.SIGKILL else name

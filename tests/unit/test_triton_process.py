@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from slipway.children import signal_name
 from slipway.triton._access import AdminKey
+from slipway.triton._backend_processes import _in_words
 from slipway.triton._launch import Launch
 from slipway.triton._log import ServerLog
 from slipway.triton._ports import Ports
@@ -52,6 +54,17 @@ def test_child_is_ended_by_sigterm_and_signals_after_its_end_go_nowhere(log):
     assert -signal.SIGTERM == process.wait(None)
     process.terminate()
     process.kill()
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (40, "signal 40"), (127, "signal 127")])
+def test_every_signal_that_ends_a_program_is_named_or_numbered(number, name):
+    assert name == signal_name(number)
+
+
+def test_a_backend_that_a_nameless_signal_ended_is_told_of():
+    status = 40  # as wait(2) gives it
+
+    assert "was killed by signal 40" == _in_words(status)
 
 
 def test_a_program_that_is_none_is_an_os_error(log, monkeypatch):
