@@ -18,7 +18,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from slipway.contained_path import UnsafePath, contained_path, open_contained
 from slipway.contract import ModelContract
-from slipway.model_config import parse_config, read_contract
+from slipway.model_config import files_outside, parse_config, read_contract
 from slipway.printable import printable
 from slipway.repository._durable import replace_file
 from slipway.repository._errors import ModelDamaged, ModelNotPublished, PublishFailed, refused_by_disk
@@ -221,8 +221,8 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
             raise ModelDamaged(f"{model_dir / name}: {exc}. Nothing was sealed: put it right first") from exc
         if named := _code_named(config):
             raise ModelDamaged(
-                f"{model_dir / name}: expected the backend onnxruntime and nothing else to run, got {named}. Nothing "
-                "was sealed: take it out first"
+                f"{model_dir / name}: expected the backend onnxruntime and files of the model, nothing else, got {named}. "
+                "Nothing was sealed: take it out first"
             )
         if config.name not in {"", model_dir.name}:
             raise ModelDamaged(
@@ -244,7 +244,7 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
 
 
 def _code_named(config: ModelConfig) -> str:
-    """What a configuration would have Triton run besides ONNX Runtime; empty where there is nothing."""
+    """What a configuration would have Triton run or read besides the model; empty where there is nothing."""
     doors = {"EXECUTION_ENV_PATH", "TRITON_BATCH_STRATEGY_PATH"}
     if config.backend != "onnxruntime" or config.platform not in {"", "onnxruntime_onnx"}:
         return f"backend '{printable(config.backend)}', platform '{printable(config.platform)}'"
@@ -252,7 +252,10 @@ def _code_named(config: ModelConfig) -> str:
         return f"runtime '{printable(config.runtime)}'"
     if config.model_operations.op_library_filename:
         return "model_operations.op_library_filename"
-    return ", ".join(sorted(doors & set(config.parameters)))
+    if config.HasField("model_repository_agents"):
+        return "model_repository_agents"
+    named = [*sorted(name for name in config.parameters if name.upper() in doors), *files_outside(config)]
+    return printable(", ".join(named))
 
 
 def _remedy(model_dir: Path) -> str:

@@ -1,14 +1,14 @@
 """What the embedded server does not run: anything but an ONNX file.
 
 Its Python backend would run the code of whoever wrote a configuration: `backend: "python"`, an environment that it
-unpacks, a library of operators or of batching.
+unpacks, a library of operators or of batching. And it would answer with the lines of any file that is named as labels.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slipway.model_config import ContractUnreadable, parse_config
+from slipway.model_config import ContractUnreadable, files_outside, parse_config
 from slipway.printable import printable
 from slipway.triton._errors import ModelNotServable
 
@@ -63,5 +63,6 @@ def _other_than_onnx(config: Any) -> Iterator[str]:  # noqa: ANN401 - generated,
         yield "model_repository_agents"
     if config.model_operations.op_library_filename:
         yield "model_operations { op_library_filename }"
+    yield from files_outside(config)
     files = (config.default_model_filename, *config.cc_model_filenames.values())
     yield from (f"a model file in another folder, {file}" for file in files if "/" in file)

@@ -97,6 +97,11 @@ def test_an_edit_by_hand_is_refused_until_it_is_sealed_and_a_publication_keeps_i
         (lambda model: append(model / "config.pbtxt", PARAMETER % "EXECUTION_ENV_PATH"), "EXECUTION_ENV_PATH"),
         (lambda model: append(model / "config.pbtxt", PARAMETER % "TRITON_BATCH_STRATEGY_PATH"), "BATCH_STRATEGY"),
         (lambda model: append(model / "config.pbtxt", "model_operations { op_library_filename: 'a' }"), "op_library"),
+        (lambda model: append(model / "config.pbtxt", AGENTS), "model_repository_agents"),
+        (lambda model: append(model / "config.pbtxt", PARAMETER % "execution_env_path"), "execution_env_path"),
+        (lambda model: swap(model / "config.pbtxt", '"labels.txt"', "'../../etc/passwd'"), "label_filename.*passwd"),
+        (lambda model: swap(model / "configs" / "gpu.pbtxt", '"labels.txt"', "'/etc/passwd'"), "label_filename"),
+        (lambda model: append(model / "config.pbtxt", WARMUP), "input_data_file"),
     ],
     ids=[
         "no configuration",
@@ -110,6 +115,11 @@ def test_an_edit_by_hand_is_refused_until_it_is_sealed_and_a_publication_keeps_i
         "environment",
         "batching",
         "operators",
+        "agents",
+        "environment in small letters",
+        "labels outside",
+        "labels at the root",
+        "warm-up outside",
     ],
 )
 def test_what_cannot_be_served_is_not_sealed(tmp_path, edit, words):
@@ -122,6 +132,8 @@ def test_what_cannot_be_served_is_not_sealed(tmp_path, edit, words):
     assert before == (model / MANIFEST).read_bytes()
 
 
+AGENTS = "model_repository_agents { agents { name: 'a' } }"
+WARMUP = "model_warmup { name: 'w' inputs { key: 'image' value { input_data_file: '../../../etc/shadow' } } }"
 PARAMETER = 'parameters { key: "%s" value { string_value: "x" } }'
 
 

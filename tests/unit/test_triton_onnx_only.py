@@ -21,6 +21,7 @@ def written(tmp_path):
         'backend: "onnxruntime"',
         'platform: "onnxruntime_onnx"',
         'backend: "onnxruntime" default_model_filename: "table.onnx" parameters { key: "labels" value { } }',
+        'backend: "onnxruntime" output { name: "a" } output { label_filename: "labels.txt" }',
     ],
 )
 def test_an_onnx_file_is_served(written, text):
@@ -45,6 +46,12 @@ ONNX = 'backend: "onnxruntime" '
         (ONNX + 'default_model_filename: "/tmp/other.onnx"', "/tmp/other.onnx"),
         (ONNX + 'default_model_filename: "../2/model.onnx"', "../2/model.onnx"),
         (ONNX + 'cc_model_filenames { key: "9.0" value: "../x.onnx" }', "../x.onnx"),
+        (ONNX + 'output { label_filename: "../../../etc/passwd" }', "../../../etc/passwd"),
+        (ONNX + 'output { name: "a" } output { label_filename: "\\056./x" }', 'label_filename: "../x"'),
+        (
+            ONNX + 'model_warmup { inputs { key: "image" value { input_data_file: "/etc/shadow" } } }',
+            'input_data_file: "/etc/shadow"',
+        ),
         ("not a configuration", "not a Triton model configuration"),
         ('backend: "onnxruntime\\033[2J"', r"\x1b[2J"),
     ],
