@@ -111,6 +111,9 @@ _HTTP = {
 }
 
 
+# gRPC's own words for a call whose stream somebody ended, a proxy that restarts for one; no server has judged it.
+_GRPC_STREAM_ENDED = ("Stream removed", "RST_STREAM with error code")
+
 _GRPC_ITS_WAY = (
     "connections to all backends failing; last error: ",
     "failed to connect to all addresses; last error: ",
@@ -129,6 +132,8 @@ def grpc_kind(status: str, text: str) -> FaultKind:
         return _by_text(text, otherwise=FaultKind.DRAINING)
     if status == "NOT_FOUND" and _NO_VERSION in text:
         return FaultKind.NOT_READY
+    if status in ("UNKNOWN", "INTERNAL") and any(words in text for words in _GRPC_STREAM_ENDED):
+        return FaultKind.DRAINING
     if status == "RESOURCE_EXHAUSTED" and "larger than" in text:
         return FaultKind.INVALID
     return _GRPC.get(status, FaultKind.FAILED)

@@ -33,6 +33,11 @@ RETRIED = {
     ),
     "cancelled-by-server": ((Code.CANCELLED, 499, "cancelled"), ServerDraining),
     "idle-connection-ended": ((Code.UNAVAILABLE, 408, "Socket closed"), ServerDraining),
+    "stream-reset": (
+        (Code.INTERNAL, 499, "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))"),
+        ServerDraining,
+    ),
+    "stream-removed": ((Code.UNKNOWN, 499, "Stream removed"), ServerDraining),
     "connection-lost": ((Code.UNAVAILABLE, 0, "Socket closed"), ServerDraining),
     "no-backend": ((Code.UNAVAILABLE, 502, "failed to connect to all addresses"), ServerUnavailable),
     "unknown-host": ((Code.UNAVAILABLE, 502, "errors resolving nowhere:8001: not found"), ServerUnavailable),
