@@ -221,8 +221,8 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
             raise ModelDamaged(f"{model_dir / name}: {exc}. Nothing was sealed: put it right first") from exc
         if named := _code_named(config):
             raise ModelDamaged(
-                f"{model_dir / name}: expected the backend onnxruntime and files of the model, nothing else, got {named}. "
-                "Nothing was sealed: take it out first"
+                f"{model_dir / name}: expected the backend onnxruntime and files of the model, nothing else, got "
+                f"{named}. Nothing was sealed: take it out first"
             )
         if config.name not in {"", model_dir.name}:
             raise ModelDamaged(
