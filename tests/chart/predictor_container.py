@@ -117,3 +117,15 @@ def status(url, *, method="GET", headers=None):
         return httpx.request(method, url, headers=headers, timeout=5, trust_env=False).status_code
     except httpx.TransportError:
         return 0
+
+
+def _program(launch, folder):
+    """A folder with the `tritonserver` of this machine: what the official image has at its place is added."""
+    ours = [word for word in launch.command[1:] if word.startswith(("--backend-directory=", "--http-address="))]
+    ours += [f"--{name}-address=127.0.0.1" for name in ("grpc", "metrics")]
+    directory = f"cd {shlex.quote(str(launch.directory))}\n" if launch.directory else ""
+    program = folder / "bin" / "tritonserver"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/bash\n{directory}exec {launch.command[0]} "$@" {shlex.join(ours)}\n')
+    program.chmod(0o755)
+    return program.parent

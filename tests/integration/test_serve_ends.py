@@ -55,7 +55,7 @@ def test_sigterm_answers_what_is_in_flight_and_exits_with_zero(busy_repository):
             return client.infer("busy", [tensor]).as_numpy("done").item()
 
         answers = [pool.submit(work, 2000), pool.submit(work, 2001)]
-        while 'pending_request_count{model="busy",version="1"} 1\n' not in httpx.get(urls["metrics"], trust_env=False).text:
+        while not is_waiting(urls):
             time.sleep(0.01)
         command.send_signal(signal.SIGTERM)
         command.send_signal(signal.SIGINT)  # one more, as an impatient user would: the drain goes on
