@@ -116,6 +116,15 @@ def test_the_report_is_in_the_log_unless_it_is_not_wanted_there():
     assert "--print-report" not in container(master({"report": {"print": False, "claim": "mine"}}))["args"]
 
 
+def test_large_numbers_reach_the_command_line_in_digits():
+    """Helm reads every number as a float, and writes a million as 1e+06."""
+    crowd = container(master({"workers": {"count": 3, "waitSeconds": 1_000_000}}))
+    page = container(master({"web": {"enabled": True, "keepSeconds": 2_592_000}}))
+
+    assert "--expect-workers-max-wait=1000000" in crowd["args"]
+    assert "--autoquit=2592000" in page["args"]
+
+
 def test_the_page_replaces_the_headless_run_and_ends_with_it():
     words = container(master(PAGE))["args"]
 

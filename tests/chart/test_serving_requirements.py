@@ -37,6 +37,11 @@ def test_autoscaling_without_a_measured_capacity_says_how_to_measure():
         (with_(gpu={"products": ["L4"]}, affinity={"nodeAffinity": {"x": 1}}), "into affinity.nodeAffinity"),
         (with_(serviceAccount={"create": False}), "name the ServiceAccount"),
         (with_(serviceAccount={"create": False, "name": "x", "secrets": ["s"]}), "serviceAccount.create=true"),
+        (with_(deploymentStrategy={"rollingUpdate": {"maxSurge": 0}}), "no pod can be replaced: set maxSurge=1"),
+        (
+            with_(deploymentStrategy={"rollingUpdate": {"maxSurge": "0%", "maxUnavailable": "0%"}}),
+            "else maxUnavailable=1",
+        ),
         (with_(route=OUTSIDE), "route.gateway.create=true"),
         (with_(route={"enabled": True, "gateway": {"create": True, "className": "envoy"}}), "name the hosts"),
         (with_(route={**OUTSIDE, "gateway": {"create": True}}), "kubectl get gatewayclass"),

@@ -14,10 +14,20 @@
 {{- if and $values.serviceAccount.secrets (not $values.serviceAccount.create) -}}
 {{- fail "serviceAccount.secrets is set, but the chart does not own the ServiceAccount: list the secrets in it yourself, or set serviceAccount.create=true" -}}
 {{- end -}}
+{{- include "slipway-serving.rolloutRequirements" . -}}
 {{- include "slipway-serving.gpuRequirements" . -}}
 {{- include "slipway-serving.autoscalingRequirements" . -}}
 {{- include "slipway-serving.routeRequirements" . -}}
 {{- include "slipway-serving.monitoringRequirements" . -}}
+{{- end -}}
+
+{{/* Kubernetes refuses this Deployment to KServe, and nobody else hears of it: the service would never be ready. */}}
+{{- define "slipway-serving.rolloutRequirements" -}}
+{{- with .Values.deploymentStrategy.rollingUpdate -}}
+{{- if and (eq $.Values.deploymentStrategy.type "RollingUpdate") (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) -}}
+{{- fail "deploymentStrategy.rollingUpdate has maxSurge 0 and maxUnavailable 0, with which no pod can be replaced: set maxSurge=1 where there is a spare GPU, else maxUnavailable=1" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "slipway-serving.gpuRequirements" -}}

@@ -34,7 +34,7 @@ spec:
         - --model
         - {{ .root.Values.model.name }}
         - --wait-s
-        - {{ $values.waitSeconds | quote }}
+        - {{ int $values.waitSeconds | quote }}
         {{- with .root.Values.model.version }}
         - --version
         - {{ . | quote }}
