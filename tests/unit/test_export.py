@@ -77,6 +77,15 @@ def test_an_opset_outside_the_range_is_refused(exported, opset):
         export_onnx(exported.model, DIGITS, opset=opset)
 
 
+@pytest.mark.parametrize("opset", [14, 17])
+def test_an_exact_gelu_keeps_parity(opset):
+    """TensorFlow's holds an Erfc, which ONNX has not."""
+    model = network(layers.Conv2D(4, 3, activation="gelu"))
+    onnx_bytes = export_onnx(model, DIGITS, opset=opset)
+
+    assert CLOSE >= measure_parity(model, onnx_bytes, digits(50)).max_abs_difference
+
+
 def test_images_of_three_channels_keep_parity():
     contract = ModelContract(name="colour", image_shape=(12, 16, 3), labels=("a", "b"), max_batch_size=4)
     model = network(layers.Conv2D(4, 3), image_shape=contract.image_shape, classes=2)

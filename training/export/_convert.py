@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
+import numpy as np
 import onnx
 from tf2onnx.convert import from_function
+from tf2onnx.utils import make_name, map_onnx_to_numpy_type
 
 from slipway.contract import IMAGE, PROBABILITIES, ModelContract
 from training._tensorflow import keras, tf
@@ -51,13 +54,25 @@ def convert(model: keras.Model, contract: ModelContract, *, opset: int, takes: I
     if tuple(answers.shape) != expected:
         raise ExportError(f"network {model.name!r}: expected answers of shape {expected}, got {tuple(answers.shape)}")
     try:
-        proto, _ = from_function(traced, input_signature=signature, opset=opset)
+        proto, _ = from_function(
+            traced, input_signature=signature, opset=opset, custom_op_handlers={"Erfc": (_convert_erfc, [])}
+        )
     except Exception as exc:
         raise ExportError(
             f"network {model.name!r} cannot be converted to ONNX: {_plain(exc)}\n"
             "Replace the layer named above by one with an ONNX counterpart; ordinary Keras layers have one"
         ) from exc
     return proto
+
+
+def _convert_erfc(context: Any, node: Any, name: str, _arguments: list[Any]) -> None:  # noqa: ANN401  # tf2onnx has no types
+    """Write `erfc(x)` as `1 - erf(x)`: TensorFlow's exact GELU holds it, and neither ONNX nor tf2onnx does."""
+    taken, given = list(node.input), list(node.output)
+    shapes, types = node.output_shapes, node.output_dtypes
+    context.remove_node(name)
+    erf = context.make_node("Erf", taken)
+    one = context.make_const(make_name(name), np.array(1, map_onnx_to_numpy_type(types[0])))
+    context.make_node("Sub", [one.output[0], erf.output[0]], outputs=given, name=name, shapes=shapes, dtypes=types)
 
 
 def _plain(exc: Exception) -> str:
