@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -263,6 +267,28 @@ def test_text_and_single_arrays_are_refused_as_no_npz(tmp_path):
         load_dataset(SETTINGS, own=text, seed=0)
     with pytest.raises(DataRefused, match="got one array"):
         load_dataset(SETTINGS, own=single, seed=0)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_an_idx_file_is_answered_with_the_command_that_reads_it(tmp_path, packed):
+    images = arrays()["x_test"]
+    content = struct.pack(">BBBB3I", 0, 0, 8, 3, *images.shape) + images.tobytes()
+    path = tmp_path / "t10k-images-idx3-ubyte"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(DataRefused, match="this is an IDX file") as refused:
+        load_dataset(SETTINGS, own=path, seed=0)
+    command = re.search(r"np\.frombuffer.*?\.reshape\([^)]*\)", str(refused.value))[0]
+
+    read = eval(command.replace("PATH", repr(str(path))), {"np": np, "gzip": gzip, "Path": Path})
+
+    assert np.array_equal(images, read)
+
+
+def test_a_folder_is_answered_with_the_commands_that_read_it(tmp_path):
+    with pytest.raises(
+        DataRefused, match=r"expected a file, got a folder\. With one for each class .*convert\('L'\).*np\.savez"
+    ):
+        load_dataset(SETTINGS, own=tmp_path, seed=0)
 
 
 def test_members_that_are_no_arrays_are_named(tmp_path):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from training.data._arrays import ARRAY_NAMES, Arrays
 from training.data._canonical import canonical
+from training.data._forms import form_hint
 from training.data._npz import read_npz
 from training.data._rows import SHOWN, Rows
 from training.data._text import csv_hint
@@ -43,7 +44,7 @@ def read_own(path: Path) -> tuple[Arrays, tuple[str, ...]]:
     except OSError as exc:
         raise DataUnavailable(f"{path}: {exc.strerror}; give the path of an .npz file that can be read") from exc
     except DataRefused as exc:
-        hint = csv_hint(path)
+        hint = form_hint(path) or csv_hint(path)
         problems = (hint or str(exc)).replace("\n", "\n  - ")
         raise DataRefused(
             f"{path} cannot be trained on; write it again, with np.savez, when this is right:\n  - {problems}"
