@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import httpx
 
 from slipway.triton import ServerSettings, prepare
 from tests.chart.rendering import rendered
+from tests.children import started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +100,14 @@ def predictor_container(values, *, repository, folder, model_version=None):
 @contextmanager
 def running(container):
     """Run it until the block ends, then SIGTERM as the kubelet does; yields the process."""
-    with container.log.open("w") as log:
-        process = subprocess.Popen(container.command, env=container.environment, stdout=log, stderr=log)
+    program, *arguments = container.command
+    words = (shutil.which(program), *arguments)
+    with container.log.open("w") as log, started(*words, env=container.environment, stdout=log, stderr=log) as process:
         try:
             yield process
         finally:
             process.terminate()
-            try:
-                process.wait(timeout=60)
-            finally:
-                process.kill()
+            process.wait(timeout=60)
 
 
 def status(url, *, method="GET", headers=None):
