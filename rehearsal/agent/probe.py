@@ -122,7 +122,7 @@ def read_action(handler: Mapping[str, Any], container: Mapping[str, Any], *, add
 
 
 def _port(port: str | int, container: Mapping[str, Any]) -> int:
-    if isinstance(port, int) or port.isdigit():
+    if isinstance(port, int) or port.isdecimal():
         return int(port)
     for declared in container.get("ports") or ():
         if declared.get("name") == port:

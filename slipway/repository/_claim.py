@@ -11,7 +11,7 @@ from pathlib import Path
 
 from slipway.repository._durable import fsync
 from slipway.repository._errors import PublishFailed, RepositoryError, VersionTaken
-from slipway.repository._layout import is_version
+from slipway.repository._layout import HIGHEST_VERSION, is_version
 from slipway.repository._manifest import check_manifest, read_manifest_bytes
 
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
@@ -37,8 +37,13 @@ def claim(content: Path, model_dir: Path, version: int | None) -> int:
         OSError: The file system refused.
     """
     manifest = read_manifest_bytes(content)
-    first = version or next_number(model_dir)
+    first = next_number(model_dir) if version is None else version
     for number in range(first, first + _MOST_TRIES):
+        if not is_version(str(number)):
+            raise PublishFailed(
+                f"{model_dir}: expected a version from 1 to {HIGHEST_VERSION}, which is all that Triton serves, got "
+                f"{number}: {'remove the folder with the number before it' if version is None else 'name another'}"
+            )
         target = model_dir / str(number)
         if _renamed(content, target, manifest):
             fsync(model_dir)

@@ -14,7 +14,7 @@ SCRATCH_PREFIX = ".scratch-"
 """Triton reads only numeric folders as versions, so a scratch folder inside a model's folder is invisible to it."""
 
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")  # Triton ignores version folders that begin with 0
-_HIGHEST_VERSION = 2**63 - 1  # Triton ends at the first folder with a greater number
+HIGHEST_VERSION = 2**63 - 1  # Triton ends at the first folder with a greater number
 _SHARED = re.compile(r"config\.pbtxt|labels\.txt|configs/[A-Za-z0-9_][A-Za-z0-9._-]*\.pbtxt")
 
 
@@ -29,7 +29,7 @@ def model_files(contract: ModelContract, *, cpu: ServingProfile, gpu: ServingPro
 
 def is_version(name: str) -> bool:
     """Whether a folder of that name is a version."""
-    return _VERSION.fullmatch(name) is not None and int(name) <= _HIGHEST_VERSION
+    return _VERSION.fullmatch(name) is not None and int(name) <= HIGHEST_VERSION
 
 
 def is_shared(name: str) -> bool:

@@ -179,7 +179,7 @@ def refuse_two_contents(local: Path, where: str) -> None:
 def _is_unfinished(model: RemoteModel, path: str) -> bool:
     """Whether a path belongs to a version that is not published: a push is under way, or was killed."""
     head = path.partition("/")[0]
-    return head.isdigit() and int(head) not in model.versions and "/" in path
+    return head.isdecimal() and int(head) not in model.versions and "/" in path
 
 
 def left_behind(plan: PullPlan) -> str:

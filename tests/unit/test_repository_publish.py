@@ -59,6 +59,24 @@ def test_published_version_is_immutable(tmp_path):
     assert "one" == (tmp_path / "digits" / "1" / "model.onnx").read_text()
 
 
+@pytest.mark.parametrize("number", [-1, 0, 2**63])
+def test_a_number_that_triton_does_not_serve_is_not_published(tmp_path, number):
+    publish_text(tmp_path, "one")
+
+    with pytest.raises(PublishFailed, match=rf"expected a version from 1 to {2**63 - 1}, .* got {number}: "):
+        publish_text(tmp_path, "two", version=number)
+    assert not (tmp_path / "digits" / str(number)).exists()
+    assert [1] == numbers(tmp_path)
+
+
+def test_after_the_highest_number_nothing_can_be_published(tmp_path):
+    publish_text(tmp_path, "one", version=2**63 - 1)
+
+    with pytest.raises(PublishFailed, match="remove the folder"):
+        publish_text(tmp_path, "two")
+    assert [2**63 - 1] == numbers(tmp_path)
+
+
 def test_failed_fill_leaves_the_repository_untouched(tmp_path):
     def boom(folder):
         (folder / "half").write_text("x")

@@ -73,6 +73,16 @@ def test_a_name_that_leads_out_refuses_the_pull_and_nothing_is_written(bucket, t
     assert str(refused.value).isprintable()
 
 
+@pytest.mark.parametrize("folder", ["\u00b2", "\u2460", "1_0", "+1", "99999999999999999999"], ids=ascii)
+def test_a_folder_that_looks_like_a_number_and_is_none_does_not_keep_the_versions_from_coming(bucket, tmp_path, folder):
+    put(bucket, f"digits/{folder}/model.onnx")
+
+    (pulled,) = pull(tmp_path / "other", bucket, complete=True)
+
+    assert (1,) == pulled.complete
+    assert not (tmp_path / "other" / "digits" / folder).exists()
+
+
 @pytest.mark.parametrize("path", OUTSIDE)
 def test_a_manifest_that_lists_a_name_that_leads_out_refuses_the_pull(bucket, tmp_path, path):
     put(bucket, f"digits/1/{MANIFEST}", f"{hashlib.sha256(b'x').hexdigest()}  {path}\n".encode())
