@@ -31,6 +31,7 @@ from slipway.repository._errors import (
 )
 from slipway.repository._layout import model_files
 from slipway.repository._manifest_text import MANIFEST
+from slipway.repository._onnx_only import other_than_onnx
 from slipway.repository._publish import Published, check_publishable, publish
 from slipway.repository._remote import Pulled, Pushed, check_pushable, pull, push
 from slipway.repository._retire import prune, rollback
@@ -66,6 +67,7 @@ __all__ = [
     "find_model",
     "list_models",
     "model_files",
+    "other_than_onnx",
     "prune",
     "publish",
     "pull",

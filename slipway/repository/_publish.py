@@ -16,7 +16,7 @@ from slipway.repository._layout import CONFIG, is_model_folder, one_too_deep, ve
 from slipway.repository._manifest import check_manifest, raise_damaged, write_manifest
 from slipway.repository._publication import PUBLICATION, write_publication
 from slipway.repository._scratch import scratch_folder
-from slipway.repository._shared import publish_shared
+from slipway.repository._shared import publish_shared, refuse_unpublishable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +62,15 @@ def publish(
     Raises:
         ContractChanged: The model is published with another door.
         VersionTaken: `version` is published already.
-        PublishFailed: `root` is a model's folder, the file system refused, or what is in place afterwards is not what
-            was put there.
+        PublishFailed: `root` is a model's folder, a configuration would have Triton run something else than an ONNX
+            file, the file system refused, or what is in place afterwards is not what was put there.
     """
     model_dir = root / contract.name
     if version is not None and version in version_numbers(model_dir):
         raise VersionTaken(taken(model_dir, version))
     _refuse_model_folder(root)
     _refuse_changed_contract(model_dir, contract)
+    refuse_unpublishable(files)
     with refused_by_disk(f"publish {contract.name!r}", root):
         make_folder(model_dir)
         with scratch_folder(model_dir) as scratch:

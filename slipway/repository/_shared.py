@@ -14,11 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from tritonclient.grpc.model_config_pb2 import ModelConfig
-
 from slipway.contained_path import UnsafePath, contained_path, open_contained
 from slipway.contract import ModelContract
-from slipway.model_config import files_outside, parse_config, read_contract
+from slipway.model_config import ContractUnreadable, parse_config, read_contract
 from slipway.printable import printable
 from slipway.repository._durable import replace_file
 from slipway.repository._errors import ModelDamaged, ModelNotPublished, PublishFailed, refused_by_disk
@@ -31,6 +29,7 @@ from slipway.repository._manifest_text import (
     parse_manifest,
     render_manifest,
 )
+from slipway.repository._onnx_only import other_than_onnx
 from slipway.repository._scratch import scratch_folder
 
 _TRIES = 5
@@ -112,10 +111,10 @@ def publish_shared(model_dir: Path, staging: Path, files: Mapping[str, str]) -> 
         The files that were replaced, the manifest not among them.
 
     Raises:
-        PublishFailed: A name in `files` is none of a shared file, or somebody else replaces them all the time.
+        PublishFailed: A name in `files` is none of a shared file, a configuration would have Triton run something
+            else than an ONNX file, or somebody else replaces them all the time.
     """
-    if strange := [name for name in files if not is_shared(name)]:
-        raise PublishFailed(f"expected {CONFIG}, {LABELS} and configs/NAME.pbtxt only, got {', '.join(strange)}")
+    refuse_unpublishable(files)
     changed: list[str] = []
     for _ in range(_TRIES):
         for name, text in files.items():
@@ -128,6 +127,28 @@ def publish_shared(model_dir: Path, staging: Path, files: Mapping[str, str]) -> 
         f"{model_dir}: expected {', '.join(files)} to stay as they were written, but somebody else replaces them: "
         "publish again when the other one has finished"
     )
+
+
+def refuse_unpublishable(files: Mapping[str, str]) -> None:
+    """Refuse shared files with which a version could not be served.
+
+    Raises:
+        PublishFailed: See `publish_shared`; nothing was written.
+    """
+    if strange := [name for name in files if not is_shared(name)]:
+        raise PublishFailed(f"expected {CONFIG}, {LABELS} and configs/NAME.pbtxt only, got {', '.join(strange)}")
+    for name, text in files.items():
+        if name == LABELS:
+            continue
+        try:
+            named = other_than_onnx(parse_config(text))
+        except ContractUnreadable as exc:
+            raise PublishFailed(f"{name}: {exc}. Nothing was published") from exc
+        if named:
+            raise PublishFailed(
+                f"{name}: expected the backend onnxruntime and files of the model, nothing else, got {named}. "
+                "Nothing was published"
+            )
 
 
 def seal(root: Path, model: str) -> tuple[str, ...]:
@@ -219,7 +240,7 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
             contracts[name] = read_contract(config)
         except ValueError as exc:
             raise ModelDamaged(f"{model_dir / name}: {exc}. Nothing was sealed: put it right first") from exc
-        if named := _code_named(config):
+        if named := other_than_onnx(config) or ("" if config.backend else "no backend"):
             raise ModelDamaged(
                 f"{model_dir / name}: expected the backend onnxruntime and files of the model, nothing else, got "
                 f"{named}. Nothing was sealed: take it out first"
@@ -241,21 +262,6 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
             f"{model_dir / LABELS}: expected the labels of {CONFIG}, one a line, got others. Nothing was sealed: make "
             "them agree first"
         )
-
-
-def _code_named(config: ModelConfig) -> str:
-    """What a configuration would have Triton run or read besides the model; empty where there is nothing."""
-    doors = {"EXECUTION_ENV_PATH", "TRITON_BATCH_STRATEGY_PATH"}
-    if config.backend != "onnxruntime" or config.platform not in {"", "onnxruntime_onnx"}:
-        return f"backend '{printable(config.backend)}', platform '{printable(config.platform)}'"
-    if config.runtime:
-        return f"runtime '{printable(config.runtime)}'"
-    if config.model_operations.op_library_filename:
-        return "model_operations.op_library_filename"
-    if config.HasField("model_repository_agents"):
-        return "model_repository_agents"
-    named = [*sorted(name for name in config.parameters if name.upper() in doors), *files_outside(config)]
-    return printable(", ".join(named))
 
 
 def _remedy(model_dir: Path) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.model_config import ContractUnreadable, parse_config
 from slipway.printable import printable
 from slipway.repository._copying import copy_listed
 from slipway.repository._errors import (
@@ -35,6 +36,7 @@ from slipway.repository._manifest import (
     regular_files,
 )
 from slipway.repository._manifest_text import looks_like_code
+from slipway.repository._onnx_only import other_than_onnx
 from slipway.repository._shared import read_shared, settled, shared_names
 from slipway.repository._versions import ModelEntry, find_model
 
@@ -79,7 +81,8 @@ def build_view(
         compare: With the manifests. Without it every regular file of the newest version comes, but no code.
 
     Raises:
-        ModelDamaged: Shared files are not those of the model's manifest, or it has none.
+        ModelDamaged: Shared files are not those of the model's manifest, or it has none; or the configuration, sealed
+            or not, would have Triton run something else than an ONNX file (that is looked at with `compare` only).
         VersionDamaged: The named version is damaged, or every version is.
         VersionNotFound: The model has no such version.
         ModelNotPublished: There is no such model, or it has no version, or not this configuration.
@@ -122,6 +125,21 @@ def _view_shared(entry: ModelEntry, target: Path, config_name: str | None, *, co
         raise ModelDamaged(
             f"{entry.path}: {'; '.join(wrong)}. Publish again, or seal what is to be served: `slipway models seal "
             f"{entry.name}`"
+        )
+    if compare:
+        _refuse_other_than_onnx(entry, target / wanted, wanted)
+
+
+def _refuse_other_than_onnx(entry: ModelEntry, copy: Path, name: str) -> None:
+    """A manifest says that nobody changed a file, and not that whoever wrote both meant well."""
+    try:
+        named = other_than_onnx(parse_config(copy.read_text(encoding="utf-8")))
+    except (ContractUnreadable, UnicodeDecodeError) as exc:
+        raise ModelDamaged(f"{entry.path / name}: {printable(str(exc))}. Publish again, or put it right") from exc
+    if named:
+        raise ModelDamaged(
+            f"{entry.path / name}: expected the backend onnxruntime and files of the model, nothing else, got {named}. "
+            "It is not shown to tritonserver, although it is sealed: take it out, or look who wrote this file"
         )
 
 

@@ -92,8 +92,8 @@ def test_an_edit_by_hand_is_refused_until_it_is_sealed_and_a_publication_keeps_i
         (lambda model: rename(model / "config.pbtxt", "letters"), "name"),
         (lambda model: other_door(model / "configs" / "gpu.pbtxt"), "one door"),
         (lambda model: (model / "config.pbtxt").write_bytes(b"\xff\xfe"), "cannot be read"),
-        (lambda model: swap(model / "config.pbtxt", '"onnxruntime"', '"python"'), "backend 'python'"),
-        (lambda model: append(model / "configs" / "gpu.pbtxt", "runtime: 'model.py'"), "runtime 'model.py'"),
+        (lambda model: swap(model / "config.pbtxt", '"onnxruntime"', '"python"'), 'backend: "python"'),
+        (lambda model: append(model / "configs" / "gpu.pbtxt", "runtime: 'model.py'"), 'runtime: "model.py"'),
         (lambda model: append(model / "config.pbtxt", PARAMETER % "EXECUTION_ENV_PATH"), "EXECUTION_ENV_PATH"),
         (lambda model: append(model / "config.pbtxt", PARAMETER % "TRITON_BATCH_STRATEGY_PATH"), "BATCH_STRATEGY"),
         (lambda model: append(model / "config.pbtxt", "model_operations { op_library_filename: 'a' }"), "op_library"),
@@ -151,6 +151,17 @@ def rename(path, name):
 
 def other_door(path):
     path.write_text(path.read_text().replace("dims: 28", "dims: 32"))
+
+
+@pytest.mark.parametrize(
+    "text", ["runtime: 'model.py'", PARAMETER % "execution_env_path", "default_model_filename: '../2/model.onnx'"]
+)
+@pytest.mark.parametrize("name", ["config.pbtxt", "configs/gpu.pbtxt"])
+def test_what_would_run_other_code_is_not_published(tmp_path, name, text):
+    files = {**FILES, name: f"{FILES[name]}\n{text}"}
+    with pytest.raises(PublishFailed, match=f"{name}: expected the backend onnxruntime and files of the model"):
+        publish(tmp_path, DIGITS, files, holding("one"))
+    assert not (tmp_path / "digits").exists()
 
 
 def test_a_model_that_is_not_there_cannot_be_sealed(tmp_path):

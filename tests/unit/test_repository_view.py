@@ -1,4 +1,6 @@
+import hashlib
 import os
+import re
 import shutil
 
 import pytest
@@ -191,3 +193,32 @@ def test_a_view_that_cannot_be_written_says_why(tmp_path):
 
     with pytest.raises(PublishFailed, match="tritonserver"):
         build_view(tmp_path / "repository", ["digits"], tmp_path / "view")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('backend: "python" max_batch_size: 1', 'got backend: "python"'),
+        ('backend: "onnxruntime" runtime: "model.py"', 'got runtime: "model.py"'),
+        ("no configuration", "not a Triton model configuration"),
+    ],
+)
+@pytest.mark.parametrize("config_name", [None, "gpu"])
+def test_a_configuration_that_would_run_other_code_is_not_shown_although_its_manifest_lists_it(
+    tmp_path, text, said, config_name
+):
+    model = publish_text(tmp_path / "repository", "one").path.parent
+    name = "config.pbtxt" if config_name is None else f"configs/{config_name}.pbtxt"
+    forge(model, name, text)
+
+    with pytest.raises(ModelDamaged, match=re.escape(f"{name}: ")) as caught:
+        build_view(tmp_path / "repository", ["digits"], tmp_path / "view", config_name=config_name)
+    assert said in str(caught.value)
+
+
+def forge(model, name, text):
+    """Write a shared file, and its line of the manifest."""
+    before = hashlib.sha256((model / name).read_bytes()).hexdigest()
+    (model / name).write_text(text)
+    after = hashlib.sha256(text.encode()).hexdigest()
+    (model / MANIFEST).write_text((model / MANIFEST).read_text().replace(before, after))
