@@ -94,6 +94,13 @@ def announce(capacity: Capacity, *, output: Path, folder: Path, print_file: bool
             highlight=False,
             soft_wrap=True,
         )
+    if capacity.in_flight_counted_by == "client":
+        console.print(
+            "[yellow]requests in flight were counted by this process's own clock, network included[/]: the server's "
+            "metrics were not read (each report.json says why); --metrics-url names them",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"scale at {target.requests_per_s:,.0f} requests/s or {target.in_flight:.1f} in flight a replica, which leaves "
         f"{capacity.head_room:.0%} of it (measured there: p99 {milliseconds(target.p99_ms)} ms)\n"

@@ -56,6 +56,8 @@ class Capacity(Value):
         images_per_request: Mean of the payload's mix.
         slo: The objectives, by name.
         limited_by: `generator`: the server may hold more than could be offered.
+        in_flight_counted_by: `server`: its own counters. `client`: the clock of the generator, which counts the
+            network too, as nobody asked for the server's metrics or they could not be read.
         replica: At the highest rate within the objectives.
         head_room: Share of it to be left free.
         target: At the rate with that left free, measured too.
@@ -70,6 +72,7 @@ class Capacity(Value):
     images_per_request: float
     slo: dict[str, float]
     limited_by: Literal["server", "generator"]
+    in_flight_counted_by: Literal["server", "client"] = "server"
     replica: Load
     head_room: float
     target: Load

@@ -16,6 +16,7 @@ from rich.console import Console
 from loadtest.arrivals import ClosedArrivals
 from loadtest.capacity import Held
 from loadtest.errors import CapacityError
+from loadtest.figures import Outcome
 from loadtest.request import RunRequest
 from loadtest.result import Result
 from loadtest.run import run_scenario
@@ -61,7 +62,7 @@ class RateProbe:
         folder: Of the reports.
         scenario: `request`, read.
         processes: That make the load.
-        console: One line a measurement.
+        console: One line a measurement, with the bounds that are known so far; where no bar is drawn, one before it.
         shortest_s: Shortest measurement.
     """
 
@@ -72,6 +73,7 @@ class RateProbe:
     console: Console
     shortest_s: float = SHORTEST_S
     results: list[Result] = field(default_factory=list)
+    outcomes: dict[float, Outcome] = field(default_factory=dict)
 
     def __call__(self, rate_rps: float, longer: bool) -> Held:
         """Offer the rate, from independent users, and hold the answers against the objectives."""
@@ -89,7 +91,9 @@ class RateProbe:
             page=False,
             report_dir=self.folder / f"{number:02d}-at-{rate_rps:.0f}-rps",
         )
-        title = f"{rate_rps:>9,.0f}/s"
+        title = f"{number:>2}  {rate_rps:>9,.0f}/s"
+        if not self.console.is_terminal:
+            self.console.print(f"{title}  measuring for {WARMUP_S + seconds:.0f} s", soft_wrap=True, highlight=False)
         result, _ = run_scenario(request, processes=self.processes, console=self.console, title=title)
         if result.partial:
             raise KeyboardInterrupt  # the person who stopped the run stops the search
@@ -102,8 +106,16 @@ class RateProbe:
             excess=_excess(result),
             reasons=result.verdict.reasons,
         )
+        self.outcomes[rate_rps] = held.outcome  # the last look at a rate counts
         self._say(title, held, result)
         return held
+
+    def bounds(self) -> str:
+        """The highest rate that held and the lowest above it that did not, in words."""
+        held = max((rate for rate, outcome in self.outcomes.items() if outcome == "PASS"), default=0.0)
+        above = [rate for rate, outcome in self.outcomes.items() if outcome != "PASS" and rate > held]
+        words = [f"holds {held:,.0f}/s"] if held else []
+        return ", ".join([*words, *([f"not {min(above):,.0f}/s"] if above else [])])
 
     def _say(self, title: str, held: Held, result: Result) -> None:
         colour = {"PASS": "green", "FAIL": "red", "INVALID": "yellow"}[held.outcome]
@@ -111,7 +123,8 @@ class RateProbe:
         why = f"  {held.reasons[0]}" if held.reasons and held.outcome == "INVALID" else ""
         self.console.print(
             f"{title}  [{colour}]{held.outcome:<7}[/]  p99 {milliseconds(held.p99_ms):>7} ms  errors "
-            f"{figures.error_rate:.2%}  in flight {held.in_flight:.1f}  ({figures.due:,} requests){why}",
+            f"{figures.error_rate:.2%}  in flight {held.in_flight:.1f}  ({figures.due:,} requests)  "
+            f"so far: {self.bounds()}{why}",
             soft_wrap=True,
             highlight=False,
         )

@@ -69,6 +69,7 @@ def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:
         images_per_request=_images_per_request(scenario),
         slo={name: bound for name, bound in scenario.slo.model_dump().items() if bound is not None},
         limited_by=search.limited_by,
+        in_flight_counted_by="client" if any(result.server is None for result in probe.results) else "server",
         replica=_load(search.best),
         head_room=order.head_room,
         target=_load(at_target),

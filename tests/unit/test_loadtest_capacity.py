@@ -5,6 +5,7 @@ import inspect
 import random
 from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,9 +14,10 @@ from rich.console import Console
 from loadtest.capacity import RESOLUTION, Held, find_capacity
 from loadtest.capacity_cli import announce
 from loadtest.capacity_file import Capacity, Load, ProbeRow, render_capacity, write_capacity
-from loadtest.capacity_probe import LONGEST_S, SHORTEST_S, check_searchable, in_flight, window_s
+from loadtest.capacity_probe import LONGEST_S, SHORTEST_S, RateProbe, check_searchable, in_flight, window_s
 from loadtest.cli import capacity
 from loadtest.errors import CapacityError, ReportError
+from loadtest.request import RunRequest
 from tests.unit.loadtest_results import result, scenario, server
 
 
@@ -244,6 +246,47 @@ def test_the_file_is_yaml_with_figures_of_four_digits():
     assert ("server", 0.2) == (document["limited_by"], document["head_room"])
     assert ("a machine", 8) == (document["machine"]["machine"], document["machine"]["cores"])
     assert [{"requests_per_s": 1235, "outcome": "PASS", "p99_ms": 41.99, "in_flight": 3.142}] == document["probes"]
+
+
+def probing(monkeypatch, outcomes, *, terminal=False):
+    """What a search prints that meets these outcomes at 100, 200, ... requests/s."""
+    out, left = StringIO(), list(outcomes)
+
+    def run(_request, **_):
+        run = result()
+        return run.model_copy(update={"verdict": run.verdict.model_copy(update={"outcome": left.pop(0)})}), None
+
+    monkeypatch.setattr("loadtest.capacity_probe.run_scenario", run)
+    request = RunRequest(
+        scenario="steady", overrides={}, repository=Path(), report_dir=None, junit=None, command="slipway capacity"
+    )
+    console = Console(file=out, width=500, force_terminal=terminal)
+    probe = RateProbe(request=request, folder=Path("x"), scenario=scenario(), processes=1, console=console)
+    for i in range(len(outcomes)):
+        probe(100.0 * (i + 1), False)
+    return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(("terminal", "lines_each"), [(False, 2), (True, 1)])
+def test_the_search_tells_its_rounds_and_its_bounds_with_and_without_a_terminal(monkeypatch, terminal, lines_each):
+    lines = probing(monkeypatch, ["PASS", "PASS", "FAIL"], terminal=terminal)
+    told = [line for line in lines if "so far" in line]
+
+    assert 3 * lines_each == len(lines)
+    assert ["1", "2", "3"] == [line.split()[0] for line in told]
+    assert ["so far: holds 100/s", "so far: holds 200/s"] == [line[line.index("so far") :].strip() for line in told[:2]]
+    assert "so far: holds 200/s, not 300/s" in told[2]
+
+
+def test_a_capacity_of_the_clients_clock_says_so_in_the_file_and_on_the_terminal(tmp_path):
+    of_client = measured().model_copy(update={"in_flight_counted_by": "client"})
+    out = StringIO()
+    console = Console(file=out, width=500)
+    announce(of_client, output=tmp_path / "c.yaml", folder=tmp_path, print_file=False, console=console)
+
+    assert "client" == yaml.safe_load(render_capacity(of_client))["in_flight_counted_by"]
+    assert "server" == yaml.safe_load(render_capacity(measured()))["in_flight_counted_by"]
+    assert "counted by this process's own clock, network included" in out.getvalue()
 
 
 def announced(tmp_path, *, print_file):
