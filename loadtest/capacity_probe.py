@@ -153,9 +153,11 @@ def in_flight(result: Result) -> float:
             f"INVALID: {result.metrics_doubt}, or take this process's own clock, which counts the network too, with "
             "--set target.metrics_url=null"
         )
-    if result.scenario.target.metrics_url not in (None, AUTO):
+    url = result.scenario.target.metrics_url
+    if url is not None and url != AUTO:
+        why = next((note for note in result.notes if url in note), f"the server's metrics were not read at {url}")
         raise CapacityError(
-            f"{result.notes[-1]}; requests in flight are counted with the server's metrics: let this process reach "
+            f"{why}; requests in flight are counted with the server's metrics: let this process reach "
             "them, or take its own clock, which counts the network too, with --set target.metrics_url=null"
         )
     return result.figures.answered_rps * result.figures.service_ms.mean / 1e3

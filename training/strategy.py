@@ -176,6 +176,8 @@ def choose_placement() -> Placement:
     """
     workers, is_chief = _cluster(os.environ.get("TF_CONFIG", ""))
     if workers > 1:
+        # TensorFlow's gRPC would take the proxy of the environment to the other workers, and wait for them for ever.
+        os.environ.setdefault("no_grpc_proxy", ",".join(_hosts(os.environ["TF_CONFIG"])))
         try:
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
         except (tf.errors.OpError, RuntimeError) as exc:
@@ -201,3 +203,9 @@ def _cluster(tf_config: str) -> tuple[int, bool]:
     if kind not in {"chief", "worker"}:
         raise FitError(f"TF_CONFIG: expected task type 'chief' or 'worker', got {kind!r}")
     return len(chiefs) + len(others), kind == "chief" or (not chiefs and index == 0)
+
+
+def _hosts(tf_config: str) -> tuple[str, ...]:
+    """Every machine of the cluster, without its port."""
+    addresses = [address for group in json.loads(tf_config)["cluster"].values() for address in group]
+    return tuple(dict.fromkeys(str(address).rpartition(":")[0].strip("[]") for address in addresses))
