@@ -17,6 +17,9 @@ from xdist.scheduler import LoadScopeScheduling
 from slipway.telemetry import switch_off
 
 switch_off()  # tests import onnxruntime by itself
+# Tests ask local servers with gRPC's bare client, which would take a proxy of the environment there. Slipway's own
+# clients decide for themselves, and other protocols are left as they are.
+os.environ.setdefault("no_grpc_proxy", "localhost,127.0.0.1")
 
 
 def _tritonserver_is_here() -> bool:
