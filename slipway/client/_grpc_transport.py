@@ -24,6 +24,7 @@ from slipway.client._grpc_codec import CALLS, SERVICE, decode, encode, fault
 from slipway.client._grpc_sockets import Sockets
 from slipway.client._options import limited
 from slipway.client._questions import Question, ReadConfig, ReadMetadata
+from slipway.client._secrets import conceal
 from slipway.client._sender import TokenUnusable
 from slipway.client._steps import Answered
 from slipway.client._wiring import Wiring
@@ -138,6 +139,10 @@ class GrpcTransport:
         if finished:
             line.channel.close()
 
+    def conceal(self, fault: Fault) -> Fault:
+        """See `_secrets`."""
+        return conceal(fault, self._wiring.sender.secrets)
+
     def explain(self, fault: Fault, timeout_s: float) -> Fault:
         """See `SyncTransport`."""
         return self._addresses.explain(fault, timeout_s)
@@ -198,6 +203,10 @@ class AsyncGrpcTransport:
             task = asyncio.ensure_future(line.channel.close())
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
+
+    def conceal(self, fault: Fault) -> Fault:
+        """See `_secrets`."""
+        return conceal(fault, self._wiring.sender.secrets)
 
     async def explain(self, fault: Fault, timeout_s: float) -> Fault:
         """See `AsyncTransport`."""

@@ -29,6 +29,7 @@ from slipway.client._http_connection import (
 from slipway.client._options import limited
 from slipway.client._questions import Question
 from slipway.client._retry import Deadline
+from slipway.client._secrets import conceal
 from slipway.client._sender import TokenUnusable
 from slipway.client._steps import Answered
 from slipway.client._wiring import Wiring
@@ -45,6 +46,7 @@ class HttpTransport:
     """Blocking; as many kept connections as threads that call at once, up to a limit."""
 
     def __init__(self, address: Address, wiring: Wiring) -> None:
+        self._wiring = wiring
         self._request = Words(address, wiring)
         self._open = connection_maker(address, wiring, Connection)
         self._limit = wiring.max_connections
@@ -94,6 +96,10 @@ class HttpTransport:
             raise RuntimeError("the client is closed")
         return connection
 
+    def conceal(self, fault: Fault) -> Fault:
+        """See `_secrets`."""
+        return conceal(fault, self._wiring.sender.secrets)
+
     def explain(self, fault: Fault, timeout_s: float) -> Fault:  # noqa: ARG002 - as in `SyncTransport`
         """See `SyncTransport`; a connection that failed has told of every address."""
         return fault
@@ -111,6 +117,7 @@ class AsyncHttpTransport:
     """For the event loop in which it is used first."""
 
     def __init__(self, address: Address, wiring: Wiring) -> None:
+        self._wiring = wiring
         self._request = Words(address, wiring)
         self._open = connection_maker(address, wiring, AsyncConnection)
         self._limit = wiring.max_connections
@@ -153,6 +160,10 @@ class AsyncHttpTransport:
                 await connection.close()
                 raise
             self._idle.append(connection)
+
+    def conceal(self, fault: Fault) -> Fault:
+        """See `_secrets`."""
+        return conceal(fault, self._wiring.sender.secrets)
 
     async def explain(self, fault: Fault, timeout_s: float) -> Fault:  # noqa: ARG002 - as in `AsyncTransport`
         """See `HttpTransport`."""

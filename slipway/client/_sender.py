@@ -8,6 +8,7 @@ Nothing here shows a value: a token in a message, a log or a traceback is a toke
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -20,6 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,8000}[\x21-\x7e])?")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16000}")
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+_REMEMBERED = 8  # tokens that may still come back with an answer
 _RESERVED = {
     "accept-encoding": "the client asks for answers that are not compressed",
     "authorization": "use token=",
@@ -54,6 +56,12 @@ class Sender:
     def __init__(self, *, token: Token | None, headers: Mapping[str, str]) -> None:
         self._token = token
         self._headers = dict(headers)
+        self._tokens: deque[str] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What must not be seen in any text: the values of all headers, and the last tokens."""
+        return frozenset({*self._headers.values(), *self._tokens})
 
     def __repr__(self) -> str:
         return "Sender()"
@@ -66,7 +74,10 @@ class Sender:
         """
         if self._token is None:
             return self._headers
-        return {**self._headers, "authorization": f"Bearer {_current(self._token)}"}
+        token = _current(self._token)
+        if token not in self._tokens:
+            self._tokens.append(token)
+        return {**self._headers, "authorization": f"Bearer {token}"}
 
 
 def checked_token(token: Token | None) -> Token | None:

@@ -92,6 +92,9 @@ class SyncTransport(Protocol):
     def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """Ask; never raises for what the network or the server does."""
 
+    def conceal(self, fault: Fault) -> Fault:
+        """Take what was sent in confidence out of its words."""
+
     def explain(self, fault: Fault, timeout_s: float) -> Fault:
         """Say more of a connection that failed, where there is more to find out."""
 
@@ -104,6 +107,9 @@ class AsyncTransport(Protocol):
 
     async def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
         """Ask; never raises for what the network or the server does."""
+
+    def conceal(self, fault: Fault) -> Fault:
+        """Take what was sent in confidence out of its words."""
 
     async def explain(self, fault: Fault, timeout_s: float) -> Fault:
         """Say more of a connection that failed, where there is more to find out."""
@@ -133,6 +139,8 @@ def run(steps: Steps[T], transport: SyncTransport) -> T:
                 time.sleep(step.seconds)
             else:
                 step.signal.wait(min(step.timeout_s, NO_LIMIT_S))
+            if isinstance(reply, Fault):
+                reply = transport.conceal(reply)
     except StopIteration as done:
         result: T = done.value
         return result
@@ -155,6 +163,8 @@ async def run_async(steps: Steps[T], transport: AsyncTransport) -> T:
                 await asyncio.sleep(step.seconds)
             else:
                 await _wait(step)
+            if isinstance(reply, Fault):
+                reply = transport.conceal(reply)
     except StopIteration as done:
         result: T = done.value
         return result
