@@ -7,23 +7,46 @@ unpacks, a library of operators or of batching. And Triton answers with the line
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from tritonclient.grpc.model_config_pb2 import ModelConfig
-
-from slipway.model_config import files_outside
+from slipway import protocol as pb
+from slipway.model_config import ContractUnreadable, files_outside, parse_config
 from slipway.printable import printable
+from slipway.repository._errors import ModelDamaged
 
 _BACKEND = "onnxruntime"
 _PLATFORM = "onnxruntime_onnx"
 _CODE_PARAMETERS = ("EXECUTION_ENV_PATH", "TRITON_BATCH_STRATEGY_PATH")
 
 
-def other_than_onnx(config: ModelConfig) -> str:
+def other_than_onnx(config: pb.Message) -> str:
     """The first field that says so, as it is written there; empty where an ONNX file and nothing else would run."""
     return printable(next(_fields(config), ""))
 
 
-def _fields(config: ModelConfig) -> Iterator[str]:
+def check_sealed(path: Path, content: bytes, *, outcome: str) -> None:
+    """Refuse a configuration that its manifest lists: that says that nobody changed it, not that its writer meant well.
+
+    Args:
+        path: For messages.
+        content: What it holds.
+        outcome: What is not done with it, a sentence without its end.
+
+    Raises:
+        ModelDamaged: It cannot be read, or something else than an ONNX file would run.
+    """
+    try:
+        named = other_than_onnx(parse_config(content.decode("utf-8")))
+    except (ContractUnreadable, UnicodeDecodeError) as exc:
+        raise ModelDamaged(f"{path}: {printable(str(exc))}. Publish again, or put it right") from exc
+    if named:
+        raise ModelDamaged(
+            f"{path}: expected the backend onnxruntime and files of the model, nothing else, got {named}. "
+            f"{outcome}, although it is sealed: take it out, or look who wrote this file"
+        )
+
+
+def _fields(config: pb.Message) -> Iterator[str]:
     if config.backend not in {"", _BACKEND}:
         yield f'backend: "{config.backend}"'
     if config.platform not in {"", _PLATFORM}:

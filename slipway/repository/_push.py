@@ -19,6 +19,7 @@ from slipway.repository._errors import ModelDamaged, RemoteFailed, VersionDamage
 from slipway.repository._layout import CONFIG
 from slipway.repository._manifest import check_manifest, manifest_alone
 from slipway.repository._manifest_text import MANIFEST
+from slipway.repository._onnx_only import check_sealed
 from slipway.repository._publish import refuse_other_contract
 from slipway.repository._pull import refuse_two_contents
 from slipway.repository._push_claim import Claim, Overtaken, claimed
@@ -161,7 +162,8 @@ def _read_shared(entry: ModelEntry) -> dict[str, bytes]:
     """The files that all versions share, the model's manifest last; nothing else beside the versions travels.
 
     Raises:
-        ModelDamaged: There is no manifest, or one of them is not what it lists.
+        ModelDamaged: There is no manifest, one of them is not what it lists, or something else than an ONNX file would
+            run where they are served.
     """
     contents: dict[str, bytes] = {}
     for name in (*check_shared(entry.path), MANIFEST):
@@ -170,6 +172,8 @@ def _read_shared(entry: ModelEntry) -> dict[str, bytes]:
                 contents[name] = file.read()
         except (OSError, UnsafePath) as exc:
             raise ModelDamaged(f"{entry.path / name} cannot be sent: {exc}") from exc
+        if name.endswith(".pbtxt"):
+            check_sealed(entry.path / name, contents[name], outcome="It is not sent")
     return contents
 
 

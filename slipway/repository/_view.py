@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.model_config import ContractUnreadable, parse_config
 from slipway.printable import printable
 from slipway.repository._copying import copy_listed
 from slipway.repository._errors import (
@@ -36,7 +35,7 @@ from slipway.repository._manifest import (
     regular_files,
 )
 from slipway.repository._manifest_text import looks_like_code
-from slipway.repository._onnx_only import other_than_onnx
+from slipway.repository._onnx_only import check_sealed
 from slipway.repository._shared import read_shared, settled, shared_names
 from slipway.repository._versions import ModelEntry, find_model
 
@@ -127,20 +126,7 @@ def _view_shared(entry: ModelEntry, target: Path, config_name: str | None, *, co
             f"{entry.name}`"
         )
     if compare:
-        _refuse_other_than_onnx(entry, target / wanted, wanted)
-
-
-def _refuse_other_than_onnx(entry: ModelEntry, copy: Path, name: str) -> None:
-    """A manifest says that nobody changed a file, and not that whoever wrote both meant well."""
-    try:
-        named = other_than_onnx(parse_config(copy.read_text(encoding="utf-8")))
-    except (ContractUnreadable, UnicodeDecodeError) as exc:
-        raise ModelDamaged(f"{entry.path / name}: {printable(str(exc))}. Publish again, or put it right") from exc
-    if named:
-        raise ModelDamaged(
-            f"{entry.path / name}: expected the backend onnxruntime and files of the model, nothing else, got {named}. "
-            "It is not shown to tritonserver, although it is sealed: take it out, or look who wrote this file"
-        )
+        check_sealed(entry.path / wanted, (target / wanted).read_bytes(), outcome="It is not shown to tritonserver")
 
 
 def _view_version(model: str, folder: Path, target: Path, skipped: tuple[str, ...], *, compare: bool) -> ModelView:

@@ -1,5 +1,7 @@
 """What a push sends of a folder that holds more than a model: what manifests list, and nothing else."""
 
+import hashlib
+
 import pytest
 
 pytest.importorskip("s3fs", reason="the extra `remote` is not installed")
@@ -34,5 +36,19 @@ def test_a_shared_file_that_is_a_link_is_not_followed(tmp_path, s3):
     (folder / "labels.txt").symlink_to(tmp_path / "secret")
 
     with pytest.raises(ModelDamaged, match="labels"):
+        push(tmp_path / "desk", s3.url)
+    assert set() == s3.names()
+
+
+@pytest.mark.parametrize("name", ["config.pbtxt", "configs/gpu.pbtxt"])
+def test_a_configuration_that_would_run_other_code_is_not_sent_although_its_manifest_lists_it(tmp_path, s3, name):
+    folder = publish_text(tmp_path / "desk", "one").path.parent
+    before = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / name).write_text((folder / name).read_text().replace('"onnxruntime"', '"python"'))
+    after = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    manifest = folder / "manifest.sha256"
+    manifest.write_text(manifest.read_text().replace(before, after))
+
+    with pytest.raises(ModelDamaged, match='got backend: "python". It is not sent'):
         push(tmp_path / "desk", s3.url)
     assert set() == s3.names()
