@@ -97,11 +97,12 @@ def verify_(
         for number in numbers:
             try:
                 (intact,) = verify(repository, name, number)
+                files = len(intact.contents())
             except VersionNotFound:
                 if version is not None:
                     raise
                 continue  # pruned meanwhile
-            console.print(f"[green]intact[/] {escape(name)} version {number}: {len(intact.contents())} files")
+            console.print(f"[green]intact[/] {escape(name)} version {number}: {files} files")
         for beside in find_beside(entry.path):
             console.print(f"{escape(name)}/{escape(printable(beside))} is not listed; never shown to Triton")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,10 +43,11 @@ class VersionEntry:
     def size_bytes(self) -> int:
         """Sum of all regular files; what vanishes meanwhile does not count."""
         size = 0
-        for path in self.path.rglob("*"):
-            with suppress(OSError):
-                found = path.lstat()
-                size += found.st_size if stat.S_ISREG(found.st_mode) else 0
+        for folder, _, names in os.walk(self.path):  # passes over what cannot be listed, as `rglob` does not
+            for name in names:
+                with suppress(OSError):
+                    found = Path(folder, name).lstat()
+                    size += found.st_size if stat.S_ISREG(found.st_mode) else 0
         return size
 
     @property

@@ -49,6 +49,6 @@ def test_a_configuration_that_would_run_other_code_is_not_sent_although_its_mani
     manifest = folder / "manifest.sha256"
     manifest.write_text(manifest.read_text().replace(before, after))
 
-    with pytest.raises(ModelDamaged, match='got backend: "python". It is not sent'):
+    with pytest.raises(ModelDamaged, match=r'got backend: "python"\. It is not sent'):
         push(tmp_path / "desk", s3.url)
     assert set() == s3.names()
