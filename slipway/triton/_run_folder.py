@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from slipway.triton._errors import ServeError
+from slipway.triton._orphans import end_orphans
 
 __all__ = ["RunFolder", "forget_shared_memory"]
 
@@ -81,6 +82,7 @@ def forget_shared_memory(name: str) -> None:
 def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         if _is_abandoned(folder):
+            end_orphans(folder.name)
             _remove(folder)
     for folder in parent.glob(f"{_NEW}*"):
         with suppress(OSError):

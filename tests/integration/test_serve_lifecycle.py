@@ -87,6 +87,34 @@ def test_nothing_outlives_a_killed_parent(published_repository):
             os.killpg(pid, signal.SIGKILL)
 
 
+def test_the_next_start_ends_a_backend_process_that_a_killed_server_left(published_repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path))
+    script = (
+        "import sys, time, pathlib, slipway.triton as t\n"
+        "server = t.TritonServer(t.ServerSettings(repository=pathlib.Path(sys.argv[1])))\n"
+        "server.start(); print(server.pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(published_repository)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        pid = int(parent.stdout.readline())
+        regions = shared_memory_of(group_of(pid))
+        unaware, _ = stubs_of(pid)
+        os.kill(unaware, signal.SIGSTOP)  # as one that is only being started, it does not see its server end
+        parent.kill()
+    try:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: [unaware] == list(group_of(pid)))
+        with started(ServerSettings(repository=published_repository)) as server:
+            assert is_ready(server.http_url)
+
+        assert_nothing_is_left(pid, regions)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
 def test_server_outlives_the_thread_that_started_it_and_stands_beside_another(published_repository, triton_server):
     server = TritonServer(ServerSettings(repository=published_repository))
     thread = threading.Thread(target=server.start)
