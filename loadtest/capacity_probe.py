@@ -155,7 +155,8 @@ def in_flight(result: Result) -> float:
         )
     url = result.scenario.target.metrics_url
     if url is not None and url != AUTO:
-        why = next((note for note in result.notes if url in note), f"the server's metrics were not read at {url}")
+        unread = f"the server's metrics were not read at {url}"
+        why = next((note for note in result.notes if "metrics were not read" in note), unread)
         raise CapacityError(
             f"{why}; requests in flight are counted with the server's metrics: let this process reach "
             "them, or take its own clock, which counts the network too, with --set target.metrics_url=null"

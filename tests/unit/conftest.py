@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from concurrent import futures
@@ -17,6 +18,13 @@ import numpy as np
 import pytest
 
 from tests.unit.fake_triton import FakeTriton, HttpDoor, HttpServer, grpc_door
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy_of_this_machine(monkeypatch):
+    """Servers of this tier are on this machine: a test that is about proxies says which."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ def locust(tmp_path, monkeypatch):
         package.mkdir()
         (package / "__init__.py").touch()
         (package / "__main__.py").write_text(FAKE + program)
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+        others = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []  # an empty entry is the folder here
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *others]))
         return LocustProcess(("-f", "x"), **bounds)
 
     return start
