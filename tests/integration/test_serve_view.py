@@ -37,6 +37,7 @@ def test_files_that_nobody_published_are_neither_shown_nor_run(own_repository, t
         "mnist",
         "mnist/1",
         "mnist/1/model.onnx",
+        "mnist/1/publication.json",
         "mnist/config.pbtxt",
         "mnist/configs",
         "mnist/configs/gpu.pbtxt",
