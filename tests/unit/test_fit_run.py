@@ -14,7 +14,8 @@ from rich.console import Console
 
 pytest.importorskip("keras")
 
-from training.data import Dataset, Split
+from tests.unit.small_fits import stripes
+from training.data import Dataset
 from training.errors import FitError
 from training.fit import fit
 from training.progress import EpochProgress
@@ -25,16 +26,6 @@ from training.strategy import Placement, choose_placement
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 EPOCHS = 4
-
-
-def stripes(images, seed):
-    """Each class is a bright stripe at its own place."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, images)
-    pixels = rng.integers(0, 100, (images, 12, 12, 1))
-    for image, label in zip(pixels, labels, strict=True):
-        image[:, label * 4 : label * 4 + 4] += 100
-    return Split(images=pixels.astype(np.uint8), labels=labels.astype(np.int64))
 
 
 DATASET = Dataset(
