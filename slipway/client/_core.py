@@ -6,6 +6,7 @@ Nothing here does I/O: the generators yield `Send`, `Explain`, `Sleep` and `Wait
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -159,7 +160,7 @@ class Core:
 
 def _request_size(contract: ModelContract) -> int:
     """Most images of one request: the model's limit, and what one message can carry in both directions."""
-    image_bytes = int(np.prod(contract.image_shape))
+    image_bytes = math.prod(contract.image_shape)
     fitting = min(_MOST_ANSWER_BYTES // (4 * len(contract.labels)), _MOST_REQUEST_BYTES // image_bytes)
     return max(1, min(contract.max_batch_size, fitting))
 

@@ -71,9 +71,10 @@ class Inferred:
     def flaw(self) -> str:
         """Why these numbers are no probabilities, or "": each is 0 to 1, and each row adds up to 1 within 0.001."""
         sums = self.probabilities.sum(axis=1)
-        good = (np.abs(sums - 1) <= _SUM_TOLERANCE) & (self.probabilities.min(axis=1, initial=0) >= 0)
-        if good.all():  # a row with NaN or an infinity is not good either
+        errors = np.abs(sums - 1)
+        if errors.max() <= _SUM_TOLERANCE and self.probabilities.min(initial=0) >= 0:  # both false where there is NaN
             return ""
+        good = (errors <= _SUM_TOLERANCE) & (self.probabilities.min(axis=1, initial=0) >= 0)
         row = int(np.flatnonzero(~good)[0])
         start = ", ".join(f"{value:g}" for value in self.probabilities[row, :5].tolist())
         return (
