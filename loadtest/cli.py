@@ -102,11 +102,9 @@ def run(
     Example: slipway loadtest steady --url http://localhost:8000 --rate 800 --slo p99_ms=20 --junit verdict.xml
     """
     from loadtest.request import RunRequest
-    from loadtest.result import REPORT
     from loadtest.run import run_scenario
     from loadtest.summary import print_summary
     from loadtest.verdict import EXIT_CODES
-    from loadtest.whole_file import refuse_to_overwrite
 
     arrivals = {} if closed_loop is None else _closed(scenario, closed_loop)
     if rate is not None:
@@ -135,10 +133,10 @@ def run(
         report_dir=report_dir,
         junit=junit,
         command=command_line(sys.argv),
+        force=force,
     )
     request.load()  # a mistake in it is told before anything starts
-    if report_dir is not None:
-        refuse_to_overwrite(report_dir / REPORT, other="--report-dir", force=force)
+    request.refuse_to_overwrite()
     console = Console()
     result, page = run_scenario(request, processes=processes, console=console)
     print_summary(result, page, console)

@@ -120,6 +120,7 @@ def capacity(
         report_dir=None,
         junit=None,
         command=command_line(sys.argv),
+        force=force,
     )
     refuse_to_overwrite(output, other="--output", force=force)
     folder = report_dir or Path("runs/capacity") / f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
@@ -131,5 +132,6 @@ def capacity(
         resolution=resolution,
         shortest_s=shortest_s,
     )
+    order.refuse_to_overwrite()
     grid = (instances, max_batch_sizes) if tune else None
     run_capacity(order, output=output, grid=grid, print_file=print_capacity, console=Console())

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -68,6 +67,7 @@ class Conductor:
         self._options = environment.parsed_options
         self._lead: Lead | None = None
         self._page: Path | None = None
+        self._written: set[Path] = set()
 
     def request(self) -> RunRequest:
         """What Locust's options, or the fields of its page, ask for now."""
@@ -82,6 +82,7 @@ class Conductor:
             report_dir=Path(options.report_dir) if options.report_dir else None,
             junit=Path(options.junit) if options.junit else None,
             page=not options.no_page,
+            force=options.force,
             command=options.command_line or command_line(sys.argv),
         )
 
@@ -141,6 +142,7 @@ class Conductor:
 
     def _begin(self) -> None:
         request = self.request()
+        request.refuse_to_overwrite(own=self._written)  # the page may name another folder for each run
         longest_s = _PREPARE_S + _PREPARE_CALLS * max(5.0, request.load().target.timeout_s)
         late = GeneratorError(f"the run could not begin: its preparation took more than {longest_s:g} s")
         with gevent.Timeout(longest_s, late):
@@ -269,7 +271,8 @@ class Conductor:
         return exit_code
 
     def _write(self, request: RunRequest, result: Result) -> Path:
-        folder = request.report_dir or _new_folder(request.name, result.started)
+        folder = request.folder(result.started)
+        self._written |= {folder} if request.junit is None else {folder, request.junit}
         if request.page:
             from loadtest.report import write_report  # noqa: PLC0415 - plotly takes a second, after the load not before
 
@@ -291,10 +294,3 @@ class Conductor:
         if self._tells_progress:
             with suppress(OSError):  # nobody reads any more
                 os.write(self._options.progress_fd, json.dumps(dict(message)).encode() + b"\n")
-
-
-def _new_folder(name: str, started: datetime) -> Path:
-    """A folder that no other run has."""
-    base = Path("runs/loadtest") / f"{name}-{started:%Y%m%d-%H%M%S}"
-    names = chain([base.name], (f"{base.name}-{number}" for number in count(2)))
-    return next(path for path in map(base.with_name, names) if not path.exists())

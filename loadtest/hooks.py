@@ -89,6 +89,12 @@ def _add_arguments(parser: Any) -> None:  # noqa: ANN401 - Locust's parser takes
         "--junit", default="", include_in_web_ui=False, help="Write the verdict as JUnit XML to this file."
     )
     parser.add_argument(
+        "--force",
+        action="store_true",
+        include_in_web_ui=False,
+        help="Overwrite a report, or a JUnit file, that is there already.",
+    )
+    parser.add_argument(
         "--print-report",
         action="store_true",
         include_in_web_ui=False,
@@ -122,7 +128,9 @@ def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
     options = environment.parsed_options
     conductor = Conductor(environment, runner)
     try:
-        scenario = conductor.request().load()  # a mistake in it is told now, not when the test starts
+        request = conductor.request()  # a mistake in it is told now, not when the test starts
+        scenario = request.load()
+        request.refuse_to_overwrite()
     except SlipwayError as exc:
         conductor.refuse(exc)
         _end_own_workers(runner)

@@ -55,6 +55,8 @@ def locust_command(request: RunRequest, *, processes: int) -> list[str]:
         words += ["--report-dir", str(request.report_dir)]
     if not request.page:
         words.append("--no-page")
+    if request.force:
+        words.append("--force")
     if request.junit is not None:
         words += ["--junit", str(request.junit)]
     if processes > 1:

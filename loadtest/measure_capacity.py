@@ -16,7 +16,9 @@ from loadtest.capacity import RESOLUTION, Held, find_capacity
 from loadtest.capacity_file import Capacity, Load, ProbeRow
 from loadtest.capacity_probe import SHORTEST_S, RateProbe, check_searchable
 from loadtest.request import RunRequest
+from loadtest.result import REPORT
 from loadtest.scenario import Scenario
+from loadtest.whole_file import refuse_to_overwrite
 
 __all__ = ["CapacityOrder", "measure_capacity"]
 
@@ -42,6 +44,16 @@ class CapacityOrder:
     processes: int
     resolution: float = RESOLUTION
     shortest_s: float = SHORTEST_S
+
+    def refuse_to_overwrite(self) -> None:
+        """See before the search that its measurements would replace none of another.
+
+        Raises:
+            ReportExists: They would.
+        """
+        for pattern in (f"*-at-*-rps/{REPORT}", f"instances-*-batch-*/*-at-*-rps/{REPORT}"):
+            for report in sorted(self.folder.glob(pattern)):
+                refuse_to_overwrite(report, other="--report-dir", force=self.request.force)
 
 
 def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:

@@ -17,7 +17,7 @@ from loadtest.chart_style import Chart
 from loadtest.charts import Windows, distribution, percentile_curves
 from loadtest.figures import Outcome, Percentiles
 from loadtest.readable import margin, measured, milliseconds, number
-from loadtest.result import Result, write_result
+from loadtest.result import PAGE, Result, write_result
 from loadtest.sample_size import fewest_requests
 from loadtest.server_charts import time_chart, time_parts, usage_chart
 from loadtest.timeline import over_time
@@ -26,7 +26,6 @@ from slipway.pages import render_page
 
 __all__ = ["PAGE", "render_report", "write_report"]
 
-PAGE = "report.html"
 _TEMPLATES = Path(__file__).parent / "templates"
 
 _MARKS: Mapping[Outcome, str] = {"PASS": "✓", "FAIL": "✗", "INVALID": "!"}

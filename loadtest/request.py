@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 from loadtest.errors import ScenarioError
 from loadtest.payload import Payload, load_payload
-from loadtest.result import TargetFacts
+from loadtest.result import PAGE, REPORT, TargetFacts
 from loadtest.scenario import Scenario, load_scenario
 from loadtest.target import inspect
+from loadtest.whole_file import refuse_to_overwrite
 
 __all__ = ["Prepared", "RunRequest", "parse_overrides"]
 
@@ -28,6 +31,7 @@ class RunRequest:
         junit: Where the verdict goes as JUnit XML; None: nowhere.
         command: Repeats the run.
         page: Also write the HTML page, which takes a second or two.
+        force: Reports that are there already may be overwritten.
     """
 
     scenario: str
@@ -37,6 +41,7 @@ class RunRequest:
     junit: Path | None
     command: str
     page: bool = True
+    force: bool = False
     spelled: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -51,6 +56,29 @@ class RunRequest:
             ScenarioError: See `load_scenario`.
         """
         return load_scenario(self.scenario, self.overrides, spelled=self.spelled)
+
+    def refuse_to_overwrite(self, *, own: Collection[Path] = ()) -> None:
+        """See before the load that the files of this run would replace no others.
+
+        Args:
+            own: What this process itself has written: its next run may replace it.
+
+        Raises:
+            ReportExists: They would.
+        """
+        if self.report_dir is not None and self.report_dir not in own:
+            for name in (REPORT, PAGE):
+                refuse_to_overwrite(self.report_dir / name, other="--report-dir", force=self.force)
+        if self.junit is not None and self.junit not in own:
+            refuse_to_overwrite(self.junit, other="--junit", force=self.force)
+
+    def folder(self, started: datetime) -> Path:
+        """Of the report; where none is named, one that no other run has."""
+        if self.report_dir is not None:
+            return self.report_dir
+        base = Path("runs/loadtest") / f"{self.name}-{started:%Y%m%d-%H%M%S}"
+        names = chain([base.name], (f"{base.name}-{number}" for number in count(2)))
+        return next(path for path in map(base.with_name, names) if not path.exists())
 
     def prepare(self) -> Prepared:
         """Read the scenario, ask the target, read the images.

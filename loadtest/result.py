@@ -24,11 +24,11 @@ from loadtest.whole_file import write_whole
 from slipway.errors import SlipwayError
 from slipway.printable import printable
 
-__all__ = ["REPORT", "Environment", "Result", "TargetFacts", "read_report", "read_result", "write_result"]
+__all__ = ["PAGE", "REPORT", "Environment", "Result", "TargetFacts", "read_report", "read_result", "write_result"]
 
 ReportT = TypeVar("ReportT", bound=BaseModel)
 
-REPORT = "report.json"
+REPORT, PAGE = "report.json", "report.html"
 _LONGEST_BYTES = 1 << 30  # a soak of a day at full rate has some 300 MB
 
 

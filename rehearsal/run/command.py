@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from loadtest.interrupts import signals_as_interrupt
+from loadtest.result import REPORT
 from loadtest.whole_file import refuse_to_overwrite
 from rehearsal.bring_up import bring_up
 from rehearsal.connection import Connection
@@ -112,7 +113,8 @@ def carry_out(request: Request, console: Console) -> RehearsalResult:
 def _check(request: Request, scenario: Scenario, values: Mapping[str, Any]) -> None:
     """What can be known without a cluster is known before one is built, which takes half an hour."""
     if request.report_dir is not None:
-        refuse_to_overwrite(request.report_dir / PAGE, other="--report-dir", force=request.force)
+        for name in (REPORT, PAGE):
+            refuse_to_overwrite(request.report_dir / name, other="--report-dir", force=request.force)
     require_chart(request.chart)
     find_source(request.repository)
     check_values(scenario, values)

@@ -74,6 +74,7 @@ def offer_load(
         junit=None,
         command=f"slipway loadtest {file}",
         page=False,
+        force=True,  # the folder is the rehearsal's own, and whether it may be overwritten was asked before
     )
     zero_s = float("inf")
 

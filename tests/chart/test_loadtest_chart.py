@@ -104,6 +104,11 @@ def test_the_report_goes_to_the_claim_below_the_runs_name(report, volume):
     assert (("PersistentVolumeClaim", "load-reports") in objects) == ("create" in report)
 
 
+@pytest.mark.parametrize("values", [{}, {"workers": {"count": 2}}, {"web": {"enabled": True}}, {"measure": "capacity"}])
+def test_a_run_of_the_same_name_replaces_its_report_on_the_claim(values):
+    assert "--force" in container(master(values))["args"]
+
+
 def test_the_claim_of_the_reports_outlives_the_release():
     claim = release(KEPT)["PersistentVolumeClaim", "load-reports"]
 
