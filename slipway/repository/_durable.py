@@ -7,11 +7,12 @@ from pathlib import Path
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, that other users can read."""
+    """Make a folder, and those above it, that other users can read; each name is on the disk before it is used."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)
+        fsync(folder.parent)
 
 
 def replace_file(target: Path, staged: Path, text: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.unit.power_cut import Disk
 from training.checkpoint import Checkpoint, CheckpointFolder, RunIdentity
 from training.errors import FitError
 from training.history import EpochRecord, best_epoch, patience_is_over
@@ -48,6 +49,24 @@ def test_newest_is_what_was_saved_last(folder):
     assert not newest.identity.differences(IDENTITY)
     np.testing.assert_array_equal(np.arange(100, dtype=np.float32), newest.state["model/000"])
     np.testing.assert_array_equal(2, newest.state["optimizer/000"])
+
+
+def test_a_power_cut_at_any_moment_leaves_a_whole_epoch(folder, tmp_path, monkeypatch):
+    cuts = []
+
+    def cut():
+        cuts.append(disk.surviving(folder.path, tmp_path / str(len(cuts)), unsynced_names=True))
+
+    folder.path.mkdir()
+    disk = Disk(monkeypatch, folder.path, before_each=cut)
+    folder.save(checkpoint(3.0))
+    first = len(cuts)
+    folder.save(checkpoint(3.0, 2.0))
+    found = {len(CheckpointFolder(left).newest().history) for left in [*cuts[first:], folder.path]}
+    kept = disk.surviving(folder.path, tmp_path / "kept", unsynced_names=False)
+
+    assert {1, 2} == found
+    assert records(3.0, 2.0) == CheckpointFolder(kept).newest().history
 
 
 def test_empty_folder_has_no_newest(folder):
