@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from rich.console import Console
+from typer.testing import CliRunner
 
 from loadtest.capacity import RESOLUTION, Held, find_capacity
 from loadtest.capacity_cli import announce
@@ -18,6 +19,7 @@ from loadtest.capacity_probe import LONGEST_S, SHORTEST_S, RateProbe, check_sear
 from loadtest.cli import capacity
 from loadtest.errors import CapacityError, ReportError
 from loadtest.request import RunRequest
+from slipway.cli import app
 from tests.unit.loadtest_results import result, scenario, server
 
 
@@ -276,6 +278,22 @@ def test_the_search_tells_its_rounds_and_its_bounds_with_and_without_a_terminal(
     assert ["1", "2", "3"] == [line.split()[0] for line in told]
     assert ["so far: holds 100/s", "so far: holds 200/s"] == [line[line.index("so far") :].strip() for line in told[:2]]
     assert "so far: holds 200/s, not 300/s" in told[2]
+
+
+def test_a_measurement_that_is_stopped_ends_the_search_without_a_capacity(monkeypatch, tmp_path):
+    rates = []
+
+    def stopped(request, **_):
+        rates.append(request.overrides["arrivals"])
+        return result(partial=True), None
+
+    monkeypatch.setattr("loadtest.capacity_probe.run_scenario", stopped)
+    monkeypatch.chdir(tmp_path)
+    searched = CliRunner().invoke(app, ["capacity", "steady"])
+
+    assert 130 == searched.exit_code, searched.output
+    assert 1 == len(rates), "the search went on"
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_capacity_of_the_clients_clock_says_so_in_the_file_and_on_the_terminal(tmp_path):
