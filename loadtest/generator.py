@@ -91,7 +91,6 @@ class Generator:
         self._plan = plan
         self._publish = publish
         self._begin_ns = plan.begin_monotonic_ns()
-        self._window_ns = self._begin_ns + plan.window_begin_ns
         self._timeout_ns = round(scenario.target.timeout_s * 1e9)
         self._least_ns = round(self._timeout_ns * _LEAST_SHARE)
         questions = plan.payload.questions(scenario.payload)
@@ -103,7 +102,7 @@ class Generator:
         self._choice, self._checked = choice[mine], checked[mine]
         self._open = _opener(scenario)
         self._ready: SimpleQueue[tuple[int, int]] = SimpleQueue()
-        self._recorder = Recorder()
+        self._recorder = Recorder(window_begin_ns=self._begin_ns + plan.window_begin_ns)
         self._turns = itertools.count()
         self._under_way = 0
         self._scheduled_all = False
@@ -202,15 +201,15 @@ class Generator:
     def _note(self, request: Request, *, due_ns: int, dispatched_ns: int, sent_ns: int, error: str | None) -> None:
         done_ns = time.monotonic_ns()
         self._under_way -= 1
-        self._recorder.note(
-            due_ns=due_ns - self._window_ns,
-            lag_ns=dispatched_ns - due_ns,
-            service_ns=done_ns - sent_ns,
-            latency_ns=done_ns - due_ns,
+        latency_ns = self._recorder.note(
+            due_ns=due_ns,
+            dispatched_ns=dispatched_ns,
+            sent_ns=sent_ns,
+            done_ns=done_ns,
             error=error,
             images=len(request.question.labels),
         )
-        self._publish(latency_ns=done_ns - due_ns, error=error)
+        self._publish(latency_ns=latency_ns, error=error)
         if self._scheduled_all and not self._under_way:
             self._over.set()
 

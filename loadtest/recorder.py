@@ -1,10 +1,11 @@
 """Notes what became of each request, at the price of an append, and folds the notes into slices.
 
-    recorder.note(due_ns=..., lag_ns=..., service_ns=..., latency_ns=..., error=None, images=1)
+    recorder = Recorder(window_begin_ns=...)
+    recorder.note(due_ns=..., dispatched_ns=..., sent_ns=..., done_ns=..., error=None, images=1)
     recorder.fold()          # a few times a second: at most some hundred microseconds
     recorder.take()          # the slices since the last take
 
-A request belongs to the second in which it was due.
+A request belongs to the second in which it was due, and its latency runs from then, however late it could be sent.
 """
 
 from __future__ import annotations
@@ -25,19 +26,28 @@ _NONE = 0
 
 
 class Recorder:
-    """Of one process. Times are nanoseconds; `due_ns` counts from the start of the window, below 0 before it."""
+    """Of one process. All times are nanoseconds of one clock.
 
-    def __init__(self) -> None:
+    Args:
+        window_begin_ns: Start of the measured window; what is due before it belongs to a second below 0.
+    """
+
+    def __init__(self, *, window_begin_ns: int) -> None:
+        self._window_begin_ns = window_begin_ns
         self._notes = array("q")
         self._kinds: dict[str | None, int] = {None: _NONE}
         self._book = SliceBook()
 
     def note(
-        self, *, due_ns: int, lag_ns: int, service_ns: int, latency_ns: int, error: str | None, images: int
-    ) -> None:
-        """One request is over: answered, or with an error of this kind."""
+        self, *, due_ns: int, dispatched_ns: int, sent_ns: int, done_ns: int, error: str | None, images: int
+    ) -> int:
+        """One request is over: answered, or with an error of this kind. Returns its latency, from due to over."""
         kind = self._kinds.setdefault(error, len(self._kinds))
-        self._notes.extend((due_ns, lag_ns, service_ns, latency_ns, kind, images))
+        latency_ns = done_ns - due_ns
+        self._notes.extend(
+            (due_ns - self._window_begin_ns, dispatched_ns - due_ns, done_ns - sent_ns, latency_ns, kind, images)
+        )
+        return latency_ns
 
     def fold(self) -> None:
         """Count what was noted since."""

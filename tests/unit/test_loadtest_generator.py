@@ -6,18 +6,12 @@ import sys
 
 import pytest
 
+from tests.unit.gevent_programs import in_gevent as printed
+
 
 def in_gevent(program):
-    """Run a program in a process of its own; what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"from gevent import monkey; monkey.patch_all()\n{program}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert 0 == done.returncode, done.stderr
-    return done.stdout.split()
+    """The words that a program prints."""
+    return printed(program).split()
 
 
 def test_the_timer_never_wakes_early_and_lets_others_run_meanwhile():

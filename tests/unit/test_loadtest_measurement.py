@@ -96,8 +96,14 @@ def test_a_book_without_reports_is_empty():
 
 
 def noted(recorder, due_ns, *, error=None, images=1, latency_ns=4_000_000):
+    sent_ns = due_ns + 50_000
     recorder.note(
-        due_ns=due_ns, lag_ns=50_000, service_ns=latency_ns - 50_000, latency_ns=latency_ns, error=error, images=images
+        due_ns=due_ns,
+        dispatched_ns=sent_ns,
+        sent_ns=sent_ns,
+        done_ns=due_ns + latency_ns,
+        error=error,
+        images=images,
     )
 
 
@@ -114,14 +120,14 @@ def noted(recorder, due_ns, *, error=None, images=1, latency_ns=4_000_000):
     ],
 )
 def test_a_request_belongs_to_the_second_in_which_it_was_due(due_ns, second):
-    recorder = Recorder()
+    recorder = Recorder(window_begin_ns=0)
     noted(recorder, due_ns, latency_ns=5 * SECOND_NS)
 
     assert [(second, 1)] == [(part.second, part.due) for part in recorder.take()]
 
 
 def test_answers_and_errors_are_counted_apart():
-    recorder = Recorder()
+    recorder = Recorder(window_begin_ns=0)
     for error, images in [(None, 3), ("wrong answer", 5), (None, 4), ("deadline exceeded", 5), ("wrong answer", 5)]:
         noted(recorder, 10, error=error, images=images)
     (counted,) = recorder.take()
@@ -131,16 +137,26 @@ def test_answers_and_errors_are_counted_apart():
     assert (2, 2, 5) == (counted.latency.count, counted.service.count, counted.lag.count)
 
 
-def test_each_time_goes_into_its_own_histogram():
-    recorder = Recorder()
-    recorder.note(due_ns=0, lag_ns=100, service_ns=200, latency_ns=300, error=None, images=1)
+def test_latency_runs_from_due_service_from_sent_and_lag_ends_when_it_was_dispatched():
+    recorder = Recorder(window_begin_ns=1_000)
+    latency_ns = recorder.note(due_ns=1_500, dispatched_ns=1_510, sent_ns=1_700, done_ns=1_750, error=None, images=1)
     (counted,) = recorder.take()
 
-    assert (100, 200, 300) == (counted.lag.max_ns, counted.service.max_ns, counted.latency.max_ns)
+    assert 250 == latency_ns, "what Locust's own statistics are told"
+    assert (250, 50, 10) == (counted.latency.max_ns, counted.service.max_ns, counted.lag.max_ns)
+    assert 0 == counted.second
+
+
+def test_seconds_count_from_the_start_of_the_window():
+    recorder = Recorder(window_begin_ns=7 * SECOND_NS)
+    for due_ns in (6 * SECOND_NS, 7 * SECOND_NS, 9 * SECOND_NS):
+        noted(recorder, due_ns)
+
+    assert [-1, 0, 2] == [part.second for part in recorder.take()]
 
 
 def test_folding_between_changes_nothing():
-    at_once, in_between = Recorder(), Recorder()
+    at_once, in_between = Recorder(window_begin_ns=0), Recorder(window_begin_ns=0)
     for i in range(50):
         for recorder in (at_once, in_between):
             noted(
@@ -152,7 +168,7 @@ def test_folding_between_changes_nothing():
 
 
 def test_what_was_taken_is_not_taken_again():
-    recorder = Recorder()
+    recorder = Recorder(window_begin_ns=0)
     noted(recorder, 0)
     first = recorder.take()
     noted(recorder, 1, error="late")

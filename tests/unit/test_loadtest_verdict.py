@@ -184,11 +184,18 @@ def plan(**changes):
 
 def answers(whole, *, share=0, shares=1, until_s=99):
     """What a process reports that answers each of its requests within 4 ms, those of the warm-up within 900 ms."""
-    recorder = Recorder()
+    recorder = Recorder(window_begin_ns=0)
     for due_ns in (whole.schedule_ns() - whole.window_begin_ns)[share::shares].tolist():
         if due_ns < until_s * SECOND_NS:
             took_ns = 4_000_000 if due_ns >= 0 else 900_000_000
-            recorder.note(due_ns=due_ns, lag_ns=9, service_ns=took_ns, latency_ns=took_ns, error=None, images=2)
+            recorder.note(
+                due_ns=due_ns,
+                dispatched_ns=due_ns + 9,
+                sent_ns=due_ns,
+                done_ns=due_ns + took_ns,
+                error=None,
+                images=2,
+            )
     return recorder.take()
 
 
