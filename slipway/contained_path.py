@@ -22,7 +22,7 @@ from pathlib import Path
 from slipway.errors import SlipwayError
 from slipway.printable import printable
 
-__all__ = ["UnsafePath", "check_relative", "contained_path", "open_contained", "refuse_collisions"]
+__all__ = ["UnsafePath", "check_relative", "contained_path", "folded", "open_contained", "refuse_collisions"]
 
 MAX_PATH_BYTES = 1024
 """What an object store allows for a key; every file system takes it."""
@@ -129,12 +129,17 @@ def refuse_collisions(names: Iterable[str]) -> None:
     for name in names:
         parts = check_relative(name)
         for folder in ("/".join(parts[:depth]) for depth in range(1, len(parts))):
-            key = _folded(folder)
+            key = folded(folder)
             _refuse_two(files.get(key), name)
             _refuse_two(known if (known := folders.setdefault(key, folder)) != folder else None, name)
-        key = _folded(name)
+        key = folded(name)
         _refuse_two(files.get(key) or folders.get(key), name)
         files[key] = name
+
+
+def folded(name: str) -> str:
+    """One text for all names that some file system takes for the same (Unicode's canonical caseless match)."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def _refuse_two(known: str | None, name: str) -> None:
@@ -165,11 +170,6 @@ def _segment_fault(segment: str) -> str | None:
     if len(segment.encode()) > MAX_SEGMENT_BYTES:
         return f"a segment is longer than {MAX_SEGMENT_BYTES} bytes"
     return None
-
-
-def _folded(name: str) -> str:
-    """One text for all names that some file system takes for the same (Unicode's canonical caseless match)."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def _in_the_way(root: Path, name: str, path: Path, what: str) -> str:

@@ -16,7 +16,7 @@ from slipway.distribution import NotInstalled, install_hint
 from slipway.printable import printable
 
 if TYPE_CHECKING:
-    from slipway.repository import ModelEntry, VersionEntry
+    from slipway.repository import Failures, ModelEntry, Pulled, Pushed, VersionEntry
 
 __all__ = ["app"]
 
@@ -79,32 +79,23 @@ def verify_(
 ) -> None:
     """Compare every published file with its SHA-256 in a manifest: the version's, or the model's for what all share.
 
-    What lies beside them and is in no manifest is named; it is never shown to Triton, nor sent anywhere.
+    Every version of every model has its turn; what is damaged is named at the end. What lies beside them and is in no
+    manifest is named, too; it is never shown to Triton, nor sent anywhere.
 
     The same without Slipway: cd model_repository/mnist/1 && sha256sum -c manifest.sha256
 
     Example: slipway models verify mnist --version 2
     """
-    from slipway.repository import RepositoryError, VersionNotFound, find_beside, find_model, list_models, verify
+    from slipway.repository import Failures, RepositoryError, list_models
 
     names = [entry.name for entry in list_models(repository) if entry.versions] if model is None else [model]
     if not names:
         raise RepositoryError(f"{repository} has no version yet: run `slipway train`")
-    console = Console(highlight=False)
+    failures = Failures()
     for name in names:
-        entry = find_model(repository, name)
-        numbers = [version] if version is not None else [published.version for published in entry.versions]
-        for number in numbers:
-            try:
-                (intact,) = verify(repository, name, number)
-                files = len(intact.contents())
-            except VersionNotFound:
-                if version is not None:
-                    raise
-                continue  # pruned meanwhile
-            console.print(f"[green]intact[/] {escape(name)} version {number}: {files} files")
-        for beside in find_beside(entry.path):
-            console.print(f"{escape(name)}/{escape(printable(beside))} is not listed; never shown to Triton")
+        with failures.kept():
+            _verify_model(repository, name, version, failures)
+    failures.raise_any()
 
 
 @app.command("seal")
@@ -181,14 +172,16 @@ def pull_(
     console = Console(highlight=False, soft_wrap=True)
     if check_write:
         check_pushable(url, console=console)
-    pulled = pull(repository, url, model=model, complete=everything, console=console)
-    if not pulled:
-        what = f"version of {model}" if model else "version"
-        console.print(f"{shown_url(url)} is there and holds no {what} yet: the first push publishes one", markup=False)
-    for entry in pulled:
+
+    def tell(entry: Pulled) -> None:
         numbers = ", ".join(str(number) for number in entry.versions)
         here = "every file" if everything else "numbers only"
         console.print(f"{entry.model}: published there: {numbers}; here: {here}", markup=False)
+
+    pulled = pull(repository, url, model=model, complete=everything, console=console, tell=tell)
+    if not pulled:
+        what = f"version of {model}" if model else "version"
+        console.print(f"{shown_url(url)} is there and holds no {what} yet: the first push publishes one", markup=False)
 
 
 @app.command("push")
@@ -202,16 +195,18 @@ def push_(url: UrlArgument, model: OptionalModelArgument = None, repository: Rep
     from slipway.repository import RepositoryError, push, shown_url
 
     console = Console(highlight=False, soft_wrap=True)
-    with ended_by_sigterm():
-        pushed = push(repository, url, model=model, console=console)
-    if not pushed:
-        raise RepositoryError(f"{repository} has no version yet: run `slipway train`")
     where = escape(shown_url(url))
-    for entry in pushed:
+
+    def tell(entry: Pushed) -> None:
         for number in entry.new:
             console.print(f"[green]published[/] {entry.model} version {number} at {where}")
         if not entry.new:
             console.print(f"{entry.model}: nothing new; {where} holds what is here")
+
+    with ended_by_sigterm():
+        pushed = push(repository, url, model=model, console=console, tell=tell)
+    if not pushed:
+        raise RepositoryError(f"{repository} has no version yet: run `slipway train`")
 
 
 @app.command("promote")
@@ -253,6 +248,26 @@ def promote_(
     promotion = promote(to, number, namespace=namespace)
     verb = f"promoted: {promotion.before or newest} before" if promotion.changed else "unchanged: it served that before"
     typer.echo(f"{to} in {namespace} serves {model} version {number}; {verb}")
+
+
+def _verify_model(repository: Path, name: str, version: int | None, failures: Failures) -> None:
+    """Say of each version that is intact that it is, and what lies beside them."""
+    from slipway.repository import VersionNotFound, find_beside, find_model, verify
+
+    console = Console(highlight=False)
+    entry = find_model(repository, name)
+    for number in [version] if version is not None else [published.version for published in entry.versions]:
+        with failures.kept():
+            try:
+                (intact,) = verify(repository, name, number)
+                files = len(intact.contents())
+            except VersionNotFound:
+                if version is not None:
+                    raise
+                continue  # pruned meanwhile
+            console.print(f"[green]intact[/] {escape(name)} version {number}: {files} files")
+    for beside in find_beside(entry.path):
+        console.print(f"{escape(name)}/{escape(printable(beside))} is not listed; never shown to Triton")
 
 
 def _state(version: VersionEntry) -> str:

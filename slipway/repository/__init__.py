@@ -25,10 +25,13 @@ from slipway.repository._errors import (
     PublishFailed,
     RemoteFailed,
     RepositoryError,
+    SeveralFailed,
+    StoreUnreachable,
     VersionDamaged,
     VersionNotFound,
     VersionTaken,
 )
+from slipway.repository._failures import Failures
 from slipway.repository._layout import model_files
 from slipway.repository._manifest_text import MANIFEST
 from slipway.repository._onnx_only import other_than_onnx
@@ -43,6 +46,7 @@ from slipway.repository._view import ModelView, build_view
 __all__ = [
     "MANIFEST",
     "ContractChanged",
+    "Failures",
     "ModelDamaged",
     "ModelEntry",
     "ModelNotPublished",
@@ -54,6 +58,8 @@ __all__ = [
     "Pushed",
     "RemoteFailed",
     "RepositoryError",
+    "SeveralFailed",
+    "StoreUnreachable",
     "VersionDamaged",
     "VersionEntry",
     "VersionNotFound",

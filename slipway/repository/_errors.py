@@ -10,12 +10,14 @@
   - NothingToRollBack   no earlier version with other contents
   - PublishFailed       the file system refused, or these files may not be published; nothing was left behind
   - RemoteFailed        an object store, or another remote file system, cannot be reached or refuses
+      - StoreUnreachable  no connection, no answer in time, or no valid credentials: the next question ends the same
+  - SeveralFailed       more than one of the above, of different models or versions; the others were done
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,6 +70,24 @@ class PublishFailed(RepositoryError):
 
 class RemoteFailed(RepositoryError):
     """A remote repository cannot be reached, or refuses."""
+
+
+class StoreUnreachable(RemoteFailed):
+    """No question to this store is answered: no connection, no answer in time, no valid credentials."""
+
+
+class SeveralFailed(RepositoryError):
+    """Several models or versions could not be handled; the others were.
+
+    Attributes:
+        failures: What is wrong with each, at most some of them.
+    """
+
+    def __init__(self, failures: Sequence[RepositoryError], *, more: int = 0) -> None:
+        said = "; and ".join(str(failure).rstrip(".") for failure in failures)
+        super().__init__(f"{said}; and {more} more" if more > 0 else said)
+        self.failures = tuple(failures)
+        self.exit_status = min(failure.exit_status for failure in failures)
 
 
 _REMEDIES = {

@@ -7,7 +7,7 @@ carry_out(root, store, plan)                            # every file is verified
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from slipway.contained_path import UnsafePath, contained_path, refuse_collisions
 from slipway.printable import printable
 from slipway.repository._errors import RemoteFailed, VersionDamaged, VersionTaken
+from slipway.repository._failures import Failures
 from slipway.repository._layout import CONFIG
 from slipway.repository._manifest import check_manifest, manifest_alone
 from slipway.repository._manifest_text import MANIFEST
@@ -33,8 +34,8 @@ class PullPlan:
         model: The model.
         shared: Bytes of the files that all versions share, by path; verified where the model's manifest lists them.
         sealed: Whether it does.
-        manifests: Bytes of each version's manifest, by number.
-        complete: Whether the files come as well.
+        manifests: Bytes of each version's manifest, by number; those are absent that are here already.
+        files: Size in bytes by path of the files that come of each of these versions; None where nobody says.
         left: Paths there that no manifest lists: they stay there.
     """
 
@@ -42,8 +43,14 @@ class PullPlan:
     shared: Mapping[str, bytes]
     sealed: bool
     manifests: Mapping[int, bytes]
-    complete: bool
+    files: Mapping[int, Mapping[str, int | None]]
     left: tuple[str, ...]
+
+    @property
+    def coming_bytes(self) -> int:
+        """What will be written, as far as the store says."""
+        files = sum(size or 0 for sizes in self.files.values() for size in sizes.values())
+        return files + sum(len(text) for text in (*self.shared.values(), *self.manifests.values()))
 
 
 def plan_pull(root: Path, store: RemoteStore, model: RemoteModel, *, complete: bool) -> PullPlan:
@@ -54,6 +61,7 @@ def plan_pull(root: Path, store: RemoteStore, model: RemoteModel, *, complete: b
         VersionDamaged: A manifest breaks a rule; a shared file is not what the model's manifest lists.
         VersionTaken: A version here has other contents.
     """
+    model.refuse_hostile()
     manifests = {number: store.read(f"{model.name}/{number}/{MANIFEST}") for number in model.versions}
     listed = {
         number: listed_in(content, store.where(f"{model.name}/{number}")) for number, content in manifests.items()
@@ -65,22 +73,32 @@ def plan_pull(root: Path, store: RemoteStore, model: RemoteModel, *, complete: b
         for target in (*targets, *map(str, manifests)):
             contained_path(root, f"{model.name}/{target}")
     except UnsafePath as exc:
-        raise RemoteFailed(f"{store.where(model.name)}: {exc}. Nothing was copied") from exc
+        raise RemoteFailed(f"{store.where(model.name)}: {exc}. Nothing of it was copied") from exc
     for number, content in manifests.items():
         _refuse_other_contents(root / model.name / str(number), content, store.where(f"{model.name}/{number}"))
     known = {*targets, MANIFEST}
     left = tuple(sorted(path for path in model.sizes if path not in known and not _is_unfinished(model, path)))
-    return PullPlan(model=model, shared=shared, sealed=sealed, manifests=manifests, complete=complete, left=left)
+    coming = {n: content for n, content in manifests.items() if _is_to_come(root / model.name / str(n), complete)}
+    files = {n: _sizes(store, model, n, listed[n]) if complete else {} for n in coming}
+    return PullPlan(model=model, shared=shared, sealed=sealed, manifests=coming, files=files, left=left)
 
 
-def carry_out(root: Path, store: RemoteStore, plan: PullPlan) -> None:
-    """Place the shared files, then each version; a version appears whole.
+def carry_out(root: Path, store: RemoteStore, plan: PullPlan, *, room_bytes: int) -> None:
+    """Place the shared files, then each version; a version appears whole, and a damaged one keeps no other away.
+
+    Args:
+        root: Model repository on disk.
+        store: The remote repository.
+        plan: What is to be done.
+        room_bytes: What this disk can take.
 
     Raises:
-        RemoteFailed: A file cannot be read.
+        RemoteFailed: A file cannot be read, or is larger than the store said.
         VersionDamaged: What came is not what the manifest lists.
+        SeveralFailed: That of more than one version.
         OSError: The disk refused.
     """
+    failures = Failures()
     folder = root / plan.model.name
     folder.mkdir(parents=True, exist_ok=True)
     with scratch_folder(folder) as scratch:
@@ -89,7 +107,10 @@ def carry_out(root: Path, store: RemoteStore, plan: PullPlan) -> None:
         if not plan.sealed:
             (folder / MANIFEST).unlink(missing_ok=True)  # it lists what was here before
         for number in plan.manifests:
-            _place_version(scratch / str(number), folder / str(number), store, plan, number)
+            with failures.kept():
+                _fetch_version(scratch / str(number), store, plan, number, room_bytes)
+                _place_version(scratch / str(number), folder / str(number))
+    failures.raise_any()
 
 
 def _read_shared(store: RemoteStore, model: RemoteModel) -> tuple[dict[str, bytes], bool]:
@@ -112,20 +133,36 @@ def _read_shared(store: RemoteStore, model: RemoteModel) -> tuple[dict[str, byte
     return {**contents, MANIFEST: store.read(f"{model.name}/{MANIFEST}")}, True
 
 
-def _place_version(scratch: Path, target: Path, store: RemoteStore, plan: PullPlan, number: int) -> None:
-    """Place a version's manifest, and its files if they are asked for; a version that is here already stays."""
-    if (target / MANIFEST).is_file() and not (plan.complete and manifest_alone(target)):
-        return
-    source, manifest = f"{plan.model.name}/{number}", plan.manifests[number]
+def _is_to_come(target: Path, complete: bool) -> bool:
+    """Whether a version is not here yet, or here by its manifest alone where its files are asked for."""
+    return not (target / MANIFEST).is_file() or (complete and manifest_alone(target))
+
+
+def _sizes(store: RemoteStore, model: RemoteModel, number: int, listed: Iterable[str]) -> dict[str, int | None]:
+    """Size of each file that a manifest lists, as the store says; one that is missing there has none."""
+    sizes = {}
+    for name in listed:
+        path = f"{number}/{name}"
+        size = model.sizes.get(path)
+        sizes[name] = store.size(f"{model.name}/{path}") if size is None and path in model.sizes else size
+    return sizes
+
+
+def _fetch_version(scratch: Path, store: RemoteStore, plan: PullPlan, number: int, room_bytes: int) -> None:
+    """Copy a version's files, if they are asked for, and its manifest; what came is compared."""
+    source, files = f"{plan.model.name}/{number}", plan.files[number]
     scratch.mkdir()
-    for name in listed_in(manifest, store.where(source)) if plan.complete else ():
+    for name, size_bytes in files.items():
         if f"{number}/{name}" not in plan.model.sizes:
             raise VersionDamaged(_damaged(store.where(source), f"{name} is missing"))
         (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-        store.download(f"{source}/{name}", scratch / name, plan.model.sizes[f"{number}/{name}"])
-    (scratch / MANIFEST).write_bytes(manifest)
-    if plan.complete:
+        store.download(f"{source}/{name}", scratch / name, size_bytes, room_bytes=room_bytes)
+    (scratch / MANIFEST).write_bytes(plan.manifests[number])
+    if files:
         _check_copy(scratch, store.where(source))
+
+
+def _place_version(scratch: Path, target: Path) -> None:
     for path in [*scratch.rglob("*"), scratch]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     if target.is_dir():

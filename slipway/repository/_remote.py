@@ -11,7 +11,7 @@ Only what manifests list travels, in both directions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,11 @@ from rich.console import Console
 from slipway.distribution import NotInstalled, install_hint
 from slipway.printable import printable
 from slipway.repository._errors import refused_by_disk
-from slipway.repository._pull import carry_out, left_behind, plan_pull, unsealed
+from slipway.repository._failures import Failures
+from slipway.repository._pull import PullPlan, carry_out, left_behind, plan_pull, unsealed
 from slipway.repository._push import push_model
 from slipway.repository._remote_models import RemoteModel, remote_models
+from slipway.repository._room import refuse_without_room
 from slipway.repository._store_secrets import shown_url
 from slipway.repository._versions import find_model, list_models
 
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from slipway.repository._remote_store import RemoteStore
 
 _QUIET = Console(quiet=True)
+
+
+def _ignore(_done: object) -> None:
+    """Who calls waits for the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +76,21 @@ class Pushed:
 
 
 def pull(
-    root: Path, url: str, *, model: str | None = None, complete: bool = False, console: Console = _QUIET
+    root: Path,
+    url: str,
+    *,
+    model: str | None = None,
+    complete: bool = False,
+    console: Console = _QUIET,
+    tell: Callable[[Pulled], None] = _ignore,
 ) -> tuple[Pulled, ...]:
     """Make the repository in `root` know what is published at a URL.
 
-    Everything is proven before anything is written: names from outside stay inside, and only what a manifest lists is
-    copied. A remote repository from before models had a manifest of their own gives its `config.pbtxt`, `labels.txt`
-    and `configs/*.pbtxt` by these names, and nothing else beside the versions.
+    Everything of a model is proven before anything of it is written: names from outside stay inside, only what a
+    manifest lists is copied, and all that comes fits on the disk. A model with a fault keeps no other from coming.
+
+    A remote repository from before models had a manifest of their own gives its `config.pbtxt`, `labels.txt` and
+    `configs/*.pbtxt` by these names, and nothing else beside the versions.
 
     Args:
         root: Model repository on disk; made if it is not there.
@@ -85,33 +99,54 @@ def pull(
         complete: Bring every file of every version, verified. Without it a version here is its manifest alone: enough
             to number the next one, not enough to serve.
         console: For progress, and for what was left there.
+        tell: Told of each model that was pulled, at once: faults of others are raised at the end.
 
     Raises:
         RemoteFailed: The remote repository cannot be reached, is not there, refuses, or holds a hostile name.
         VersionTaken: A version here has other contents than the one there.
         VersionDamaged: What came is not what the manifest lists.
-        PublishFailed: The disk refused.
+        SeveralFailed: These, of more than one model or version.
+        PublishFailed: The disk refused, or has no room for what the store offers: nothing was copied then.
     """
-    with _store(url, console) as store, refused_by_disk(f"pull {store.url}", root):
-        models = [each for each in remote_models(store, chosen=model) if each.versions]
-        plans = [plan_pull(root, store, each, complete=complete) for each in models]
+    failures, pulled = Failures(), []
+    with _store(url, console) as store:
+        plans, action = [], f"pull {store.url}"
+        for each in remote_models(store, chosen=model):
+            if each.fault or each.versions:
+                with failures.kept(), refused_by_disk(action, root):
+                    plans.append(plan_pull(root, store, each, complete=complete))
+        with failures.kept(), refused_by_disk(action, root):
+            room_bytes = refuse_without_room(root, {plan.model.name: plan.coming_bytes for plan in plans}, store.url)
         for plan in plans:
             for line in filter(None, (left_behind(plan), unsealed(plan))):
                 console.print(line, markup=False)
-            carry_out(root, store, plan)
-    return tuple(
-        Pulled(
-            model=plan.model.name,
-            versions=plan.model.versions,
-            complete=plan.model.versions if complete else (),
-            left=plan.left,
-            sealed=plan.sealed,
-        )
-        for plan in plans
+            with failures.kept(), refused_by_disk(action, root):
+                carry_out(root, store, plan, room_bytes=room_bytes)
+                pulled.append(_pulled(plan, complete=complete))
+                tell(pulled[-1])
+    failures.raise_any()
+    return tuple(pulled)
+
+
+def _pulled(plan: PullPlan, *, complete: bool) -> Pulled:
+    versions = plan.model.versions
+    return Pulled(
+        model=plan.model.name,
+        versions=versions,
+        complete=versions if complete else (),
+        left=plan.left,
+        sealed=plan.sealed,
     )
 
 
-def push(root: Path, url: str, *, model: str | None = None, console: Console = _QUIET) -> tuple[Pushed, ...]:
+def push(
+    root: Path,
+    url: str,
+    *,
+    model: str | None = None,
+    console: Console = _QUIET,
+    tell: Callable[[Pushed], None] = _ignore,
+) -> tuple[Pushed, ...]:
     """Publish at a URL what is published here and newer than everything there.
 
     A file is created only where none of its name is, read back, and compared with the manifest before the version
@@ -124,6 +159,7 @@ def push(root: Path, url: str, *, model: str | None = None, console: Console = _
         url: Remote repository.
         model: One model; every model if not given.
         console: For progress.
+        tell: Told of each model that was pushed, at once: faults of others are raised at the end.
 
     Raises:
         RemoteFailed: The remote repository cannot be reached, or refuses, or did not keep what was written; or another
@@ -131,19 +167,23 @@ def push(root: Path, url: str, *, model: str | None = None, console: Console = _
         VersionTaken: A version is published there with other contents.
         ContractChanged: The model is published there with another door.
         VersionDamaged: A version here is not what its manifest lists; nothing of it was sent.
+        SeveralFailed: These, of more than one model.
         ModelNotPublished: There is nothing to push.
     """
     entries = list_models(root) if model is None else (find_model(root, model),)
+    failures, pushed = Failures(), []
     with _store(url, console) as store:
         store.refuse_read_only()
         there = {each.name: each for each in remote_models(store, chosen=model)}
-        pushed = []
-        for entry in entries:
-            if entry.versions:
+        for entry in (each for each in entries if each.versions):
+            with failures.kept():
                 remote = there.get(entry.name, RemoteModel(name=entry.name, sizes={}))
+                remote.refuse_hostile()
                 new, known = push_model(store, entry, remote, console)
                 pushed.append(Pushed(model=entry.name, new=new, known=known))
-        return tuple(pushed)
+                tell(pushed[-1])
+    failures.raise_any()
+    return tuple(pushed)
 
 
 def check_pushable(url: str, *, console: Console = _QUIET) -> None:

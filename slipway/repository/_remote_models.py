@@ -10,11 +10,11 @@ model before anything is written; what no manifest lists is left where it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slipway.contained_path import UnsafePath, check_relative, refuse_collisions
+from slipway.contained_path import UnsafePath, check_relative, folded
 from slipway.printable import printable
 from slipway.repository._errors import RemoteFailed, VersionDamaged
 from slipway.repository._layout import CONFIG, SCRATCH_PREFIX, is_shared, is_version, one_too_deep
@@ -31,10 +31,21 @@ class RemoteModel:
     Attributes:
         name: Its name.
         sizes: Bytes by path below the model's folder; None where the store does not say.
+        fault: Why nothing of it may be copied, in words; empty mostly.
     """
 
     name: str
     sizes: Mapping[str, int | None]
+    fault: str = ""
+
+    def refuse_hostile(self) -> None:
+        """Refuse a model with a name that could leave its folder.
+
+        Raises:
+            RemoteFailed: It has one.
+        """
+        if self.fault:
+            raise RemoteFailed(self.fault)
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -81,11 +92,10 @@ class RemoteModel:
 
 
 def remote_models(store: RemoteStore, *, chosen: str | None) -> tuple[RemoteModel, ...]:
-    """Every model there, or the chosen one; by name.
+    """Every model there, or the chosen one; by name. One with a hostile name among its files has a fault.
 
     Raises:
-        RemoteFailed: The address is a model's folder; a name could leave the folder it is copied to, or two names are
-            one on some file systems.
+        RemoteFailed: The address is a model's folder.
     """
     found: dict[str, dict[str, int | None]] = {}
     sizes = store.sizes()
@@ -97,8 +107,11 @@ def remote_models(store: RemoteStore, *, chosen: str | None) -> tuple[RemoteMode
             continue  # it lies beside the models and is nobody's
         if chosen in {None, model}:
             found.setdefault(model, {})[path] = size
-    _refuse_unsafe(store, found)
-    models = (RemoteModel(name=name, sizes=_without_scratch(sizes)) for name, sizes in sorted(found.items()))
+    same = _one_on_some_disks(found)
+    models = (
+        RemoteModel(name=name, sizes=_without_scratch(files), fault=_fault(store, name, files, same))
+        for name, files in sorted(found.items())
+    )
     return tuple(model for model in models if model.sizes)
 
 
@@ -106,9 +119,11 @@ def remote_model(store: RemoteStore, name: str) -> RemoteModel:
     """One model as it is now, which may be without any file.
 
     Raises:
-        RemoteFailed: As for `remote_models`.
+        RemoteFailed: As for `remote_models`; or the model has a fault.
     """
-    return next(iter(remote_models(store, chosen=name)), RemoteModel(name=name, sizes={}))
+    model = next(iter(remote_models(store, chosen=name)), RemoteModel(name=name, sizes={}))
+    model.refuse_hostile()
+    return model
 
 
 def listed_in(manifest: bytes, where: str) -> dict[str, str]:
@@ -125,14 +140,26 @@ def listed_in(manifest: bytes, where: str) -> dict[str, str]:
         ) from exc
 
 
-def _refuse_unsafe(store: RemoteStore, found: Mapping[str, Mapping[str, int | None]]) -> None:
+def _one_on_some_disks(names: Iterable[str]) -> dict[str, list[str]]:
+    """Names that some file system takes for one, by what they become there."""
+    same: dict[str, list[str]] = {}
+    for name in names:
+        same.setdefault(folded(name), []).append(name)
+    return {key: sorted(group) for key, group in same.items() if len(group) > 1}
+
+
+def _fault(store: RemoteStore, model: str, paths: Iterable[str], same: Mapping[str, list[str]]) -> str:
     try:
-        refuse_collisions(found)
-        for model, paths in found.items():
-            for path in paths:
-                check_relative(f"{model}/{path}")
+        for path in paths:
+            check_relative(f"{model}/{path}")
     except UnsafePath as exc:
-        raise RemoteFailed(f"{store.url}: {exc}. Nothing was copied") from exc
+        return f"{store.url}: {exc}. Nothing of that model was copied"
+    if others := same.get(folded(model)):
+        return (
+            f"{store.url}: expected names that differ on every file system, got {printable(', '.join(others))}. Rename "
+            "one of them there. Nothing of these models was copied"
+        )
+    return ""
 
 
 def _without_scratch(sizes: Mapping[str, int | None]) -> dict[str, int | None]:

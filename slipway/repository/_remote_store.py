@@ -19,18 +19,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from fsspec.callbacks import Callback
 from fsspec.core import url_to_fs
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from slipway.printable import printable
 from slipway.repository import _store_patience as patience
 from slipway.repository._errors import RemoteFailed
 from slipway.repository._layout import SCRATCH_PREFIX
+from slipway.repository._store_bar import Bar
+from slipway.repository._store_copy import copy_here, read_small
 from slipway.repository._store_create import create_file, replace_file
 from slipway.repository._store_errors import EXPECTED_URL, is_transient, translated
 from slipway.repository._store_listing import is_http, list_files
@@ -116,7 +116,7 @@ class RemoteStore:
 
     def read(self, path: str) -> bytes:
         """A small file."""
-        content = self._ask("read", path, lambda: bytes(self._head(path)))
+        content = self._ask("read", path, lambda: read_small(self.system, self._full(path), MAX_TEXT_BYTES))
         if len(content) > MAX_TEXT_BYTES:
             raise RemoteFailed(f"{self.where(path)}: expected at most {MAX_TEXT_BYTES >> 20} MiB, got more; look at it")
         return content
@@ -126,7 +126,7 @@ class RemoteStore:
 
         def read() -> bytes | None:
             try:
-                return bytes(self._head(path))
+                return read_small(self.system, self._full(path), MAX_TEXT_BYTES)
             except FileNotFoundError:
                 return None
 
@@ -135,6 +135,11 @@ class RemoteStore:
     def exists(self, path: str) -> bool:
         """Whether there is such a file now."""
         return self._ask("look for", path, lambda: bool(self.system.exists(self._full(path))))
+
+    def size(self, path: str) -> int | None:
+        """Bytes of a file, which a listing of a web server does not say; None where it still does not."""
+        size: int | None = self._ask("look at", path, lambda: self.system.size(self._full(path)))
+        return size
 
     def sha256(self, path: str, size_bytes: int | None) -> str:
         """SHA-256 of the bytes that are there, read back."""
@@ -162,15 +167,25 @@ class RemoteStore:
         finally:
             self.remove(probe)
 
-    def download(self, path: str, local: Path, size_bytes: int | None) -> None:
-        """Copy a file from there; a full disk here is an OSError."""
-        size = self._size(path) if size_bytes is None else size_bytes
+    def download(self, path: str, local: Path, size_bytes: int | None, *, room_bytes: int) -> None:
+        """Copy a file from there; a full disk here is an OSError.
+
+        Args:
+            path: The file there.
+            local: Where it goes.
+            size_bytes: What the store said of it; more is cut off. None where it does not say.
+            room_bytes: What the disk here can take: the bound of a file whose size nobody said.
+
+        Raises:
+            RemoteFailed: It cannot be read, or is larger.
+        """
+        most_bytes = room_bytes if size_bytes is None else size_bytes
 
         def copy() -> None:
-            self.system.get_file(self._full(path), str(local), callback=bar)
+            with Bar(self.progress, path, size_bytes=size_bytes, most_bytes=most_bytes) as bar:
+                copy_here(self.system, self._full(path), local, bar)
 
-        with self._bar(path, size) as bar:
-            self._ask("read", path, copy, limit_s=patience.transfer_limit_s(size))
+        self._ask("read", path, copy, limit_s=patience.transfer_limit_s(size_bytes))
 
     def create(self, local: Path, path: str) -> bool:
         """Copy a file there if there is none of that name; where the store can, in one indivisible step.
@@ -180,7 +195,7 @@ class RemoteStore:
         """
         self.refuse_read_only()
         size = local.stat().st_size
-        with self._bar(path, size) as bar:
+        with Bar(self.progress, path, size_bytes=size) as bar:
             return self._ask(
                 "write",
                 path,
@@ -244,43 +259,8 @@ class RemoteStore:
         with translated(action, self.where(path), self.hidden):
             return patience.bounded(ask_again, limit_s=patience.ANSWER_S if limit_s is None else limit_s)
 
-    def _head(self, path: str) -> Any:  # noqa: ANN401 - fsspec ships no types
-        """A file's bytes, and no more than one more than it may have."""
-        if is_http(self.system):  # not every web server knows ranges
-            return self.system.cat_file(self._full(path))
-        return self.system.cat_file(self._full(path), start=0, end=MAX_TEXT_BYTES + 1)
-
-    def _size(self, path: str) -> int | None:
-        size: int | None = self._ask("look at", path, lambda: self.system.size(self._full(path)))
-        return size
-
     def _scratch(self) -> str:
         return self._full(f"{SCRATCH_PREFIX}{secrets.token_hex(8)}")
 
     def _full(self, path: str) -> str:
         return f"{self.root}/{path}"
-
-    @contextmanager
-    def _bar(self, path: str, size: int | None) -> Iterator[_Bar]:
-        with _Bar(self.progress, escape(printable(path)), size) as bar:
-            yield bar
-
-
-class _Bar(Callback):  # type: ignore[misc]  # fsspec ships no types
-    """One file's bar, moved by fsspec."""
-
-    def __init__(self, progress: Progress, name: str, size: int | None) -> None:
-        super().__init__(size=size)
-        self._progress = progress
-        self._task = progress.add_task(name, total=size)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_details: object) -> None:
-        self._progress.remove_task(self._task)
-
-    def call(self, hook_name: str | None = None, **kwargs: object) -> None:
-        """Show how far the file is; fsspec calls this after each piece."""
-        super().call(hook_name, **kwargs)
-        self._progress.update(self._task, total=self.size, completed=self.value)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from slipway.distribution import install_hint
 from slipway.errors import SlipwayError
 from slipway.printable import printable
-from slipway.repository._errors import RemoteFailed
+from slipway.repository._errors import RemoteFailed, StoreUnreachable
 from slipway.repository._store_secrets import Secrets
 
 EXPECTED_URL = "expected a URL such as s3://bucket/models or gs://bucket/models"
@@ -32,6 +32,10 @@ _SILENT = "the store took the connection and did not answer in time: check its h
 _UNREACHABLE = "no connection: check the endpoint, the host name, the network and its proxy"
 _NOT_THERE = "it is not there: check that the bucket exists, and its name"
 _NO_STORE = "what answered is no such store: check the endpoint"
+_NOT_AS_LISTED = (
+    "it is larger than the store says, or than the disk here can take, and was cut off: look at it there; if somebody "
+    "wrote it just now, pull again"
+)
 _UNKNOWN = "check the network, the endpoint and the credentials, and run the command again: it goes on where it was"
 
 _BY_KIND = {
@@ -52,6 +56,7 @@ _BY_KIND = {
     "ClientConnectorError": _UNREACHABLE,
     "ConnectionRefusedError": _UNREACHABLE,
     "gaierror": _UNREACHABLE,
+    "MoreThanAnnounced": _NOT_AS_LISTED,
     "ResponseParserError": _NO_STORE,
     "FileNotFoundError": _NOT_THERE,
     "PermissionError": _NOT_ALLOWED,
@@ -66,6 +71,7 @@ _BY_CODE = {
     "403": _NOT_ALLOWED,
     "404": _NOT_THERE,
 }
+_ENDS_EVERY_QUESTION = {_GIVE_KEYS, _WRONG_KEYS, _NO_TLS, _SILENT, _UNREACHABLE, _NO_STORE}
 _TRANSIENT = {
     "EndpointConnectionError",
     "ConnectTimeoutError",
@@ -96,7 +102,9 @@ def translated(action: str, shown: str, secrets: Secrets) -> Iterator[None]:
         if isinstance(exc, OSError) and exc.errno in DISK_ERRNOS and action == "read":
             raise
         said = printable(secrets.scrubbed(f"{type(exc).__name__}: {exc}"))
-        failed = RemoteFailed(f"cannot {action} {printable(shown)}: {said}; {_remedy(exc)}")
+        remedy = _remedy(exc)
+        kind = StoreUnreachable if remedy in _ENDS_EVERY_QUESTION else RemoteFailed
+        failed = kind(f"cannot {action} {printable(shown)}: {said}; {remedy}")
         raise failed from (exc if secrets.shows_none(exc) else None)
 
 

@@ -18,7 +18,6 @@ from tests.unit.digits_repository import publish_text
 HOSTILE = [
     "digits/HOME/.bashrc",
     "digits/1/HOME/.ssh/authorized_keys",
-    "HOME/x",
     "digits/../../escaped",
     "digits/1/../../../escaped",
     "digits/./config.pbtxt",
@@ -26,9 +25,9 @@ HOSTILE = [
     "digits/..\\..\\escaped",
     "digits/1/\x1b[2Jclear",
     "digits/1/cafe\u0301.txt",
-    "../digits/1/model.onnx",
     "Digits/1/model.onnx",
 ]
+BESIDE = ["HOME/x", "../digits/1/model.onnx"]
 
 
 OUTSIDE = ["/tmp/escaped", "../../escaped", "a//b", "a/./b", "C:b", "a\\b", "x/../y"]
@@ -67,9 +66,22 @@ def test_a_name_that_leads_out_refuses_the_pull_and_nothing_is_written(bucket, t
     put(bucket, name.replace("HOME", str(tmp_path / "home")))  # absolute: `digits//tmp/…/home/.bashrc`
     before = tree(tmp_path)
 
-    with pytest.raises(RemoteFailed, match="Nothing was copied") as refused:
+    with pytest.raises(RemoteFailed, match=r"Nothing of .* copied") as refused:
         pull(tmp_path / "other", bucket, complete=everything)
     assert before == tree(tmp_path)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_name_that_leads_out_beside_the_models_brings_nothing_of_itself_and_is_reported(bucket, tmp_path, name):
+    put(bucket, name.replace("HOME", str(tmp_path / "home")))
+    before = tree(tmp_path)
+
+    with pytest.raises(RemoteFailed, match="Nothing of that model was copied") as refused:
+        pull(tmp_path / "other", bucket, complete=True)
+    assert [1] == [entry.version for entry in verify(tmp_path / "other", "digits")]
+    assert before == [path for path in tree(tmp_path) if not path.startswith("other")]
+    assert ["digits"] == [path.name for path in (tmp_path / "other").iterdir()]
     assert str(refused.value).isprintable()
 
 
