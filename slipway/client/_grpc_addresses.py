@@ -22,8 +22,8 @@ from slipway.client._grpc_codec import CALLS, SERVICE, encode, fault
 from slipway.client._options import limited
 from slipway.client._proxies import proxy_for
 from slipway.client._questions import IsServerReady
+from slipway.client._resolve import resolve, show
 from slipway.client._retry import Deadline
-from slipway.client._sockets import resolve, show
 from slipway.client._wiring import Wiring
 
 __all__ = ["Addresses"]

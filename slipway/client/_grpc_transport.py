@@ -24,6 +24,7 @@ from slipway.client._grpc_codec import CALLS, SERVICE, decode, encode, fault
 from slipway.client._grpc_sockets import Sockets
 from slipway.client._options import limited
 from slipway.client._questions import Question, ReadConfig, ReadMetadata
+from slipway.client._resolve import in_daemon_thread
 from slipway.client._secrets import conceal
 from slipway.client._sender import TokenUnusable
 from slipway.client._steps import Answered
@@ -210,7 +211,8 @@ class AsyncGrpcTransport:
 
     async def explain(self, fault: Fault, timeout_s: float) -> Fault:
         """See `AsyncTransport`."""
-        return await asyncio.to_thread(self._addresses.explain, fault, timeout_s)
+        explained = in_daemon_thread(lambda: self._addresses.explain(fault, timeout_s))
+        return await asyncio.wrap_future(explained)
 
     async def close(self) -> None:
         """See `AsyncTransport`."""

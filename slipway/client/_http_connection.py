@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import httpcore
 import httpx
 
 from slipway.client._address import Address
+from slipway.client._async_sockets import AsyncBackend
 from slipway.client._faults import Fault, FaultKind, tls_kind
 from slipway.client._http_codec import HttpRequest, HttpResponse
 from slipway.client._http_leftover import has_leftover
@@ -134,57 +133,11 @@ class Connection:
         self._pool.close()
 
 
-class _Opening(httpcore.AnyIOBackend):
-    """Notes when a connection is opened; the time limit is that of the whole exchange, so each step has none."""
-
-    connected_ns = 0
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: Any = None,  # noqa: ANN401, ASYNC109, ARG002 - the interface is httpcore's
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        self.connected_ns = time.monotonic_ns()
-        return _Untimed(await super().connect_tcp(host, port, None, local_address, socket_options))
-
-
-class _Untimed(httpcore.AsyncNetworkStream):
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-
-    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ANN401, ASYNC109, ARG002
-        return await self._stream.read(max_bytes)
-
-    async def write(self, buffer: bytes, timeout: Any = None) -> None:  # noqa: ANN401, ASYNC109, ARG002
-        await self._stream.write(buffer)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: Any = None,  # noqa: ANN401, ASYNC109, ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            return _Untimed(await self._stream.start_tls(ssl_context, server_hostname))
-        except BaseException:  # a handshake that is cancelled leaves the connection open
-            await self._stream.aclose()
-            raise
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401
-        return self._stream.get_extra_info(info)
-
-
 class AsyncConnection:
     """For one task at a time; the caller bounds the time."""
 
     def __init__(self, options: Mapping[str, Any], proxy: Mapping[str, Any]) -> None:
-        self._backend = _Opening()
+        self._backend = AsyncBackend()
         opened = httpcore.AsyncHTTPProxy if proxy else httpcore.AsyncConnectionPool
         self._pool: httpcore.AsyncConnectionPool = opened(**options, **proxy, network_backend=self._backend)
 
@@ -259,10 +212,6 @@ def _waited_for(exc: Exception) -> str:
 
 
 def _words(exc: Exception, leaves: list[BaseException]) -> str:
-    """The reason of each attempt, once: a name with two addresses may fail for two reasons."""
-    if str(exc) == "All connection attempts failed":  # anyio's words for several reasons
-        said = [os.strerror(leaf.errno) if isinstance(leaf, OSError) and leaf.errno else str(leaf) for leaf in leaves]
-        return ", ".join(dict.fromkeys(said))
     text = next((str(leaf) for leaf in leaves if isinstance(leaf, ssl.SSLError)), "") or str(exc)
     return _NUMBERS.sub("", text) or type(exc).__name__
 

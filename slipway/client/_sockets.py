@@ -9,26 +9,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import queue
 import select
 import selectors
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import httpcore
 
 from slipway.client._options import limited
+from slipway.client._resolve import AddressInfo, resolve, show
 from slipway.client._retry import Deadline
 
-__all__ = ["DeadlineBackend", "connect", "resolve", "show"]
+__all__ = ["DeadlineBackend", "all_failed", "connect", "head_start_s", "translated"]
 
 _HEAD_START_S = 0.25  # of one address before the next is tried beside it: RFC 8305, "Happy Eyeballs"
-
-_AddressInfo: TypeAlias = tuple[Any, ...]  # family, kind, protocol, name, address
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
@@ -52,7 +49,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the first of the host's addresses that answers."""
         self.connected_ns = time.monotonic_ns()
-        with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with translated(httpcore.ConnectTimeout, httpcore.ConnectError):
             self._socket = connect(host, port, timeout)
         return _Stream(self, self._socket)
 
@@ -74,12 +71,12 @@ class _Stream(httpcore.NetworkStream):
         self._socket = opened
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ANN401 - a Deadline
-        with _translated(httpcore.ReadTimeout, httpcore.ReadError):
+        with translated(httpcore.ReadTimeout, httpcore.ReadError):
             self._socket.settimeout(_left_s(timeout))
             return self._socket.recv(max_bytes)
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:  # noqa: ANN401 - a Deadline
-        with _translated(httpcore.WriteTimeout, httpcore.WriteError):
+        with translated(httpcore.WriteTimeout, httpcore.WriteError):
             view = memoryview(buffer)
             while view:
                 self._socket.settimeout(_left_s(timeout))
@@ -95,7 +92,7 @@ class _Stream(httpcore.NetworkStream):
         timeout: Any = None,  # noqa: ANN401 - a Deadline
     ) -> httpcore.NetworkStream:
         try:
-            with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
+            with translated(httpcore.ConnectTimeout, httpcore.ConnectError):
                 self._socket.settimeout(_left_s(timeout))
                 self._socket = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
         except BaseException:
@@ -125,13 +122,13 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
 class _Race:
     """Connections under way to several addresses, of which one is kept."""
 
-    def __init__(self, addresses: Sequence[_AddressInfo], deadline: Deadline) -> None:
+    def __init__(self, addresses: Sequence[AddressInfo], deadline: Deadline) -> None:
         self._waiting = list(addresses)
         self._deadline = deadline
         self._failures: dict[str, str] = {}
 
     def run(self) -> socket.socket:
-        pause_s = min(_HEAD_START_S, max(0.001, self._deadline.remaining_s()) / (len(self._waiting) + 1))
+        pause_s = head_start_s(len(self._waiting), self._deadline)
         with selectors.DefaultSelector() as selector:
             try:
                 while self._waiting or selector.get_map():
@@ -147,7 +144,7 @@ class _Race:
                     if won:
                         won[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                         return won[0]
-                raise self._all_failed()
+                raise all_failed(self._failures)
             finally:
                 for key in list(selector.get_map().values()):
                     key.data[0].close()
@@ -177,40 +174,18 @@ class _Race:
         self._failures[show(where)] = os.strerror(code)
         return None
 
-    def _all_failed(self) -> OSError:
-        different = set(self._failures.values())
-        if len(different) == 1:
-            return OSError(errno.ECONNREFUSED, different.pop())
-        return OSError(errno.ECONNREFUSED, ", ".join(f"{where}: {said}" for where, said in self._failures.items()))
+
+def head_start_s(addresses: int, deadline: Deadline) -> float:
+    """How long one address is tried alone before the next is tried beside it, so that all have their turn."""
+    return min(_HEAD_START_S, max(0.001, deadline.remaining_s()) / (addresses + 1))
 
 
-def resolve(host: str, port: int, deadline: Deadline) -> Sequence[_AddressInfo]:
-    """Look a name up; the system's resolver knows no deadline, so it works in a thread that may be left behind.
-
-    Raises:
-        TimeoutError: It did not answer in time.
-        OSError: There is no such name.
-    """
-    try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        pass
-    answers: queue.SimpleQueue[Sequence[_AddressInfo] | OSError] = queue.SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as exc:
-            answers.put(exc if isinstance(exc, OSError) else OSError(str(exc)))
-
-    threading.Thread(target=look_up, name="slipway-resolve", daemon=True).start()
-    try:
-        answer = answers.get(timeout=_left_s(deadline))
-    except queue.Empty:
-        raise TimeoutError(f"still looking {host} up") from None
-    if isinstance(answer, OSError):
-        raise answer
-    return answer
+def all_failed(failures: Mapping[str, str]) -> OSError:
+    """Say why no address could be used, given the reason by address: of each where they differ."""
+    different = set(failures.values())
+    if len(different) == 1:
+        return OSError(errno.ECONNREFUSED, different.pop())
+    return OSError(errno.ECONNREFUSED, ", ".join(f"{where}: {said}" for where, said in failures.items()))
 
 
 def _left_s(deadline: Deadline) -> float | None:
@@ -232,7 +207,8 @@ def _is_readable(opened: socket.socket) -> bool:
 
 
 @contextlib.contextmanager
-def _translated(timed_out: type[Exception], failed: type[Exception]) -> Iterator[None]:
+def translated(timed_out: type[Exception], failed: type[Exception]) -> Iterator[None]:
+    """Raise what `httpcore` expects of a network."""
     try:
         yield
     except TimeoutError as exc:
@@ -241,8 +217,3 @@ def _translated(timed_out: type[Exception], failed: type[Exception]) -> Iterator
         raise failed(str(exc)) from exc
     except OSError as exc:
         raise failed(exc.strerror or str(exc)) from exc
-
-
-def show(where: tuple[Any, ...]) -> str:
-    """Write one address as in a URL."""
-    return f"[{where[0]}]:{where[1]}" if ":" in str(where[0]) else f"{where[0]}:{where[1]}"

@@ -170,12 +170,12 @@ def test_address_behind_dead_ones_is_reached_in_time(dead_addresses, living_addr
     assert "mnist" == call(flavour, url, "contract", timeout_s=5).name
 
 
-def test_each_address_of_a_name_says_why_it_failed(monkeypatch):
+def test_each_address_of_a_name_says_why_it_failed(monkeypatch, flavour):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         name_of([("127.0.0.1", unused.getsockname()[1]), ("255.255.255.255", 1)], monkeypatch)
         with pytest.raises(ServerUnavailable, match=r"127\.0\.0\.1:\d+: Connection refused.*255\.255\.255\.255:1: "):
-            call("sync", "http://models.example:8000", "contract", retry=ONCE)
+            call(flavour, "http://models.example:8000", "contract", retry=ONCE)
 
 
 @pytest.mark.parametrize("timeout_s", [None, math.inf, 1e12, np.float32(30), 7])
