@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-MOST_LINES = 100
+# An object is read whole, from its guard to its last field; more than this is no longer one job.
+MOST_LINES = 150
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _DEFINE = re.compile(r'\bdefine\s+"([^"]+)"')
@@ -22,15 +23,20 @@ _FIRST_LINE = re.compile(r'apiVersion:|\{\{-? (if|with|range) |\{\{-? include "[
 def findings(chart: Path) -> list[str]:
     """Return what is wrong with the chart's templates, a sentence each."""
     said = []
-    for path in sorted((chart / "templates").rglob("*")):
-        if path.is_file():
-            said += [f"{path.relative_to(chart)}: {sentence}" for sentence in _of_a_template(path, chart)]
+    for path in _texts(chart):
+        said += [f"{path.relative_to(chart)}: {sentence}" for sentence in _of_a_template(path, chart)]
     return said + list(_of_the_helpers(chart))
 
 
 def guarded(path: Path) -> bool:
     """Return whether the template may leave its object out, by its first line; a check of the values may precede it."""
     return _GUARD.match(_CHECK.sub("", path.read_text(), count=1)) is not None
+
+
+def _texts(chart: Path) -> list[Path]:
+    """Return the templates, and the files in rules/ that a template renders with `tpl`."""
+    found = [path for folder in ("templates", "rules") for path in (chart / folder).rglob("*")]
+    return sorted(path for path in found if path.is_file())
 
 
 def _of_a_template(path: Path, chart: Path) -> Iterator[str]:
@@ -44,7 +50,7 @@ def _of_a_template(path: Path, chart: Path) -> Iterator[str]:
             yield f"{action} hides a default; it belongs into values.yaml"
     prefix = f"slipway-{chart.name}."
     yield from (f"{name} does not begin with {prefix}" for name in _DEFINE.findall(code) if not name.startswith(prefix))
-    if path.suffix == ".yaml":
+    if path.suffix == ".yaml" and path.is_relative_to(chart / "templates"):
         first = next(iter(code.splitlines()), "")
         if not _FIRST_LINE.match(first):
             yield f"expected a guard or an object on the first line, got {first!r}"
@@ -53,7 +59,7 @@ def _of_a_template(path: Path, chart: Path) -> Iterator[str]:
 
 
 def _of_the_helpers(chart: Path) -> Iterator[str]:
-    code = "\n".join(_COMMENT.sub("", path.read_text()) for path in (chart / "templates").rglob("*") if path.is_file())
+    code = "\n".join(_COMMENT.sub("", path.read_text()) for path in _texts(chart))
     composed = [re.escape(name).replace("%s", "[^.]+") for name in _COMPOSED.findall(code)]
     defined = _DEFINE.findall(code)
     used = {*_INCLUDE.findall(code), *(name for name in defined for form in composed if re.fullmatch(form, name))}

@@ -171,7 +171,7 @@ def test_a_template_holds_one_object_and_its_guard_comes_first(chart):
 
 
 BAD_TEMPLATES = {
-    "too long": ({"long.yaml": CONFIG_MAP + "# more\n" * 100}, "108 lines; at most 100"),
+    "too long": ({"long.yaml": CONFIG_MAP + "# more\n" * 150}, "158 lines; at most 150"),
     "a default": (
         {"map.yaml": CONFIG_MAP.replace(".paint.colour", '.paint.colour | default "red"')},
         "hides a default",

@@ -86,3 +86,28 @@
 {{- fail "route.gateway.tlsSecretName and route.gateway.plainHttp are both set, and a listener speaks one of them: empty one" -}}
 {{- end -}}
 {{- end -}}
+
+{{- define "slipway-serving.monitoringRequirements" -}}
+{{- $monitoring := .Values.monitoring -}}
+{{- $autoscaling := .Values.autoscaling -}}
+{{- $interval := int $monitoring.podMonitor.intervalSeconds -}}
+{{- if and $monitoring.podMonitor.enabled (ne $autoscaling.mode "none") -}}
+{{- if lt (int $autoscaling.inFlight.windowSeconds) (mul 4 $interval | int) -}}
+{{- fail (printf "autoscaling.inFlight.windowSeconds is %d, less than four scrapes of monitoring.podMonitor.intervalSeconds=%d: one lost scrape would read as no load; set it to %d or more, or scrape more often" (int $autoscaling.inFlight.windowSeconds) $interval (mul 4 $interval)) -}}
+{{- end -}}
+{{- if and $autoscaling.pending.enabled (lt (int $autoscaling.pending.windowSeconds) (mul 2 $interval | int)) -}}
+{{- fail (printf "autoscaling.pending.windowSeconds is %d, less than two scrapes of monitoring.podMonitor.intervalSeconds=%d: one lost scrape would leave no value; set it to %d or more, or scrape more often" (int $autoscaling.pending.windowSeconds) $interval (mul 2 $interval)) -}}
+{{- end -}}
+{{- end -}}
+{{- if $monitoring.latencyHistogram -}}
+{{- if and (regexMatch "^[0-9]{2}\\.[0-9]{2}" .Values.image.tag) (lt (trunc 5 .Values.image.tag) "26.01") -}}
+{{- fail (printf "image.tag is %s, and Triton counts latencies in a histogram from 26.01 on: set monitoring.latencyHistogram=false, or use a newer image" .Values.image.tag) -}}
+{{- end -}}
+{{- $bound := toString $monitoring.slo.latency.milliseconds -}}
+{{- $bounds := list -}}
+{{- range $monitoring.latencyBucketsMilliseconds }}{{ $bounds = append $bounds (toString .) }}{{ end -}}
+{{- if not (has $bound $bounds) -}}
+{{- fail (printf "monitoring.slo.latency.milliseconds is %s, and the histogram has buckets up to %s ms: choose one of them, or give the model other buckets (model_metrics in its configuration) and name them in monitoring.latencyBucketsMilliseconds" $bound (join ", " $bounds)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
