@@ -99,7 +99,9 @@ def run(
 
     Example: slipway loadtest smoke
 
-    Example: slipway loadtest steady --url http://localhost:8000 --rate 800 --slo p99_ms=20 --junit verdict.xml
+    Example: slipway loadtest steady --url http://localhost:8000 --rate 800
+
+    Example: slipway loadtest steady --slo p99_ms=20 --junit verdict.xml
     """
     from loadtest.request import RunRequest
     from loadtest.run import run_scenario

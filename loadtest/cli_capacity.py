@@ -92,7 +92,7 @@ def capacity(
 
     Example: slipway capacity steady
 
-    Example: slipway capacity steady --slo p99_ms=20 --tune --instances 1,2 --max-batch-sizes 16,32
+    Example: slipway capacity steady --slo p99_ms=20 --tune --instances 1,2
     """
     from loadtest.capacity_cli import run_capacity
     from loadtest.measure_capacity import CapacityOrder

@@ -53,7 +53,7 @@ SloOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any value of the scenario, such as generator.max_in_flight=64.", metavar="KEY=VALUE"),
+    typer.Option("--set", help="Any value of the scenario, such as slo.p99_ms=20.", metavar="KEY=VALUE"),
 ]
 MetricsOption = Annotated[
     str | None, typer.Option(help="Triton's metrics; port 8002 of a target on this machine if not given.")

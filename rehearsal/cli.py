@@ -157,7 +157,7 @@ def run(
 
     Example: slipway rehearse step
 
-    Example: slipway rehearse step --values my-values.yaml --trace monday.csv --set slo.p99_ms=100
+    Example: slipway rehearse step --values my-values.yaml --set slo.p99_ms=100
     """
     from loadtest.request import parse_overrides
     from rehearsal.result import EXIT_CODES

@@ -1,6 +1,6 @@
 """Slipway takes a Keras classifier from training to an autoscaled GPU service on Kubernetes.
 
-The public doors are the subpackages:
+The public API is these subpackages:
 
     slipway.contract      what a served model promises: tensors, labels, largest batch
     slipway.model_config  Triton's config.pbtxt, written from a contract and read back into one
@@ -8,6 +8,22 @@ The public doors are the subpackages:
     slipway.repository    versions on disk: publish, verify, roll back, prune
     slipway.triton        a real tritonserver on this machine
     slipway.client        classify images over gRPC or HTTP
+
+`slipway.__version__` is the version of the installed distribution.
 """
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING
+
+__all__ = ["__version__"]
+
+__version__: str
+
+if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+    def __getattr__(name: str) -> str:
+        """Read the version when it is asked for: the metadata of packages takes longer to load than this package."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from slipway.distribution import installed_version  # noqa: PLC0415
+
+        return installed_version()

@@ -33,8 +33,8 @@ def install_hint(*extras: Extra) -> str:
 
 
 def installed_version() -> str:
-    """Version of what is installed; empty where the sources run without having been installed."""
+    """Version of what is installed; `0+unknown` where the sources run without having been installed."""
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
-        return ""
+        return "0+unknown"

@@ -10,18 +10,20 @@ import sys
 import warnings
 from importlib.metadata import entry_points
 from io import TextIOWrapper
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from slipway.cli._check import check
+from slipway.cli._help_text import join_lines_of_paragraphs
 from slipway.cli._models import app as models
 from slipway.cli._parts import add_brought, mark, not_installed
 from slipway.cli._predict import predict
 from slipway.cli._serve import serve
 from slipway.cli._values import values
+from slipway.distribution import installed_version
 from slipway.errors import SlipwayError, SlipwayWarning
 from slipway.printable import printable
 
@@ -29,15 +31,33 @@ __all__ = ["app", "main"]
 
 _LONGEST_LINE = 4_000
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"slipway {installed_version()}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="slipway",
-    help="From a Keras classifier to an autoscaled GPU service on Kubernetes.",
     epilog="Exit codes are the same everywhere: 0 done, 1 no, 2 wrong input, 3 no verdict or not published, "
     "4 not installed, 5 in part, 130 interrupted; see docs/exit-codes.md.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
+
+
+@app.callback()
+def _slipway(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """From a Keras classifier to an autoscaled GPU service on Kubernetes."""
+
+
 app.add_typer(models)
 app.command()(serve)
 app.command()(predict)
@@ -45,6 +65,7 @@ app.command()(check)
 app.command(short_help=mark("values", values.__doc__))(values)
 for entry_point in entry_points(group="slipway.commands"):
     add_brought(app, entry_point)
+join_lines_of_paragraphs(app)
 
 
 def main() -> None:

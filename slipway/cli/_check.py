@@ -77,7 +77,9 @@ def check(
 
     One line for each check; exit code 0 if all passed, 1 if one failed, 2 if the command line is not clear.
 
-    Example: slipway check grpc://localhost:8001 http://localhost:8000 --metrics-url http://localhost:8002/metrics
+    Example: slipway check grpc://localhost:8001 http://localhost:8000
+
+    Example: slipway check http://gpu:8000 --metrics-url http://gpu:8002/metrics
     """
     from slipway.cli._checks import Expected  # `slipway --help` stays fast without gRPC
 

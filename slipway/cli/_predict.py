@@ -99,7 +99,7 @@ def predict(
 
     Exit code 0: all were answered; 5: some; 2: none could be read; 1: the server did not answer.
 
-    Example: slipway predict three.png seven.png --url http://localhost:8000 --invert
+    Example: slipway predict three.png --url http://localhost:8000 --invert
 
     Example: slipway predict scans/ --fit pad --top-k 3 --json
 

@@ -79,7 +79,7 @@ def serve(
     with 0; a second Ctrl-C ends at once. A tritonserver that died is started again, on the same ports; one that dies
     too often ends the command with the reason out of its log and exit code 1.
 
-    Example: slipway serve --model mnist --http-port 0 --grpc-port 8001 --metrics-port 0
+    Example: slipway serve --model mnist --http-port 0 --metrics-port 0
     """
     # Here, so that `slipway --help` stays fast.
     from slipway.triton import ServerSettings, TritonServer, prepare_to_print

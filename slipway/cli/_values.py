@@ -22,7 +22,10 @@ def values(
     *,
     cluster: Annotated[
         Literal["cpu", "gpu", "mig", "time-sliced"],
-        typer.Option(help="What a replica gets: cores, a whole GPU, a MIG slice, or a share of a GPU."),
+        typer.Option(
+            metavar="KIND",
+            help="What a replica gets: cpu, cores; gpu, a whole GPU; mig, a MIG slice; time-sliced, a share of a GPU.",
+        ),
     ],
     storage_uri: Annotated[
         str,
@@ -64,7 +67,9 @@ def values(
     ] = None,
     gpu_resource: Annotated[
         str | None,
-        typer.Option(help="What a replica asks for, such as nvidia.com/mig-1g.10gb; needed for --cluster mig."),
+        typer.Option(
+            help="Resource of one replica; needed for --cluster mig. A slice of 1g.10gb: nvidia.com/ and mig-1g.10gb."
+        ),
     ] = None,
     release: Annotated[str | None, typer.Option(help="Helm's release; the model's name if not given.")] = None,
     namespace: Annotated[str, typer.Option(help="Namespace of the release.")] = "serving",
@@ -79,9 +84,9 @@ def values(
     divided by what one replica gets. What was measured and what will run are compared, and warnings on standard
     error say where they differ. Ends with the commands to run next.
 
-    Example: slipway values --cluster gpu --storage-uri pvc://models/model_repository --peak-rps 3000 -o values.yaml
+    Example: slipway values --cluster gpu --storage-uri s3://models -o mnist.yaml
 
-    Example: slipway values --cluster mig --gpu-resource nvidia.com/mig-1g.10gb --storage-uri s3://models/prod --pin
+    Example: slipway values --cluster cpu --storage-uri s3://models --peak-rps 900
     """
     from rich.console import Console
     from rich.markup import escape

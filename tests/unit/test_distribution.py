@@ -2,13 +2,16 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from slipway.distribution import DISTRIBUTION, Extra, install_hint
+import slipway
+from slipway.cli import main
+from slipway.distribution import DISTRIBUTION, Extra, install_hint, installed_version
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -41,3 +44,34 @@ def test_no_text_installs_the_project_of_another_owner(wrong):
     found = {name for name, text in texts() if re.search(wrong, text, re.MULTILINE)}
 
     assert set() == found - {"tests/unit/test_distribution.py"}
+
+
+def test_the_version_is_the_one_of_the_project():
+    assert PROJECT["version"] == slipway.__version__
+
+
+def test_a_checkout_that_is_not_installed_has_no_version_to_tell(monkeypatch):
+    monkeypatch.setattr("slipway.distribution.DISTRIBUTION", "slipway-that-nobody-installed")
+
+    assert "0+unknown" == installed_version() == slipway.__version__
+
+
+def test_the_command_prints_the_version(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["slipway", "--version"])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert 0 == ended.value.code
+    assert f"slipway {PROJECT['version']}\n" == capsys.readouterr().out
+
+
+def test_importing_slipway_does_not_read_the_metadata_of_packages():
+    script = "import sys, slipway; sys.exit('importlib.metadata' in sys.modules)"
+
+    assert 0 == subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode
+
+
+def test_slipway_has_no_attribute_that_it_does_not_name():
+    with pytest.raises(AttributeError, match="no attribute 'version'"):
+        slipway.version  # noqa: B018 - the look-up is what is tested
