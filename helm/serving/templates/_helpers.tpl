@@ -29,22 +29,6 @@ serving.kserve.io/inferenceservice: {{ include "slipway-serving.fullname" . }}
 component: predictor
 {{- end -}}
 
-{{/* repository@digest, else repository:tag, else repository:<appVersion>-py3 */}}
-{{- define "slipway-serving.image" -}}
-{{- $tag := .Values.image.tag | default (printf "%s-py3" .Chart.AppVersion) -}}
-{{- .Values.image.repository -}}
-{{- if .Values.image.digest -}}@{{ .Values.image.digest }}{{- else -}}:{{ $tag }}{{- end -}}
-{{- end -}}
-
-{{/* What the pods' version label says: changes only with their image, and is a label's value whatever the tag. */}}
-{{- define "slipway-serving.imageVersion" -}}
-{{- if .Values.image.digest -}}
-{{- .Values.image.digest | trimPrefix "sha256:" | trunc 12 -}}
-{{- else -}}
-{{- .Values.image.tag | default .Chart.AppVersion | trunc 63 | trimAll "-._" -}}
-{{- end -}}
-{{- end -}}
-
 {{/* Restricted Pod Security, for every container that the chart makes. */}}
 {{- define "slipway-serving.containerSecurityContext" -}}
 allowPrivilegeEscalation: false

@@ -48,6 +48,9 @@
 
 {{- define "slipway-serving.autoscalingRequirements" -}}
 {{- $autoscaling := .Values.autoscaling -}}
+{{- if and (ne $autoscaling.mode "none") (not $autoscaling.capacity.inFlight) -}}
+{{- fail "autoscaling.capacity.inFlight is not set. Measure what one replica carries (`slipway capacity steady`), then let `slipway values` write it, or set autoscaling.mode=none" -}}
+{{- end -}}
 {{- if gt (int $autoscaling.minReplicas) (int $autoscaling.maxReplicas) -}}
 {{- fail (printf "autoscaling.minReplicas is %d and maxReplicas %d: raise maxReplicas" (int $autoscaling.minReplicas) (int $autoscaling.maxReplicas)) -}}
 {{- end -}}

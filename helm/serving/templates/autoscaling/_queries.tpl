@@ -19,18 +19,3 @@ sum(rate(nv_inference_request_duration_us{ {{- include "slipway-serving.modelMat
 {{- define "slipway-serving.pendingQuery" -}}
 sum(avg_over_time(nv_inference_pending_request_count{ {{- include "slipway-serving.modelMatchers" . -}} }[{{ .Values.autoscaling.pending.windowSeconds }}s]))
 {{- end -}}
-
-{{/* An empty answer means "Prometheus does not see the pods" and must not read as "no load". Only with scale to zero
-     is there a time without pods: then, and only while no pod is a target, an empty answer is zero. */}}
-{{- define "slipway-serving.orZeroWithoutPods" -}}
-{{- if eq (int .root.Values.autoscaling.minReplicas) 0 -}}
-({{ .query }}) or on() (vector(0) unless on() count(up{ {{- include "slipway-serving.podMatchers" .root -}} }))
-{{- else -}}
-{{ .query }}
-{{- end -}}
-{{- end -}}
-
-{{/* Requests in flight per replica at which the next one is added: measured, never guessed. */}}
-{{- define "slipway-serving.target" -}}
-{{- required "autoscaling.capacity.inFlight is not set. Measure what one replica carries (`slipway capacity steady`), then let `slipway values` write it, or set autoscaling.mode=none" .Values.autoscaling.capacity.inFlight -}}
-{{- end -}}

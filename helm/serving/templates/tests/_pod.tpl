@@ -65,13 +65,3 @@ spec:
 {{- define "slipway-serving.host" -}}
 {{- printf "%s.%s.svc" (include "slipway-serving.predictor" .) .Release.Namespace -}}
 {{- end -}}
-
-{{/* What a load test sends: the samples that training published, where a claim holds them; else noise. */}}
-{{- define "slipway-serving.loadTestImages" -}}
-{{- if hasPrefix "pvc://" .Values.model.storageUri -}}
-{{- $parts := splitn "/" 2 (trimPrefix "pvc://" .Values.model.storageUri) -}}
---set images.claim={{ $parts._0 }} --set images.repositoryPath={{ $parts._1 }}
-{{- else -}}
---set images.random=true --set scenario.set.payload\.check_share=0
-{{- end -}}
-{{- end -}}
