@@ -52,6 +52,13 @@ def test_the_fallback_never_holds_fewer_replicas_than_the_minimum(fewest, named,
     assert "currentReplicasIfHigher" == fallback["behavior"]
 
 
+def test_a_wake_query_keeps_its_quotes():
+    query = """sum(rate(requests_total{service='mnist',namespace="serving"}[1m]))"""
+    spec = release(with_(autoscaling={"minReplicas": 0, "wake": {"query": query}}))["ScaledObject", "mnist"]["spec"]
+
+    assert query == spec["triggers"][-1]["metadata"]["query"]
+
+
 def test_pausing_is_an_annotation():
     paused = release(with_(autoscaling={"keda": {"paused": True}}))["ScaledObject", "mnist"]["metadata"]
 
