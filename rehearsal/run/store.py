@@ -150,8 +150,11 @@ def _copy(source: Path, folder: Path) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """In one step, so that nobody reads half of it."""
+    """In one step, so that nobody reads half of it; nothing is left beside it when the disk refuses."""
     scratch = path.with_name(f".{path.name}.new")
-    scratch.write_bytes(content)
-    scratch.chmod(0o644)
-    scratch.replace(path)
+    try:
+        scratch.write_bytes(content)
+        scratch.chmod(0o644)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

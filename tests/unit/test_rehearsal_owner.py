@@ -1,20 +1,25 @@
 """A cluster ends with the process that it is for; its supervisor answers who has the key, whoever else is silent."""
 
+import asyncio
 import contextlib
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from multiprocessing.connection import Listener
 
 import pytest
 
+from rehearsal.actions import Stop
 from rehearsal.controlplane.control import Control
 from rehearsal.controlplane.network import free_port
 from rehearsal.controlplane.owner import Owner, wait_for_end
 from rehearsal.controlplane.supervisor import _answer
 from rehearsal.errors import ClusterError, NoCluster
+from rehearsal.run.perform import Performer
+from rehearsal.run.recorder import Recorder
 from tests.unit import clusters
 
 KEY = "ab" * 32
@@ -63,19 +68,30 @@ def test_an_owner_that_is_gone_already_is_refused(process):
 
 
 class NoPrograms:
-    """A fleet of nothing."""
+    """A fleet of nothing, which notes what it is told to stop."""
+
+    def __init__(self):
+        self.stopped = []
 
     def states(self):
         return []
 
+    def stop(self, name, *, kill):
+        self.stopped.append((name, kill))
+
 
 @pytest.fixture
-def supervisor(tmp_path):
+def programs():
+    return NoPrograms()
+
+
+@pytest.fixture
+def supervisor(tmp_path, programs):
     """The answering half of a supervisor; the connection by which it is asked."""
     address = ("127.0.0.1", free_port("127.0.0.1"))
     end = threading.Event()
     listener = Listener(address)
-    thread = threading.Thread(target=_answer, args=(listener, bytes.fromhex(KEY), NoPrograms(), end))
+    thread = threading.Thread(target=_answer, args=(listener, bytes.fromhex(KEY), programs, end))
     thread.start()
     yield clusters.connection(tmp_path, control_address=address, control_key=KEY)
     end.set()
@@ -98,6 +114,26 @@ def test_who_says_nonsense_keeps_nobody_from_asking(supervisor):
             line.sendall(nonsense)
 
     assert [] == Control(supervisor).status()
+
+
+def test_a_scenario_that_stops_programs_has_them_killed(supervisor, programs):
+    async def stop():
+        recorder = Recorder(supervisor)
+        await Performer(supervisor, None, None, recorder, None).perform(
+            Stop(at_s=0, do="stop", programs=["keda-operator", "prometheus"])
+        )
+        return recorder.observations(time.time()).events
+
+    (event,) = asyncio.run(stop())
+
+    assert [("keda-operator", True), ("prometheus", True)] == programs.stopped
+    assert not event.warning
+
+
+def test_who_asks_a_program_to_end_has_none_killed(supervisor, programs):
+    Control(supervisor).stop("prometheus")
+
+    assert [("prometheus", False)] == programs.stopped
 
 
 def test_who_has_another_key_is_told_nothing(supervisor):

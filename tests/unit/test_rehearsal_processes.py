@@ -19,6 +19,10 @@ def shell(name, script, *, healthy=lambda: None, grace_s=3.0):
     return Component(name=name, command=("/bin/sh", "-c", script), healthy=healthy, does="works", grace_s=grace_s)
 
 
+ASKED = "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.02; done"
+"""Writes down that it was asked to end."""
+
+
 def never():
     raise NotYet("expected an answer, got silence")
 
@@ -113,6 +117,16 @@ class TestFleet:
         assert (None, False, "was stopped") == (stopped.pid, stopped.healthy, stopped.said)
         assert after.healthy
         assert before != after.pid
+
+    @pytest.mark.parametrize(("kill", "last_words"), [(True, "killed"), (False, "asked")])
+    def test_a_program_that_is_killed_is_not_asked_to_end_first(self, fleet, tmp_path, kill, last_words):
+        fleet.start(shell("prometheus", ASKED))
+        while "up" not in (tmp_path / "prometheus.log").read_text():
+            time.sleep(0.01)
+
+        fleet.stop("prometheus", kill=kill)
+
+        assert last_words == ("asked" if "asked" in (tmp_path / "prometheus.log").read_text() else "killed")
 
     def test_a_running_program_is_not_started_twice(self, fleet):
         fleet.start(shell("prometheus", "sleep 60"))
