@@ -61,3 +61,24 @@
 {{- define "slipway-loadtest.millicores" -}}
 {{- if hasSuffix "m" . -}}{{- trimSuffix "m" . | float64 -}}{{- else -}}{{- mulf (float64 .) 1000 -}}{{- end -}}
 {{- end -}}
+
+{{- define "slipway-loadtest.capacityRequirements" -}}
+{{- $values := .Values -}}
+{{- $processes := $values.capacity.processes -}}
+{{- if $values.workers.count -}}
+{{- fail (printf "measure is capacity, which one pod finds, and workers.count is %v: set workers.count=0; capacity.processes, with a core for each in resources, makes more load" $values.workers.count) -}}
+{{- end -}}
+{{- if $values.web.enabled -}}
+{{- fail "measure is capacity, a search of many runs, and web.enabled shows one: set web.enabled=false and follow the log" -}}
+{{- end -}}
+{{- if and $values.target.url (not $values.target.metrics) -}}
+{{- fail "measure is capacity, which counts requests in flight with Triton's figures, and target.url names another server than the Service: give the URL of its metrics in target.metrics" -}}
+{{- end -}}
+{{- if eq (dig "arrivals" "kind" "" $values.scenario.inline) "closed" -}}
+{{- fail "measure is capacity, the highest rate that holds, and scenario.inline is a closed loop, which has no rate: take arrivals of another kind, such as poisson" -}}
+{{- end -}}
+{{- $cores := dig "limits" "cpu" "" $values.resources | toString -}}
+{{- if lt (include "slipway-loadtest.millicores" $cores | float64) (mulf $processes 1000) -}}
+{{- fail (printf "capacity.processes is %v and resources gives the pod %q cpu: set its requests and limits to a core for each process, or run fewer" $processes $cores) -}}
+{{- end -}}
+{{- end -}}

@@ -19,6 +19,15 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Where Triton's metrics are: a URL, `service`, or nowhere. A capacity is counted in requests in flight, which needs them. */}}
+{{- define "slipway-loadtest.metrics" -}}
+{{- if and (eq .Values.measure "capacity") (not .Values.target.metrics) -}}
+service
+{{- else -}}
+{{- .Values.target.metrics -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "slipway-loadtest.metricsUrl" -}}
 {{- $metrics := include "slipway-loadtest.metrics" . -}}
 {{- if not $metrics -}}
@@ -94,4 +103,12 @@ null
 {{- else -}}
 0
 {{- end -}}
+{{- end -}}
+
+{{/* Seconds after which a run is ended: the scenario, whatever may be waited for before and after it, and the margin. */}}
+{{- define "slipway-loadtest.deadline" -}}
+{{- $seconds := add (include "slipway-loadtest.runSeconds" . | int) .Values.deadline.marginSeconds -}}
+{{- if .Values.workers.count -}}{{- $seconds = add $seconds .Values.workers.waitSeconds -}}{{- end -}}
+{{- if .Values.web.enabled -}}{{- $seconds = add $seconds 60 .Values.web.keepSeconds -}}{{- end -}}
+{{- $seconds -}}
 {{- end -}}
