@@ -1,6 +1,7 @@
 """helm/training: each toggle from both sides."""
 
 import json
+import re
 import shlex
 
 import pytest
@@ -10,7 +11,7 @@ pytest.importorskip("helm_python")
 from tests.chart import pod_habits, pod_security
 from tests.chart.egress import reaches
 from tests.chart.pods import Pod
-from tests.chart.rendering import HELM, values_of
+from tests.chart.rendering import HELM, documents, manifests, values_of
 from tests.chart.training_release import CLAIM, RECIPE, STORE, containers, job, job_name, kinds, pod, release
 
 PROMOTE = {**CLAIM, "promotion": {"enabled": True, "inferenceService": "mnist"}}
@@ -249,8 +250,12 @@ def test_a_policy_binds_the_account_that_may_patch_to_the_version_alone():
 def test_the_policy_can_be_left_to_an_administrator_and_the_notes_say_what_then_is_open(notes):
     left = {**PROMOTE, "promotion": {**PROMOTE["promotion"], "admissionPolicy": False}}
 
+    said = notes("training", left)
+    applied = [documents(manifests("training", PROMOTE)[path]) for path in re.findall(r"-s (\S+)", said)]
+
     assert not {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"} & kinds(left)
-    assert "promotion.admissionPolicy is false" in notes("training", left)
+    assert "promotion.admissionPolicy is false" in said
+    assert ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"] == [one["kind"] for (one,) in applied]
     assert "promotion.admissionPolicy" not in notes("training", PROMOTE)
 
 
