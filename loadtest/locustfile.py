@@ -5,8 +5,17 @@ Locust comes first: importing it prepares Python's sockets for gevent.
 
 from locust import events  # isort: skip
 
-from loadtest.hooks import install
-from loadtest.users import ClassifierUser
+import sys
+from pathlib import Path
+
+# Locust puts the working folder first on Python's path, and there may be another package `loadtest`.
+_HOME = str(Path(__file__).resolve().parents[1])
+sys.path.insert(0, _HOME)
+try:
+    from loadtest.hooks import install
+    from loadtest.users import ClassifierUser
+finally:
+    sys.path.remove(_HOME)
 
 __all__ = ["ClassifierUser"]
 

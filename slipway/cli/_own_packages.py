@@ -6,14 +6,14 @@ The job packages lie beside `slipway`, in one wheel or in one checkout. A folder
 from __future__ import annotations
 
 import importlib.util
-from importlib.metadata import EntryPoint
+from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 
 import slipway
 from slipway.distribution import DISTRIBUTION
 from slipway.errors import SlipwayError
 
-__all__ = ["PackageShadowed", "find_shadows"]
+__all__ = ["PackageOverwritten", "PackageShadowed", "find_shadows"]
 
 _USED: dict[str, tuple[str, ...]] = {
     "loadtest": ("loadtest",),
@@ -32,16 +32,40 @@ class PackageShadowed(SlipwayError):
 
     exit_status = 2
 
-    def __init__(self, package: str, *, found: Path, own: Path) -> None:
+    def __init__(self, package: str, *, found: Path, own: Path, owner: str | None = None) -> None:
+        remedy = (
+            "Take its folder off PYTHONPATH (or do not start Python with -m in it), or give that package another name"
+            if owner is None
+            else f"The installed distribution {owner} brings it: uninstall that, or install Slipway in a virtual "
+            "environment of its own"
+        )
         super().__init__(
             f"expected Slipway's own package `{package}` in {own}, got another one of this name in {found}, which "
-            "comes first on Python's path. Take its folder off PYTHONPATH (or do not start Python with -m in it), or "
-            "give that package another name"
+            f"comes first on Python's path. {remedy}"
         )
         self.short = f"Another package named {package} comes first: {found}"
 
 
-def find_shadows(entry_point: EntryPoint) -> PackageShadowed | None:
+class PackageOverwritten(SlipwayError):
+    """Another distribution installed files in the folder of one of our packages, and they replaced ours.
+
+    Attributes:
+        short: For the list of commands.
+    """
+
+    exit_status = 2
+
+    def __init__(self, file: str, *, owner: str) -> None:
+        package = file.partition("/")[0]
+        super().__init__(
+            f"expected Slipway's own file {file}, got the one of the distribution {owner}, which installs a package "
+            f"`{package}` in the same folder. Keep the two in separate virtual environments; in this one: "
+            f"pip uninstall {owner}, then pip install --force-reinstall --no-deps {DISTRIBUTION}"
+        )
+        self.short = f"Files of the package {package} were replaced by the distribution {owner}"
+
+
+def find_shadows(entry_point: EntryPoint) -> PackageOverwritten | PackageShadowed | None:
     """What stands in the way of a command of this distribution; None: nothing, or the command is another's."""
     if entry_point.dist is None or entry_point.dist.name != DISTRIBUTION:
         return None
@@ -49,7 +73,32 @@ def find_shadows(entry_point: EntryPoint) -> PackageShadowed | None:
     for package in _USED.get(entry_point.module.partition(".")[0], ()):
         found = _folder(package)
         if found is not None and found != home / package:
-            return PackageShadowed(package, found=found, own=home / package)
+            return PackageShadowed(package, found=found, own=home / package, owner=_owner(package, found.parent))
+        if overwritten := _find_overwritten(package, entry_point.dist):
+            return overwritten
+    return None
+
+
+def _find_overwritten(package: str, installed: Distribution) -> PackageOverwritten | None:
+    """The first file of a package that is not as it was installed, and that another distribution lists as its own.
+
+    An editable installation lists none of them. A file that was edited in place is nobody's but the user's.
+    """
+    for file in installed.files or ():
+        path = Path(str(file.locate()))
+        if file.parts[0] != package or file.size is None or not path.is_file() or path.stat().st_size == file.size:
+            continue
+        if owner := _owner(package, path.parents[len(file.parts) - 1], file=str(file)):
+            return PackageOverwritten(str(file), owner=owner)
+    return None
+
+
+def _owner(package: str, site: Path, *, file: str | None = None) -> str | None:
+    """The other distribution in this folder that installs the package, or this file of it; None: none does."""
+    for other in distributions(path=[str(site)]):
+        listed = (str(each) for each in other.files or () if each.parts[0] == package)
+        if other.name != DISTRIBUTION and any(file in {None, each} for each in listed):
+            return other.name
     return None
 
 

@@ -61,6 +61,7 @@ def error_classes():
                     "._pictures_given",
                     "._connection",
                     "._cores",
+                    "._own_packages",
                     "distribution",
                     "samples",
                     "npz",
