@@ -267,7 +267,7 @@ def test_the_notes_say_what_a_route_needs_and_what_wakes_a_service():
 
     assert "networkPolicy.clients" not in plain
     assert "networkPolicy.clients" in outside
-    assert "`helm test` asks the Service itself" in asleep
+    assert "`helm test` calls the Service itself" in asleep
 
 
 def test_the_notes_say_that_a_gateway_speaks_plain_http_or_whose_affair_that_is():
@@ -278,7 +278,7 @@ def test_the_notes_say_that_a_gateway_speaks_plain_http_or_whose_affair_that_is(
     )
 
     assert "route.gateway.plainHttp is true" in in_the_clear
-    assert "its listener's to say" in anothers
+    assert "the listeners of the Gateway decide" in anothers
     assert "plainHttp" not in with_tls
     assert "listener" not in with_tls
 
