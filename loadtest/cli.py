@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from loadtest.cli_capacity import capacity
+from loadtest.capacity.cli import capacity
 from loadtest.cli_options import (
     REPOSITORY,
     ForceOption,
@@ -103,10 +103,10 @@ def run(
 
     Example: slipway loadtest steady --slo p99_ms=20 --junit verdict.xml
     """
-    from loadtest.request import RunRequest
+    from loadtest.engine.request import RunRequest
+    from loadtest.report.terminal_summary import print_summary
+    from loadtest.result.verdict import EXIT_CODES
     from loadtest.run import run_scenario
-    from loadtest.summary import print_summary
-    from loadtest.verdict import EXIT_CODES
 
     arrivals = {} if closed_loop is None else _closed(scenario, closed_loop)
     if rate is not None:
@@ -155,7 +155,7 @@ def list_scenarios() -> None:
     """
     from rich.table import Table
 
-    from loadtest.scenario import load_scenario, shipped_scenarios
+    from loadtest.scenario.schema import load_scenario, shipped_scenarios
 
     table = Table("scenario", "what it offers", "objectives", box=None)
     for name in shipped_scenarios():
@@ -176,8 +176,8 @@ def page(
 
     Example: slipway loadtest page report.json
     """
-    from loadtest.report import render_report
-    from loadtest.result import read_result
+    from loadtest.report.page import render_report
+    from loadtest.result.run_result import read_result
     from loadtest.whole_file import refuse_to_overwrite, write_whole
 
     refuse_to_overwrite(output, other="--output", force=force)
@@ -199,10 +199,10 @@ def compare(
 
     Example: slipway loadtest compare runs/loadtest/before runs/loadtest/after
     """
-    from loadtest.compare import compare as compare_results
-    from loadtest.compare_table import render
-    from loadtest.result import read_result
-    from loadtest.verdict import EXIT_CODES
+    from loadtest.report.compare_table import render
+    from loadtest.result.compare import compare as compare_results
+    from loadtest.result.run_result import read_result
+    from loadtest.result.verdict import EXIT_CODES
 
     comparison = compare_results(read_result(a), read_result(b))
     if as_json:
@@ -215,7 +215,7 @@ def compare(
 
 def _closed(scenario: str, users: int) -> dict[str, str]:
     """The same length, with waiting users in place of the scenario's arrivals."""
-    from loadtest.scenario import load_scenario
+    from loadtest.scenario.schema import load_scenario
 
     seconds = load_scenario(scenario).arrivals.seconds
     return {"arrivals": f"{{kind: closed, users: {users}, duration_s: {seconds}}}"}

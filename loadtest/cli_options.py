@@ -122,7 +122,7 @@ def overridden(named: Mapping[str, object], *, slo: list[str] | None, override: 
         for key, value in named.items()
         if value is not None
     }
-    from loadtest.request import parse_overrides
+    from loadtest.engine.request import parse_overrides
 
     objectives = parse_overrides([f"slo.{text}" for text in slo or []])
     return given | objectives | parse_overrides(override or [])

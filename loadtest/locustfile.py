@@ -12,8 +12,8 @@ from pathlib import Path
 _HOME = str(Path(__file__).resolve().parents[1])
 sys.path.insert(0, _HOME)
 try:
-    from loadtest.hooks import install
-    from loadtest.users import ClassifierUser
+    from loadtest.engine.locust_plugin import install
+    from loadtest.engine.user import ClassifierUser
 finally:
     sys.path.remove(_HOME)
 

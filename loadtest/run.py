@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from loadtest.engine.locust_process import LocustProcess, locust_command
+from loadtest.engine.request import RunRequest
 from loadtest.errors import GeneratorError, RunRefused
-from loadtest.launch import LocustProcess, locust_command
-from loadtest.request import RunRequest
-from loadtest.result import Result, read_result
-from loadtest.summary import milliseconds
+from loadtest.report.terminal_summary import milliseconds
+from loadtest.result.run_result import Result, read_result
 
 __all__ = ["follow_run", "load_bar", "move_bar", "run_scenario"]
 

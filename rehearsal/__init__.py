@@ -5,10 +5,6 @@
 
 Packages, each with one job; imports go downwards:
 
-* `scenarios` + `run`   an experiment: chart, load, faults, what was seen, verdict, report
-* `agent`               runs the containers of InferenceService pods as local processes
-* `gateway`             Envoy in front of the ready pods
-* `monitoring`          what the Prometheus operator wrote, for the Prometheus process
-* `controlplane`        certificates, ports, processes, health
-* `build`               the Go programs, built once into the user's cache
+* `experiment`   one rehearsal: scenario, faults, load, observations, verdict, report
+* `cluster`      the control plane: its programs, processes and nodes, the node agent, gateway and monitoring
 """

@@ -50,8 +50,8 @@ def up(
 
     Example: slipway cluster up --nodes fixed --folder runs/rack
     """
-    from rehearsal.bring_up import announce, bring_up
-    from rehearsal.nodes.types import load_nodes
+    from rehearsal.cluster.commands import announce, bring_up
+    from rehearsal.cluster.nodes.types import load_nodes
 
     console = Console()
     announce(bring_up(folder, load_nodes(nodes), console, owner_pid=until_exit_of), console)
@@ -67,9 +67,9 @@ def status(
 
     Exit code: 0 all of it works, 1 something does not, 2 there is no cluster in this folder.
     """
-    from rehearsal.controlplane.cluster import running
-    from rehearsal.controlplane.control import Control
-    from rehearsal.status_table import status_table
+    from rehearsal.cluster.controlplane.lifecycle import running
+    from rehearsal.cluster.controlplane.supervisor_client import Control
+    from rehearsal.cluster.status_table import status_table
 
     states = Control(running(folder)).status()
     if as_json:
@@ -83,7 +83,7 @@ def status(
 @cluster.command()
 def down(*, folder: FolderOption = _FOLDER) -> None:
     """End the cluster: no process, port or folder of it is left."""
-    from rehearsal.controlplane.cluster import down as end
+    from rehearsal.cluster.controlplane.lifecycle import down as end
 
     was_up = end(folder)
     typer.echo(f"the cluster in {folder} is gone" if was_up else f"the cluster in {folder} was killed before: removed")
@@ -95,7 +95,7 @@ def build() -> None:
 
     They go into ~/.cache/slipway/rehearsal, or into `rehearsal` below SLIPWAY_CACHE: 1.2 GB, and 8 to 20 GB meanwhile.
     """
-    from rehearsal.build import ensure_programs
+    from rehearsal.cluster.toolchain import ensure_programs
 
     programs = ensure_programs(Console())
     typer.echo(f"{len(programs.executables)} programs are ready")
@@ -159,9 +159,9 @@ def run(
 
     Example: slipway rehearse step --values my-values.yaml --set slo.p99_ms=100
     """
-    from loadtest.request import parse_overrides
-    from rehearsal.result import EXIT_CODES
-    from rehearsal.run.command import Request, carry_out
+    from loadtest.engine.request import parse_overrides
+    from rehearsal.experiment.result.result import EXIT_CODES
+    from rehearsal.experiment.run.command import Request, carry_out
 
     overrides = parse_overrides(override or [])
     if trace is not None:
@@ -185,7 +185,7 @@ def run(
 @rehearse.command("list")
 def list_scenarios() -> None:
     """List the shipped scenarios."""
-    from rehearsal.scenario import load_scenario, shipped_scenarios
+    from rehearsal.experiment.scenario.schema import load_scenario, shipped_scenarios
 
     for name in shipped_scenarios():
         typer.echo(f"{name:16}{load_scenario(name).description}")
@@ -194,8 +194,8 @@ def list_scenarios() -> None:
 @rehearse.command()
 def page(report: Annotated[Path, typer.Argument(help="A report.json, or the folder that holds it.")]) -> None:
     """Write report.html anew from the report.json beside it, as after an update of slipway."""
-    from rehearsal.report import write_report
-    from rehearsal.result import read_result
+    from rehearsal.experiment.report import write_report
+    from rehearsal.experiment.result.result import read_result
 
     result = read_result(report)
     typer.echo(write_report(result, report if report.is_dir() else report.parent))

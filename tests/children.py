@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from loadtest.sessions import end_session
+from loadtest.engine.sessions import end_session
 from slipway.launcher import launch_command
 
 __all__ = ["started"]

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from slipway.client import Classifier, Prediction
 from slipway.triton import ServerSettings, TritonServer
+from training.card.pages import as_png, render_page
 from training.errors import TrainingError, written
 from training.export import keras_probabilities
 from training.job import Outcome, TrainingRun, train_and_publish
-from training.pages import as_png, render_page
 from training.steps import Steps
 
 __all__ = ["Answers", "Digit", "Throughput", "next_steps", "run_demo"]

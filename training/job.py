@@ -20,18 +20,18 @@ from slipway.contract import ModelContract
 from slipway.repository import Published, check_publishable, model_files, publish
 from slipway.samples import SAMPLES, Samples, write_samples
 from training._tensorflow import keras
-from training.card import ModelCard, TrainingFacts, build_card, write_card
+from training.card.card import ModelCard, TrainingFacts, build_card, write_card
+from training.card.plots import Plot, draw_plots
 from training.data import DataReport, Dataset, Split, inspect, load_dataset
 from training.errors import DataRefused, GateRefused, written
-from training.evaluation import evaluate
+from training.evaluate.gates import check_gates, refuse
+from training.evaluate.metrics import evaluate
 from training.export import OnnxFacts, Parity, describe_onnx, export_onnx, measure_parity, onnx_probabilities
-from training.fit import FitResult, fit
-from training.gates import check_gates, refuse
-from training.plots import Plot, draw_plots
+from training.fit.distribution import choose_placement
+from training.fit.loop import FitResult, fit
 from training.published import MODEL_FILE, recall, remember, worse_than_before
 from training.recipe import InputRange, Recipe
 from training.steps import Steps
-from training.strategy import choose_placement
 
 __all__ = ["Outcome", "TrainingRun", "train_and_publish"]
 

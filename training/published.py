@@ -16,7 +16,7 @@ from pathlib import Path
 from slipway.contract import ModelContract
 from slipway.repository import Published, RepositoryError, VersionEntry, find_model, verify
 from slipway.whole_file import write_whole
-from training.card import ModelCard
+from training.card.card import ModelCard
 
 __all__ = ["MODEL_FILE", "REMEMBERED", "recall", "remember", "worse_than_before"]
 

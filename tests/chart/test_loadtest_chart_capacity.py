@@ -6,10 +6,10 @@ import shlex
 import helm_python
 import pytest
 
-from loadtest.capacity import Held, find_capacity
-from loadtest.capacity_probe import WARMUP_S, check_searchable, window_s
+from loadtest.capacity.probe import WARMUP_S, check_searchable, window_s
+from loadtest.capacity.search import Held, find_capacity
 from loadtest.errors import CapacityError
-from loadtest.scenario import load_scenario, shipped_scenarios
+from loadtest.scenario.schema import load_scenario, shipped_scenarios
 from slipway.cli import app
 from tests.chart.loadtest_release import CLAIM, container, jobs, master, overrides, release
 from tests.chart.rendering import noted

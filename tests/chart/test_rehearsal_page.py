@@ -7,10 +7,10 @@ import click
 import pytest
 import typer
 
-from rehearsal.actions import Action
-from rehearsal.expectations import Expectation
-from rehearsal.nodes.types import load_nodes
-from rehearsal.scenario import load_scenario, shipped_scenarios
+from rehearsal.cluster.nodes.types import load_nodes
+from rehearsal.experiment.scenario.assertions import Expectation
+from rehearsal.experiment.scenario.faults import Action
+from rehearsal.experiment.scenario.schema import load_scenario, shipped_scenarios
 from slipway.cli import app
 from tests.chart.page_commands import PageReader, commands
 from tests.chart.rendering import ROOT

@@ -4,9 +4,9 @@ import pytest
 
 pytest.importorskip("helm_python")
 
-from rehearsal.expectations import AlertFired
-from rehearsal.run.values import RELEASE, chart_values
-from rehearsal.scenario import load_scenario, shipped_scenarios
+from rehearsal.experiment.run.values import RELEASE, chart_values
+from rehearsal.experiment.scenario.assertions import AlertFired
+from rehearsal.experiment.scenario.schema import load_scenario, shipped_scenarios
 from tests.chart.rendering import rendered
 from tests.unit.clusters import connection
 

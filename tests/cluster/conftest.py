@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.build.catalogue import CATALOGUE, MODULES
-from rehearsal.build.pins import read_pins
-from rehearsal.build.store import Store, default_cache
-from rehearsal.connection import read_connection
-from rehearsal.run.store import ModelStore
-from rehearsal.scenario import ModelSettings
+from rehearsal.cluster.connection import read_connection
+from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES
+from rehearsal.cluster.toolchain.pins import read_pins
+from rehearsal.cluster.toolchain.store import Store, default_cache
+from rehearsal.experiment.run.store import ModelStore
+from rehearsal.experiment.scenario.schema import ModelSettings
 from tests.cluster import rehearsing
 from tests.cluster.kube import Kube, eventually_nothing
 from tests.cluster.rehearsing import publish_with_samples

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from rehearsal.kubeconfig import api_client
+from rehearsal.cluster.api.kubeconfig import api_client
 
 _AT_ONCE = 8
 # What is there already would not be made again; it was admitted.

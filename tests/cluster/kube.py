@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from rehearsal.connection import Connection
+from rehearsal.cluster.connection import Connection
 
 LONGEST_S = 90.0
 """Far more than anything here takes: whoever waits for so long waits in vain."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from rehearsal.result import RehearsalResult, read_result
+from rehearsal.experiment.result.result import RehearsalResult, read_result
 from slipway.model_config import ServingProfile
 from slipway.repository import model_files, publish
 from slipway.samples import Samples, write_samples

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from rehearsal.connection import Connection
-from rehearsal.run.values import laid_over
+from rehearsal.cluster.connection import Connection
+from rehearsal.experiment.run.values import laid_over
 from tests.chart.rendering import HELM, ROOT
 from tests.cluster.kube import Kube
 

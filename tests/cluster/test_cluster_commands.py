@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rehearsal.connection import read_connection
-from rehearsal.controlplane.control import Control
+from rehearsal.cluster.connection import read_connection
+from rehearsal.cluster.controlplane.supervisor_client import Control
 from tests.children import started
 from tests.cluster.kube import Kube, eventually, eventually_nothing
 from tests.cluster.service import Service, cpu

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from rehearsal.connection import read_connection
+from rehearsal.cluster.connection import read_connection
 from tests.cluster.conftest import NODES
 from tests.cluster.kube import eventually_nothing
 from tests.cluster.traces import left_of

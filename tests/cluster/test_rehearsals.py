@@ -5,7 +5,7 @@ The shipped scenarios themselves, and their figures, are `make rehearse SCENARIO
 
 import pytest
 
-from rehearsal.scenario import shipped_scenarios
+from rehearsal.experiment.scenario.schema import shipped_scenarios
 from tests.cluster.rehearsing import LIMIT_S, SMALL
 
 pytestmark = pytest.mark.timeout(LIMIT_S + 60)

@@ -15,9 +15,9 @@ import numpy as np
 
 from training._tensorflow import keras, tf
 from training.data import Dataset, Split
-from training.fit import fit
+from training.fit.distribution import Placement, choose_placement
+from training.fit.loop import fit
 from training.recipe import Recipe
-from training.strategy import Placement, choose_placement
 
 NETWORKS = {
     "plain": {"builder": "fit_worker:plain_cnn"},

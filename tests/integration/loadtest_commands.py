@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtest.result import read_result
+from loadtest.result.run_result import read_result
 from tests import children
 
 SLIPWAY = Path(sys.executable).with_name("slipway")

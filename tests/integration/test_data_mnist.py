@@ -12,9 +12,9 @@ import pytest
 
 from slipway.cache import cache_folder
 from training.data import inspect, load_dataset
-from training.data._cache import Cache
-from training.data._mnist import MNIST_SHA256
-from training.data._wheel import MnistWheel
+from training.data.cache import Cache
+from training.data.mnist import MNIST_SHA256
+from training.data.wheel import MnistWheel
 from training.errors import DataRefused, DataUnavailable
 from training.recipe import DatasetSettings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.result import read_result
+from loadtest.result.run_result import read_result
 from slipway.triton import ServerSettings, TritonServer
 from tests.chart.rendering import noted
 from tests.integration.loadtest_cluster import EASY, HARD, SHORT, Cluster, quiet_port

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from loadtest.launch import LOCUSTFILE, LocustProcess
+from loadtest.engine.locust_process import LOCUSTFILE, LocustProcess
 
 
 def test_a_word_to_end_while_the_generator_loads_is_an_interrupt_and_no_failure():

@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
-from loadtest.arrivals import due_times_ns
-from loadtest.result import read_result
+from loadtest.result.run_result import read_result
+from loadtest.scenario.arrivals import due_times_ns
 from tests.integration.loadtest_commands import LOCUST, LOCUSTFILE, WIDE
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(180)]

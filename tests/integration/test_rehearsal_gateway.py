@@ -10,11 +10,11 @@ import httpx
 import numpy as np
 import pytest
 
-from rehearsal.controlplane.network import claim_network
-from rehearsal.gateway.envoy import gateway_folder, start_envoy, write_resources
-from rehearsal.gateway.resources import READY_PATH
-from rehearsal.gateway.services import Endpoint, PathMatch, Rule, Service
-from rehearsal.gateway.stats import gateway_stats
+from rehearsal.cluster.connection import GATEWAY_READY_PATH
+from rehearsal.cluster.controlplane.network import claim_network
+from rehearsal.cluster.gateway.envoy import gateway_folder, start_envoy, write_resources
+from rehearsal.cluster.gateway.services import Endpoint, PathMatch, Rule, Service
+from rehearsal.cluster.gateway.stats import gateway_stats
 from slipway.client import Classifier, RetryPolicy
 from tests.unit import clusters
 from tests.unit.fake_triton import FakeTriton, HttpDoor, HttpServer, grpc_door
@@ -78,7 +78,7 @@ def gateway(tmp_path):
         stack.callback(envoy.kill)
         while envoy.exit_code is None:
             with suppress(httpx.TransportError):
-                if httpx.get(f"{connection.gateway_url}{READY_PATH}", trust_env=False).is_success:
+                if httpx.get(f"{connection.gateway_url}{GATEWAY_READY_PATH}", trust_env=False).is_success:
                     break
         assert envoy.exit_code is None, envoy.log.read_text()
         yield Gateway(connection, stack)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rehearsal.connection import Connection
-from rehearsal.nodes.types import load_nodes
+from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.nodes.types import load_nodes
 
 
 def connection(folder=Path("/nowhere"), *, network="127.64", **other):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loadtest.measurement import Slice
+from loadtest.result.interval_statistics import Slice
 from tests.unit.gevent_programs import in_gevent
 
 PROGRAM = """
@@ -21,10 +21,10 @@ import base64, json, sys, time
 import gevent, numpy as np
 from grpc.experimental.gevent import init_gevent
 init_gevent()
-from loadtest.generator import Generator, Progress
-from loadtest.payload import Payload
-from loadtest.plan import Plan
-from loadtest.scenario import check_scenario
+from loadtest.engine.generator import Generator, Progress
+from loadtest.scenario.payload import Payload
+from loadtest.scenario.plan import Plan
+from loadtest.scenario.schema import check_scenario
 from slipway.samples import Samples
 
 given = json.loads(sys.argv[1])

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal.build import Programs, ensure_programs
-from rehearsal.build.catalogue import Program
+from rehearsal.cluster.toolchain import Programs, ensure_programs
+from rehearsal.cluster.toolchain.catalogue import Program
 
 MODULE, VERSION = "example.test/tiny", "v1.2.3"
 GO_MOD = f"module {MODULE}\n\ngo 1.26\n"

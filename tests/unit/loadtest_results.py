@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from loadtest.figures import (
+from loadtest.result.histogram import LatencyHistogram
+from loadtest.result.interval_statistics import Slice
+from loadtest.result.metrics import (
     Figures,
     GeneratorFigures,
     Percentiles,
@@ -15,11 +17,9 @@ from loadtest.figures import (
     UsageSample,
     WorkerFigures,
 )
-from loadtest.histogram import LatencyHistogram
-from loadtest.measurement import Slice
-from loadtest.result import Environment, Result, TargetFacts
-from loadtest.scenario import Scenario, check_scenario
-from loadtest.verdict import judge
+from loadtest.result.run_result import Environment, Result, TargetFacts
+from loadtest.result.verdict import judge
+from loadtest.scenario.schema import Scenario, check_scenario
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
 

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 
 import psutil
 
-from rehearsal.agent.ask import Asker
-from rehearsal.agent.objects import Unavailable
-from rehearsal.agent.pod import PodRunner, Settings
-from rehearsal.agent.programs import Programs
-from rehearsal.agent.volumes import MountError
+from rehearsal.cluster.node_agent.api_objects import Unavailable
+from rehearsal.cluster.node_agent.ask import Asker
+from rehearsal.cluster.node_agent.pod import PodRunner, Settings
+from rehearsal.cluster.node_agent.programs import Programs
+from rehearsal.cluster.node_agent.volumes import MountError
 
 ADDRESS = "127.0.0.1"
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from functools import cache
 
-from loadtest.figures import SecondRow
-from rehearsal.judge import Evidence, figures, judge
-from rehearsal.observed import AlertSeen, Event, FailedContainer, GpuNode, Observations, PodSeen, Sample
-from rehearsal.result import Check, RehearsalResult, Rehearsed
-from rehearsal.scenario import Scenario, check_scenario
+from loadtest.result.metrics import SecondRow
+from rehearsal.experiment.judge import Evidence, figures, judge
+from rehearsal.experiment.result.observations import (
+    AlertSeen,
+    Event,
+    FailedContainer,
+    GpuNode,
+    Observations,
+    PodSeen,
+    Sample,
+)
+from rehearsal.experiment.result.result import Check, RehearsalResult, Rehearsed
+from rehearsal.experiment.scenario.schema import Scenario, check_scenario
 from tests.unit import loadtest_results
 
 STEP = {"kind": "steps", "steps": [{"rate_rps": 150, "duration_s": 20}, {"rate_rps": 900, "duration_s": 80}]}

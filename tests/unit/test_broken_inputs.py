@@ -11,7 +11,7 @@ from rich.console import Console
 from slipway.errors import SlipwayError
 from tests.unit.small_fits import STRIPES, own_recipe
 from training.errors import FitError, RecipeError
-from training.fit import fit
+from training.fit.loop import fit
 from training.recipe import RECIPES, load_recipe
 
 # Keras 3.15 copies variables in a way that NumPy 2 means to change.

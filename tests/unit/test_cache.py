@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.build.store import default_cache
+from rehearsal.cluster.toolchain.store import default_cache
 from slipway.cache import cache_folder
 
 

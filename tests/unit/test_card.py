@@ -11,14 +11,14 @@ import pytest
 from pydantic import TypeAdapter
 
 from slipway.contract import ModelContract
-from training.card import CARD_SCHEMA, ModelCard, TrainingFacts, build_card, render_html, render_json, write_card
-from training.evaluation import evaluate
+from training.card.card import CARD_SCHEMA, ModelCard, TrainingFacts, build_card, render_html, render_json, write_card
+from training.card.plots import Plot
+from training.evaluate.gates import check_gates
+from training.evaluate.metrics import evaluate
 from training.export import OnnxFacts, Parity
-from training.gates import check_gates
-from training.history import EpochRecord
-from training.plots import Plot
+from training.fit.history import EpochRecord
+from training.formatting import shown_size
 from training.recipe import load_recipe
-from training.words import shown_size
 
 HOSTILE = "<script>alert('1')</script>"
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)

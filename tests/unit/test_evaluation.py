@@ -8,7 +8,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from training.errors import FitError
-from training.evaluation import CALIBRATION_BINS, ClassScores, Evaluation, MacroScores, evaluate
+from training.evaluate.metrics import CALIBRATION_BINS, ClassScores, Evaluation, MacroScores, evaluate
 
 # Six images, three classes. Answers: cat, cat, dog, dog, cat, owl; the truth: cat, cat, cat, dog, dog, owl.
 LABELS = np.array([0, 0, 0, 1, 1, 2])

@@ -264,7 +264,7 @@ def test_a_file_that_onnx_runtime_cannot_load_is_named(exported):
 
 
 def test_a_network_that_no_onnx_file_can_hold_is_refused_before_it_is_converted(monkeypatch):
-    monkeypatch.setattr("training.export._onnx.MAX_PARAMETERS", 7_849)
+    monkeypatch.setattr("training.export.onnx.MAX_PARAMETERS", 7_849)
 
     with pytest.raises(ExportError, match=r"expected at most 7,849 parameters, which an ONNX file can hold, got 7,850"):
         export_onnx(dense_first(), DIGITS)
@@ -301,14 +301,14 @@ def test_a_converter_that_fails_is_named_with_its_reason(exported, monkeypatch):
     def broken(*_args, **_kwargs):
         raise KeyError("keras_tensor_6")
 
-    monkeypatch.setattr("training.export._convert.from_function", broken)
+    monkeypatch.setattr("training.export.convert.from_function", broken)
 
     with pytest.raises(ExportError, match="cannot be converted to ONNX: KeyError: 'keras_tensor_6'"):
         export_onnx(exported.model, DIGITS)
 
 
 def test_order_and_names_follow_from_the_graph_alone(exported):
-    from training.export._naming import canonical
+    from training.export.naming import canonical
 
     shuffled = onnx.ModelProto.FromString(exported.onnx_bytes)
     nodes = list(shuffled.graph.node)

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from loadtest.capacity_file import write_capacity
-from loadtest.junit import write_junit
-from loadtest.report import write_report
+from loadtest.capacity.file import write_capacity
+from loadtest.report.junit import write_junit
+from loadtest.report.page import write_report
 from rehearsal import report as rehearsal_report
-from rehearsal.connection import write_connection
-from rehearsal.gateway.envoy import write_resources
-from rehearsal.gateway.services import Endpoint, Service
-from rehearsal.monitoring.files import RehearsedFiles, write_files
-from rehearsal.monitoring.rules import ShortenedWait
-from rehearsal.run.store import ModelStore
+from rehearsal.cluster.connection import write_connection
+from rehearsal.cluster.gateway.envoy import write_resources
+from rehearsal.cluster.gateway.services import Endpoint, Service
+from rehearsal.cluster.monitoring.files import RehearsedFiles, write_files
+from rehearsal.cluster.monitoring.rules import ShortenedWait
+from rehearsal.experiment.run.store import ModelStore
 from slipway.cli import app
 from slipway.deploy.values import write_values
 from slipway.model_config import ServingProfile
@@ -32,7 +32,7 @@ from slipway.whole_file import write_whole
 from tests.unit import clusters, loadtest_results, rehearsal_results
 from tests.unit.digits_repository import CPU, DIGITS, GPU, holding
 from tests.unit.values_inputs import measured
-from training.data._npz import write_npz
+from training.data.npz import write_npz
 from training.published import remember
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.unit.power_cut import Disk
-from training.checkpoint import Checkpoint, CheckpointFolder, RunIdentity
 from training.errors import FitError
-from training.history import EpochRecord, best_epoch, patience_is_over
+from training.fit.checkpoint import Checkpoint, CheckpointFolder, RunIdentity
+from training.fit.history import EpochRecord, best_epoch, patience_is_over
 from training.recipe import load_recipe
 
 IDENTITY = RunIdentity.of(load_recipe("mnist"), "d1" * 32)

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from tests.unit.small_fits import STRIPES, own_recipe
 from training.errors import FitError
-from training.fit import fit
+from training.fit.loop import fit
+from training.fit.run_state import Run
 from training.recipe import Recipe
-from training.run import Run
 
 # Keras 3.15 copies variables in a way that NumPy 2 means to change.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

@@ -7,11 +7,11 @@ import pytest
 
 pytest.importorskip("keras")
 
-from training.augmentation import distort
 from training.data import Split
 from training.errors import FitError
-from training.optimizers import build_optimizer
-from training.pipeline import BatchPlan, Share, training_batches, validation_batches
+from training.fit.augmentation import distort
+from training.fit.input_pipeline import BatchPlan, Share, training_batches, validation_batches
+from training.fit.optimizers import build_optimizer
 from training.recipe import AugmentationSettings, OptimizerSettings, load_recipe
 
 IMAGES = 22

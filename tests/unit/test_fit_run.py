@@ -17,10 +17,10 @@ pytest.importorskip("keras")
 from tests.unit.small_fits import stripes
 from training.data import Dataset
 from training.errors import FitError
-from training.fit import fit
-from training.progress import EpochProgress
+from training.fit.distribution import Placement, choose_placement
+from training.fit.loop import fit
+from training.fit.progress import EpochProgress
 from training.recipe import Recipe
-from training.strategy import Placement, choose_placement
 
 # Keras 3.15 copies variables in a way that NumPy 2 means to change.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

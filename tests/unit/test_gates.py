@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from training.errors import GateRefused
-from training.evaluation import evaluate
+from training.evaluate.gates import GateResult, check_gates, refuse
+from training.evaluate.metrics import evaluate
 from training.export import Parity
-from training.gates import GateResult, check_gates, refuse
 from training.recipe import GateSettings
 
 # Three of four right, macro F1 (0.8 + 2/3) / 2, calibration error (3 * 0 + 1) / 4.

@@ -12,13 +12,13 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from loadtest.capacity import RESOLUTION, Held, find_capacity
-from loadtest.capacity_cli import announce
-from loadtest.capacity_file import Capacity, Load, ProbeRow, render_capacity, write_capacity
-from loadtest.capacity_probe import LONGEST_S, SHORTEST_S, RateProbe, check_searchable, in_flight, window_s
+from loadtest.capacity.file import Capacity, Load, ProbeRow, render_capacity, write_capacity
+from loadtest.capacity.probe import LONGEST_S, SHORTEST_S, RateProbe, check_searchable, in_flight, window_s
+from loadtest.capacity.run import announce
+from loadtest.capacity.search import RESOLUTION, Held, find_capacity
 from loadtest.cli import capacity
+from loadtest.engine.request import RunRequest
 from loadtest.errors import CapacityError, ReportError
-from loadtest.request import RunRequest
 from slipway.cli import app
 from tests.unit.loadtest_results import result, scenario, server
 
@@ -258,7 +258,7 @@ def probing(monkeypatch, outcomes, *, terminal=False):
         run = result()
         return run.model_copy(update={"verdict": run.verdict.model_copy(update={"outcome": left.pop(0)})}), None
 
-    monkeypatch.setattr("loadtest.capacity_probe.run_scenario", run)
+    monkeypatch.setattr("loadtest.capacity.probe.run_scenario", run)
     request = RunRequest(
         scenario="steady", overrides={}, repository=Path(), report_dir=None, junit=None, command="slipway capacity"
     )
@@ -287,7 +287,7 @@ def test_a_measurement_that_is_stopped_ends_the_search_without_a_capacity(monkey
         rates.append(request.overrides["arrivals"])
         return result(partial=True), None
 
-    monkeypatch.setattr("loadtest.capacity_probe.run_scenario", stopped)
+    monkeypatch.setattr("loadtest.capacity.probe.run_scenario", stopped)
     monkeypatch.chdir(tmp_path)
     searched = CliRunner().invoke(app, ["capacity", "steady"])
 

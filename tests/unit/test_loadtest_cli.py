@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from loadtest.compare import compare
-from loadtest.compare_table import sentence
 from loadtest.errors import ReportError, ReportUnreadable
-from loadtest.junit import render_junit, write_junit
-from loadtest.report import render_report
-from loadtest.result import read_result
-from loadtest.scenario import shipped_scenarios
-from loadtest.summary import print_summary
+from loadtest.report.compare_table import sentence
+from loadtest.report.junit import render_junit, write_junit
+from loadtest.report.page import render_report
+from loadtest.report.terminal_summary import print_summary
+from loadtest.result.compare import compare
+from loadtest.result.run_result import read_result
+from loadtest.scenario.schema import shipped_scenarios
 from slipway.cli import app
 from tests.unit.loadtest_results import figures, generator, result, scenario, second, seconds, server, worker
 
@@ -252,7 +252,7 @@ def test_no_module_of_the_load_test_hides_a_package_when_locust_puts_its_folder_
         [sys.executable, "-P", "-c", script, *names, "json"], capture_output=True, text=True, check=True
     )
 
-    assert "conductor" in names
+    assert "locustfile" in names
     assert ["json"] == found.stdout.split(), "only the last, which is there to be found"
 
 

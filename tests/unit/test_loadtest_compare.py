@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from loadtest.bootstrap import Blocks
-from loadtest.compare import compare
-from loadtest.compare_table import render, sentence
-from loadtest.figures import SecondRow
-from loadtest.histogram import LatencyHistogram
-from loadtest.result import Environment
+from loadtest.report.compare_table import render, sentence
+from loadtest.result.block_bootstrap import Blocks
+from loadtest.result.compare import compare
+from loadtest.result.histogram import LatencyHistogram
+from loadtest.result.metrics import SecondRow
+from loadtest.result.run_result import Environment
 from tests.unit.loadtest_results import figures, generator, result, scenario
 
 PASSED = result()

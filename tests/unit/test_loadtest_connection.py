@@ -5,8 +5,8 @@ from typer.testing import CliRunner
 
 from loadtest.command_line import command_line
 from loadtest.errors import ScenarioError
-from loadtest.plan import Plan
-from loadtest.scenario import load_scenario
+from loadtest.scenario.plan import Plan
+from loadtest.scenario.schema import load_scenario
 from slipway.cli import app
 from tests.unit.loadtest_results import result, scenario
 
@@ -32,7 +32,7 @@ def test_every_option_of_the_connection_arrives_in_the_scenario(command, monkeyp
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("loadtest.run.run_scenario", understood)
-    monkeypatch.setattr("loadtest.capacity_cli.run_capacity", understood)
+    monkeypatch.setattr("loadtest.capacity.run.run_capacity", understood)
     ended = CliRunner().invoke(app, [*command, *WORDS])
     (request,) = requests
     target = request.load().target

@@ -18,7 +18,7 @@ def test_the_timer_never_wakes_early_and_lets_others_run_meanwhile():
     early, turns = in_gevent(
         """
 import gevent, time
-from loadtest.clock import PreciseTimer
+from loadtest.engine.precise_timer import PreciseTimer
 turns = 0
 def other():
     global turns
@@ -44,7 +44,7 @@ def test_a_moment_that_has_passed_is_no_reason_to_sleep():
     assert ["done"] == in_gevent(
         """
 import time
-from loadtest.clock import PreciseTimer
+from loadtest.engine.precise_timer import PreciseTimer
 timer = PreciseTimer()
 timer.sleep_until(time.monotonic_ns() - 1)
 timer.close()
@@ -58,7 +58,7 @@ def test_a_sleeper_that_is_killed_leaves_a_loop_that_rests():
     busy, sleeping = in_gevent(
         """
 import gevent, time
-from loadtest.clock import PreciseTimer
+from loadtest.engine.precise_timer import PreciseTimer
 timer = PreciseTimer()
 sleeper = gevent.spawn(lambda: timer.sleep_until(time.monotonic_ns() + 50_000_000))
 gevent.sleep(0.01)
@@ -79,7 +79,7 @@ def test_the_generator_keeps_off_the_servers_cores_with_all_of_its_threads():
     (left,) = in_gevent(
         f"""
 import gevent, os, psutil
-from loadtest.cores import keep_off
+from loadtest.engine.cpu_affinity import keep_off
 pool = gevent.get_hub().threadpool
 pool.apply(len, ("x",))
 keep_off([{first}])
@@ -94,7 +94,7 @@ def test_where_no_core_would_be_left_the_generator_stays():
     (same,) = in_gevent(
         """
 import os
-from loadtest.cores import keep_off
+from loadtest.engine.cpu_affinity import keep_off
 before = os.sched_getaffinity(0)
 keep_off(before)
 print(before == os.sched_getaffinity(0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from loadtest.histogram import HIGHEST_NS, LatencyHistogram
+from loadtest.result.histogram import HIGHEST_NS, LatencyHistogram
 
 PERCENTS = [0.5, 10, 50, 90, 95, 99, 99.9, 99.99, 100]
 

@@ -9,9 +9,9 @@ import threading
 import psutil
 import pytest
 
+from loadtest.engine.locust_process import LocustProcess
+from loadtest.engine.sessions import end_session
 from loadtest.errors import GeneratorError
-from loadtest.launch import LocustProcess
-from loadtest.sessions import end_session
 
 FAKE = """
 import json, os, signal, subprocess, sys, time

@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from loadtest.histogram import LatencyHistogram
-from loadtest.measurement import Slice, SliceBook
-from loadtest.recorder import Recorder
+from loadtest.engine.recorder import Recorder
+from loadtest.result.histogram import LatencyHistogram
+from loadtest.result.interval_statistics import Slice, SliceBook
 
 SECOND_NS = 1_000_000_000
 

@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from loadtest.metrics_owner import Counts, disagreement
-from loadtest.metrics_owner import whose as whose_metrics
-from loadtest.metrics_page import SUCCESS, MetricsUnreadable, read_scrape
+from loadtest.engine.metrics_owner import Counts, disagreement
+from loadtest.engine.metrics_owner import whose as whose_metrics
+from loadtest.engine.metrics_page import SUCCESS, MetricsUnreadable, read_scrape
 
 whose = partial(whose_metrics, patience_s=0.3)
 PAGE = """\

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from loadtest.request import parse_overrides
-from loadtest.scenario import load_scenario
+from loadtest.engine.request import parse_overrides
+from loadtest.scenario.schema import load_scenario
 from slipway.cli import app
 from tests.unit.loadtest_results import result
 
@@ -43,8 +43,8 @@ def test_a_command_of_the_page_is_understood(words, monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("loadtest.run.run_scenario", understood)
-    monkeypatch.setattr("loadtest.capacity_cli.run_capacity", understood)
-    monkeypatch.setattr("loadtest.result.read_result", lambda _: result())
+    monkeypatch.setattr("loadtest.capacity.run.run_capacity", understood)
+    monkeypatch.setattr("loadtest.result.run_result.read_result", lambda _: result())
     ended = CliRunner().invoke(app, words[1:])
 
     assert ended.exit_code == 0 or isinstance(ended.exception, Understood), (ended.output, ended.exception)

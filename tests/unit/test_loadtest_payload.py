@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from loadtest.errors import PayloadError
-from loadtest.payload import Payload, choose, load_payload
-from loadtest.sample_size import fewest_requests, requests_for
-from loadtest.scenario import PayloadSettings, check_scenario
+from loadtest.scenario.payload import Payload, choose, load_payload
+from loadtest.scenario.sample_size import fewest_requests, requests_for
+from loadtest.scenario.schema import PayloadSettings, check_scenario
 from slipway.contained_path import UnsafePath
 from slipway.repository import publish
 from slipway.samples import SAMPLES, Samples, write_samples

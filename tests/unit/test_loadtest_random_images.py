@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from loadtest.errors import ScenarioError
-from loadtest.payload import load_payload
-from loadtest.scenario import PayloadSettings, check_scenario, load_scenario
+from loadtest.scenario.payload import load_payload
+from loadtest.scenario.schema import PayloadSettings, check_scenario, load_scenario
 from tests.unit.digits_repository import DIGITS
 
 NOISE = PayloadSettings(images="random")

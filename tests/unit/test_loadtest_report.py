@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import pytest
 
 from loadtest.errors import ReportError
-from loadtest.histogram import LatencyHistogram
-from loadtest.report import render_report, write_report
-from loadtest.result import read_result
-from loadtest.timeline import MOST_POINTS
+from loadtest.report.page import render_report, write_report
+from loadtest.report.timeline import MOST_POINTS
+from loadtest.result.histogram import LatencyHistogram
+from loadtest.result.run_result import read_result
 from tests.unit.loadtest_results import generator, result, scenario, second, seconds, server, worker
 
 HOSTILE = "<script>alert('1')</script>"

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from loadtest.errors import ScenarioError
-from loadtest.scenario import Scenario, load_scenario, shipped_scenarios
+from loadtest.scenario.schema import Scenario, load_scenario, shipped_scenarios
 
 STEADY = {
     "description": "a steady load",

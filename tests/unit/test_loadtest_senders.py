@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import trustme
 
-from loadtest.payload import Question
-from loadtest.scenario import TargetSettings
-from loadtest.senders import GrpcSender, HttpSender, prepare
+from loadtest.engine.transports import GrpcSender, HttpSender, prepare
+from loadtest.scenario.payload import Question
+from loadtest.scenario.schema import TargetSettings
 
 
 @pytest.fixture

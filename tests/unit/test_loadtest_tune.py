@@ -9,9 +9,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from loadtest.capacity_file import Capacity, Load
+from loadtest.capacity.file import Capacity, Load
+from loadtest.capacity.tune import Setting, TunedRow, best, proposal, render_rows
 from loadtest.errors import CapacityError
-from loadtest.tune import Setting, TunedRow, best, proposal, render_rows
 from slipway.model_config import render_config
 from tests.unit.digits_repository import CPU, DIGITS, publish_text
 from tests.unit.loadtest_results import result

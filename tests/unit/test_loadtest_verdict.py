@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from loadtest.conclude import Run, WorkerRecord, conclude
-from loadtest.figures import Figures, Percentiles
-from loadtest.measurement import Slice
-from loadtest.payload import Payload
-from loadtest.plan import Plan
-from loadtest.recorder import Recorder
-from loadtest.result import TargetFacts
-from loadtest.scenario import GeneratorSettings, Slo, check_scenario
-from loadtest.verdict import judge
+from loadtest.engine.recorder import Recorder
+from loadtest.result.build import Run, WorkerRecord, conclude
+from loadtest.result.interval_statistics import Slice
+from loadtest.result.metrics import Figures, Percentiles
+from loadtest.result.run_result import TargetFacts
+from loadtest.result.verdict import judge
+from loadtest.scenario.payload import Payload
+from loadtest.scenario.plan import Plan
+from loadtest.scenario.schema import GeneratorSettings, Slo, check_scenario
 from slipway.samples import Samples
 from tests.unit.loadtest_results import generator, worker
 

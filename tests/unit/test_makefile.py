@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.controlplane.order import LOCK
+from rehearsal.cluster.controlplane.spec import LOCK
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

@@ -11,7 +11,7 @@ import pytest
 
 from slipway.npz import NpzUnreadable, open_npz
 from slipway.samples import SamplesUnreadable, read_samples
-from training.data._npz import read_npz
+from training.data.npz import read_npz
 from training.errors import DataRefused
 
 ARRAY = np.arange(12, dtype=np.uint8).reshape(3, 4)

@@ -13,8 +13,8 @@ from tests.unit.small_fits import STRIPES, own_recipe
 from training._tensorflow import keras, tf
 from training.errors import FitError
 from training.export import export_onnx, keras_probabilities, measure_parity, onnx_probabilities
-from training.fit import fit
-from training.pixel_scale import refuse_other_range
+from training.fit.loop import fit
+from training.fit.pixel_scale import refuse_other_range
 
 # Keras 3.15 copies variables in a way that NumPy 2 means to change.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

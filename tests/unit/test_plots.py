@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import plots
-from training.evaluation import evaluate
-from training.history import EpochRecord
+from training.card import plots
+from training.evaluate.metrics import evaluate
+from training.fit.history import EpochRecord
 
 NAMES = tuple("0123456789")
 

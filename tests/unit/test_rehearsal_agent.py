@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rehearsal.agent.agent import Agent, end_leftovers
-from rehearsal.agent.process import Process
-from rehearsal.agent.starting import POD_FOLDER, shared_memory_prefix
-from rehearsal.nodes.objects import LOST
+from rehearsal.cluster.node_agent.agent import Agent, end_leftovers
+from rehearsal.cluster.node_agent.process import Process
+from rehearsal.cluster.node_agent.starting import POD_FOLDER, shared_memory_prefix
+from rehearsal.cluster.nodes.pools import LOST
 from tests.unit import clusters
 from tests.unit.pods_api import pods_api
 
@@ -203,7 +203,7 @@ async def test_when_the_agent_ends_its_pods_may_end_first(cluster):
 
 
 async def test_when_the_agent_ends_no_process_is_left_and_the_next_one_begins_anew(cluster, monkeypatch):
-    monkeypatch.setattr("rehearsal.agent.agent._GOODBYE_S", 0.1)
+    monkeypatch.setattr("rehearsal.cluster.node_agent.agent._GOODBYE_S", 0.1)
     await cluster.api.put("pods", pod("one", script="trap '' TERM; while :; do sleep 0.05; done"))
     async with cluster.agent():
         await cluster.until(lambda: cluster.ready("one") and cluster.pid("one"))
@@ -241,11 +241,11 @@ async def test_a_pod_that_has_ended_is_not_run_again_and_can_be_deleted(cluster)
     ids=["volumes", "container", "output"],
 )
 async def test_a_pod_waits_for_a_disk_that_cannot_be_written(cluster, monkeypatch, place, event, waiting):
-    monkeypatch.setattr("rehearsal.agent.pod._MOUNT_RETRY_S", 0.01)
-    monkeypatch.setattr("rehearsal.agent.container._CONFIG_RETRY_S", 0.01)
+    monkeypatch.setattr("rehearsal.cluster.node_agent.pod._MOUNT_RETRY_S", 0.01)
+    monkeypatch.setattr("rehearsal.cluster.node_agent.container._CONFIG_RETRY_S", 0.01)
     occupied = cluster.connection.folder / place.format("serving_one_uid-one")
     async with cluster.agent():
-        await cluster.until((cluster.connection.folder / "agent.ready").exists)
+        await cluster.until((cluster.connection.folder / "node_agent.ready").exists)
         occupied.parent.mkdir(parents=True, exist_ok=True)
         occupied.touch()
         await cluster.api.put("pods", pod("one"))

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 import pytest
 
-from rehearsal.agent.environment import ConfigError
-from rehearsal.agent.objects import Objects, Unavailable
-from rehearsal.agent.reports import Reporter
-from rehearsal.agent.volumes import MountError, mounts, prepare_volumes
+from rehearsal.cluster.node_agent.api_objects import Objects, Unavailable
+from rehearsal.cluster.node_agent.environment import ConfigError
+from rehearsal.cluster.node_agent.reports import Reporter
+from rehearsal.cluster.node_agent.volumes import MountError, mounts, prepare_volumes
 
 POD = {"metadata": {"name": "p", "namespace": "serving", "uid": "u-1"}, "spec": {"nodeName": "gpu-1"}}
 PATH = "/api/v1/namespaces/serving/pods/p"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.agent.environment import ConfigError, Places, expand, field, references, variables
+from rehearsal.cluster.node_agent.environment import ConfigError, Places, expand, field, references, variables
 
 POD = {
     "metadata": {

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from rehearsal.agent.log_server import Listen, serving_logs
-from rehearsal.controlplane.certificates import make_certificates
-from rehearsal.controlplane.network import free_port
+from rehearsal.cluster.controlplane.certificates import make_certificates
+from rehearsal.cluster.controlplane.network import free_port
+from rehearsal.cluster.node_agent.log_server import Listen, serving_logs
 
 HOST = "127.213.0.1"
 RUNNING = {"running": {}}

@@ -8,12 +8,12 @@ import sys
 import psutil
 import pytest
 
-from rehearsal.agent.process import Process
+from rehearsal.cluster.node_agent.process import Process
 
 STARTER = """
 import asyncio, sys
 from pathlib import Path
-from rehearsal.agent.process import Process
+from rehearsal.cluster.node_agent.process import Process
 
 async def main():
     command = ("sh", "-c", "echo $$; exec sleep 600")

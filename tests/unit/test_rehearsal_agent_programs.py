@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.agent.programs import ImageUnknown, Programs, tritonserver_script
+from rehearsal.cluster.node_agent.programs import ImageUnknown, Programs, tritonserver_script
 from slipway.triton import Program
 
 

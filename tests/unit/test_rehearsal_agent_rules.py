@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from rehearsal.agent.addresses import Addresses
-from rehearsal.agent.agent import is_ours
-from rehearsal.agent.backoff import Backoff, duration
-from rehearsal.agent.output import Output, last_lines, shorten
-from rehearsal.agent.probe import Action, Probe, Verdict, read_probe
-from rehearsal.agent.services import Named, behind, rewritten, services_in
+from rehearsal.cluster.node_agent.addresses import Addresses
+from rehearsal.cluster.node_agent.agent import is_ours
+from rehearsal.cluster.node_agent.backoff import Backoff, duration
+from rehearsal.cluster.node_agent.output import Output, last_lines, shorten
+from rehearsal.cluster.node_agent.probe import Action, Probe, Verdict, read_probe
+from rehearsal.cluster.node_agent.services import Named, behind, rewritten, services_in
 from rehearsal.errors import ClusterError
 
 
@@ -242,9 +242,9 @@ def test_predictors_and_test_pods_are_ours_once_they_are_bound(expected, pod):
 
 
 def test_what_is_not_emulated_is_written_down():
-    import rehearsal.agent
+    import rehearsal.cluster.node_agent
 
-    said = rehearsal.agent.__doc__.partition("Not emulated:")[2]
+    said = rehearsal.cluster.node_agent.__doc__.partition("Not emulated:")[2]
 
     assert all(
         re.search(word, said) for word in ("OOM", "user", "read-only", "network policy", "pulls", "kubectl exec")

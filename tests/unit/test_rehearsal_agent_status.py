@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rehearsal.agent.resumed import states_before
-from rehearsal.agent.state import ContainerState, Running, Terminated, Waiting, terminated
-from rehearsal.agent.status import PodFacts, phase_of, pod_status, timestamp
+from rehearsal.cluster.node_agent.resumed import states_before
+from rehearsal.cluster.node_agent.state import ContainerState, Running, Terminated, Waiting, terminated
+from rehearsal.cluster.node_agent.status import PodFacts, phase_of, pod_status, timestamp
 
 THEN = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 24, 12, 0, 5, tzinfo=UTC)

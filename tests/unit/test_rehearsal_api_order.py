@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rehearsal.controlplane.api import Api
+from rehearsal.cluster.controlplane.api import Api
 from tests.unit.api_server import write_kubeconfig
 
 

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from rehearsal.background import mark_ready, run_background
-from rehearsal.connection import write_connection
+from rehearsal.cluster.background import mark_ready, run_background
+from rehearsal.cluster.connection import write_connection
 from rehearsal.errors import ProgramDied
 from tests.unit import clusters
 
-MODULE = "rehearsal.gateway"
+MODULE = "rehearsal.cluster.gateway"
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_time_and_size_are_told_before_anything_is_asked_for(workplace, console,
 def test_without_a_terminal_each_program_has_a_line_at_its_begin_and_others_while_it_is_built(
     workplace, console, monkeypatch
 ):
-    monkeypatch.setattr("rehearsal.build.progress._LINE_EVERY_S", 0)
+    monkeypatch.setattr("rehearsal.cluster.toolchain.progress._LINE_EVERY_S", 0)
     ensure_tiny(console, workplace)
     lines = console.file.getvalue().splitlines()
 
@@ -314,7 +314,7 @@ def test_cache_that_cannot_be_written_is_told_with_the_way_out(workplace, consol
 
 
 def test_unknown_program_is_refused(tmp_path, console):
-    from rehearsal.build import ensure_programs
+    from rehearsal.cluster.toolchain import ensure_programs
 
     with pytest.raises(ValueError, match=r"got \['kublet'\]"):
         ensure_programs(console, ["kublet"], cache=tmp_path)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.build.catalogue import CATALOGUE, MODULES
-from rehearsal.build.pins import read_pins
-from rehearsal.build.store import default_cache, linker_flags
+from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES
+from rehearsal.cluster.toolchain.pins import read_pins
+from rehearsal.cluster.toolchain.store import default_cache, linker_flags
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from loadtest.errors import ReportExists
-from rehearsal.bring_up import bring_up
-from rehearsal.connection import write_connection
-from rehearsal.controlplane.cluster import down
-from rehearsal.controlplane.order import LOCK, rehearsing
+from rehearsal.cluster.commands import bring_up
+from rehearsal.cluster.connection import write_connection
+from rehearsal.cluster.controlplane.lifecycle import down
+from rehearsal.cluster.controlplane.spec import LOCK, rehearsing
+from rehearsal.cluster.nodes.types import load_nodes
 from rehearsal.errors import (
     ChartRefused,
     ClusterError,
@@ -23,8 +24,7 @@ from rehearsal.errors import (
     ScenarioError,
     StoreError,
 )
-from rehearsal.nodes.types import load_nodes
-from rehearsal.run.command import Request, carry_out
+from rehearsal.experiment.run.command import Request, carry_out
 from slipway.repository import publish
 from tests.unit import clusters
 from tests.unit.digits_repository import DIGITS, FILES, damage_byte, holding
@@ -33,7 +33,7 @@ from tests.unit.digits_repository import DIGITS, FILES, damage_byte, holding
 @pytest.fixture
 def up(tmp_path):
     """A folder whose cluster has Karpenter's machines; all that is there of it is a process of the right name."""
-    command = [sys.executable, "-c", "import sys; sys.stdin.read()", "rehearsal.controlplane.supervisor"]
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()", "rehearsal.cluster.controlplane.supervisor"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as supervisor:
         write_connection(clusters.connection(tmp_path, supervisor_pid=supervisor.pid))
         yield tmp_path
@@ -110,7 +110,7 @@ def nothing_is_built(monkeypatch):
     def build(*_arguments, **_options):
         pytest.fail("something would have been built")
 
-    monkeypatch.setattr("rehearsal.bring_up.ensure_programs", build)
+    monkeypatch.setattr("rehearsal.cluster.commands.ensure_programs", build)
 
 
 def damaged(folder):
@@ -149,7 +149,7 @@ def test_a_damaged_model_is_told_before_anything_is_built(tmp_path):
 @pytest.mark.usefixtures("nothing_is_built")
 @pytest.mark.parametrize(("room", "of_what"), [("_DISK_GIB", "disk"), ("_MEMORY_GIB", "memory")])
 def test_a_machine_that_is_too_small_is_told_before_anything_is_built(tmp_path, monkeypatch, room, of_what):
-    monkeypatch.setattr(f"rehearsal.controlplane.cluster.{room}", 1e9)
+    monkeypatch.setattr(f"rehearsal.cluster.controlplane.lifecycle.{room}", 1e9)
 
     with pytest.raises(MachineTooSmall, match=f"{of_what}: expected at least"):
         carried_out(tmp_path, folder=tmp_path / "cluster")

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.connection import read_connection, write_connection
-from rehearsal.controlplane.api import path_of
-from rehearsal.controlplane.certificates import make_certificates
-from rehearsal.controlplane.cluster import down, running, up
-from rehearsal.controlplane.network import claim_network, free_port, require_ports
-from rehearsal.controlplane.order import LOCK, locked
+from rehearsal.cluster.connection import read_connection, write_connection
+from rehearsal.cluster.controlplane.api import path_of
+from rehearsal.cluster.controlplane.certificates import make_certificates
+from rehearsal.cluster.controlplane.lifecycle import down, running, up
+from rehearsal.cluster.controlplane.network import claim_network, free_port, require_ports
+from rehearsal.cluster.controlplane.spec import LOCK, locked
+from rehearsal.cluster.nodes.types import load_nodes
 from rehearsal.errors import ClusterError, ClusterExists, NoCluster, PortTaken
-from rehearsal.nodes.types import load_nodes
 from tests.unit import clusters
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rehearsal.judge import figures
+from rehearsal.experiment.judge import figures
 from tests.unit.rehearsal_results import NO_GPU, evidence, node, observed, scenario, second, seconds, trace
 
 

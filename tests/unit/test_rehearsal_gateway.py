@@ -2,11 +2,12 @@ import json
 
 import pytest
 
-from rehearsal.gateway.bootstrap import bootstrap
-from rehearsal.gateway.envoy import write_resources
-from rehearsal.gateway.resources import CLUSTERS_FILE, READY_PATH, ROUTES_FILE, resource_files
-from rehearsal.gateway.services import Endpoint, PathMatch, Rule, Service, known_services
-from rehearsal.gateway.stats import EndpointStats, read_stats
+from rehearsal.cluster.connection import GATEWAY_READY_PATH
+from rehearsal.cluster.gateway.bootstrap import bootstrap
+from rehearsal.cluster.gateway.envoy import write_resources
+from rehearsal.cluster.gateway.resources import CLUSTERS_FILE, ROUTES_FILE, resource_files
+from rehearsal.cluster.gateway.services import Endpoint, PathMatch, Rule, Service, known_services
+from rehearsal.cluster.gateway.stats import EndpointStats, read_stats
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -192,7 +193,7 @@ def test_longer_prefixes_come_first():
 @pytest.mark.parametrize("services", [(), (service(),)], ids=["without a service", "with one"])
 def test_the_gateway_says_that_it_is_ready_itself(services):
     for routes in virtual_hosts(*services).values():
-        assert {"path": READY_PATH} == routes[0]["match"]
+        assert {"path": GATEWAY_READY_PATH} == routes[0]["match"]
         assert 200 == routes[0]["direct_response"]["status"]
 
 

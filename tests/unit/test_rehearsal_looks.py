@@ -2,9 +2,9 @@
 
 import pytest
 
-from rehearsal.observed import FailedContainer
-from rehearsal.run.lives import NodeLives
-from rehearsal.run.looks import (
+from rehearsal.experiment.result.observations import FailedContainer
+from rehearsal.experiment.run.node_lifecycle import NodeLives
+from rehearsal.experiment.run.observe import (
     alerts_seen,
     events_told,
     failures,
@@ -14,7 +14,7 @@ from rehearsal.run.looks import (
     records_seen,
     unix_s,
 )
-from rehearsal.run.pod_logs import with_causes
+from rehearsal.experiment.run.pod_logs import with_causes
 from tests.unit.rehearsal_results import sample
 
 NOON = "2030-05-17T12:00:00Z"

@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
+from rehearsal.cluster.nodes.pools import instance_types, node_objects
+from rehearsal.cluster.nodes.types import load_nodes, shipped_nodes
 from rehearsal.errors import ScenarioError
-from rehearsal.nodes.objects import instance_types, node_objects
-from rehearsal.nodes.types import load_nodes, shipped_nodes
 
 
 def test_shipped_files_are_read():

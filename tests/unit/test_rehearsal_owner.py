@@ -12,14 +12,14 @@ from multiprocessing.connection import Listener
 
 import pytest
 
-from rehearsal.actions import Stop
-from rehearsal.controlplane.control import Control
-from rehearsal.controlplane.network import free_port
-from rehearsal.controlplane.owner import Owner, wait_for_end
-from rehearsal.controlplane.supervisor import _answer
+from rehearsal.cluster.controlplane.network import free_port
+from rehearsal.cluster.controlplane.owner import Owner, wait_for_end
+from rehearsal.cluster.controlplane.supervisor import _answer
+from rehearsal.cluster.controlplane.supervisor_client import Control
 from rehearsal.errors import ClusterError, NoCluster
-from rehearsal.run.perform import Performer
-from rehearsal.run.recorder import Recorder
+from rehearsal.experiment.run.fault_injection import Performer
+from rehearsal.experiment.run.recorder import Recorder
+from rehearsal.experiment.scenario.faults import Stop
 from tests.unit import clusters
 
 KEY = "ab" * 32
@@ -143,7 +143,7 @@ def test_who_has_another_key_is_told_nothing(supervisor):
 
 @pytest.mark.timeout(30)
 def test_a_supervisor_that_is_stopped_and_not_dead_is_not_waited_for_without_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("rehearsal.controlplane.control._ANSWER_S", 0.2)
+    monkeypatch.setattr("rehearsal.cluster.controlplane.supervisor_client._ANSWER_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         connection = clusters.connection(tmp_path, control_address=silent.getsockname(), control_key=KEY)
         with pytest.raises(NoCluster, match="no answer within 0 s"):

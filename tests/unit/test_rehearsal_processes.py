@@ -9,9 +9,9 @@ import time
 import psutil
 import pytest
 
-from rehearsal.controlplane.component import Component, NotYet
-from rehearsal.controlplane.fleet import Fleet
-from rehearsal.controlplane.process import ChildProcess
+from rehearsal.cluster.controlplane.component import Component, NotYet
+from rehearsal.cluster.controlplane.component_process import ChildProcess
+from rehearsal.cluster.controlplane.process_manager import Fleet
 from rehearsal.errors import ClusterError, NotHealthy, ProgramDied
 
 
@@ -41,7 +41,8 @@ def fleet(tmp_path):
 class TestProcesses:
     def test_a_child_ends_with_its_parent_however_that_ends(self, tmp_path):
         script = (
-            "import sys, time; from pathlib import Path; from rehearsal.controlplane.process import ChildProcess\n"
+            "import sys, time; from pathlib import Path\n"
+            "from rehearsal.cluster.controlplane.component_process import ChildProcess\n"
             f"child = ChildProcess(('/bin/sleep', '60'), log=Path({str(tmp_path / 'log')!r}))\n"
             "print(child.pid, flush=True); time.sleep(60)"
         )

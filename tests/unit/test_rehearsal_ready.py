@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from rehearsal.cluster.nodes.pools import LOST, node_objects
+from rehearsal.cluster.nodes.types import load_nodes
 from rehearsal.errors import ClusterError, NotServing
-from rehearsal.nodes.objects import LOST, node_objects
-from rehearsal.nodes.types import load_nodes
-from rehearsal.run.ready import clear, require_alone, wait_until_serving
+from rehearsal.experiment.run.ready import clear, require_alone, wait_until_serving
 from tests.unit.api_answers import Api
 from tests.unit.clusters import connection
 from tests.unit.test_rehearsal_looks import CRASHING, node, pod

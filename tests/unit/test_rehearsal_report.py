@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from rehearsal.errors import ReportError, ReportUnreadable
-from rehearsal.observed import Event
-from rehearsal.report import render_report, write_report
-from rehearsal.result import EXIT_CODES, read_result
-from rehearsal.summary import print_summary
+from rehearsal.experiment.report import render_report, write_report
+from rehearsal.experiment.report.terminal_summary import print_summary
+from rehearsal.experiment.result.observations import Event
+from rehearsal.experiment.result.result import EXIT_CODES, read_result
 from tests.unit.rehearsal_results import action, alert, failure, load, node, observed, result, sample, samples, scenario
 from tests.unit.test_loadtest_report import Page
 

@@ -8,14 +8,14 @@ import httpx
 import pytest
 from rich.console import Console
 
-from rehearsal.actions import LoseNode, SetGpuLimit, Stop
+from rehearsal.cluster.steps import steps
 from rehearsal.errors import ClusterError
-from rehearsal.run.chart import Chart
-from rehearsal.run.live import LoadLines, load_line
-from rehearsal.run.observer import Observer
-from rehearsal.run.perform import Performer, set_gpu_limit
-from rehearsal.run.recorder import Recorder
-from rehearsal.steps import steps
+from rehearsal.experiment.run.chart import Chart
+from rehearsal.experiment.run.fault_injection import Performer, set_gpu_limit
+from rehearsal.experiment.run.observer import Observer
+from rehearsal.experiment.run.progress import LoadLines, load_line
+from rehearsal.experiment.run.recorder import Recorder
+from rehearsal.experiment.scenario.faults import LoseNode, SetGpuLimit, Stop
 from tests.unit.api_answers import Api
 from tests.unit.api_server import write_kubeconfig
 from tests.unit.clusters import connection

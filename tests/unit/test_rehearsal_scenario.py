@@ -3,7 +3,7 @@
 import pytest
 
 from rehearsal.errors import ScenarioError
-from rehearsal.scenario import SCENARIOS, check_scenario, load_scenario, shipped_scenarios
+from rehearsal.experiment.scenario.schema import SCENARIOS, check_scenario, load_scenario, shipped_scenarios
 from tests.unit.rehearsal_results import STEP, scenario, trace
 
 LOAD = {"arrivals": STEP}

@@ -5,16 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 
-from loadtest.scenario import check_scenario as check_loadtest
+from loadtest.scenario.schema import check_scenario as check_loadtest
+from rehearsal.cluster.monitoring.programs import prometheus_folder
+from rehearsal.cluster.monitoring.rules import ShortenedWait, write_shortened
 from rehearsal.errors import ChartRefused, ReportError, ScenarioError, StoreError
-from rehearsal.monitoring.programs import prometheus_folder
-from rehearsal.monitoring.rules import ShortenedWait, write_shortened
-from rehearsal.run.chart import Chart
-from rehearsal.run.load import load_document
-from rehearsal.run.rehearse import _notes, new_folder
-from rehearsal.run.store import ModelStore
-from rehearsal.run.values import chart_values, held_up, laid_over, read_values
-from rehearsal.scenario import ModelSettings, load_scenario, shipped_scenarios
+from rehearsal.experiment.run.chart import Chart
+from rehearsal.experiment.run.load import load_document
+from rehearsal.experiment.run.rehearse import _notes, new_folder
+from rehearsal.experiment.run.store import ModelStore
+from rehearsal.experiment.run.values import chart_values, held_up, laid_over, read_values
+from rehearsal.experiment.scenario.schema import ModelSettings, load_scenario, shipped_scenarios
 from slipway.contract import ModelContract
 from slipway.model_config import ServingProfile, parse_config
 from slipway.repository import VersionDamaged, model_files, publish, verify

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rehearsal.judge import judge
-from rehearsal.observed import Event
+from rehearsal.experiment.judge import judge
+from rehearsal.experiment.result.observations import Event
 from tests.unit import loadtest_results
 from tests.unit.rehearsal_results import action, evidence, observed, scenario, seconds, seen_from
 

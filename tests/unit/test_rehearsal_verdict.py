@@ -2,7 +2,7 @@
 
 import pytest
 
-from rehearsal.judge import judge
+from rehearsal.experiment.judge import judge
 from tests.unit.rehearsal_results import (
     action,
     alert,

@@ -5,9 +5,9 @@ from contextlib import aclosing
 import httpx
 import pytest
 
+from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.watch import follow
 from rehearsal.errors import ClusterError
-from rehearsal.kubeconfig import api_client
-from rehearsal.watching import follow
 from tests.unit.api_server import write_kubeconfig
 
 PODS = "/api/v1/pods"

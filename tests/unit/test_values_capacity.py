@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from loadtest.capacity_file import Capacity as Written
-from loadtest.capacity_file import write_capacity
+from loadtest.capacity.file import Capacity as Written
+from loadtest.capacity.file import write_capacity
 from slipway.deploy._capacity import FORMAT, Capacity, read_capacity
 from slipway.deploy.values import CapacityUnreadable
 from tests.unit.values_inputs import MEASURED, measured

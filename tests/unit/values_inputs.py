@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from loadtest.capacity_file import Capacity, Load, write_capacity
-from loadtest.result import Environment, TargetFacts
+from loadtest.capacity.file import Capacity, Load, write_capacity
+from loadtest.result.run_result import Environment, TargetFacts
 from slipway.contract import ModelContract
 from slipway.deploy.values import ValuesOrder, make_values
 from slipway.model_config import ServingProfile

@@ -8,9 +8,9 @@
 Importing this package loads no TensorFlow.
 """
 
-from training.data._dataset import Dataset, Split
-from training.data._judge import Finding
-from training.data._load import load_dataset
-from training.data._report import DataReport, inspect
+from training.data.dataset import Dataset, Split
+from training.data.judge import Finding
+from training.data.load import load_dataset
+from training.data.report import DataReport, inspect
 
 __all__ = ["DataReport", "Dataset", "Finding", "Split", "inspect", "load_dataset"]

@@ -1,0 +1,137 @@
+"""The command `slipway capacity`. Light: Locust runs in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from loadtest.cli_options import (
+    REPOSITORY,
+    ForceOption,
+    ImagesOption,
+    MetricsOption,
+    ModelOption,
+    ProcessesOption,
+    RepositoryOption,
+    ScenarioArgument,
+    SetOption,
+    SloOption,
+    UrlOption,
+    named_values,
+    overridden,
+    spelled,
+)
+from loadtest.command_line import command_line
+from slipway.connection_options import (
+    AuthorityOption,
+    CaFileOption,
+    CertFileOption,
+    HeaderOption,
+    KeyFileOption,
+    TokenEnvOption,
+    VersionOption,
+)
+
+__all__ = ["capacity"]
+
+
+def capacity(
+    scenario: ScenarioArgument,
+    *,
+    url: UrlOption = None,
+    model: ModelOption = None,
+    version: VersionOption = None,
+    images: ImagesOption = None,
+    repository: RepositoryOption = REPOSITORY,
+    slo: SloOption = None,
+    override: SetOption = None,
+    metrics_url: MetricsOption = None,
+    header: HeaderOption = None,
+    authority: AuthorityOption = None,
+    ca_file: CaFileOption = None,
+    cert_file: CertFileOption = None,
+    key_file: KeyFileOption = None,
+    token_env: TokenEnvOption = None,
+    processes: ProcessesOption = 1,
+    head_room: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of the capacity to be left free while a replica starts.")
+    ] = 0.2,
+    resolution: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Where the search stops: gap to a rate that did not hold, relative.")
+    ] = 0.1,
+    shortest_s: Annotated[float, typer.Option(min=1, max=60, help="Shortest measurement, in seconds.")] = 5.0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("capacity.yaml"),
+    force: ForceOption = False,
+    report_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the measurements' reports; a new one below runs/capacity.")
+    ] = None,
+    print_capacity: Annotated[
+        bool, typer.Option("--print-capacity", help="Also print the file, last: where only the log is kept, so is it.")
+    ] = False,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune", help="Serve several configurations here, measure each, and propose one; nothing is rewritten."
+        ),
+    ] = False,
+    instances: Annotated[str, typer.Option(help="With --tune: instance counts.", metavar="N,N,...")] = "1,2,4",
+    max_batch_sizes: Annotated[
+        str | None, typer.Option(help="With --tune: largest batches; the model's own if not given.", metavar="N,N,...")
+    ] = None,
+) -> None:
+    """Find the highest rate that one replica holds within a scenario's objectives, and write it down.
+
+    The file says how many requests per second, and how many in flight, one replica carries: what an autoscaler's
+    target is computed from. The target must be ONE replica. Takes two to three minutes; needs a machine on which
+    nothing else runs.
+
+    Example: slipway capacity steady
+
+    Example: slipway capacity steady --slo p99_ms=20 --tune --instances 1,2
+    """
+    from loadtest.capacity.measure import CapacityOrder
+    from loadtest.capacity.run import run_capacity
+    from loadtest.engine.request import RunRequest
+    from loadtest.whole_file import refuse_to_overwrite
+
+    named = named_values(
+        url=url,
+        model=model,
+        version=version,
+        images=images,
+        metrics_url=metrics_url,
+        header=header,
+        authority=authority,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        token_env=token_env,
+    )
+    request = RunRequest(
+        scenario=scenario,
+        overrides=overridden(named, slo=slo, override=override),
+        spelled=spelled(named, slo=slo, override=override),
+        repository=repository,
+        report_dir=None,
+        junit=None,
+        command=command_line(sys.argv),
+        force=force,
+    )
+    refuse_to_overwrite(output, other="--output", force=force)
+    folder = report_dir or Path("runs/capacity") / f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    order = CapacityOrder(
+        request=request,
+        folder=folder,
+        head_room=head_room,
+        processes=processes,
+        resolution=resolution,
+        shortest_s=shortest_s,
+    )
+    order.refuse_to_overwrite()
+    grid = (instances, max_batch_sizes) if tune else None
+    run_capacity(order, output=output, grid=grid, print_file=print_capacity, console=Console())

@@ -1,0 +1,113 @@
+"""Capacity from the first probe to the file: search, then one more measurement at the rate that leaves head-room.
+
+capacity = measure_capacity(order, console)
+write_capacity(capacity, Path("capacity.yaml"))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtest.capacity.file import Capacity, Load, ProbeRow
+from loadtest.capacity.probe import SHORTEST_S, RateProbe, check_searchable
+from loadtest.capacity.search import RESOLUTION, Held, find_capacity
+from loadtest.engine.request import RunRequest
+from loadtest.result.run_result import REPORT
+from loadtest.scenario.schema import Scenario
+from loadtest.whole_file import refuse_to_overwrite
+
+__all__ = ["CapacityOrder", "measure_capacity"]
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityOrder:
+    """What is asked for.
+
+    Attributes:
+        request: Scenario, target, images and objectives; its rate is where the search starts.
+        folder: Of the probes' reports.
+        head_room: Share of the capacity to be left free, from 0 to below 1.
+        processes: That make the load.
+        resolution: Where the search stops, see `capacity.RESOLUTION`.
+        shortest_s: Shortest measurement, see `capacity_probe.SHORTEST_S`.
+    """
+
+    request: RunRequest
+    folder: Path
+    head_room: float
+    processes: int
+    resolution: float = RESOLUTION
+    shortest_s: float = SHORTEST_S
+
+    def refuse_to_overwrite(self) -> None:
+        """See before the search that its measurements would replace none of another.
+
+        Raises:
+            ReportExists: They would.
+        """
+        for pattern in (f"*-at-*-rps/{REPORT}", f"instances-*-batch-*/*-at-*-rps/{REPORT}"):
+            for report in sorted(self.folder.glob(pattern)):
+                refuse_to_overwrite(report, other="--report-dir", force=self.request.force)
+
+
+def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:
+    """Search, confirm, and measure the target rate.
+
+    Raises:
+        LoadTestError: The scenario cannot be searched, or a run could not be made.
+        CapacityError: No rate holds the objectives.
+    """
+    scenario = order.request.load()
+    start_rps = check_searchable(scenario)
+    probe = RateProbe(
+        request=order.request,
+        folder=order.folder,
+        scenario=scenario,
+        processes=order.processes,
+        console=console,
+        shortest_s=order.shortest_s,
+    )
+    search = find_capacity(probe, start_rps=start_rps, resolution=order.resolution)
+    at_target = _measured(probe, search.rate_rps * (1 - order.head_room))
+    first = probe.results[0]
+    return Capacity(
+        target_server=first.target,
+        images_per_request=_images_per_request(scenario),
+        slo={name: bound for name, bound in scenario.slo.model_dump().items() if bound is not None},
+        limited_by=search.limited_by,
+        in_flight_counted_by="client" if any(result.server is None for result in probe.results) else "server",
+        replica=_load(search.best),
+        head_room=order.head_room,
+        target=_load(at_target),
+        machine=first.environment,
+        measured=datetime.now(UTC),
+        command=order.request.command,
+        probes=tuple(
+            ProbeRow(requests_per_s=held.rate_rps, outcome=held.outcome, p99_ms=held.p99_ms, in_flight=held.in_flight)
+            for held in search.probes
+        ),
+    )
+
+
+def _measured(probe: RateProbe, rate_rps: float) -> Held:
+    """One valid measurement, if it can be had in a few tries; an invalid one says nothing of the server."""
+    for _ in range(_TRIES):
+        held = probe(rate_rps, False)
+        if held.outcome == "PASS":
+            break
+    return held
+
+
+def _load(held: Held) -> Load:
+    return Load(requests_per_s=held.rate_rps, in_flight=held.in_flight, p99_ms=held.p99_ms)
+
+
+def _images_per_request(scenario: Scenario) -> float:
+    batches = scenario.payload.batches
+    return sum(share.images * share.weight for share in batches) / sum(share.weight for share in batches)

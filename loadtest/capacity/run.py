@@ -1,0 +1,112 @@
+"""What `slipway capacity` prints and writes around the search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.syntax import Syntax
+
+from loadtest.capacity.file import Capacity, render_capacity, write_capacity
+from loadtest.capacity.measure import CapacityOrder, measure_capacity
+from loadtest.errors import ScenarioError
+from loadtest.report.terminal_summary import milliseconds
+from slipway.model_config import parse_config
+from slipway.repository import find_model
+
+__all__ = ["announce", "run_capacity"]
+
+
+def run_capacity(
+    order: CapacityOrder,
+    *,
+    output: Path,
+    grid: tuple[str, str | None] | None,
+    print_file: bool,
+    console: Console,
+) -> None:
+    """Search, write and announce; with a grid (instance counts, largest batches) tune first, and write the best.
+
+    Raises:
+        SlipwayError: Whatever keeps it from a result.
+    """
+    capacity = measure_capacity(order, console) if grid is None else _tuned(order, grid, console)
+    write_capacity(capacity, output)
+    announce(capacity, output=output, folder=order.folder, print_file=print_file, console=console)
+
+
+def _tuned(order: CapacityOrder, grid: tuple[str, str | None], console: Console) -> Capacity:
+    from loadtest.capacity.tune import best, proposal, render_rows, tune  # noqa: PLC0415 - only then is a server started
+
+    scenario = order.request.load()
+    repository, model = order.request.repository, scenario.target.model
+    config = parse_config((find_model(repository, model).path / "config.pbtxt").read_text(encoding="utf-8"))
+    instances, sizes = grid
+    max_batch_sizes = _numbers("--max-batch-sizes", sizes or str(config.max_batch_size))
+    largest = max(share.images for share in scenario.payload.batches)
+    if min(max_batch_sizes) < largest:
+        smallest = min(max_batch_sizes)
+        raise ScenarioError(
+            f"--max-batch-sizes: expected at least {largest}, the images of the scenario's largest request, got "
+            f"{smallest}; or send smaller requests: --set 'payload.batches=[{{images: {smallest}}}]'"
+        )
+    rows = tune(
+        order,
+        instances=_numbers("--instances", instances),
+        max_batch_sizes=max_batch_sizes,
+        repository=repository,
+        console=console,
+    )
+    console.print(render_rows(rows))
+    chosen = best(rows)
+    diff = proposal(repository, model, chosen.setting)
+    console.print(
+        Syntax(diff, "diff", background_color="default") if diff else "config.pbtxt is already the best of these"
+    )
+    assert chosen.capacity is not None  # noqa: S101 - `best` chooses among those that have one
+    return chosen.capacity
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        numbers = [int(word) for word in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise ScenarioError(f"{option}: expected whole numbers from 1, separated by commas, got {text!r}")
+    return numbers
+
+
+def announce(capacity: Capacity, *, output: Path, folder: Path, print_file: bool, console: Console) -> None:
+    """Say what one replica holds and where that is written; with `print_file`, end with the file's own text."""
+    replica, target = capacity.replica, capacity.target
+    at_least = "at least " if capacity.limited_by == "generator" else ""
+    console.print(
+        f"\n[bold]one replica holds {at_least}{replica.requests_per_s:,.0f} requests/s[/] with "
+        f"{replica.in_flight:.1f} in flight, p99 {milliseconds(replica.p99_ms)} ms",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if at_least:
+        console.print(
+            "above, the generator was the limit: give it more --processes, or a machine of its own",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if capacity.in_flight_counted_by == "client":
+        console.print(
+            "[yellow]requests in flight were counted by this process's own clock, network included[/]: the server's "
+            "metrics were not read (each report.json says why); --metrics-url names them",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(
+        f"scale at {target.requests_per_s:,.0f} requests/s or {target.in_flight:.1f} in flight a replica, which leaves "
+        f"{capacity.head_room:.0%} of it (measured there: p99 {milliseconds(target.p99_ms)} ms)\n"
+        f"written: [bold]{escape(str(output))}[/]; every measurement has its report.json below {escape(str(folder))}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if print_file:
+        console.out(render_capacity(capacity), end="", highlight=False)

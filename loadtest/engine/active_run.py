@@ -1,0 +1,107 @@
+"""One run under way, as the process that leads it sees it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import gevent
+from gevent.event import Event
+
+from loadtest.engine.generator import Progress
+from loadtest.engine.metrics_owner import Counts
+from loadtest.engine.request import Prepared, RunRequest
+from loadtest.engine.server_metrics import ServerWatch
+from loadtest.result.build import WorkerRecord
+from loadtest.result.interval_statistics import NOT_SENT, Slice
+from loadtest.scenario.plan import Plan
+
+__all__ = ["Lead"]
+
+
+@dataclass(slots=True)
+class Lead:
+    """One run under way."""
+
+    request: RunRequest
+    prepared: Prepared
+    plan: Plan
+    watch: ServerWatch
+    started: datetime
+    workers: dict[str, WorkerRecord]
+    greenlet: gevent.Greenlet | None = None
+    recent: dict[int, Slice] = field(default_factory=dict)
+    errors: int = 0
+    begun_s: float = 0.0
+    failure: str = ""
+    done: Event = field(default_factory=Event)
+    failed: Event = field(default_factory=Event)
+
+    def take(self, name: str, progress: Progress) -> None:
+        """Keep what a process reports; one that is not part of this run is not heard."""
+        worker = self.workers.get(name)
+        if worker is None:
+            return
+        worker.book.add(progress.slices)
+        worker.cpu.append((self.second, progress.cpu))
+        worker.finished = progress.finished
+        self._note(progress.slices)
+        if progress.failed and not self.failure:
+            self.failure = f"generator {name} failed: {progress.failed}"
+            self.failed.set()
+        if self.over or self.failure:
+            self.done.set()
+
+    def progress(self) -> dict[str, float]:
+        """Where the run is, and the newest whole second, for whoever watches."""
+        seconds = [second for second in self.recent if second < self.second - 1]
+        newest = self.recent[max(seconds)] if seconds else Slice(second=0)
+        scenario = self.plan.scenario
+        return {
+            "second": self.second,
+            "warmup_s": scenario.warmup_s,
+            "window_s": scenario.arrivals.seconds,
+            "offered_rps": newest.due,
+            "p50_ms": newest.latency.percentile_ns(50) / 1e6,
+            "p99_ms": newest.latency.percentile_ns(99) / 1e6,
+            "lag_p99_ms": newest.lag.percentile_ns(99) / 1e6,
+            "errors": self.errors,
+        }
+
+    def counts(self, *, whole: bool) -> Counts:
+        """What was sent and answered after the server's counters were read first.
+
+        Args:
+            whole: The run came to its own end.
+        """
+        parts = [part for worker in self.workers.values() for part in worker.book.slices()]
+        window = [part for part in parts if part.second >= 0]
+        before = min(
+            self.plan.scenario.generator.max_in_flight, sum(part.due for part in parts if -2 <= part.second < 0)
+        )
+        known = whole and not any(worker.lost for worker in self.workers.values())
+        return Counts(
+            answered=sum(part.answered for part in window),
+            sent=sum(part.due - part.errors.get(NOT_SENT, 0) for part in window) if known else None,
+            edge=before + sum(part.due for part in window if part.second <= self.begun_s),
+        )
+
+    def _note(self, parts: tuple[Slice, ...]) -> None:
+        """Keep what the progress line shows: the last seconds, and the errors of the window."""
+        for part in parts:
+            known = self.recent.get(part.second)
+            self.recent[part.second] = part if known is None else Slice.merged([known, part])
+            self.errors += sum(part.errors.values()) if part.second >= 0 else 0
+        for second in [second for second in self.recent if second < self.second - 10]:
+            del self.recent[second]
+
+    @property
+    def second(self) -> float:
+        """Seconds from the start of the measured window."""
+        return (time.time_ns() - self.plan.begin_wall_ns - self.plan.window_begin_ns) / 1e9
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will come."""
+        return all(worker.finished or worker.lost for worker in self.workers.values())

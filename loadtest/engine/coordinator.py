@@ -1,0 +1,296 @@
+"""Leads a run, in the one process that does: begins it everywhere, collects what is reported, concludes, writes.
+
+A run ends by itself when every process has said that its share is over; Ctrl-C, the page's Stop button or the loss of
+every worker cut it short, and what is known by then is reported as partial.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import gevent
+from locust.runners import STATE_MISSING, MasterRunner
+from rich.console import Console
+from rich.markup import escape
+
+from loadtest.command_line import command_line
+from loadtest.engine.active_run import Lead
+from loadtest.engine.connection import proxy_between
+from loadtest.engine.generator import Progress
+from loadtest.engine.request import Prepared, RunRequest, parse_overrides
+from loadtest.engine.server_metrics import SHARED_CORES, ServerWatch
+from loadtest.engine.target import metrics_url, send_blanks
+from loadtest.errors import GeneratorError, reason_of
+from loadtest.report.junit import write_junit
+from loadtest.report.terminal_summary import print_summary
+from loadtest.result.build import Run, WorkerRecord, conclude
+from loadtest.result.run_result import Result, write_result
+from loadtest.result.verdict import EXIT_CODES
+from loadtest.scenario.plan import Plan
+from slipway.client.wire import parse_address
+from slipway.errors import SlipwayError
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+    from locust.rpc import Message
+    from locust.runners import LocalRunner
+
+__all__ = ["PLAN", "REPORT", "Conductor"]
+
+PLAN, REPORT = "slipway_plan", "slipway_report"
+
+_LEAD_S = 0.7
+"""From the plan to the first request: every process has its schedule and its users by then."""
+_GRACE_S = 5.0
+"""After the last request's time is over, for reports on their way."""
+_PREPARE_S, _PREPARE_CALLS = 120.0, 40
+"""Longest preparation: for images and metrics, and so many calls of the target's time each."""
+_LOCAL = "local"
+
+
+class Conductor:
+    """Of one Locust; leads one run after another, as the web page asks for them."""
+
+    def __init__(self, environment: Environment, runner: MasterRunner | LocalRunner) -> None:
+        self._environment = environment
+        self._runner = runner
+        self._options = environment.parsed_options
+        self._lead: Lead | None = None
+        self._page: Path | None = None
+        self._written: set[Path] = set()
+
+    def request(self) -> RunRequest:
+        """What Locust's options, or the fields of its page, ask for now."""
+        options = self._options
+        overrides = parse_overrides(options.override)
+        if url := options.target or self._environment.host:
+            overrides["target.url"] = url
+        return RunRequest(
+            scenario=options.scenario,
+            overrides=overrides,
+            repository=Path(options.repository),
+            report_dir=Path(options.report_dir) if options.report_dir else None,
+            junit=Path(options.junit) if options.junit else None,
+            page=not options.no_page,
+            force=options.force,
+            command=options.command_line or command_line(sys.argv),
+        )
+
+    def begin(self) -> None:
+        """Prepare a run and send every process its plan; what keeps it from beginning is told, and ends it."""
+        try:
+            self._begin()
+        except SlipwayError as exc:
+            self._give_up(exc)
+        except Exception as exc:  # noqa: BLE001 - Locust would log it and wait for a run that never begins
+            self._give_up(GeneratorError(f"the run could not begin: {reason_of(exc)}"))
+
+    def refuse(self, error: SlipwayError) -> None:
+        """Tell why there is no run, on the terminal and on Locust's page."""
+        if self._tells_progress:
+            self._tell({"refused": str(error), "exit_code": error.exit_status})
+        else:
+            Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        if self._environment.web_ui is not None:
+            self._runner.log_exception("leader", str(error), "")
+
+    def on_report(self, environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401, ARG002 - Locust's call
+        """Take what a process reports."""
+        if self._lead is not None:
+            self._lead.take(msg.node_id, Progress.from_wire(msg.data))
+
+    def interrupt(self) -> None:
+        """Conclude a run that is cut short; nothing when none is on."""
+        lead = self._lead
+        if lead is None:
+            return
+        if lead.greenlet is not None:
+            lead.greenlet.kill()
+        try:
+            self._mark_lost(lead)
+            self._finish(lead, ended_s=lead.second)
+        except Exception as exc:  # noqa: BLE001 - Locust would log it, and end as if all were well
+            self._fail_to_conclude(exc)
+
+    def close(self) -> None:
+        """Conclude what is on; a command that ends with nothing measured says so, and does not end with 0."""
+        self.interrupt()
+        if self._environment.process_exit_code is None and self._environment.web_ui is None:
+            self.refuse(GeneratorError("nothing was measured: it was told to end before the run had begun"))
+            self._environment.process_exit_code = GeneratorError.exit_status
+
+    def page(self) -> Any:  # noqa: ANN401 - a Flask response
+        """The newest report, for Locust's web server."""
+        if self._page is None:
+            return "No run has ended yet.", 404
+        return self._page.read_text(encoding="utf-8")
+
+    @property
+    def _tells_progress(self) -> bool:
+        descriptor: int = self._options.progress_fd
+        return descriptor >= 0
+
+    def _begin(self) -> None:
+        request = self.request()
+        request.refuse_to_overwrite(own=self._written)  # the page may name another folder for each run
+        longest_s = _PREPARE_S + _PREPARE_CALLS * max(5.0, request.load().target.timeout_s)
+        late = GeneratorError(f"the run could not begin: its preparation took more than {longest_s:g} s")
+        with gevent.Timeout(longest_s, late):
+            prepared, watch = self._prepare(request)
+        self._start(request, prepared, watch)
+
+    def _prepare(self, request: RunRequest) -> tuple[Prepared, ServerWatch]:
+        prepared = request.prepare()
+        scenario = prepared.scenario
+        address = parse_address(scenario.target.url)
+        watch = ServerWatch(
+            metrics_url(scenario.target),
+            model=prepared.target.model,
+            version=prepared.target.version,
+            port=urlsplit(scenario.target.url).port if address.local else None,
+        )
+        watch.prepare(partial(send_blanks, scenario.target))
+        if proxy := proxy_between(scenario.target):
+            watch.notes.append(f"every request went through the proxy {proxy}, which the environment names")
+        if watch.here and not watch.bound_cores:
+            watch.notes.append(SHARED_CORES)
+        return prepared, watch
+
+    def _start(self, request: RunRequest, prepared: Prepared, watch: ServerWatch) -> None:
+        plan = Plan(
+            scenario=prepared.scenario,
+            payload=prepared.payload,
+            begin_wall_ns=time.time_ns() + round(_LEAD_S * 1e9),
+            others_cores=tuple(watch.bound_cores),
+        )
+        names = self._worker_names()
+        self._lead = lead = Lead(
+            request=request,
+            prepared=prepared,
+            plan=plan,
+            watch=watch,
+            started=datetime.now(UTC),
+            workers={name: WorkerRecord(share=share) for share, name in enumerate(names)},
+        )
+        for share, name in enumerate(names):
+            self._runner.send_message(PLAN, plan.of_share(share, len(names)).to_wire(), name)
+        lead.greenlet = gevent.spawn(self._follow, lead)
+        lead.greenlet.link_exception(self._on_defect)
+
+    def _worker_names(self) -> list[str]:
+        if isinstance(self._runner, MasterRunner):
+            clients = self._runner.clients
+            return [client.id for client in (*clients.ready, *clients.spawning, *clients.running)]
+        return [_LOCAL]
+
+    def _follow(self, lead: Lead) -> None:
+        """Until every process has reported the end of its share, or its time for that is over."""
+        scenario = lead.plan.scenario
+        while lead.second < 0 and not lead.failure:
+            self._tell(lead.progress())
+            lead.failed.wait(min(1.0, max(0.0, -lead.second)))
+        self._runner.stats.reset_all()  # Locust's figures, too, leave the warm-up out
+        lead.watch.begin()
+        lead.begun_s = lead.second
+        last_s = scenario.arrivals.seconds + scenario.target.timeout_s + _GRACE_S
+        while not lead.over and not lead.failure and lead.second < last_s:
+            lead.done.wait(1.0)
+            lead.watch.sample(second=lead.second)
+            self._mark_lost(lead)
+            self._tell(lead.progress())
+        if lead.failure:
+            self._lead = None
+            self.refuse(GeneratorError(lead.failure))
+            self._end(GeneratorError.exit_status)
+            return
+        for worker in lead.workers.values():
+            worker.lost = worker.lost or not worker.finished
+        self._end(self._finish(lead, ended_s=None))
+
+    def _give_up(self, error: SlipwayError) -> None:
+        """End what did not begin; Locust is still starting it."""
+        self.refuse(error)
+        gevent.spawn(self._end, error.exit_status)
+
+    def _on_defect(self, greenlet: gevent.Greenlet) -> None:
+        """Nobody follows the run any more: end it, for it would not end by itself."""
+        self._fail_to_conclude(greenlet.exception)
+        self._end(GeneratorError.exit_status)
+
+    def _fail_to_conclude(self, error: BaseException) -> None:
+        self._lead = None
+        self.refuse(GeneratorError(f"the run could not be concluded: {reason_of(error)}"))
+        self._environment.process_exit_code = GeneratorError.exit_status
+
+    def _mark_lost(self, lead: Lead) -> None:
+        if not isinstance(self._runner, MasterRunner):
+            return
+        for name, worker in lead.workers.items():
+            client = self._runner.clients.get(name)
+            if not worker.finished and (client is None or client.state == STATE_MISSING):
+                worker.lost = True
+
+    def _finish(self, lead: Lead, *, ended_s: float | None) -> int:
+        """Conclude, write, and say so; the exit code."""
+        self._lead = None
+        run = Run(
+            name=lead.request.name,
+            command=lead.request.command,
+            plan=lead.plan,
+            target=lead.prepared.target,
+            started=lead.started,
+            workers=lead.workers,
+            ended_s=ended_s,
+        )
+        window_s = lead.plan.scenario.arrivals.seconds if ended_s is None else max(ended_s, 1e-3)
+        server = lead.watch.end(window_s=window_s, counts=lead.counts(whole=ended_s is None))
+        result = conclude(run, server=server, notes=lead.watch.notes, metrics_doubt=lead.watch.doubt)
+        exit_code = EXIT_CODES[result.verdict.outcome]
+        try:
+            self._page = self._write(lead.request, result)
+        except SlipwayError as exc:
+            self.refuse(exc)
+            exit_code = exc.exit_status
+        if self._tells_progress:
+            self._tell({"report": str(self._page) if self._page else None, "exit_code": exit_code})
+        else:
+            print_summary(result, self._page, Console())
+        if self._options.print_report and not self._tells_progress:
+            print(result.model_dump_json(), flush=True)  # noqa: T201 - one line, for a machine
+        self._environment.process_exit_code = exit_code
+        return exit_code
+
+    def _write(self, request: RunRequest, result: Result) -> Path:
+        folder = request.folder(result.started)
+        self._written |= {folder} if request.junit is None else {folder, request.junit}
+        if request.page:
+            from loadtest.report.page import write_report  # noqa: PLC0415 - plotly takes a second, after the load not before
+
+            path = write_report(result, folder)
+        else:
+            path = write_result(result, folder)
+        if request.junit is not None:
+            write_junit(result, request.junit)
+        return path
+
+    def _end(self, exit_code: int) -> None:
+        self._environment.process_exit_code = exit_code
+        if self._environment.web_ui is None:
+            self._runner.quit()
+        else:
+            self._runner.stop()
+
+    def _tell(self, message: Mapping[str, object]) -> None:
+        if self._tells_progress:
+            with suppress(OSError):  # nobody reads any more
+                os.write(self._options.progress_fd, json.dumps(dict(message)).encode() + b"\n")

@@ -1,0 +1,241 @@
+"""One process's share of the load: requests are put out when they are due, users take them, answers are noted.
+
+    generator = Generator(plan, publish)
+    generator.start()
+    generator.serve()            # in each Locust user, until the run is over
+    generator.report()           # once a second: what is new
+
+A request's latency has three parts. `lag`: the dispatcher woke late; that is the generator's own fault. Waiting for a
+free user, when as many requests are under way as may be; that is the server's. And `service`, from sent to answered.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gevent
+from gevent.event import Event
+from gevent.queue import SimpleQueue
+
+from loadtest.engine.cpu_affinity import keep_off
+from loadtest.engine.precise_timer import PreciseTimer
+from loadtest.engine.recorder import Recorder
+from loadtest.engine.transports import GrpcSender, HttpSender, Request, Sender, prepare
+from loadtest.errors import reason_of
+from loadtest.result.interval_statistics import NOT_SENT, STOPPED, Slice
+from loadtest.scenario.payload import choose
+from loadtest.scenario.plan import Plan
+from loadtest.scenario.schema import Scenario
+from slipway.client.wire import parse_address
+
+__all__ = ["Generator", "Progress", "Publish"]
+
+_FOLD_S = 0.2
+_LEAST_SHARE = 0.1
+"""Of a request's time: with less of it left, the request is not sent any more. A call that is given up as soon as it
+arrives helps nobody, and kills a tritonserver before 25.02 (triton-inference-server/server#7368, #8034)."""
+_CHOICES = 1 << 16  # a closed loop draws its requests from a ring of so many
+
+
+class Publish(Protocol):
+    """Told of each request that is over, for Locust's own statistics."""
+
+    def __call__(self, *, latency_ns: int, error: str | None) -> None:
+        """`latency_ns` from due to over; `error` is the kind, None for an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What one process has to tell since it last did.
+
+    Attributes:
+        slices: Of the requests that are over since.
+        cpu: Share of one core that the process used since, gRPC's threads included: Python's lock leaves all one core.
+        finished: Its schedule is through, and every request is over.
+        failed: Why it cannot go on; empty while it can.
+    """
+
+    slices: tuple[Slice, ...]
+    cpu: float
+    finished: bool
+    failed: str = ""
+
+    def to_wire(self) -> dict[str, Any]:
+        """Numbers, text and bytes, for Locust's messages."""
+        slices = [part.to_wire() for part in self.slices]
+        return {"slices": slices, "cpu": self.cpu, "finished": self.finished, "failed": self.failed}
+
+    @classmethod
+    def from_wire(cls, message: dict[str, Any]) -> Progress:
+        """Read what `to_wire` wrote."""
+        slices = tuple(Slice.from_wire(part) for part in message["slices"])
+        return cls(slices=slices, cpu=message["cpu"], finished=message["finished"], failed=message["failed"])
+
+    @classmethod
+    def of_failure(cls, error: BaseException) -> Progress:
+        """A process that could not begin its share."""
+        return cls(slices=(), cpu=0.0, finished=False, failed=reason_of(error))
+
+
+class Generator:
+    """Of one process and one run."""
+
+    def __init__(self, plan: Plan, publish: Publish) -> None:
+        scenario = plan.scenario
+        self._plan = plan
+        self._publish = publish
+        self._begin_ns = plan.begin_monotonic_ns()
+        self._timeout_ns = round(scenario.target.timeout_s * 1e9)
+        self._least_ns = round(self._timeout_ns * _LEAST_SHARE)
+        questions = plan.payload.questions(scenario.payload)
+        self._requests: tuple[Request, ...] = prepare(scenario.target, questions)
+        schedule = plan.schedule_ns()
+        choice, checked = choose(questions, scenario, count=len(schedule) or _CHOICES)
+        mine = slice(plan.share, None, plan.shares)
+        self._due_ns = schedule[mine]
+        self._choice, self._checked = choice[mine], checked[mine]
+        self._open = _opener(scenario)
+        self._ready: SimpleQueue[tuple[int, int]] = SimpleQueue()
+        self._recorder = Recorder(window_begin_ns=self._begin_ns + plan.window_begin_ns)
+        self._turns = itertools.count()
+        self._under_way = 0
+        self._scheduled_all = False
+        self._failed = ""
+        self._over = Event()
+        self._cpu_ns, self._cpu_at_ns = time.process_time_ns(), time.monotonic_ns()
+        self._greenlets: list[gevent.Greenlet] = []
+
+    def start(self) -> None:
+        """Begin to put requests out at the plan's time."""
+        # Everything imported and prepared so far stays: to look through it for garbage would stop the process for
+        # some fifty milliseconds, again and again.
+        gc.collect()
+        gc.freeze()
+        keep_off(self._plan.others_cores)
+        dispatch = self._dispatch if self._plan.open_loop else self._wait_for_the_end
+        self._greenlets = [gevent.spawn(dispatch), gevent.spawn(self._fold)]
+        for greenlet in self._greenlets:
+            greenlet.link_exception(lambda ended: self._fail(ended.exception))
+
+    def stop(self) -> None:
+        """End at once; what was noted stays to be reported."""
+        gevent.killall(self._greenlets)
+
+    def serve(self) -> None:
+        """Be one user: send what is due, or in a closed loop the next when the last is answered.
+
+        What no sender knows as an error of a request ends the run: each user would meet it again and again.
+        """
+        try:
+            with closing(self._open()) as sender:
+                (self._serve_open if self._plan.open_loop else self._serve_closed)(sender)
+        except Exception as exc:  # noqa: BLE001 - told to whoever leads the run
+            self._fail(exc)
+
+    def report(self) -> Progress:
+        """What is new since the last call."""
+        cpu_ns, at_ns = time.process_time_ns(), time.monotonic_ns()
+        cpu = (cpu_ns - self._cpu_ns) / max(1, at_ns - self._cpu_at_ns)
+        self._cpu_ns, self._cpu_at_ns = cpu_ns, at_ns
+        over = self._over.is_set() and not self._failed
+        return Progress(slices=self._recorder.take(), cpu=cpu, finished=over, failed=self._failed)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until every request is over or the generator failed, or so long."""
+        self._over.wait(timeout_s)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failed = self._failed or reason_of(error)
+        self._over.set()
+
+    def _dispatch(self) -> None:
+        """Put each request out when it is due, with the time at which that was done."""
+        put, now_ns = self._ready.put, time.monotonic_ns
+        begin_ns = self._begin_ns
+        with PreciseTimer() as timer:
+            for index, due_ns in enumerate(self._due_ns.tolist()):
+                timer.sleep_until(begin_ns + due_ns)
+                self._under_way += 1
+                put((index, now_ns()))
+        self._end_schedule()
+
+    def _serve_open(self, sender: Sender) -> None:
+        take, now_ns = self._ready.get, time.monotonic_ns
+        due_ns, choice, checked = self._due_ns, self._choice, self._checked
+        while True:
+            index, dispatched_ns = take()
+            at_ns = self._begin_ns + int(due_ns[index])
+            sent_ns = now_ns()
+            left_ns = at_ns + self._timeout_ns - sent_ns
+            request = self._requests[choice[index]]
+            error: str | None = STOPPED  # unless the request comes to its own end
+            try:
+                if left_ns >= self._least_ns:
+                    error = sender.send(request, timeout_s=left_ns / 1e9, check=bool(checked[index]))
+                else:
+                    error = NOT_SENT
+            finally:
+                self._note(request, due_ns=at_ns, dispatched_ns=dispatched_ns, sent_ns=sent_ns, error=error)
+
+    def _serve_closed(self, sender: Sender) -> None:
+        think_s = self._plan.scenario.arrivals.think_time_ms / 1e3  # type: ignore[union-attr] # closed has one
+        timeout_s = self._plan.scenario.target.timeout_s
+        gevent.sleep(max(0.0, (self._begin_ns - time.monotonic_ns()) / 1e9))
+        while (sent_ns := time.monotonic_ns()) < self._begin_ns + self._plan.end_ns:
+            index = next(self._turns) % len(self._choice)
+            request = self._requests[self._choice[index]]
+            self._under_way += 1
+            error: str | None = STOPPED
+            try:
+                error = sender.send(request, timeout_s=timeout_s, check=bool(self._checked[index]))
+            finally:
+                self._note(request, due_ns=sent_ns, dispatched_ns=sent_ns, sent_ns=sent_ns, error=error)
+            gevent.sleep(think_s)
+
+    def _note(self, request: Request, *, due_ns: int, dispatched_ns: int, sent_ns: int, error: str | None) -> None:
+        done_ns = time.monotonic_ns()
+        self._under_way -= 1
+        latency_ns = self._recorder.note(
+            due_ns=due_ns,
+            dispatched_ns=dispatched_ns,
+            sent_ns=sent_ns,
+            done_ns=done_ns,
+            error=error,
+            images=len(request.question.labels),
+        )
+        self._publish(latency_ns=latency_ns, error=error)
+        if self._scheduled_all and not self._under_way:
+            self._over.set()
+
+    def _wait_for_the_end(self) -> None:
+        gevent.sleep((self._begin_ns + self._plan.end_ns - time.monotonic_ns()) / 1e9)
+        self._end_schedule()
+
+    def _end_schedule(self) -> None:
+        self._scheduled_all = True
+        if not self._under_way:
+            self._over.set()
+
+    def _fold(self) -> None:
+        """Small portions: counting a whole second at once would hold requests up."""
+        while True:
+            gevent.sleep(_FOLD_S)
+            self._recorder.fold()
+
+
+def _opener(scenario: Scenario) -> Callable[[], Sender]:
+    """How each user comes to its connection."""
+    target = scenario.target
+    if parse_address(target.url).protocol == "http":
+        return HttpSender.opener(target)
+    # Each call under way is waited for in a thread of gevent's pool. With its default of ten, ten calls that hang would
+    # keep every other answer from being seen, and the generator would blame the server for that.
+    pool = gevent.get_hub().threadpool
+    pool.maxsize = max(pool.maxsize, scenario.generator.max_in_flight)
+    return GrpcSender.opener(target, scenario.generator.connections)

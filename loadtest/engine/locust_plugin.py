@@ -1,0 +1,239 @@
+"""Ties a run to Locust's events. Everything Locust calls is here; what it leads to is not.
+
+    install(locust.events)          # once, from the locustfile
+
+The process that leads (alone, or Locust's master) has a Conductor; each process that sends has a Generator while a run
+is on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import greenlet
+import locust.stats
+import psutil
+from grpc.experimental.gevent import init_gevent
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+
+from loadtest.engine.coordinator import PLAN, REPORT, Conductor
+from loadtest.engine.generator import Generator, Progress, Publish
+from loadtest.errors import GeneratorError
+from loadtest.scenario.arrivals import ClosedArrivals
+from loadtest.scenario.plan import Plan
+from loadtest.scenario.schema import shipped_scenarios
+from slipway.client.wire import parse_address
+from slipway.errors import SlipwayError
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+    from locust.event import Events
+    from locust.rpc import Message
+    from locust.runners import Runner
+
+__all__ = ["install", "running_generator"]
+
+_REPORT_S = 1.0
+
+_generators: dict[int, Generator] = {}
+
+
+def running_generator(environment: Environment) -> Generator | None:
+    """The generator of this process's run; None when no run is on."""
+    return _generators.get(id(environment))
+
+
+def install(events: Events) -> None:
+    """Listen to what Locust tells."""
+    # Whole milliseconds would show a small model as "1 ms"; three digits are what the histograms have.
+    locust.stats.bucket_response_time = _three_digits
+    events.init_command_line_parser.add_listener(_add_arguments)
+    events.init.add_listener(_on_init)
+
+
+def _three_digits(response_time_ms: float) -> float:
+    return float(f"{response_time_ms:.3g}")
+
+
+def _add_arguments(parser: Any) -> None:  # noqa: ANN401 - Locust's parser takes more than argparse's
+    parser.add_argument(
+        "--scenario",
+        default="smoke",
+        env_var="SLIPWAY_SCENARIO",
+        help=f"A shipped scenario ({', '.join(shipped_scenarios())}) or the path of a YAML file.",
+    )
+    parser.add_argument(
+        "--override",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        include_in_web_ui=False,
+        help="Replace one value of the scenario, such as slo.p99_ms=20. Repeatable.",
+    )
+    parser.add_argument("--target", default="", help="In place of the scenario's target.url. --host does the same.")
+    parser.add_argument(
+        "--repository",
+        default="model_repository",
+        env_var="SLIPWAY_REPOSITORY",
+        help="Where the served version was published: its samples are what is sent.",
+    )
+    parser.add_argument(
+        "--report-dir", default="", help="Folder of the report; runs/loadtest/<scenario>-<time> if none."
+    )
+    parser.add_argument(
+        "--junit", default="", include_in_web_ui=False, help="Write the verdict as JUnit XML to this file."
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        include_in_web_ui=False,
+        help="Overwrite a report, or a JUnit file, that is there already.",
+    )
+    parser.add_argument(
+        "--print-report",
+        action="store_true",
+        include_in_web_ui=False,
+        help="Also print report.json, as one line after the summary: where only the log is kept, so is the report.",
+    )
+    parser.add_argument("--no-page", action="store_true", include_in_web_ui=False, help=argparse.SUPPRESS)
+    parser.add_argument("--command-line", default="", include_in_web_ui=False, help=argparse.SUPPRESS)
+    parser.add_argument("--progress-fd", type=int, default=-1, include_in_web_ui=False, help=argparse.SUPPRESS)
+
+
+def _on_init(environment: Environment, runner: Runner, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds
+    init_gevent()  # after Locust's fork, before the first channel
+    if isinstance(runner, WorkerRunner):
+        _forget_progress(environment.parsed_options)
+    if isinstance(runner, (WorkerRunner, LocalRunner)):
+        runner.register_message(PLAN, _on_plan)
+        environment.events.test_stop.add_listener(_stop_generator)
+    if isinstance(runner, (MasterRunner, LocalRunner)):
+        _lead(environment, runner)
+
+
+def _forget_progress(options: argparse.Namespace) -> None:
+    """Close what only the leader tells its progress through: who listens there takes an open end for a running run."""
+    if options.progress_fd >= 0:
+        with suppress(OSError):
+            os.close(options.progress_fd)
+        options.progress_fd = -1
+
+
+def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
+    options = environment.parsed_options
+    conductor = Conductor(environment, runner)
+    try:
+        request = conductor.request()  # a mistake in it is told now, not when the test starts
+        scenario = request.load()
+        request.refuse_to_overwrite()
+    except SlipwayError as exc:
+        conductor.refuse(exc)
+        _end_own_workers(runner)
+        sys.exit(exc.exit_status)
+    if options.num_users is None:
+        arrivals = scenario.arrivals
+        options.num_users = arrivals.users if isinstance(arrivals, ClosedArrivals) else scenario.generator.max_in_flight
+    if options.spawn_rate is None:
+        options.spawn_rate = options.num_users
+    runner.register_message(REPORT, conductor.on_report)
+    environment.events.test_start.add_listener(lambda **_: conductor.begin())
+    if isinstance(runner, MasterRunner) and options.expect_workers_max_wait:
+        wait_s, options.expect_workers_max_wait = options.expect_workers_max_wait, 0
+        _give_up_on_workers(environment, conductor, wait_s=wait_s)
+    environment.events.test_stop.add_listener(lambda **_: conductor.interrupt())
+    environment.events.quitting.add_listener(lambda **_: conductor.close())
+    if environment.web_ui is not None:
+        environment.web_ui.app.add_url_rule("/report", "slipway_report", conductor.page)
+
+
+def _give_up_on_workers(environment: Environment, conductor: Conductor, *, wait_s: float) -> None:
+    """End with INVALID's exit code when too few workers come.
+
+    Locust (2.47) would end with 1, and here that is the code of an objective that was missed.
+    """
+    runner, expected = environment.runner, environment.parsed_options.expect_workers
+    main = greenlet.getcurrent()
+
+    def give_up() -> None:
+        if len(runner.clients.ready) >= expected:
+            return  # they came while Locust looked away
+        conductor.refuse(
+            GeneratorError(
+                f"expected {expected} workers within {wait_s:g} s, got {len(runner.clients.ready)}: see why the others "
+                "do not start or do not reach this process, or wait longer with --expect-workers-max-wait"
+            )
+        )
+        runner.quit()
+        gevent.get_hub().loop.run_callback(main.throw, SystemExit(GeneratorError.exit_status))
+
+    timer = gevent.spawn_later(wait_s, give_up)
+    environment.events.test_start.add_listener(lambda **_: timer.kill())
+
+
+def _end_own_workers(runner: Runner) -> None:
+    """End what `--processes` forked.
+
+    They have not connected yet, and Locust (2.47, `kill_workers`) forgets a child that has not ended by itself: they
+    would look for a leader for minutes.
+    """
+    if isinstance(runner, MasterRunner):
+        for child in psutil.Process().children():
+            child.terminate()
+
+
+def _on_plan(environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds
+    """Begin this process's share of a run; why it cannot is told to the leader, who would wait for it in vain."""
+    try:
+        plan = Plan.from_wire(msg.data)
+        generator = Generator(plan, _publisher(environment, plan))
+        _generators[id(environment)] = generator
+        generator.start()
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the leader must know
+        environment.runner.send_message(REPORT, Progress.of_failure(exc).to_wire())
+    else:
+        gevent.spawn(_report, environment, generator)
+
+
+def _report(environment: Environment, generator: Generator) -> None:
+    """Tell the leader what is new, each second, until there is nothing more to come."""
+    over = False
+    while not over and _generators.get(id(environment)) is generator:
+        generator.wait(_REPORT_S)
+        progress = generator.report()
+        environment.runner.send_message(REPORT, progress.to_wire())
+        over = progress.finished or bool(progress.failed)
+
+
+def _stop_generator(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds
+    generator = _generators.pop(id(environment), None)
+    if generator is not None:
+        generator.stop()
+
+
+def _publisher(environment: Environment, plan: Plan) -> Publish:
+    """Tell Locust's statistics of each request, with the latency from when it was due."""
+    fire = environment.events.request.fire
+    protocol, name = parse_address(plan.scenario.target.url).protocol, plan.scenario.target.model
+    failures: dict[str, RequestFailed] = {}
+
+    def publish(*, latency_ns: int, error: str | None) -> None:
+        failure = None if error is None else failures.setdefault(error, RequestFailed(error))
+        fire(
+            request_type=protocol,
+            name=name,
+            response_time=latency_ns / 1e6,
+            response_length=0,
+            exception=failure,
+            context={},
+        )
+
+    return publish
+
+
+class RequestFailed(Exception):
+    """What Locust's pages list as the failure of a request; its text is the kind."""

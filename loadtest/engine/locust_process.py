@@ -1,0 +1,176 @@
+"""Run Locust in a process of its own and follow what it tells.
+
+    with LocustProcess(command_line) as locust:
+        for message in locust.messages():
+            ...
+
+Locust prepares Python for gevent when it is imported; whoever starts a run stays untouched by that. Ctrl-C reaches
+this process only: it asks Locust to stop, which reports what it has, and then ends. Locust ends too when this process
+is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from loadtest.engine.lines import Lines
+from loadtest.engine.request import RunRequest
+from loadtest.engine.sessions import end_session
+from loadtest.errors import GeneratorError
+from loadtest.interrupts import signals_as_interrupt
+from slipway.launcher import launch_command
+
+__all__ = ["LocustProcess", "locust_command"]
+
+LOCUSTFILE = Path(__file__).parents[1] / "locustfile.py"
+_SILENCE_S = 600.0
+"""Longest time without a word: a run tells each second how it goes, but its preparation and its report take longer."""
+_STOP_S = 60.0
+"""From the word to end to the report's end."""
+_LEFT_S = 2.0
+"""What a leader that has ended leaves of its workers may end by itself for so long."""
+_LOOK_S = 0.5
+_LOG_LINES = 8
+
+
+def locust_command(request: RunRequest, *, processes: int) -> list[str]:
+    """The `locust` command line of a request, without the parts of `LocustProcess`."""
+    words = ["-f", str(LOCUSTFILE), "--headless", "--only-summary", "--scenario", request.scenario]
+    for key, value in request.overrides.items():
+        words += ["--override", f"{key}={value}"]
+    words += ["--repository", str(request.repository), "--command-line", request.command]
+    if request.report_dir is not None:
+        words += ["--report-dir", str(request.report_dir)]
+    if not request.page:
+        words.append("--no-page")
+    if request.force:
+        words.append("--force")
+    if request.junit is not None:
+        words += ["--junit", str(request.junit)]
+    if processes > 1:
+        port = str(_free_port())
+        words += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
+        words += ["--master-bind-port", port, "--master-port", port]
+    return words
+
+
+class LocustProcess:
+    """One Locust with its workers, from its start to the last word and the last process."""
+
+    def __init__(self, words: Sequence[str], *, silence_s: float = _SILENCE_S, stop_s: float = _STOP_S) -> None:
+        self._words = words
+        self._silence_s, self._stop_s = silence_s, stop_s
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._stop_at_s: float | None = None
+        self._concluded = False
+
+    def __enter__(self) -> Self:
+        read_end, write_end = os.pipe()
+        self._lines = Lines(read_end)
+        try:
+            self._process = subprocess.Popen(
+                launch_command(
+                    (sys.executable, "-P", "-m", "locust", *self._words, "--progress-fd", str(write_end)),
+                    last_signal=signal.SIGTERM,
+                ),
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[write_end],
+                start_new_session=True,
+            )
+        finally:
+            os.close(write_end)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._concluded:  # one that has said its last word ends by itself, its workers first
+            self._stop()
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(max(0.0, self._left_to_stop_s()))
+        finally:
+            end_session(self._process.pid, within_s=_LEFT_S if self._process.poll() is not None else 0.0)
+            self._process.wait()
+            self._lines.close()
+            self._log.close()
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """What the leader of the run tells, until it ends; a first Ctrl-C or SIGTERM makes it conclude early.
+
+        Raises:
+            KeyboardInterrupt: That came a second time, or before it had begun: there is nothing to conclude.
+            GeneratorError: It ended without a word of how the run went, or tells nothing for too long; carries the
+                end of its log.
+        """
+        last: dict[str, Any] = {}
+        heard_s = time.monotonic()
+        with signals_as_interrupt():
+            while not self._concluded:
+                try:
+                    ended = self._process.poll() is not None
+                    line = self._lines.next(0.0 if ended else _LOOK_S)
+                except KeyboardInterrupt:
+                    if self._stop_at_s is not None:
+                        raise
+                    self._stop()
+                    continue
+                if line is not None:
+                    last, heard_s = json.loads(line), time.monotonic()
+                    self._concluded = "exit_code" in last
+                    yield last
+                elif ended or self._lines.ended:
+                    break
+                else:
+                    self._see_that_it_goes_on(heard_s)
+        if self._stop_at_s is not None and not last:
+            raise KeyboardInterrupt  # it was still being loaded
+        if not self._concluded:
+            raise GeneratorError(self._last_words())
+
+    def _see_that_it_goes_on(self, heard_s: float) -> None:
+        if self._stop_at_s is not None and self._left_to_stop_s() < 0:
+            raise GeneratorError(f"the load generator did not end within {self._stop_s:g} s; it is killed")
+        if time.monotonic() > heard_s + self._silence_s:
+            raise GeneratorError(f"the load generator told nothing for {self._silence_s:g} s; it is ended")
+
+    def _left_to_stop_s(self) -> float:
+        return self._stop_s if self._stop_at_s is None else self._stop_at_s - time.monotonic()
+
+    def _stop(self) -> None:
+        if self._stop_at_s is None:
+            self._stop_at_s = time.monotonic() + self._stop_s
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGINT)
+
+    def _last_words(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LEFT_S)
+        exit_code = self._process.poll()
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
+        said = "\n  ".join(lines) or "nothing"
+        ended = "closed its messages" if exit_code is None else f"ended with code {exit_code}"
+        return f"the load generator {ended} before its report; it said:\n  {said}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

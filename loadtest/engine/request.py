@@ -1,0 +1,118 @@
+"""What somebody asked for on a command line, and what it takes to begin: scenario, a target that answers, images."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, count
+from pathlib import Path
+
+from loadtest.engine.target import inspect
+from loadtest.errors import ScenarioError
+from loadtest.result.run_result import PAGE, REPORT, TargetFacts
+from loadtest.scenario.payload import Payload, load_payload
+from loadtest.scenario.schema import Scenario, load_scenario
+from loadtest.whole_file import refuse_to_overwrite
+
+__all__ = ["Prepared", "RunRequest", "parse_overrides"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """One run, as it was asked for.
+
+    Attributes:
+        scenario: A shipped scenario's name, or a file's path.
+        overrides: Values in YAML by dotted key.
+        spelled: What was typed for a key, for messages; `KEY=VALUE` where it is not told.
+        repository: Where the served version was published.
+        report_dir: Where the report goes; None: a new folder below runs/loadtest.
+        junit: Where the verdict goes as JUnit XML; None: nowhere.
+        command: Repeats the run.
+        page: Also write the HTML page, which takes a second or two.
+        force: Reports that are there already may be overwritten.
+    """
+
+    scenario: str
+    overrides: Mapping[str, str]
+    repository: Path
+    report_dir: Path | None
+    junit: Path | None
+    command: str
+    page: bool = True
+    force: bool = False
+    spelled: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The scenario's, without folder and suffix."""
+        return Path(self.scenario).stem
+
+    def load(self) -> Scenario:
+        """Read and check the scenario.
+
+        Raises:
+            ScenarioError: See `load_scenario`.
+        """
+        return load_scenario(self.scenario, self.overrides, spelled=self.spelled)
+
+    def refuse_to_overwrite(self, *, own: Collection[Path] = ()) -> None:
+        """See before the load that the files of this run would replace no others.
+
+        Args:
+            own: What this process itself has written: its next run may replace it.
+
+        Raises:
+            ReportExists: They would.
+        """
+        if self.report_dir is not None and self.report_dir not in own:
+            for name in (REPORT, PAGE):
+                refuse_to_overwrite(self.report_dir / name, other="--report-dir", force=self.force)
+        if self.junit is not None and self.junit not in own:
+            refuse_to_overwrite(self.junit, other="--junit", force=self.force)
+
+    def folder(self, started: datetime) -> Path:
+        """Of the report; where none is named, one that no other run has."""
+        if self.report_dir is not None:
+            return self.report_dir
+        base = Path("runs/loadtest") / f"{self.name}-{started:%Y%m%d-%H%M%S}"
+        names = chain([base.name], (f"{base.name}-{number}" for number in count(2)))
+        return next(path for path in map(base.with_name, names) if not path.exists())
+
+    def prepare(self) -> Prepared:
+        """Read the scenario, ask the target, read the images.
+
+        Raises:
+            LoadTestError: Whatever keeps the run from beginning.
+        """
+        scenario = self.load()
+        facts, contract = inspect(scenario.target)
+        payload = load_payload(
+            scenario.payload, contract, version=facts.version, repository=self.repository, seed=scenario.seed
+        )
+        return Prepared(scenario, facts, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything a run begins with."""
+
+    scenario: Scenario
+    target: TargetFacts
+    payload: Payload
+
+
+def parse_overrides(texts: list[str]) -> dict[str, str]:
+    """Read `KEY=VALUE` texts.
+
+    Raises:
+        ScenarioError: One has no equals sign.
+    """
+    overrides = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ScenarioError(f"override {text!r}: expected KEY=VALUE, such as slo.p99_ms=20")
+        overrides[key.strip()] = value
+    return overrides

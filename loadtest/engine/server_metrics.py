@@ -1,0 +1,215 @@
+"""The server's side of the same window: Triton's counters before and after, and what its processes use meanwhile.
+
+watch = ServerWatch(metrics_url, model="mnist", version="3", port=8001)
+watch.prepare(ask)
+watch.begin()
+watch.sample(second=4.0)        # each second
+figures = watch.end(window_s=30.0, counts=counts)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psutil
+
+from loadtest.engine.metrics_owner import Counts, disagreement, whose
+from loadtest.engine.metrics_page import SUCCESS, MetricsPage, MetricsUnreadable, Scrape
+from loadtest.result.metrics import ServerFigures, UsageSample
+from slipway.errors import SlipwayError
+
+__all__ = ["SHARED_CORES", "ServerWatch"]
+
+SHARED_CORES = (
+    "server and generator share the cores of this machine, so the figures are those of the pair; bind the server to "
+    "some of them (slipway serve --cpus 1), and the generator keeps to the others"
+)
+"""A note for runs against a server on this machine that is bound to no cores."""
+
+_REQUEST_TIMES = {
+    "queue_us": "nv_inference_queue_duration_us",
+    "compute_input_us": "nv_inference_compute_input_duration_us",
+    "compute_infer_us": "nv_inference_compute_infer_duration_us",
+    "compute_output_us": "nv_inference_compute_output_duration_us",
+    "request_us": "nv_inference_request_duration_us",
+}
+_INFERENCES, _EXECUTIONS = "nv_inference_count", "nv_inference_exec_count"
+_TRITON = "tritonserver"
+
+
+@dataclass(slots=True)
+class ServerWatch:
+    """Of one run. Whatever cannot be read is said in `notes` and leaves the figures out; it never ends the run.
+
+    Attributes:
+        url: Triton's metrics; None: do not ask.
+        model: The model's name.
+        version: Its version, as the target answers.
+        port: Where the server listens, to find its processes when they are on this machine; None: do not look.
+        notes: What a reader should know.
+        doubt: Why metrics that answered are left out: they are not those of the target, or not of this run alone.
+    """
+
+    url: str | None
+    model: str
+    version: str
+    port: int | None
+    notes: list[str] = field(default_factory=list)
+    doubt: str = ""
+    _page: MetricsPage | None = None
+    _before: str | None = None
+    _processes: list[psutil.Process] = field(default_factory=list)
+    _cpu_s: float = 0.0
+    _at_s: float = 0.0
+    _usage: list[UsageSample] = field(default_factory=list)
+
+    def prepare(self, ask: Callable[[int], None]) -> None:
+        """See whose the metrics are, and look for the server on this machine. Takes some time, so before the load.
+
+        Args:
+            ask: Sends the target so many requests, and waits for the answers.
+        """
+        if self.url is not None:
+            self._page = MetricsPage(self.url, model=self.model, version=self.version)
+            self._examine(self._page, ask)
+        if self.port is not None:
+            with suppress(psutil.Error, OSError):
+                self._processes = _server_processes(self.port)
+        self._cpu_s, self._at_s = self._cpu_seconds(), time.monotonic()
+
+    def _examine(self, page: MetricsPage, ask: Callable[[int], None]) -> None:
+        try:
+            doubt = whose(page.scrape, ask)
+        except MetricsUnreadable as exc:
+            if exc.answered:
+                doubt = f"{exc}: they are another server's"
+            else:
+                self._miss(str(exc))
+                self._page = None
+                return
+        except SlipwayError as exc:
+            doubt = f"the target did not answer while they were compared with it: {exc}"
+        if doubt:
+            self._leave_out(doubt)
+
+    def _leave_out(self, doubt: str) -> None:
+        """Take no figures of a server that may be another one."""
+        self.doubt = f"the metrics at {self.url} are left out: {doubt}; name the target's own with --metrics-url"
+        self.notes.append(self.doubt)
+        self._page = None
+
+    @property
+    def bound_cores(self) -> frozenset[int]:
+        """Cores that a server on this machine is bound to; empty where it may use all of them, or was not found."""
+        cores: set[int] = set()
+        with suppress(psutil.Error):
+            for process in self._processes:
+                cores.update(process.cpu_affinity())
+        return frozenset(cores) if cores < set(range(psutil.cpu_count() or 1)) else frozenset()
+
+    @property
+    def here(self) -> bool:
+        """Whether the server's processes were found on this machine."""
+        return bool(self._processes)
+
+    def begin(self) -> None:
+        """Read the counters at the start of the window; they are understood at its end, when there is time."""
+        self._before = self._fetch()
+
+    def sample(self, *, second: float) -> None:
+        """Note what the processes use; `second` counts from the start of the window."""
+        if not self._processes:
+            return
+        cpu_s, at_s = self._cpu_seconds(), time.monotonic()
+        cores = max(0.0, cpu_s - self._cpu_s) / max(1e-9, at_s - self._at_s)
+        self._cpu_s, self._at_s = cpu_s, at_s
+        memory = 0
+        for process in self._processes:
+            with suppress(psutil.Error):
+                memory += process.memory_info().rss
+        self._usage.append(UsageSample(second=second, cpu_cores=cores, memory_bytes=memory))
+
+    def end(self, *, window_s: float, counts: Counts) -> ServerFigures | None:
+        """Read the counters once more, and say what lies in between, if it is what this run sent."""
+        after = self._read(self._fetch() if self._before is not None else None)
+        before = self._read(self._before)
+        if before is None or after is None:
+            return None
+        moved = after.success - before.success
+        if moved < 0:
+            self._leave_out("they went back during the run: the server was started again")
+            return None
+        if doubt := disagreement(moved, counts):
+            self._leave_out(doubt)
+            return None
+        return self._figures(before, after, window_s)
+
+    def _figures(self, before: Scrape, after: Scrape, window_s: float) -> ServerFigures:
+        delta = {name: value - before.counters.get(name, 0.0) for name, value in after.counters.items()}
+        requests, executions = delta[SUCCESS], delta.get(_EXECUTIONS, 0.0)
+        failures = {reason: int(n - before.failures.get(reason, 0)) for reason, n in after.failures.items()}
+        return ServerFigures(
+            metrics_url=self.url or "",
+            requests=int(requests),
+            failures={reason: n for reason, n in failures.items() if n},
+            inferences=int(delta.get(_INFERENCES, 0.0)),
+            executions=int(executions),
+            mean_batch=delta.get(_INFERENCES, 0.0) / executions if executions else 0.0,
+            **{field: delta.get(name, 0.0) / requests if requests else 0.0 for field, name in _REQUEST_TIMES.items()},
+            in_flight=delta.get(_REQUEST_TIMES["request_us"], 0.0) / 1e6 / window_s,
+            usage=tuple(self._usage),
+            gpus={
+                gpu: {name: (value + before.gpus.get(gpu, {}).get(name, value)) / 2 for name, value in now.items()}
+                for gpu, now in after.gpus.items()
+            },
+        )
+
+    def _cpu_seconds(self) -> float:
+        total = 0.0
+        for process in self._processes:
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
+
+    def _fetch(self) -> str | None:
+        if self._page is None:
+            return None
+        try:
+            return self._page.fetch()
+        except MetricsUnreadable as exc:
+            self._miss(str(exc))
+            return None
+
+    def _read(self, text: str | None) -> Scrape | None:
+        if text is None or self._page is None:
+            return None
+        try:
+            return self._page.read(text)
+        except MetricsUnreadable as exc:
+            self._miss(str(exc))
+            return None
+
+    def _miss(self, why: str) -> None:
+        note = f"the server's metrics were not read at {self.url}: {why}"
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def _server_processes(port: int) -> list[psutil.Process]:
+    """The tritonserver that listens at a port of this machine, and what it started; not what forwards the port."""
+    pids = {
+        connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid
+    }
+    found = []
+    for pid in pids:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        if any(member.name() == _TRITON for member in family):
+            found += family
+    return found

@@ -1,0 +1,194 @@
+"""Send prepared requests and say what became of them, with as little as possible around the wire.
+
+    new_sender = HttpSender.opener(target)
+    new_sender().send(request, timeout_s=2.0, check=True)     # None, or the kind of error
+
+gRPC: the raw stub of grpcio, bytes in and bytes out. HTTP: geventhttpclient, the client inside Locust's FastHttpUser.
+To be used in gevent, after `grpc.experimental.gevent.init_gevent()`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import gevent
+import grpc
+import httpx
+import numpy as np
+from geventhttpclient import HTTPClient
+from geventhttpclient.header import Headers
+from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
+
+from loadtest.engine.connection import wiring_for
+from loadtest.scenario.payload import Question
+from loadtest.scenario.schema import TargetSettings
+from slipway.client import Tls
+from slipway.client.wire import (
+    GRPC_INFER,
+    Fault,
+    HttpRequest,
+    Infer,
+    Inferred,
+    grpc_answer,
+    grpc_channel,
+    grpc_fault,
+    grpc_request,
+    http_answer,
+    http_request,
+    parse_address,
+    proxy_for,
+)
+from slipway.printable import printable
+
+__all__ = ["WRONG_ANSWER", "GrpcSender", "HttpSender", "Request", "Sender", "prepare"]
+
+WRONG_ANSWER = "wrong answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question, written once for the wire."""
+
+    infer: Infer
+    question: Question
+    content: bytes | HttpRequest
+
+
+class Sender(Protocol):
+    """One connection of one user."""
+
+    def send(self, request: Request, *, timeout_s: float, check: bool) -> str | None:
+        """Send and wait; None when it was answered (and, with `check`, answered rightly), else the kind of error."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back."""
+        ...
+
+
+def prepare(target: TargetSettings, questions: Sequence[Question]) -> tuple[Request, ...]:
+    """Write every question for the target's protocol."""
+    version = "" if target.version is None else str(target.version)
+    infers = [Infer(target.model, version, question.images) for question in questions]
+    write = grpc_request if parse_address(target.url).protocol == "grpc" else http_request
+    return tuple(
+        Request(infer, question, write(infer, timeout_s=target.timeout_s))
+        for infer, question in zip(infers, questions, strict=True)
+    )
+
+
+class GrpcSender:
+    """Users share a few connections: one carries many calls at once, and one per user would be another load."""
+
+    def __init__(self, call: grpc.UnaryUnaryMultiCallable, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._call = call
+        self._metadata = metadata
+
+    @classmethod
+    def opener(cls, target: TargetSettings, connections: int) -> Callable[[], GrpcSender]:
+        """Open the connections; what is returned gives each user one of them, in turns."""
+        address, wiring = parse_address(target.url), wiring_for(target)
+        metadata = tuple(wiring.sender.headers().items())
+        channels = [grpc_channel(address, wiring) for _ in range(connections)]
+        calls = itertools.cycle([channel.unary_unary(GRPC_INFER) for channel in channels])
+        return lambda: cls(next(calls), metadata)
+
+    def send(self, request: Request, *, timeout_s: float, check: bool) -> str | None:
+        """See `Sender`."""
+        try:
+            content = self._call(request.content, timeout=timeout_s, metadata=self._metadata)
+        except grpc.RpcError as exc:
+            return _kind(grpc_fault(exc))
+        return _judge(request, grpc_answer(request.infer, content)) if check else None
+
+    def close(self) -> None:
+        """Nothing: the connections are shared."""
+
+
+class HttpSender:
+    """Each user has a connection of its own, kept open."""
+
+    def __init__(self, connect: Callable[[], HTTPClient], prefix: str) -> None:
+        self._open = connect
+        self._client = connect()
+        self._prefix = prefix
+
+    @classmethod
+    def opener(cls, target: TargetSettings) -> Callable[[], HttpSender]:
+        """Read certificates and headers once; what is returned gives each user a connection."""
+        address, wiring = parse_address(target.url), wiring_for(target)
+        proxy = proxy_for(address)
+        headers = {"Accept-Encoding": "identity", **wiring.sender.headers()}
+        if wiring.authority is not None:
+            headers["Host"] = wiring.authority
+        context = (wiring.tls or Tls()).context() if address.secure else None
+        connect = partial(
+            HTTPClient.from_url,
+            address.target,
+            headers=Headers(headers),
+            concurrency=1,
+            connection_timeout=target.timeout_s,
+            network_timeout=target.timeout_s,
+            ssl_options={"server_hostname": wiring.server_name or address.host},
+            # It names public authorities to be trusted beside those of the context; those are the context's matter.
+            ssl_context_factory=lambda cafile: context,  # noqa: ARG005
+            proxy_host=None if proxy is None else proxy.host,
+            proxy_port=None if proxy is None else proxy.port,
+            proxy_user=None if proxy is None else proxy.user or None,
+            proxy_password=None if proxy is None else proxy.password or None,
+        )
+        prefix = address.target.partition("://")[2].partition("/")[2]
+        return lambda: cls(connect, prefix)
+
+    def send(self, request: Request, *, timeout_s: float, check: bool) -> str | None:
+        """See `Sender`."""
+        message = request.content
+        assert isinstance(message, HttpRequest)  # noqa: S101 - `prepare` wrote it for this protocol
+        path = f"/{self._prefix}{message.path}" if self._prefix else message.path
+        timeout = gevent.Timeout.start_new(timeout_s)
+        try:
+            response = self._client.request(message.method, path, body=message.content, headers=message.headers)
+            body = bytes(response.read())
+        except gevent.Timeout as exc:
+            if exc is not timeout:
+                raise
+            self._client.close()  # the late answer must not be taken for the next one's
+            self._client = self._open()  # a client that was closed stays closed
+            return "deadline"
+        except TimeoutError:
+            return "deadline"
+        except (OSError, HTTPConnectionClosed, HTTPParseError, RuntimeError) as exc:  # RuntimeError: the proxy refused
+            return f"connection: {_words(exc)}"
+        finally:
+            timeout.close()
+        if check or response.status_code != 200:
+            headers = httpx.Headers(list(response.headers))
+            return _judge(request, http_answer(request.infer, response.status_code, headers, body))
+        return None
+
+    def close(self) -> None:
+        """See `Sender`."""
+        self._client.close()
+
+
+def _words(exc: Exception) -> str:
+    """Of a failed connection; never the address in it, for errors are counted by their words."""
+    words = getattr(exc, "strerror", None) or (str(exc) if isinstance(exc, RuntimeError) else None)
+    return printable(words or type(exc).__name__, limit=100)
+
+
+def _judge(request: Request, answer: Inferred | Fault) -> str | None:
+    if isinstance(answer, Fault):
+        return _kind(answer)
+    right = np.array_equal(answer.probabilities.argmax(axis=1), request.question.labels)
+    return None if right else WRONG_ANSWER
+
+
+def _kind(fault: Fault) -> str:
+    """Few different words for many different texts: errors are counted by them."""
+    name = fault.kind.name.lower().replace("_", " ")
+    return f"{name} ({fault.status})" if fault.status and fault.status != "DEADLINE_EXCEEDED" else name

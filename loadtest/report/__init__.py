@@ -1,0 +1,1 @@
+"""A result shown to people: the page, its charts, the terminal, JUnit."""

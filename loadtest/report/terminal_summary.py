@@ -1,0 +1,107 @@
+"""The result on a terminal: the verdict, the objectives, and the few figures a person asks for first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from loadtest.result.metrics import Figures, Outcome, Percentiles, ServerFigures
+from loadtest.result.run_result import Result
+from slipway.printable import printable
+
+__all__ = ["milliseconds", "print_summary"]
+
+_COLOURS: dict[Outcome, str] = {"PASS": "green", "FAIL": "red", "INVALID": "yellow"}
+
+
+def print_summary(result: Result, page: Path | None, console: Console) -> None:
+    """Print it; `page` is the report, or None when it could not be written."""
+    verdict, target = result.verdict, result.target
+    colour = _COLOURS[verdict.outcome]
+    partial = ", interrupted" if result.partial else ""
+    loop = "" if result.generator.open_loop else ", closed loop: a stall of the server hides in its latencies"
+    say = _Voice(console)
+    say(
+        f"[bold {colour}]{verdict.outcome}[/]  {_shown(result.name)} at {_shown(target.url)}, model "
+        f"{_shown(target.model)} version {_shown(target.version)}{partial}{loop}"
+    )
+    for reason in verdict.reasons:
+        say(f"  [{colour}]{_shown(reason)}[/]")
+    console.print(_objectives(result))
+    console.print(_latencies(result.figures))
+    say(_throughput(result.figures))
+    for kind, count in result.figures.errors.items():
+        say(f"  [red]{count:,} times: {_shown(kind)}[/]")
+    if result.server is not None:
+        say(_server(result.server))
+    for note in result.notes:
+        say(f"note: {_shown(note)}")
+    if page is not None:
+        say(f"report: [bold]{escape(str(page))}[/]")
+
+
+def _shown(text: str) -> str:
+    """Text that may come from a server or a file: no markup, and nothing that a terminal obeys."""
+    return escape(printable(text, limit=2_000))
+
+
+class _Voice:
+    """Lines that no terminal width breaks."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False)
+
+
+def milliseconds(value: float) -> str:
+    """Three significant digits, never more than a microsecond's."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _objectives(result: Result) -> Table:
+    table = Table("objective", "bound", "measured", "", box=None, pad_edge=True, header_style="dim")
+    table.columns[1].justify = table.columns[2].justify = "right"
+    for check in result.verdict.checks:
+        mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
+        bound = f"{check.relation} {check.bound:g} {check.unit}"
+        table.add_row(check.name, bound, f"{check.got:.4g} {check.unit}", mark)
+    return table
+
+
+def _latencies(figures: Figures) -> Table:
+    names = ("p50", "p90", "p99", "p99_9", "max")
+    titles = [name.replace("_", ".") for name in names]
+    table = Table("milliseconds", *titles, box=None, pad_edge=True, header_style="dim")
+    rows: dict[str, Percentiles] = {
+        "latency, from due": figures.latency_ms,
+        "server and network, from sent": figures.service_ms,
+        "generator's lag": figures.lag_ms,
+    }
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for title, row in rows.items():
+        table.add_row(title, *(milliseconds(getattr(row, name)) for name in names))
+    return table
+
+
+def _throughput(figures: Figures) -> str:
+    return (
+        f"  {figures.due:,} requests in {figures.window_s:.0f} s: {figures.offered_rps:,.0f}/s offered, "
+        f"{figures.answered_rps:,.0f}/s answered, {figures.error_rate:.3%} errors"
+    )
+
+
+def _server(server: ServerFigures) -> str:
+    usage = server.usage
+    cores = f", {sum(sample.cpu_cores for sample in usage) / len(usage):.2f} cores" if usage else ""
+    memory = f", {max(sample.memory_bytes for sample in usage) / 1e6:,.0f} MB" if usage else ""
+    return (
+        f"  server: {milliseconds(server.queue_us / 1e3)} ms in queue, "
+        f"{milliseconds(server.compute_infer_us / 1e3)} ms in the model, {server.mean_batch:.1f} images a batch, "
+        f"{server.in_flight:.1f} requests inside{cores}{memory}"
+    )

@@ -1,0 +1,261 @@
+"""Does run B differ from run A, or is it chance?
+
+    comparison = compare(read_result(before), read_result(after), names=("before", "after"))
+    comparison.differs
+    [row.word for row in comparison.rows]           # "worse", "better", "no difference", "not known"
+
+The interval of a difference is the percentile interval of two block bootstraps, one of each run (Efron & Tibshirani,
+"An Introduction to the Bootstrap", 1993, chapters 8 and 13; blocks: Künsch 1989, see `block_bootstrap`). Where the
+offered rate changes with time the intervals are wider than they need be. Each holds its confidence for itself: of
+twenty figures at 95 % one differs by chance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtest.result.block_bootstrap import PERCENTILES, Blocks
+from loadtest.result.run_result import Result
+from loadtest.scenario.sample_size import fewest_requests
+
+__all__ = ["Comparison", "Row", "Word", "compare"]
+
+Word = Literal["worse", "better", "no difference", "not known"]
+
+_FEWEST_SECONDS = 10
+
+_Runs = tuple[tuple[str, Result], tuple[str, Result]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One figure of both runs, in `unit`.
+
+    Attributes:
+        name: "p50", "p99", "p99.9", "mean", "error rate" or "throughput".
+        unit: "ms", "%" or "requests/s".
+        higher_is_worse: True for latencies and errors.
+        a: In run A.
+        b: In run B.
+        difference: B - A; None where it cannot be judged.
+        percent: The difference in percent of A; None where it cannot be judged, or A is 0.
+        low: Lower end of the interval of the difference; None where it cannot be judged.
+        high: Upper end, likewise.
+        missing: Why it cannot be judged; empty where it can.
+    """
+
+    name: str
+    unit: str
+    higher_is_worse: bool
+    a: float
+    b: float
+    difference: float | None = None
+    percent: float | None = None
+    low: float | None = None
+    high: float | None = None
+    missing: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    @property
+    def word(self) -> Word:
+        """What B is, beside A."""
+        if self.low is None:
+            return "not known"
+        if not self.differs:
+            return "no difference"
+        return "worse" if (self.low > 0) == self.higher_is_worse else "better"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Run B beside run A.
+
+    Attributes:
+        names: What A and B are called.
+        confidence: Of each interval, between 0 and 1.
+        resamples: Draws behind each.
+        rows: The figures.
+        notes: What a reader should know before believing it, a sentence each.
+        obstacles: Those of the notes that leave no verdict; empty where the two can be compared.
+    """
+
+    names: tuple[str, str]
+    confidence: float
+    resamples: int
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    obstacles: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict: the runs can be compared, and some figure of theirs can be judged."""
+        return not self.obstacles and any(row.word != "not known" for row in self.rows)
+
+    @property
+    def differs(self) -> bool:
+        """Whether any figure does; False where there is no verdict."""
+        return self.judged and any(row.differs for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers, text and lists, for JSON."""
+        return {
+            "names": list(self.names),
+            "confidence": self.confidence,
+            "resamples": self.resamples,
+            "judged": self.judged,
+            "differs": self.differs,
+            "rows": [{**asdict(row), "differs": row.differs, "word": row.word} for row in self.rows],
+            "notes": list(self.notes),
+            "obstacles": list(self.obstacles),
+        }
+
+
+def compare(
+    a: Result,
+    b: Result,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    names: tuple[str, str] = ("A", "B"),
+) -> Comparison:
+    """Compare two runs over their measured windows.
+
+    Args:
+        a: The run to compare with.
+        b: The run in question.
+        resamples: Draws of the bootstrap, of each run.
+        seed: Of the draws; the same seed gives the same intervals.
+        confidence: Of each interval, between 0 and 1.
+        names: What A and B are called in notes and sentences.
+    """
+    runs = ((names[0], a), (names[1], b))
+    blocks = [Blocks.of(run) for run in (a, b)]
+    draws_a, draws_b = (
+        part.draws(resamples, np.random.default_rng([seed, number])) for number, part in enumerate(blocks)
+    )
+    tail = _tail(confidence, min(len(part.counts) for part in blocks))
+    tails = [tail, 1 - tail]
+    notes = list(_notes(runs))
+    rows = [
+        _row(blank, draws_b[blank.name] - draws_a[blank.name], tails, _missing(blank.name, runs))
+        for blank in _blanks(a, b)
+    ]
+    return Comparison(
+        names=names,
+        confidence=confidence,
+        resamples=resamples,
+        rows=tuple(rows),
+        notes=tuple(text for text, _ in notes),
+        obstacles=tuple(text for text, obstacle in notes if obstacle),
+    )
+
+
+def _tail(confidence: float, blocks: int) -> float:
+    """Share of the draws outside at each end, so that few blocks do not make a narrow interval.
+
+    The expanded percentile interval (Hesterberg, "What Teachers Should Know About the Bootstrap", The American
+    Statistician 69, 2015): Student's t in place of the normal quantile z, and the deviation of n - 1 in place of n.
+    Student's quantile is Abramowitz & Stegun 26.7.5, to two terms.
+    """
+    z, free = NormalDist().inv_cdf((1 + confidence) / 2), max(1, blocks - 1)
+    t = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+    return NormalDist().cdf(-t * math.sqrt((free + 1) / free))
+
+
+def _blanks(a: Result, b: Result) -> Iterator[Row]:
+    """The figures of the reports themselves, not yet compared."""
+    latency = {"p50": "p50", "p99": "p99", "p99.9": "p99_9", "mean": "mean"}
+    for name, field in latency.items():
+        in_a, in_b = (getattr(run.figures.latency_ms, field) for run in (a, b))
+        yield Row(name=name, unit="ms", higher_is_worse=True, a=in_a, b=in_b)
+    rates = [100 * run.figures.error_rate for run in (a, b)]
+    yield Row(name="error rate", unit="%", higher_is_worse=True, a=rates[0], b=rates[1])
+    throughput = [run.figures.answered_rps for run in (a, b)]
+    yield Row(name="throughput", unit="requests/s", higher_is_worse=False, a=throughput[0], b=throughput[1])
+
+
+def _missing(name: str, runs: _Runs) -> str:
+    """Why a figure cannot be judged; empty where it can."""
+    for run_name, run in runs:
+        figures = run.figures
+        if not figures.due:
+            return f"no request was due in {run_name}"
+        if name == "mean" and not figures.answered:
+            return f"no request was answered in {run_name}"
+        if name in PERCENTILES and figures.answered < (needed := fewest_requests(PERCENTILES[name])):
+            return f"{name} needs {needed:,} answered requests, {run_name} has {figures.answered:,}"
+    return ""
+
+
+def _row(blank: Row, differences: NDArray[np.float64], tails: list[float], missing: str) -> Row:
+    drawn = differences[np.isfinite(differences)]
+    if missing or not len(drawn):
+        return Row(**{**asdict(blank), "missing": missing or "no draw held a request of both runs"})
+    difference = blank.b - blank.a
+    low, high = np.round(np.quantile(drawn, tails), 9)  # sums of floats differ in their last digits by their order
+    compared = {
+        "difference": difference,
+        "percent": 100 * difference / blank.a if blank.a else None,
+        "low": float(low),
+        "high": float(high),
+    }
+    return Row(**{**asdict(blank), **compared})
+
+
+def _notes(runs: _Runs) -> Iterator[tuple[str, bool]]:
+    """What stands against comparing the two, each with whether it leaves no verdict."""
+    a, b = (run for _, run in runs)
+    if a.generator.open_loop != b.generator.open_loop:
+        yield (
+            (
+                "one run is an open loop and one a closed loop: in a closed loop a stall of the server hides in its "
+                "latencies, so they cannot be compared"
+            ),
+            True,
+        )
+    keys = _different_keys(a, b)
+    if keys:
+        yield f"the scenarios differ: {', '.join(keys)}", any(map(_changes_the_load, keys))
+    machines = [f"{run.environment.machine}, {run.environment.cores} cores" for run in (a, b)]
+    if machines[0] != machines[1]:
+        yield f"the load came from different machines: {machines[0]}; {machines[1]}", False
+    for name, run in runs:
+        if run.verdict.outcome == "INVALID":
+            yield f"{name} is INVALID: {'; '.join(run.verdict.reasons)}", True
+        elif run.partial:
+            yield f"{name} was interrupted after {run.figures.window_s:.1f} s of its window", False
+        if run.figures.window_s < _FEWEST_SECONDS:
+            few = f"with fewer than {_FEWEST_SECONDS} the intervals are unreliable"
+            yield f"{name} has {run.figures.window_s:g} measured seconds; {few}", False
+
+
+def _changes_the_load(key: str) -> bool:
+    """Whether a key of the scenario says how much is asked of the server: a longer run asks the same for longer."""
+    return key.startswith(("arrivals.", "payload.batches")) and key != "arrivals.duration_s"
+
+
+def _different_keys(a: Result, b: Result) -> list[str]:
+    """Dotted keys of the scenario that differ, the description left out."""
+    in_a, in_b = (dict(_flat(run.scenario.model_dump(exclude={"description"}))) for run in (a, b))
+    absent = object()
+    return [key for key in dict.fromkeys([*in_a, *in_b]) if in_a.get(key, absent) != in_b.get(key, absent)]
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,138 @@
+"""What a run came to. `report.json` is this, for machines; `report.html` shows it to people.
+
+    result = read_result(Path("runs/loadtest/smoke-…/report.json"))
+    result.verdict.outcome                                    # "PASS"
+    result.window_histogram("latency").percentile_ns(99)
+
+Every histogram of every second is in it, so that reports can be merged and compared afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from loadtest.errors import ReportUnreadable
+from loadtest.result.histogram import LatencyHistogram
+from loadtest.result.metrics import Figures, GeneratorFigures, HistogramName, SecondRow, ServerFigures, Value, Verdict
+from loadtest.scenario.schema import Scenario
+from loadtest.whole_file import write_whole
+from slipway.errors import SlipwayError
+from slipway.printable import printable
+
+__all__ = ["PAGE", "REPORT", "Environment", "Result", "TargetFacts", "read_report", "read_result", "write_result"]
+
+ReportT = TypeVar("ReportT", bound=BaseModel)
+
+REPORT, PAGE = "report.json", "report.html"
+_LONGEST_BYTES = 1 << 30  # a soak of a day at full rate has some 300 MB
+
+
+class TargetFacts(Value):
+    """Who was asked, as the server says itself."""
+
+    url: str
+    protocol: Literal["grpc", "http"]
+    model: str
+    version: str
+    labels: int
+    max_batch_size: int
+
+
+class Environment(Value):
+    """Where the generator ran."""
+
+    machine: str
+    cores: int
+    python: str
+    packages: Mapping[str, str]
+
+
+class Result(Value):
+    """Everything that is known of one run.
+
+    Attributes:
+        format: Of this document; 1.
+        name: Of the scenario.
+        scenario: As it was run, overrides included.
+        command: Repeats it.
+        started: UTC.
+        partial: It was interrupted; the window is what was measured until then.
+        target: Who was asked.
+        verdict: The answer.
+        figures: The window in numbers.
+        generator: The processes that made the load.
+        server: None where the server's metrics were not read; `notes` then says why.
+        environment: Where the generator ran.
+        notes: What a reader should know before believing the figures.
+        metrics_doubt: Why metrics that answered are not in `server`; empty where they are, or none answered.
+        seconds: All of the run, warm-up included.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    scenario: Scenario
+    command: str
+    started: datetime
+    partial: bool
+    target: TargetFacts
+    verdict: Verdict
+    figures: Figures
+    generator: GeneratorFigures
+    server: ServerFigures | None
+    environment: Environment
+    notes: tuple[str, ...]
+    metrics_doubt: str = ""
+    seconds: tuple[SecondRow, ...]
+
+    def window_histogram(self, name: HistogramName) -> LatencyHistogram:
+        """All values of the measured window."""
+        return LatencyHistogram.merged(row.histogram(name) for row in self.seconds if row.measured)
+
+
+def read_result(path: Path) -> Result:
+    """Read a report.
+
+    Raises:
+        ReportUnreadable: It is missing, or no report of a load test.
+    """
+    return read_report(path, Result, command="slipway loadtest", error=ReportUnreadable)
+
+
+def read_report(path: Path, kind: type[ReportT], *, command: str, error: type[SlipwayError]) -> ReportT:
+    """Read a `report.json`.
+
+    Args:
+        path: The file, or the folder that holds it.
+        kind: What is in it.
+        command: What writes such reports, for the message.
+        error: Raised when it is missing, or something else.
+    """
+    if path.is_dir():
+        path = path / REPORT
+    try:
+        size = path.stat().st_size
+        if not path.is_file() or size > _LONGEST_BYTES:
+            raise error(f"{path}: no report of {command}: expected a file of at most {_LONGEST_BYTES:,} bytes")
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as exc:
+        raise error(f"{path}: cannot be read: {exc.strerror}; expected a report.json of {command}") from exc
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise error(f"{path}: no report of {command}: {printable(where)}: {printable(first['msg'])}") from exc
+
+
+def write_result(result: Result, folder: Path) -> Path:
+    """Write the report for machines; its path.
+
+    Raises:
+        ReportError: The folder cannot be made or written, or the disk is full.
+    """
+    path = folder / REPORT
+    write_whole(path, result.model_dump_json(indent=1), other="--report-dir")
+    return path

@@ -1,0 +1,295 @@
+"""When requests are due: a rate over time, and a seeded process that draws the moments.
+
+    arrivals = PoissonArrivals(kind="poisson", rate_rps=500, duration_s=30)
+    due_ns = due_times_ns(arrivals, warmup_s=3, seed=7)     # int64, ascending, from 0
+
+Every open-loop kind is a rate that is linear between points. A process of rate 1 is drawn once and mapped through the
+inverse of the rate's integral (Cinlar, "Introduction to Stochastic Processes", 1975, chapter 4.7: time change), so
+the same seed gives the same requests, moved where the rate says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from loadtest.scenario.rate_trace import RatePoint, read_trace
+from slipway.settings_file import Settings
+
+__all__ = [
+    "Arrivals",
+    "ClosedArrivals",
+    "ConstantArrivals",
+    "DiurnalArrivals",
+    "OpenArrivals",
+    "PoissonArrivals",
+    "RatePoint",
+    "SpikeArrivals",
+    "Step",
+    "StepsArrivals",
+    "TraceArrivals",
+    "due_times_ns",
+]
+
+MOST_REQUESTS = 20_000_000
+
+Rate = Annotated[float, Field(gt=0, le=1_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
+Process = Literal["poisson", "constant"]
+
+
+class OpenArrivals(Settings):
+    """Base of the kinds whose requests come whether or not earlier ones were answered."""
+
+    process: Process = "poisson"
+    """How moments are drawn at a given rate: independent users (poisson), or a metronome (constant)."""
+
+    @property
+    def profile(self) -> Sequence[RatePoint]:
+        """The rate: linear between points, ascending in time, from 0 to the end. Two points at one time are a jump."""
+        raise NotImplementedError
+
+    @property
+    def seconds(self) -> float:
+        """Length of the measured window."""
+        return self.profile[-1][0]
+
+    @property
+    def expected_requests(self) -> float:
+        """The rate's integral over the window."""
+        return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(self.profile))
+
+    @property
+    def mean_rps(self) -> float:
+        """Requests per second, averaged over the window."""
+        return self.expected_requests / self.seconds
+
+    @property
+    def warmup_rps(self) -> float:
+        """The rate before the window."""
+        return self.profile[0][1]
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> OpenArrivals:
+        if self.expected_requests > MOST_REQUESTS:
+            raise ValueError(
+                f"expected at most {MOST_REQUESTS:,} requests in a run, got {self.expected_requests:,.0f}; "
+                "offer fewer, or for a shorter time"
+            )
+        return self
+
+
+class ConstantArrivals(OpenArrivals):
+    """A metronome: the distance between two requests is always the same."""
+
+    kind: Literal["constant"]
+    process: Literal["constant"] = "constant"
+    rate_rps: Rate
+    duration_s: Seconds
+
+    @property
+    def profile(self) -> Sequence[RatePoint]:
+        """One rate all along."""
+        return [(0.0, self.rate_rps), (self.duration_s, self.rate_rps)]
+
+
+class PoissonArrivals(OpenArrivals):
+    """Many independent users: the time to the next request is exponential."""
+
+    kind: Literal["poisson"]
+    process: Literal["poisson"] = "poisson"
+    rate_rps: Rate
+    duration_s: Seconds
+
+    @property
+    def profile(self) -> Sequence[RatePoint]:
+        """One rate all along."""
+        return [(0.0, self.rate_rps), (self.duration_s, self.rate_rps)]
+
+
+class Step(Settings):
+    """One rate for one time."""
+
+    rate_rps: Rate
+    duration_s: Seconds
+
+
+class StepsArrivals(OpenArrivals):
+    """One rate after another."""
+
+    kind: Literal["steps"]
+    steps: Annotated[list[Step], Field(min_length=1)]
+
+    @property
+    def profile(self) -> Sequence[RatePoint]:
+        """A jump between each two steps."""
+        points: list[RatePoint] = []
+        at_s = 0.0
+        for step in self.steps:
+            points += [(at_s, step.rate_rps), (at_s + step.duration_s, step.rate_rps)]
+            at_s += step.duration_s
+        return points
+
+
+class SpikeArrivals(OpenArrivals):
+    """A calm rate, a burst, and the calm rate again."""
+
+    kind: Literal["spike"]
+    rate_rps: Rate
+    spike_rps: Rate
+    spike_at_s: Annotated[float, Field(ge=0)]
+    spike_s: Seconds
+    duration_s: Seconds
+
+    @model_validator(mode="after")
+    def _spike_is_inside(self) -> SpikeArrivals:
+        if self.spike_at_s + self.spike_s > self.duration_s:
+            raise ValueError(
+                f"the spike ends {self.spike_at_s + self.spike_s:g} s after the start, and the run after "
+                f"{self.duration_s:g} s; expected spike_at_s + spike_s <= duration_s"
+            )
+        return self
+
+    @property
+    def profile(self) -> Sequence[RatePoint]:
+        """A jump up and a jump down."""
+        begin_s, end_s = self.spike_at_s, self.spike_at_s + self.spike_s
+        return [
+            (0.0, self.rate_rps),
+            (begin_s, self.rate_rps),
+            (begin_s, self.spike_rps),
+            (end_s, self.spike_rps),
+            (end_s, self.rate_rps),
+            (self.duration_s, self.rate_rps),
+        ]
+
+
+class DiurnalArrivals(OpenArrivals):
+    """Day and night: the rate is a sine between its lowest, with which it begins, and its highest."""
+
+    kind: Literal["diurnal"]
+    low_rps: Rate
+    high_rps: Rate
+    period_s: Seconds
+    """Length of one day."""
+    duration_s: Seconds
+
+    @model_validator(mode="after")
+    def _low_is_lower(self) -> DiurnalArrivals:
+        if self.low_rps > self.high_rps:
+            raise ValueError(f"expected low_rps <= high_rps, got {self.low_rps:g} and {self.high_rps:g}")
+        return self
+
+    @property
+    def profile(self) -> Sequence[RatePoint]:
+        """The sine in straight pieces."""
+        pieces = max(2, math.ceil(self.duration_s / self.period_s * 96))  # a quarter of an hour of a day
+        times = [self.duration_s * i / pieces for i in range(pieces + 1)]
+        half = (self.high_rps - self.low_rps) / 2
+        return [(t, self.low_rps + half * (1 - math.cos(2 * math.pi * t / self.period_s))) for t in times]
+
+
+class TraceArrivals(OpenArrivals):
+    """A load that was recorded: a CSV file with the columns `at_s,rate_rps`, linear in between."""
+
+    kind: Literal["trace"]
+    file: str
+    """Relative to the scenario's file."""
+    points: Annotated[tuple[Annotated[RatePoint, Field(strict=False)], ...], Field(strict=False)] = ()
+    """What the file held when the scenario was read. People leave it out: reports and workers need it, not the file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_file(cls, values: Any) -> Any:  # noqa: ANN401 - whatever stands in the scenario
+        if isinstance(values, dict) and isinstance(values.get("file"), str) and not values.get("points"):
+            return {**values, "points": read_trace(Path(values["file"]))}
+        return values
+
+    @property
+    def profile(self) -> Sequence[RatePoint]:
+        """As it was recorded."""
+        return self.points
+
+
+class ClosedArrivals(Settings):
+    """A fixed number of users who wait for each answer before they ask again. For comparison only.
+
+    A server that stalls is asked nothing while it stalls, so the stall is in almost no latency ("coordinated
+    omission", G. Tene, "How NOT to Measure Latency").
+    """
+
+    kind: Literal["closed"]
+    users: Annotated[int, Field(ge=1, le=10_000)]
+    think_time_ms: Annotated[float, Field(ge=0)] = 0.0
+    """Pause of each user between an answer and the next request."""
+    duration_s: Seconds
+
+    @property
+    def seconds(self) -> float:
+        """Length of the measured window."""
+        return self.duration_s
+
+
+Arrivals = Annotated[
+    ConstantArrivals
+    | PoissonArrivals
+    | StepsArrivals
+    | SpikeArrivals
+    | DiurnalArrivals
+    | TraceArrivals
+    | ClosedArrivals,
+    Field(discriminator="kind"),
+]
+
+
+def due_times_ns(arrivals: OpenArrivals, *, warmup_s: float, seed: int) -> NDArray[np.int64]:
+    """Draw the moments of a run.
+
+    Args:
+        arrivals: The rate and the process.
+        warmup_s: Seconds before the measured window, at the window's first rate.
+        seed: Of the process.
+
+    Returns:
+        int64, shape (n,), ascending; nanoseconds from the start of the warm-up. The window begins at `warmup_s`.
+    """
+    points = [(0.0, arrivals.warmup_rps), *((warmup_s + t, rate) for t, rate in arrivals.profile)]
+    expected = [(b_s - a_s) * (a_rps + b_rps) / 2 for (a_s, a_rps), (b_s, b_rps) in pairwise(points)]
+    moments = _unit_process(arrivals.process, sum(expected), np.random.default_rng(seed))
+    times_s = np.empty_like(moments)
+    first, before = 0, 0.0
+    for (begin, end), requests in zip(pairwise(points), expected, strict=True):
+        last = int(np.searchsorted(moments, before + requests))
+        times_s[first:last] = _time_of(moments[first:last] - before, begin, end)
+        first, before = last, before + requests
+    due_ns = np.rint(times_s * 1e9).astype(np.int64)
+    return due_ns[due_ns < round(warmup_s * 1e9) + round(arrivals.seconds * 1e9)]
+
+
+def _time_of(requests: NDArray[np.float64], begin: RatePoint, end: RatePoint) -> NDArray[np.float64]:
+    """When so many requests are expected since `begin`: the root of a linear rate's integral, without cancellation."""
+    (begin_s, begin_rps), (end_s, end_rps) = begin, end
+    if begin_rps == end_rps:
+        return begin_s + requests / begin_rps if begin_rps else requests
+    slope = (end_rps - begin_rps) / (end_s - begin_s) if end_s > begin_s else 0.0
+    divisor = begin_rps + np.sqrt(np.maximum(begin_rps**2 + 2 * slope * requests, 0))
+    return begin_s + 2 * np.divide(requests, divisor, out=np.zeros_like(requests), where=divisor > 0)
+
+
+def _unit_process(process: Process, length: float, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Moments of a process of rate 1 in [0, length)."""
+    if process == "constant":
+        return np.arange(math.ceil(length), dtype=np.float64)
+    moments = np.empty(0)
+    last = 0.0
+    while last < length:
+        more = last + np.cumsum(generator.exponential(size=max(1024, int((length - last) * 1.05))))
+        moments, last = np.concatenate([moments, more]), float(more[-1])
+    return moments[moments < length]

@@ -1,0 +1,88 @@
+"""What the cluster's own background programs in Python have in common: one option, a log, an orderly end.
+
+run_background("rehearsal.cluster.gateway", lambda connection, _: run_gateway(connection))
+# python -m rehearsal.cluster.gateway --cluster FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from rehearsal.cluster.connection import Connection, read_connection
+from slipway.errors import SlipwayError
+
+__all__ = ["mark_ready", "run_background"]
+
+
+Run = Callable[[Connection, argparse.Namespace], Awaitable[None]]
+
+
+def run_background(module: str, run: Run, *, options: Callable[[argparse.ArgumentParser], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT, which end the process with status 0; an error ends it with its own.
+
+    Args:
+        module: As in `python -m`.
+        run: The program, with what its options came to; it is cancelled at the end.
+        options: Adds options beside `--cluster`.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    parser.add_argument("--cluster", type=Path, required=True, help="the cluster's working folder")
+    if options is not None:
+        options(parser)
+    arguments = parser.parse_args()
+    _ready_file(arguments.cluster, module).unlink(missing_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        asyncio.run(_until_signalled(run(read_connection(arguments.cluster), arguments)))
+    except* (SlipwayError, OSError) as group:
+        error = _first(group)
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_status if isinstance(error, SlipwayError) else 3)
+
+
+def mark_ready(connection: Connection, module: str) -> None:
+    """Let whoever started the program know that it does its work.
+
+    The file is `<folder>/gateway.ready` for `rehearsal.cluster.gateway`.
+    The file of a run before is removed when the program starts.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    _ready_file(connection.folder, module).touch()
+
+
+def _ready_file(folder: Path, module: str) -> Path:
+    return folder / f"{module.rpartition('.')[2]}.ready"
+
+
+async def _until_signalled(program: Awaitable[None]) -> None:
+    task = asyncio.ensure_future(program)
+    loop = asyncio.get_running_loop()
+    signalled = False
+
+    def stop() -> None:
+        nonlocal signalled
+        signalled = True
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not signalled:
+            raise
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error inside, however deep."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

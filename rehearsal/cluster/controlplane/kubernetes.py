@@ -1,0 +1,179 @@
+"""Kubernetes itself: etcd, kube-apiserver, its controllers and scheduler, and kwok in place of the kubelets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import yaml
+
+from rehearsal.cluster.controlplane.api import Api
+from rehearsal.cluster.controlplane.base_objects import CANARY
+from rehearsal.cluster.controlplane.certificates import FRONT_PROXY
+from rehearsal.cluster.controlplane.component import Component, NotYet
+from rehearsal.cluster.controlplane.layout import NAMESPACE, Site
+from slipway.strict_yaml import SHIPPED, load_yaml
+
+__all__ = ["apiserver", "controllers", "etcd"]
+
+_SERVICE_NETWORK = "10.96.0.0/16"
+_LEASE_S = 40
+"""The kubelet's default (`nodeLeaseDurationSeconds`)."""
+_NOT_OURS = (
+    {"key": '.metadata.labels["serving.kserve.io/inferenceservice"]', "operator": "DoesNotExist"},
+    {"key": '.metadata.annotations["helm.sh/hook"]', "operator": "DoesNotExist"},
+)
+"""Pods of the node agent: kwok keeps its hands off them."""
+
+
+def etcd(site: Site) -> Component:
+    """The database. It need not survive a power cut: no fsync."""
+    client, peer = (f"http://{site.listener(name)}" for name in ("etcd", "etcd-peer"))
+
+    def healthy() -> None:
+        answer = httpx.get(f"{client}/health", timeout=5, trust_env=False).json()
+        if answer.get("health") != "true":
+            raise NotYet(f"expected health true, got {answer}")
+
+    return Component(
+        name="etcd",
+        command=(
+            str(site.executables["etcd"]),
+            f"--data-dir={site.folder / 'etcd'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        ),
+        healthy=healthy,
+        does="answers a read",
+    )
+
+
+def apiserver(site: Site, api: Api) -> Component:
+    """With every admission plugin of its defaults, role-based access, and an aggregation layer."""
+    pki = site.pki
+    return Component(
+        name="kube-apiserver",
+        command=(
+            str(site.executables["kube-apiserver"]),
+            f"--etcd-servers=http://{site.listener('etcd')}",
+            f"--bind-address={site.address}",
+            f"--secure-port={site.ports['kube-apiserver']}",
+            "--endpoint-reconciler-type=none",  # its endpoint would be a loopback address, which is refused
+            f"--service-cluster-ip-range={_SERVICE_NETWORK}",
+            f"--tls-cert-file={pki.server.certificate}",
+            f"--tls-private-key-file={pki.server.key}",
+            f"--client-ca-file={pki.authority}",
+            "--authorization-mode=RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={pki.service_accounts}",
+            f"--service-account-signing-key-file={pki.service_accounts}",
+            f"--requestheader-client-ca-file={pki.authority}",
+            f"--requestheader-allowed-names={FRONT_PROXY}",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-username-headers=X-Remote-User",
+            f"--proxy-client-cert-file={pki.front_proxy.certificate}",
+            f"--proxy-client-key-file={pki.front_proxy.key}",
+            "--kubelet-preferred-address-types=InternalIP",  # a node's name leads nowhere
+            f"--kubelet-certificate-authority={pki.authority}",
+            f"--kubelet-client-certificate={pki.admin.certificate}",
+            f"--kubelet-client-key={pki.admin.key}",
+            "--profiling=false",
+        ),
+        healthy=lambda: _ready(api),
+        does="answers /readyz, its database and its admission plugins included",
+        grace_s=5,
+    )
+
+
+def controllers(site: Site, api: Api) -> list[Component]:
+    """What makes a pod out of a Deployment, and runs it on a node that is not there."""
+    pki, kubeconfig = site.pki, site.kubeconfig
+    serving = (f"--tls-cert-file={pki.server.certificate}", f"--tls-private-key-file={pki.server.key}")
+    asked = tuple(f"--{name}kubeconfig={kubeconfig}" for name in ("", "authentication-", "authorization-"))
+    manager = Component(
+        name="kube-controller-manager",
+        command=(
+            str(site.executables["kube-controller-manager"]),
+            *asked,
+            *serving,
+            f"--bind-address={site.address}",
+            f"--secure-port={site.ports['kube-controller-manager']}",
+            f"--service-account-private-key-file={pki.service_accounts}",
+            f"--root-ca-file={pki.authority}",
+            "--leader-elect=false",
+            "--profiling=false",
+            # Nothing else: the autoscaler's 15 s and the node monitor's 50 s are what managed clusters have.
+        ),
+        healthy=lambda: _has_service_account(api),
+        does="gave the namespace its service account",
+    )
+    scheduler = Component(
+        name="kube-scheduler",
+        command=(
+            str(site.executables["kube-scheduler"]),
+            *asked,
+            *serving,
+            f"--bind-address={site.address}",
+            f"--secure-port={site.ports['kube-scheduler']}",
+            "--leader-elect=false",
+            "--profiling=false",
+        ),
+        healthy=lambda: _canary(api, "PodScheduled"),
+        does="gave the canary pod a node",
+    )
+    stages = site.folder / "kwok.yaml"
+    stages.write_text(yaml.safe_dump_all(_stages(site)), encoding="utf-8")
+    kwok = Component(
+        name="kwok",
+        command=(
+            str(site.executables["kwok"]),
+            f"--kubeconfig={kubeconfig}",
+            f"--config={stages}",
+            "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+            f"--node-lease-duration-seconds={_LEASE_S}",
+            f"--server-address={site.listener('kwok')}",
+            f"--node-ip={site.address}",
+            f"--node-port={site.ports['kubelet']}",
+        ),
+        healthy=lambda: _canary(api, "Ready"),
+        does="runs the canary pod",
+    )
+    return [manager, scheduler, kwok]
+
+
+def _ready(api: Api) -> None:
+    said = api.text("/readyz")
+    if said != "ok":
+        raise NotYet(f"/readyz: expected ok, got {said}")
+
+
+def _has_service_account(api: Api) -> None:
+    api.get(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default")
+
+
+def _canary(api: Api, wanted: str) -> None:
+    pod = api.get(f"/api/v1/namespaces/{CANARY['metadata']['namespace']}/pods?labelSelector=app=canary")["items"]
+    conditions = {each["type"]: each for part in pod for each in part["status"].get("conditions", [])}
+    if conditions.get(wanted, {}).get("status") != "True":
+        raise NotYet(f"expected the canary pod to be {wanted}, got {conditions.get(wanted, 'no such condition')}")
+
+
+def _stages(site: Site) -> list[dict[str, Any]]:
+    """Stages of kwok, read from its module; those for pods leave out what the node agent runs."""
+    folder = site.module_files["kwok"] / "kustomize" / "stage"
+    files = [
+        *sorted((folder / "pod" / "fast").glob("pod-*.yaml")),
+        folder / "node" / "fast" / "node-initialize.yaml",
+        folder / "node" / "heartbeat-with-lease" / "node-heartbeat-with-lease.yaml",
+    ]
+    stages: list[dict[str, Any]] = [load_yaml(path.read_bytes(), SHIPPED) for path in files]
+    for stage in stages:
+        if stage["spec"]["resourceRef"]["kind"] == "Pod":
+            stage["spec"]["selector"]["matchExpressions"] += _NOT_OURS
+    return stages

@@ -1,0 +1,155 @@
+"""Everything about one cluster that is decided before its first program starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.cluster.controlplane.certificates import Certificates, make_certificates
+from rehearsal.cluster.controlplane.network import GATEWAY_PORT, free_port
+from rehearsal.cluster.nodes.types import Nodes
+
+__all__ = ["NAMESPACE", "Site", "prepare_site"]
+
+NAMESPACE = "serving"
+"""Where the service is rehearsed; restricted Pod Security, as k8s/namespaces.yaml has it."""
+
+# Every listener of the control plane. Some programs know no address and listen on all: their ports are free on all.
+_LISTENERS = (
+    "etcd",
+    "etcd-peer",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+    "kubelet",
+    "kserve-webhook",
+    "kserve-metrics",
+    "kserve-health",
+    "keda-operator-metrics",
+    "keda-operator-health",
+    "keda-operator-grpc",
+    "keda-adapter",
+    "keda-adapter-metrics",
+    "keda-webhooks",
+    "keda-webhooks-metrics",
+    "keda-webhooks-health",
+    "karpenter-metrics",
+    "karpenter-health",
+    "prometheus-operator",
+    "prometheus",
+    "kube-state-metrics",
+    "kube-state-metrics-own",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One cluster, before it runs.
+
+    Attributes:
+        folder: The working folder.
+        network: First two bytes of its loopback network.
+        ports: Port by listener.
+        pki: Its certificates.
+        executables: Path by program.
+        module_files: Folder by Go module: configuration that is read from the module.
+        nodes: The machines it can have.
+    """
+
+    folder: Path
+    network: str
+    ports: Mapping[str, int]
+    pki: Certificates
+    executables: Mapping[str, Path]
+    module_files: Mapping[str, Path]
+    nodes: Nodes
+
+    @property
+    def address(self) -> str:
+        """Where the control plane listens."""
+        return f"{self.network}.0.1"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """An administrator's."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def logs(self) -> Path:
+        """A file for each program."""
+        return self.folder / "logs"
+
+    @property
+    def model_store(self) -> Path:
+        """What the claim `models` stands for."""
+        return self.folder / "models"
+
+    @property
+    def apiserver_url(self) -> str:
+        """https://host:port."""
+        return f"https://{self.listener('kube-apiserver')}"
+
+    @property
+    def prometheus_url(self) -> str:
+        """http://host:port."""
+        return f"http://{self.listener('prometheus')}"
+
+    @property
+    def gateway_url(self) -> str:
+        """http://host:port."""
+        return f"http://{self.network}.0.2:{GATEWAY_PORT}"
+
+    def listener(self, name: str) -> str:
+        """host:port of a listener."""
+        return f"{self.address}:{self.ports[name]}"
+
+
+def prepare_site(
+    folder: Path,
+    *,
+    network: str,
+    executables: Mapping[str, Path],
+    module_files: Mapping[str, Path],
+    nodes: Nodes,
+) -> Site:
+    """Make the working folder's parts and choose the ports; see `Site` for the arguments."""
+    for name in ("logs", "models", "pods"):
+        (folder / name).mkdir()
+    ports: dict[str, int] = {}
+    for name in _LISTENERS:
+        port = free_port("0.0.0.0")  # noqa: S104 - free on every address, for the programs that know no other
+        while port in ports.values():
+            port = free_port("0.0.0.0")  # noqa: S104 - as above
+        ports[name] = port
+    site = Site(
+        folder=folder,
+        network=network,
+        ports=ports,
+        pki=make_certificates(folder / "pki", network=network),
+        executables=executables,
+        module_files=module_files,
+        nodes=nodes,
+    )
+    _write_kubeconfig(site)
+    return site
+
+
+def _write_kubeconfig(site: Site) -> None:
+    """Paths of certificates, not their text: whoever reads the file can read them too."""
+    site.kubeconfig.touch(mode=0o600)
+    site.kubeconfig.write_text(
+        f"""apiVersion: v1
+kind: Config
+current-context: rehearsal
+contexts: [{{name: rehearsal, context: {{cluster: rehearsal, user: admin, namespace: {NAMESPACE}}}}}]
+clusters:
+  - name: rehearsal
+    cluster: {{server: "{site.apiserver_url}", certificate-authority: "{site.pki.authority}"}}
+users:
+  - name: admin
+    user: {{client-certificate: "{site.pki.admin.certificate}", client-key: "{site.pki.admin.key}"}}
+""",
+        encoding="utf-8",
+    )

@@ -1,0 +1,237 @@
+"""What a cluster has beside Kubernetes: KServe, KEDA, Karpenter, and what watches over them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+from rehearsal.cluster.controlplane.api import Api
+from rehearsal.cluster.controlplane.component import Component, NotYet
+from rehearsal.cluster.controlplane.layout import NAMESPACE, Site
+from rehearsal.cluster.monitoring.custom_resources import NAME as PROMETHEUS
+from rehearsal.cluster.monitoring.custom_resources import NAMESPACE as MONITORING
+from rehearsal.cluster.monitoring.programs import operator_arguments, prometheus_arguments
+from rehearsal.cluster.nodes.pools import instance_types
+
+__all__ = ["karpenter", "keda", "kserve", "kube_state_metrics", "prometheus", "prometheus_operator"]
+
+_NO_INFERENCE_SERVICE: dict[str, Any] = {
+    "apiVersion": "serving.kserve.io/v1beta1",
+    "kind": "InferenceService",
+    "metadata": {"name": "1-begins-with-a-digit", "namespace": NAMESPACE},
+    "spec": {"predictor": {"model": {"modelFormat": {"name": "triton"}, "storageUri": "pvc://models"}}},
+}
+_NO_SCALED_OBJECT: dict[str, Any] = {
+    "apiVersion": "keda.sh/v1alpha1",
+    "kind": "ScaledObject",
+    "metadata": {"name": "nothing", "namespace": NAMESPACE},
+    "spec": {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "no-such-deployment"},
+        "triggers": [
+            {"type": "cron", "name": "twice", "metadata": {"timezone": "UTC", "start": "0 0 * * *", "end": "1 0 * * *"}}
+        ]
+        * 2,
+    },
+}
+
+
+def kserve(site: Site, api: Api) -> Component:
+    """KServe's manager. It reads its certificate where controller-runtime looks for it."""
+    folder = site.folder / "kserve"
+    certificates = folder / "k8s-webhook-server" / "serving-certs"
+    certificates.parent.mkdir(parents=True)
+    certificates.symlink_to(site.pki.server.folder)
+    return Component(
+        name="kserve",
+        command=(
+            str(site.executables["kserve"]),
+            f"--webhook-port={site.ports['kserve-webhook']}",
+            f"--metrics-addr={site.listener('kserve-metrics')}",
+            f"--health-probe-addr={site.listener('kserve-health')}",
+            "--leader-elect=false",
+        ),
+        environment={"KUBECONFIG": str(site.kubeconfig), "POD_NAMESPACE": "kserve", "TMPDIR": str(folder)},
+        healthy=lambda: _refuses(api, _NO_INFERENCE_SERVICE, "kserve-webhook-server"),
+        does="its webhook refuses an InferenceService whose name begins with a digit",
+    )
+
+
+def keda(site: Site, api: Api) -> list[Component]:
+    """The operator asks Prometheus, the adapter serves what it says, the webhooks check ScaledObjects."""
+    pki, folder = site.pki, str(site.pki.server.folder)
+    kubeconfig = str(site.kubeconfig)
+    common = {"KUBECONFIG": kubeconfig, "POD_NAMESPACE": "keda", "WATCH_NAMESPACE": ""}
+    # As KEDA's chart has it.
+    asking = {"KEDA_HTTP_DEFAULT_TIMEOUT": "3000"}
+    operator = Component(
+        name="keda-operator",
+        command=(
+            str(site.executables["keda-operator"]),
+            f"--cert-dir={folder}",
+            f"--metrics-bind-address={site.listener('keda-operator-metrics')}",
+            f"--health-probe-bind-address={site.listener('keda-operator-health')}",
+            f"--metrics-service-bind-address={site.listener('keda-operator-grpc')}",
+            "--enable-webhook-patching=false",
+            "--enable-apiservice-patching=false",
+            "--zap-log-level=info",
+        ),
+        environment={**common, **asking, "KEDA_CLUSTER_OBJECT_NAMESPACE": "keda"},
+        healthy=lambda: _answers(f"http://{site.listener('keda-operator-health')}/readyz"),
+        does="answers /readyz",
+    )
+    adapter = Component(
+        name="keda-adapter",
+        command=(
+            str(site.executables["keda-adapter"]),
+            f"--secure-port={site.ports['keda-adapter']}",
+            f"--bind-address={site.address}",
+            f"--client-ca-file={pki.authority}",
+            f"--tls-cert-file={pki.server.certificate}",
+            f"--tls-private-key-file={pki.server.key}",
+            f"--cert-dir={folder}",
+            f"--metrics-service-address={site.listener('keda-operator-grpc')}",
+            "--metrics-service-grpc-authority=keda-operator.keda.svc",
+            *(f"--{each}kubeconfig={kubeconfig}" for each in ("", "authentication-", "authorization-", "lister-")),
+            f"--port={site.ports['keda-adapter-metrics']}",
+        ),
+        environment={**common, **asking},
+        healthy=lambda: _serves_external_metrics(api),
+        does="serves external metrics through the kube-apiserver",
+    )
+    webhooks = Component(
+        name="keda-webhooks",
+        command=(
+            str(site.executables["keda-webhooks"]),
+            f"--cert-dir={folder}",
+            f"--port={site.ports['keda-webhooks']}",
+            f"--metrics-bind-address={site.listener('keda-webhooks-metrics')}",
+            f"--health-probe-bind-address={site.listener('keda-webhooks-health')}",
+        ),
+        environment=common,
+        healthy=lambda: _refuses(api, _NO_SCALED_OBJECT, "vscaledobject.kb.io"),
+        does="its webhook refuses a ScaledObject with two triggers of one name",
+    )
+    return [operator, adapter, webhooks]
+
+
+def karpenter(site: Site, api: Api) -> Component:
+    """Karpenter with the provider whose machines kwok simulates."""
+    types = site.folder / "instance-types.json"
+    types.write_text(json.dumps(instance_types(site.nodes)), encoding="utf-8")
+    return Component(
+        name="karpenter",
+        command=(str(site.executables["karpenter"]),),
+        environment={
+            "KUBECONFIG": str(site.kubeconfig),
+            "SYSTEM_NAMESPACE": "karpenter",
+            "KARPENTER_SERVICE": "karpenter",
+            "KUBERNETES_MIN_VERSION": "1.19.0-0",
+            "METRICS_PORT": str(site.ports["karpenter-metrics"]),
+            "HEALTH_PROBE_PORT": str(site.ports["karpenter-health"]),
+            "INSTANCE_TYPES_FILE_PATH": str(types),
+            "DISABLE_LEADER_ELECTION": "true",
+            "FEATURE_GATES": "CapacityBuffer=true",
+        },
+        healthy=lambda: _pools_ready(site, api),
+        does="found every NodePool ready",
+    )
+
+
+def kube_state_metrics(site: Site) -> Component:
+    """The kube_* series that the chart's alerts ask for."""
+    kinds = "deployments,horizontalpodautoscalers,namespaces,nodes,pods,replicasets"
+    return Component(
+        name="kube-state-metrics",
+        command=(
+            str(site.executables["kube-state-metrics"]),
+            f"--kubeconfig={site.kubeconfig}",
+            f"--host={site.address}",
+            f"--port={site.ports['kube-state-metrics']}",
+            f"--telemetry-host={site.address}",
+            f"--telemetry-port={site.ports['kube-state-metrics-own']}",
+            f"--resources={kinds}",
+        ),
+        healthy=lambda: _shows(
+            f"http://{site.listener('kube-state-metrics')}/metrics",
+            f'kube_namespace_created{{namespace="{NAMESPACE}"}}',
+        ),
+        does="shows the namespace",
+    )
+
+
+def prometheus_operator(site: Site, api: Api) -> Component:
+    """Turns the chart's PodMonitor and rules into Prometheus' configuration."""
+    return Component(
+        name="prometheus-operator",
+        command=(
+            str(site.executables["prometheus-operator"]),
+            *operator_arguments(site.listener("prometheus-operator")),
+        ),
+        environment={"KUBECONFIG": str(site.kubeconfig)},
+        healthy=lambda: _wrote_configuration(api),
+        does="wrote Prometheus' configuration",
+    )
+
+
+def prometheus(site: Site) -> Component:
+    """The real one, with the configuration that the operator wrote."""
+    return Component(
+        name="prometheus",
+        command=(
+            str(site.executables["prometheus"]),
+            *prometheus_arguments(site.folder, site.listener("prometheus")),
+        ),
+        healthy=lambda: _has_configuration(site),
+        does="runs with the operator's configuration",
+        grace_s=5,
+    )
+
+
+def _answers(url: str) -> None:
+    answer = httpx.get(url, timeout=5, trust_env=False)
+    if answer.is_error:
+        raise NotYet(f"{url}: expected 200, got {answer.status_code} {answer.text[:200]}")
+
+
+def _shows(url: str, wanted: str) -> None:
+    if wanted not in httpx.get(url, timeout=5, trust_env=False).text:
+        raise NotYet(f"{url}: expected {wanted}, got a page without it")
+
+
+def _refuses(api: Api, item: dict[str, Any], signature: str) -> None:
+    answer = api.try_create(item)
+    if answer.is_success or signature not in answer.text:
+        raise NotYet(f"expected a refusal that names {signature}, got {answer.status_code} {answer.text[:200]}")
+
+
+def _serves_external_metrics(api: Api) -> None:
+    status = api.get("/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.external.metrics.k8s.io")["status"]
+    available: dict[str, str] = next((e for e in status.get("conditions", []) if e["type"] == "Available"), {})
+    if available.get("status") != "True":
+        raise NotYet(f"expected the APIService to be Available, got {available.get('message', 'no condition')}")
+    api.get("/apis/external.metrics.k8s.io/v1beta1")
+
+
+def _pools_ready(site: Site, api: Api) -> None:
+    wanted = {each.name for each in site.nodes.types} if site.nodes.pool == "karpenter" else set()
+    pools = api.get("/apis/karpenter.sh/v1/nodepools")["items"]
+    ready = {
+        pool["metadata"]["name"]
+        for pool in pools
+        for each in pool.get("status", {}).get("conditions", [])
+        if each["type"] == "Ready" and each["status"] == "True"
+    }
+    if not wanted <= ready:
+        raise NotYet(f"expected the NodePools {sorted(wanted)} to be ready, got {sorted(ready)}")
+
+
+def _wrote_configuration(api: Api) -> None:
+    api.get(f"/api/v1/namespaces/{MONITORING}/secrets/prometheus-{PROMETHEUS}")
+
+
+def _has_configuration(site: Site) -> None:
+    answer = httpx.get(f"{site.prometheus_url}/api/v1/status/config", timeout=5, trust_env=False)
+    if answer.is_error or "kube-state-metrics" not in answer.text:
+        raise NotYet(f"expected the operator's configuration, got {answer.text[:200]}")

@@ -1,0 +1,167 @@
+"""The programs of one cluster: start, stop, health."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from rehearsal.cluster.controlplane.component import Component, NotYet
+from rehearsal.cluster.controlplane.component_process import ChildProcess
+from rehearsal.errors import ClusterError, NotHealthy, ProgramDied
+from slipway.children import signal_name
+
+__all__ = ["Fleet", "ProgramState"]
+
+_POLL_S = 0.1
+_LAST_LINES = 12
+
+
+class ProgramState(BaseModel):
+    """One program as it is now.
+
+    Attributes:
+        name: Of the program.
+        pid: Of its process; None where there is none.
+        healthy: It does its work.
+        said: What it was seen doing; or what was expected and came, and its last words when it ended.
+        log: Its log.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    pid: int | None
+    healthy: bool
+    said: str
+    log: Path
+
+
+class Fleet:
+    """All programs; ends them in the opposite order of their start."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._components: dict[str, Component] = {}
+        self._processes: dict[str, ChildProcess] = {}
+        self._stopped: set[str] = set()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In the order of their start."""
+        return tuple(self._components)
+
+    def start(self, component: Component) -> None:
+        """Start a program, or start it again.
+
+        Raises:
+            ClusterError: It runs already, or cannot be started.
+        """
+        name = component.name
+        running = self._processes.get(name)
+        if running is not None and running.exit_code is None:
+            raise ClusterError(f"{name} runs already, as process {running.pid}")
+        self._components[name] = component
+        try:
+            self._processes[name] = ChildProcess(
+                component.command,
+                log=self._log(name),
+                environment=component.environment,
+                last_signal=component.last_signal,
+            )
+        except OSError as exc:
+            raise ClusterError(f"{name}: {component.command[0]} cannot be started: {exc.strerror}") from exc
+        self._stopped.discard(name)
+
+    def restart(self, name: str) -> None:
+        """Start a program again that was stopped; raises as `start`."""
+        self.start(self._known(name))
+
+    def stop(self, name: str, *, kill: bool = False) -> None:
+        """End a program; with `kill` as a machine does that loses its power.
+
+        Raises:
+            ClusterError: There is no such program.
+        """
+        component = self._known(name)
+        self._stopped.add(name)
+        process = self._processes[name]
+        if kill:
+            process.kill()
+        process.stop(component.grace_s)
+
+    def stop_all(self) -> None:
+        """End every program, those that were started last first, the kube-apiserver and its database at the end."""
+        names = list(reversed(self._processes))
+        last = [name for name in names if name in {"kube-apiserver", "etcd"}]
+        first = [name for name in names if name not in last]
+        with ThreadPoolExecutor(max(1, len(first))) as pool:
+            list(pool.map(self.stop, first))
+        for name in last:
+            self.stop(name, kill=True)  # nobody is left whom they would serve
+
+    def wait_healthy(self, names: Iterable[str], *, timeout_s: float, tell: Callable[[str, float], None]) -> None:
+        """Wait until programs do their work.
+
+        Args:
+            names: Of the programs.
+            timeout_s: Longest wait.
+            tell: Told each program that is healthy, and after how many seconds.
+
+        Raises:
+            ProgramDied: One ended meanwhile; with its last words.
+            NotHealthy: One does not do its work in time; with what it says.
+        """
+        began_s = time.monotonic()
+        waiting = dict.fromkeys(names, "nothing was asked yet")
+        with ThreadPoolExecutor(max(1, len(waiting))) as pool:
+            while waiting:
+                for state in pool.map(self.state, list(waiting)):
+                    if state.healthy:
+                        del waiting[state.name]
+                        tell(state.name, time.monotonic() - began_s)
+                    elif state.pid is None:
+                        raise ProgramDied(f"{state.name}: {state.said}\n  its log: {state.log}")
+                    else:
+                        waiting[state.name] = state.said
+                if waiting and time.monotonic() - began_s > timeout_s:
+                    lines = [f"{name}: {said}; its log: {self._log(name)}" for name, said in waiting.items()]
+                    raise NotHealthy("\n  ".join([f"not at work after {timeout_s:.0f} s:", *lines]))
+                time.sleep(_POLL_S if waiting else 0)
+
+    def states(self) -> list[ProgramState]:
+        """All programs, asked at once."""
+        with ThreadPoolExecutor(max(1, len(self._components))) as pool:
+            return list(pool.map(self.state, self._components))
+
+    def state(self, name: str) -> ProgramState:
+        """Ask one program."""
+        component, process = self._components[name], self._processes[name]
+        log = self._log(name)
+        exit_code = process.exit_code
+        if exit_code is not None:
+            said = "was stopped" if name in self._stopped else _last_words(exit_code, log)
+            return ProgramState(name=name, pid=None, healthy=False, said=said, log=log)
+        try:
+            component.healthy()
+        except (NotYet, OSError, httpx.HTTPError) as exc:
+            return ProgramState(name=name, pid=process.pid, healthy=False, said=str(exc) or repr(exc), log=log)
+        return ProgramState(name=name, pid=process.pid, healthy=True, said=component.does, log=log)
+
+    def _known(self, name: str) -> Component:
+        if name not in self._components:
+            raise ClusterError(f"expected one of {', '.join(self._components)}, got {name!r}")
+        return self._components[name]
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+
+def _last_words(exit_code: int, log: Path) -> str:
+    how = signal_name(-exit_code) if exit_code < 0 else f"exit code {exit_code}"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+    return "\n    ".join([f"ended with {how}; it said last:", *(line[:400] for line in lines)])

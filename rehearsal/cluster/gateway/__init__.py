@@ -1,0 +1,13 @@
+"""The gateway of a rehearsal: a real Envoy, told of the ready pods as a controller of the Gateway API would.
+
+    python -m rehearsal.cluster.gateway --cluster FOLDER      # ends when Envoy ends
+
+* `services`    pods, InferenceServices and HTTPRoutes to what a gateway knows of them
+* `resources`   that to Envoy's clusters, endpoints and routes
+* `bootstrap`   what Envoy is started with
+* `envoy`       the process, and the folder it reads
+* `feed`        from the API server's changes to Envoy's files
+* `stats`       what Envoy counted, for a report
+"""
+
+__all__: list[str] = []

@@ -1,0 +1,85 @@
+"""The gateway's process: Envoy is started, and told of every change of pods, InferenceServices and HTTPRoutes.
+
+asyncio.run(run_gateway(connection))       # until cancelled, or Envoy ends
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import httpx
+
+from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.watch import Snapshot, follow
+from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.controlplane.component_process import ChildProcess
+from rehearsal.cluster.gateway.envoy import gateway_folder, start_envoy, write_resources
+from rehearsal.cluster.gateway.services import SERVICE_LABEL, known_services
+from rehearsal.errors import ProgramDied
+
+__all__ = ["run_gateway"]
+
+_FOLLOWED: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "pods": ("/api/v1/pods", {"labelSelector": f"{SERVICE_LABEL},component=predictor"}),
+    "inference services": ("/apis/serving.kserve.io/v1beta1/inferenceservices", {}),
+    "routes": ("/apis/gateway.networking.k8s.io/v1/httproutes", {}),
+}
+_LOOK_S: Final = 0.2
+"""The thread that waits for Envoy's end is left after it, for an orderly end of this process."""
+_GATHER_S: Final = 0.02
+"""Changes so close to each other are told together."""
+
+_log = logging.getLogger(__name__)
+
+
+async def run_gateway(connection: Connection) -> None:
+    """Run Envoy and keep it up to date.
+
+    Raises:
+        ProgramDied: Envoy ended, with the end of its log.
+        ClusterError: The API server refuses to be asked.
+        OSError: Envoy cannot be started, or its files cannot be written.
+    """
+    envoy = start_envoy(connection)
+    try:
+        async with api_client(connection.kubeconfig) as api:
+            await _keep_up_to_date(connection, api, envoy)
+    finally:
+        envoy.kill()
+        envoy.wait(timeout_s=5)
+
+
+async def _keep_up_to_date(connection: Connection, api: httpx.AsyncClient, envoy: ChildProcess) -> None:
+    seen: dict[str, Snapshot] = {what: {} for what in _FOLLOWED}
+    changed = asyncio.Event()
+
+    async def keep(what: str, path: str, query: Mapping[str, str]) -> None:
+        async for snapshot in follow(api, path, query=query):
+            seen[what] = snapshot
+            changed.set()
+
+    async def tell() -> None:
+        while True:
+            await changed.wait()
+            await asyncio.sleep(_GATHER_S)
+            changed.clear()
+            services = known_services(seen["pods"], seen["inference services"], seen["routes"])
+            if write_resources(gateway_folder(connection), services):
+                known = [f"{s.namespace}/{s.name}: {len(s.endpoints)} ready" for s in services]
+                _log.info("%s", ", ".join(known) or "no service")
+
+    async with asyncio.TaskGroup() as tasks:
+        for what, (path, query) in _FOLLOWED.items():
+            tasks.create_task(keep(what, path, query))
+        tasks.create_task(tell())
+        tasks.create_task(_look_after(envoy))
+
+
+async def _look_after(envoy: ChildProcess) -> None:
+    while await asyncio.to_thread(envoy.wait, _LOOK_S) is None:
+        pass
+    lines = envoy.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+    raise ProgramDied(f"Envoy ended with exit code {envoy.exit_code}; its last lines:\n" + "\n".join(lines))

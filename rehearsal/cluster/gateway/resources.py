@@ -1,0 +1,211 @@
+"""Envoy's resources for the services that the gateway knows: one file each, in the order in which to write them.
+
+    for name, text in resource_files(services).items(): ...        # pure
+
+Requests go to the pod with fewer requests under way, of two picked at random. What fails before an answer is tried
+twice more on other pods, as a service mesh does for requests that may be repeated; classifying an image is one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from rehearsal.cluster.connection import GATEWAY_READY_PATH
+from rehearsal.cluster.gateway.services import GRPC_PORT, PathMatch, Rule, Service
+
+__all__ = ["CLUSTERS_FILE", "ROUTES_FILE", "ROUTE_NAME", "cluster_name", "resource_files"]
+
+CLUSTERS_FILE: Final = "clusters.json"
+ROUTES_FILE: Final = "routes.json"
+ROUTE_NAME: Final = "gateway"
+HTTP_PORT: Final = 8080
+
+_API: Final = "type.googleapis.com/envoy"
+_TIMEOUT_S: Final = 15.0
+_LARGE: Final = 1_000_000
+_RETRIES: Final = {
+    # `reset` holds connect-failure and refused-stream; `unavailable` is gRPC's, 503 HTTP's word for "try another".
+    "retry_on": "connect-failure,refused-stream,reset,unavailable,retriable-status-codes",
+    "retriable_status_codes": [503],
+    "num_retries": 2,
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {
+                "@type": f"{_API}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            },
+        }
+    ],
+    # A pod that is gone has the fewest requests under way, so of two pods three picks in four find it again: after five
+    # of them one retry in four went there.
+    "host_selection_retry_max_attempts": 30,
+    # Another pod is asked, so there is nothing to wait for: Envoy's default is up to 25 ms, then 75 ms.
+    "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.05s"},
+}
+
+
+def resource_files(services: Sequence[Service], folder: str) -> dict[str, str]:
+    """Text by file name; endpoints before the clusters that read them, clusters before the routes that use them.
+
+    Args:
+        services: The first of them gets requests whose Host nobody claims.
+        folder: Where the files will be, as Envoy finds them.
+    """
+    files: dict[str, str] = {}
+    clusters: list[dict[str, Any]] = []
+    for service in services:
+        for grpc in (False, True):
+            name = cluster_name(service, grpc=grpc)
+            file = f"endpoints-{service.namespace}.{service.name}-{'grpc' if grpc else 'http'}.json"
+            files[file] = _response("config.endpoint.v3.ClusterLoadAssignment", [_endpoints(service, name, grpc=grpc)])
+            clusters.append(_cluster(name, f"{folder}/{file}", grpc=grpc))
+    files[CLUSTERS_FILE] = _response("config.cluster.v3.Cluster", clusters)
+    routes = {"name": ROUTE_NAME, "virtual_hosts": _virtual_hosts(services)}
+    files[ROUTES_FILE] = _response("config.route.v3.RouteConfiguration", [routes])
+    return files
+
+
+def cluster_name(service: Service, *, grpc: bool) -> str:
+    """Envoy's name for the pods of a service at one of their two ports."""
+    return f"{service.namespace}/{service.name}/{'grpc' if grpc else 'http'}"
+
+
+def _response(kind: str, resources: Iterable[dict[str, Any]]) -> str:
+    return json.dumps({"resources": [{"@type": f"{_API}.{kind}", **resource} for resource in resources]}, indent=1)
+
+
+def _endpoints(service: Service, name: str, *, grpc: bool) -> dict[str, Any]:
+    port = GRPC_PORT if grpc else HTTP_PORT
+    hosts = [
+        {
+            "endpoint": {
+                "address": {"socket_address": {"address": endpoint.address, "port_value": port}},
+                "hostname": endpoint.pod,
+            }
+        }
+        for endpoint in service.endpoints
+    ]
+    return {"cluster_name": name, "endpoints": [{"lb_endpoints": hosts}] if hosts else []}
+
+
+def _cluster(name: str, endpoints_file: str, *, grpc: bool) -> dict[str, Any]:
+    protocol: dict[str, Any] = {"http2_protocol_options": {}} if grpc else {"http_protocol_options": {}}
+    return {
+        "name": name,
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": {"path_config_source": {"path": endpoints_file}}},
+        "lb_policy": "LEAST_REQUEST",
+        "least_request_lb_config": {"choice_count": 2},
+        # Pods answer at once or are gone: all of this is one machine.
+        "connect_timeout": "0.5s",
+        # While one pod is left, pods that were put aside stay aside; with none left, all are tried.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
+        "circuit_breakers": {"thresholds": [_limits()]},
+        "outlier_detection": _outliers(),
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": f"{_API}.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": protocol,
+                "common_http_protocol_options": {"idle_timeout": "60s"},
+            }
+        },
+    }
+
+
+def _limits() -> dict[str, Any]:
+    """No limit of the gateway's own: queues belong to the pods. Envoy's default is 1024 requests, and 3 retries."""
+    return {
+        "max_connections": _LARGE,
+        "max_pending_requests": _LARGE,
+        "max_requests": _LARGE,
+        # When a node goes, its share of the requests under way is tried again at one moment: up to half of them all.
+        "retry_budget": {"budget_percent": {"value": 50}, "min_retry_concurrency": 200},
+    }
+
+
+def _outliers() -> dict[str, Any]:
+    """Put a pod aside that cannot be reached: a lost node's pods are listed as ready for most of a minute.
+
+    What a pod answers never counts: 503 from a full queue is no reason to send everything to the others.
+    """
+    return {
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": 3,
+        "enforcing_consecutive_local_origin_failure": 100,
+        "enforcing_local_origin_success_rate": 0,
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_consecutive_gateway_failure": 0,
+        "enforcing_success_rate": 0,
+        "interval": "1s",
+        "base_ejection_time": "5s",
+        "max_ejection_time": "30s",
+        "max_ejection_percent": 100,
+    }
+
+
+def _virtual_hosts(services: Sequence[Service]) -> list[dict[str, Any]]:
+    """By hostname of HTTPRoutes, by name of the Service, and one for every other Host.
+
+    A domain has one owner: routes come before names of Services, earlier services before later ones.
+    """
+    routes: dict[str, list[dict[str, Any]]] = {}
+    for service in services:
+        for rule in service.rules:
+            for hostname in rule.hostnames or ("*",):
+                routes.setdefault(hostname, []).extend(_routed(service, rule))
+    for service in services:
+        short = f"{service.name}-predictor.{service.namespace}"
+        for domain in (short, f"{short}.svc", f"{short}.svc.cluster.local"):
+            routes.setdefault(domain, _everything(service))
+    routes.setdefault("*", _everything(services[0]) if services else [])
+    return [
+        {"name": domain, "domains": [domain], "routes": [_ready(), *sorted(found, key=_specificity)]}
+        for domain, found in routes.items()
+    ]
+
+
+def _specificity(route: dict[str, Any]) -> tuple[int, int]:
+    """Gateway API: an exact path wins, then the longest prefix; Envoy takes the first that fits."""
+    match = route["match"]
+    if "path" in match:
+        return 0, 0
+    return 1, -len(match.get("path_separated_prefix", ""))
+
+
+def _ready() -> dict[str, Any]:
+    return {
+        "match": {"path": GATEWAY_READY_PATH},
+        "direct_response": {"status": 200, "body": {"inline_string": "ready\n"}},
+    }
+
+
+def _everything(service: Service) -> list[dict[str, Any]]:
+    """What is gRPC to the gRPC port, all else to the HTTP port."""
+    return [
+        _route({"prefix": "/", "grpc": {}}, service, grpc=True, timeout_s=None),
+        _route({"prefix": "/"}, service, grpc=False, timeout_s=None),
+    ]
+
+
+def _routed(service: Service, rule: Rule) -> list[dict[str, Any]]:
+    return [_route(_match(path), service, grpc=rule.grpc, timeout_s=rule.timeout_s) for path in rule.paths]
+
+
+def _match(path: PathMatch) -> dict[str, Any]:
+    if path.exact:
+        return {"path": path.path}
+    prefix = path.path.rstrip("/")
+    return {"path_separated_prefix": prefix} if prefix else {"prefix": "/"}
+
+
+def _route(match: dict[str, Any], service: Service, *, grpc: bool, timeout_s: float | None) -> dict[str, Any]:
+    return {
+        "match": match,
+        "route": {
+            "cluster": cluster_name(service, grpc=grpc),
+            "timeout": f"{_TIMEOUT_S if timeout_s is None else timeout_s:g}s",
+            "retry_policy": _RETRIES,
+        },
+    }

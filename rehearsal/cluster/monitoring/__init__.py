@@ -1,0 +1,15 @@
+"""From what the Prometheus operator wrote to the Prometheus of a rehearsal, as the operator's sidecar does in a pod.
+
+    python -m rehearsal.cluster.monitoring --cluster FOLDER
+
+The operator reads PodMonitors and PrometheusRules, the chart's among them, and writes Prometheus' configuration to a
+Secret and its rules to ConfigMaps. Prometheus is a process of this machine, so no pod mounts them.
+
+* `objects`         the custom resource `Prometheus`, and what is scraped beside PodMonitors
+* `programs`        arguments of the operator and of Prometheus
+* `configuration`   the operator's configuration, for outside of a pod
+* `rules`           the chart's rules, with shorter waits
+* `feed`            from the API server's changes to Prometheus' files
+"""
+
+__all__: list[str] = []

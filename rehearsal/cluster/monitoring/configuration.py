@@ -1,0 +1,82 @@
+"""The configuration that the Prometheus operator wrote, changed where it speaks of the inside of a pod.
+
+    local = local_configuration(text, folder)
+    local.text, local.rule_folders, local.left_out
+
+Three things are changed, and nothing else:
+
+* `$(POD_NAME)` and `$(SHARD)` are filled in, as the sidecar of a real Prometheus pod does;
+* rules are read from the rehearsal's folder in place of /etc/prometheus/rules;
+* jobs that read other files of a pod (certificates and tokens) are left out, and named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from rehearsal.cluster.monitoring.custom_resources import NAME
+from slipway.strict_yaml import SHIPPED, load_yaml
+
+__all__ = ["LocalConfiguration", "initial_configuration", "local_configuration"]
+
+_RULES: Final = "/etc/prometheus/rules/"
+_INSIDE_A_POD: Final = ("/etc/prometheus/", "/var/run/secrets/")
+_FILLED_IN: Final = {"$(POD_NAME)": f"prometheus-{NAME}-0", "$(SHARD)": "0"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalConfiguration:
+    """What Prometheus reads.
+
+    Attributes:
+        text: Of the configuration file.
+        rule_folders: Names of the ConfigMaps whose rules it reads.
+        left_out: Jobs that cannot work outside of a pod.
+    """
+
+    text: str
+    rule_folders: frozenset[str]
+    left_out: tuple[str, ...]
+
+
+def initial_configuration() -> str:
+    """What Prometheus starts with before the operator wrote anything: it scrapes nothing."""
+    return "global:\n  scrape_interval: 15s\n  evaluation_interval: 15s\n"
+
+
+def local_configuration(text: str, rules: Path) -> LocalConfiguration:
+    """Change the operator's configuration for a process outside of a pod.
+
+    Args:
+        text: The key `prometheus.yaml.gz` of the operator's Secret, unpacked.
+        rules: Where the rules of each ConfigMap are, in a folder of its name.
+
+    Raises:
+        YamlUnreadable: It is no YAML.
+    """
+    for variable, value in _FILLED_IN.items():
+        text = text.replace(variable, value)
+    config: dict[str, Any] = load_yaml(text, SHIPPED)
+    patterns = [pattern.removeprefix(_RULES) for pattern in config.get("rule_files") or []]
+    if patterns:
+        config["rule_files"] = [str(rules / pattern) for pattern in patterns]
+    jobs = config.get("scrape_configs") or []
+    left_out = [job for job in jobs if _reads_files_of_a_pod(job)]
+    config["scrape_configs"] = [job for job in jobs if job not in left_out]
+    return LocalConfiguration(
+        text=yaml.safe_dump(config, sort_keys=False),
+        rule_folders=frozenset(pattern.split("/")[0] for pattern in patterns),
+        left_out=tuple(job["job_name"] for job in left_out),
+    )
+
+
+def _reads_files_of_a_pod(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_reads_files_of_a_pod, value.values()))
+    if isinstance(value, list):
+        return any(map(_reads_files_of_a_pod, value))
+    return isinstance(value, str) and value.startswith(_INSIDE_A_POD)

@@ -1,0 +1,94 @@
+"""Writes Prometheus' files whenever the operator wrote something else, and tells Prometheus to read them.
+
+asyncio.run(run_monitoring(connection, longest_alert_wait_s=15))       # until cancelled
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import httpx
+
+from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.watch import Snapshot, follow
+from rehearsal.cluster.background import mark_ready
+from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.monitoring.custom_resources import NAMESPACE
+from rehearsal.cluster.monitoring.files import FOLLOWED, RehearsedFiles, rehearsed_files, write_files
+
+__all__ = ["run_monitoring"]
+
+_GATHER_S: Final = 0.1
+"""The operator writes several objects for one change."""
+_ASK_AGAIN_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+async def run_monitoring(connection: Connection, *, longest_alert_wait_s: float) -> None:
+    """Keep Prometheus' configuration the one of the operator.
+
+    Args:
+        connection: The cluster.
+        longest_alert_wait_s: Bound for the `for:` of alerts.
+
+    Raises:
+        ClusterError: The API server refuses to be asked.
+        OSError: A file cannot be written.
+    """
+    seen: dict[str, Snapshot] = {kind: {} for kind in FOLLOWED}
+    changed = asyncio.Event()
+
+    async def keep(api: httpx.AsyncClient, kind: str, query: Mapping[str, str]) -> None:
+        async for snapshot in follow(api, f"/api/v1/namespaces/{NAMESPACE}/{kind}", query=query):
+            seen[kind] = snapshot
+            changed.set()
+
+    async def tell(prometheus: httpx.AsyncClient) -> None:
+        told: RehearsedFiles | None = None
+        while True:
+            await changed.wait()
+            await asyncio.sleep(_GATHER_S)
+            changed.clear()
+            files = rehearsed_files(
+                seen["secrets"], seen["configmaps"], connection.folder, longest_wait_s=longest_alert_wait_s
+            )
+            if files is None or files == told:
+                continue
+            write_files(connection.folder, files)
+            answer = await _reload(prometheus, changed)
+            if answer is not None:
+                told = files
+                if answer.is_success:
+                    mark_ready(connection, "rehearsal.cluster.monitoring")
+
+    async with (
+        api_client(connection.kubeconfig) as api,
+        httpx.AsyncClient(base_url=connection.prometheus_url, trust_env=False, timeout=10) as prometheus,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for kind, query in FOLLOWED.items():
+            tasks.create_task(keep(api, kind, query))
+        tasks.create_task(tell(prometheus))
+
+
+async def _reload(prometheus: httpx.AsyncClient, changed: asyncio.Event) -> httpx.Response | None:
+    """Ask until Prometheus answers; None when there are newer files first.
+
+    A Prometheus that is away reads them when it starts, and once more when it is asked.
+    """
+    while not changed.is_set():
+        try:
+            answer = await prometheus.post("/-/reload")
+        except httpx.TransportError:
+            await asyncio.sleep(_ASK_AGAIN_S)
+            continue
+        if answer.is_success:
+            _log.info("Prometheus reads a new configuration")
+        else:
+            _log.error("Prometheus refuses the configuration and keeps the one before: %s", answer.text.strip())
+        return answer
+    return None

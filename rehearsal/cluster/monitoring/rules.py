@@ -1,0 +1,107 @@
+"""The chart's rules as a rehearsal evaluates them: the same expressions, but nobody waits ten minutes for an alert.
+
+    text, shortened = rehearsed_rules(text, longest_wait_s=15)
+
+`for:` says how long an expression must hold before the alert fires, and a group's `interval` how often it is looked at.
+What was shortened is kept beside the rules, so that a report can say so: `read_shortened(folder)`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from rehearsal.cluster.monitoring.programs import prometheus_folder
+from slipway.strict_yaml import SHIPPED, load_yaml
+from slipway.whole_file import write_whole
+
+__all__ = ["ShortenedWait", "read_shortened", "rehearsed_rules", "write_shortened"]
+
+_FILE: Final = "shortened.json"
+_PART: Final = re.compile(r"(\d+)(ms|[ywdhms])")
+_UNIT_S: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ShortenedWait:
+    """An alert that fires earlier than the chart says.
+
+    Attributes:
+        alert: Its name.
+        chart_wait_s: `for:` as the chart has it.
+        rehearsed_wait_s: `for:` in the rehearsal.
+    """
+
+    alert: str
+    chart_wait_s: float
+    rehearsed_wait_s: float
+
+
+def rehearsed_rules(text: str, longest_wait_s: float) -> tuple[str, tuple[ShortenedWait, ...]]:
+    """Shorten the waits of alerts above the bound, and the intervals of groups that hold nothing but alerts.
+
+    Recording rules stay as they are: their interval is part of what they record.
+
+    Args:
+        text: A rule file as the operator writes it.
+        longest_wait_s: Bound for every `for:` and for every such interval.
+
+    Returns:
+        The file, and what was shortened in it.
+
+    Raises:
+        YamlUnreadable: It is no YAML.
+    """
+    document: dict[str, Any] = load_yaml(text, SHIPPED)
+    bound = f"{round(longest_wait_s * 1000)}ms"
+    shortened = []
+    for group in document.get("groups") or []:
+        rules = group.get("rules") or []
+        if all("alert" in rule for rule in rules) and _seconds(group.get("interval")) > longest_wait_s:
+            group["interval"] = bound
+        for rule in rules:
+            wait_s = _seconds(rule.get("for"))
+            if wait_s > longest_wait_s:
+                rule["for"] = bound
+                shortened.append(
+                    ShortenedWait(alert=rule["alert"], chart_wait_s=wait_s, rehearsed_wait_s=longest_wait_s)
+                )
+    return yaml.safe_dump(document, sort_keys=False), tuple(shortened)
+
+
+def write_shortened(folder: Path, shortened: Iterable[ShortenedWait]) -> None:
+    """Keep what was shortened.
+
+    Args:
+        folder: The cluster's working folder.
+        shortened: In all rule files.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    text = json.dumps([asdict(wait) for wait in sorted(shortened)], indent=1)
+    write_whole(prometheus_folder(folder) / _FILE, text)
+
+
+def read_shortened(folder: Path) -> tuple[ShortenedWait, ...]:
+    """What was shortened, by alert; () while there are no rules.
+
+    Args:
+        folder: The cluster's working folder.
+    """
+    try:
+        entries = json.loads((prometheus_folder(folder) / _FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ()
+    return tuple(ShortenedWait(**entry) for entry in entries)
+
+
+def _seconds(duration: str | None) -> float:
+    """A duration of Prometheus, such as 1h30m."""
+    return sum(int(number) * _UNIT_S[unit] for number, unit in _PART.findall(duration or ""))

@@ -1,0 +1,76 @@
+"""Brings one pod's status to the API server: the newest one, until it is there, however long that takes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from rehearsal.cluster.node_agent.api_objects import Unavailable
+
+__all__ = ["Reporter"]
+
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """The statuses of one pod, in their order; those that are overtaken are left out.
+
+    Attributes:
+        gone: Whether the API server said that the pod is not there any more.
+    """
+
+    def __init__(self, send: Callable[[Mapping[str, Any]], Awaitable[bool]]) -> None:
+        """Args: send: Sends one status; whether the pod is still there. Raises Unavailable to be asked again."""
+        self.gone = False
+        self._send = send
+        self._newest: Mapping[str, Any] | None = None
+        self._reported: Mapping[str, Any] | None = None
+        self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def report(self, status: Mapping[str, Any]) -> None:
+        """Send this one next, unless nothing has changed."""
+        if self.gone or status == self._reported:
+            return
+        self._newest = self._reported = status
+        self._idle.clear()
+        self._news.set()
+
+    async def flushed(self) -> None:
+        """Wait until the newest is sent."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Send, until the pod is gone or this is cancelled."""
+        try:
+            await self._send_each()
+        finally:
+            self._idle.set()  # nobody waits for a report that will not be sent
+
+    async def _send_each(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self.gone:
+            await self._news.wait()
+            self._news.clear()
+            status, self._newest = self._newest, None
+            if status is None:
+                continue
+            try:
+                self.gone = not await self._send(status)
+            except Unavailable as exc:
+                if pause_s == _FIRST_PAUSE_S:
+                    _log.info("a status is kept for later: %s", exc)
+                self._newest = self._newest or status
+                self._news.set()
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                continue
+            pause_s = _FIRST_PAUSE_S
+            if self._newest is None:
+                self._idle.set()

@@ -1,0 +1,10 @@
+"""The Go programs of the rehearsal, built once into the user's cache from pinned modules.
+
+programs = ensure_programs(Console())
+programs.executable("kube-apiserver")          # a path
+programs.files("kserve")                       # the folder of its definitions and configuration
+"""
+
+from rehearsal.cluster.toolchain.programs import Programs, ensure_programs
+
+__all__ = ["Programs", "ensure_programs"]

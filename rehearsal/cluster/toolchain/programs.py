@@ -1,0 +1,189 @@
+"""The programs of the rehearsal, built when they are not there yet.
+
+programs = ensure_programs(Console())
+programs.executable("kube-apiserver"), programs.files("kserve") / "config/webhook/manifests.yaml"
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from rich.console import Console
+
+from rehearsal.cluster.toolchain.building import build
+from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES, Program
+from rehearsal.cluster.toolchain.go_caches import GoCaches
+from rehearsal.cluster.toolchain.go_command import GoCommand, disk_full
+from rehearsal.cluster.toolchain.pins import GoVersion, Pins, read_pins
+from rehearsal.cluster.toolchain.progress import BuildProgress
+from rehearsal.cluster.toolchain.store import Built, Store, default_cache
+from rehearsal.cluster.toolchain.toolchain import Go, find_go, install_go
+from rehearsal.errors import ProgramsError
+
+__all__ = ["Programs", "ensure_programs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programs:
+    """Programs that are built.
+
+    Attributes:
+        built: By program.
+        versions: By program, as go.mod pins them.
+    """
+
+    built: Mapping[str, Built]
+    versions: Mapping[str, str]
+
+    @property
+    def executables(self) -> Mapping[str, Path]:
+        """Path by the executable's name, such as `kube-apiserver`."""
+        return MappingProxyType(
+            {name: built.executable(name) for built in self.built.values() for name in built.program.executables}
+        )
+
+    def executable(self, name: str) -> Path:
+        """Path of an executable, such as `kube-apiserver`."""
+        return self.executables[name]
+
+    def files(self, program: str) -> Path:
+        """The folder of what was kept of a program's module, at the paths inside the module."""
+        return self.built[program].files
+
+    def version(self, program: str) -> str:
+        """A program's version, such as `v0.20.0`."""
+        return self.versions[program]
+
+
+def ensure_programs(
+    console: Console,
+    names: Sequence[str] | None = None,
+    *,
+    catalogue: Sequence[Program] = CATALOGUE,
+    modules: Path = MODULES,
+    cache: Path | None = None,
+) -> Programs:
+    """Find programs in the user's cache, and build those that are not there.
+
+    What is finished stays when the rest fails or is interrupted: the same call goes on there.
+
+    Args:
+        console: Where progress goes.
+        names: Which programs of the catalogue; None is all.
+        catalogue: What there is.
+        modules: Where each program's go.mod is.
+        cache: Where programs are kept; None is this user's cache.
+
+    Raises:
+        GoMissing: Something has to be built, and there is no Go.
+        ModuleUnavailable: A Go module cannot be had, or is not the one that go.sum says.
+        BuildFailed: A program does not compile.
+        MachineTooSmall: Disk or memory does not suffice.
+        ProgramsError: The cache cannot be written, or this installation is damaged.
+    """
+    pins = {program.name: read_pins(modules / program.name) for program in catalogue}
+    maker = _Maker(
+        console=console,
+        pins=pins,
+        store=Store(cache=cache or default_cache()),
+        wanted=tuple(p for p in catalogue if names is None or p.name in names),
+        everything=tuple(catalogue),
+    )
+    unknown = set(names or ()) - set(pins)
+    if unknown:
+        raise ValueError(f"expected programs of {sorted(pins)}, got {sorted(unknown)}")
+    built = maker.find()
+    if built is None:
+        built = maker.make()
+    return Programs(
+        built=MappingProxyType(built),
+        versions=MappingProxyType({p.name: pins[p.name].version(p.module) for p in maker.wanted}),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Maker:
+    console: Console
+    pins: Mapping[str, Pins]
+    store: Store
+    wanted: Sequence[Program]
+    everything: Sequence[Program]
+
+    def find(self) -> dict[str, Built] | None:
+        """What is wanted, if all of it is there."""
+        go = self._go()
+        built = {p.name: found for p in self.wanted if (found := self._find(p, go)) is not None}
+        if len(built) < len(self.wanted):
+            return None
+        self._remove_leftovers(go)
+        return built
+
+    def make(self) -> dict[str, Built]:
+        """Build what is missing."""
+        try:
+            with self.store.locked(self.console):
+                go = self._go() or install_go(self._oldest_go, self.store.cache, self.console)
+                self._build([p for p in self.wanted if self._find(p, go) is None], go)
+                return {p.name: built for p in self.wanted if (built := self._find(p, go)) is not None}
+        except KeyboardInterrupt:
+            self.console.print("stopped: what is built stays, the same command goes on there", highlight=False)
+            raise
+        except OSError as exc:
+            if exc.errno == errno.ENOSPC:
+                raise disk_full(str(exc)) from exc
+            raise ProgramsError(
+                f"cannot build in {self.store.cache}: {exc}; name a writable folder in SLIPWAY_CACHE"
+            ) from exc
+
+    def _build(self, missing: Sequence[Program], go: Go) -> None:
+        caches = GoCaches(go=go, work=self.store.work)
+        if missing:
+            self._announce(missing, caches)
+            caches.check_space(missing)
+        environment = caches.environment()
+        with BuildProgress(self.console, missing) as progress:
+            for number, program in enumerate(missing):
+                progress.start(program)
+                caches.make_room(missing[number:])
+                pins = self.pins[program.name]
+                command = GoCommand(go=go, folder=pins.folder, environment=environment, listener=progress.line)
+                with self.store.making(program, pins, go) as folder:
+                    build(program, pins, command, folder)
+                progress.finish(program)
+        caches.remove()
+
+    def _announce(self, missing: Sequence[Program], caches: GoCaches) -> None:
+        """Say what it takes before it is taken; seconds and sizes are the catalogue's."""
+        minutes = max(1, round(sum(program.build_s for program in missing) / 60))
+        stays_gb, meanwhile_gb = caches.needs_gb(missing)
+        self.console.print(
+            f"{len(missing)} of {len(self.wanted)} programs of the control plane are not built yet. Once, about "
+            f"{minutes} min on two cores: {stays_gb:.1f} GB stay in {self.store.cache}, and at least "
+            f"{meanwhile_gb:.1f} GB more are taken meanwhile. Ctrl-C stops it; the same command goes on there.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+    def _remove_leftovers(self, go: Go | None) -> None:
+        """Remove Go's caches that a process left which was killed before it could; not those that somebody needs."""
+        if self.store.work.is_dir() and all(self._find(p, go) for p in self.everything):
+            with self.store.if_nobody_builds() as nobody:
+                if nobody:
+                    shutil.rmtree(self.store.work, ignore_errors=True)
+
+    def _find(self, program: Program, go: Go | None) -> Built | None:
+        return self.store.find(program, self.pins[program.name], go)
+
+    def _go(self) -> Go | None:
+        return find_go(self._oldest_go, self.store.cache)
+
+    @property
+    def _oldest_go(self) -> GoVersion:
+        # One Go for all of them, whatever is asked for: a program is not built twice.
+        return max(pins.go for pins in self.pins.values())

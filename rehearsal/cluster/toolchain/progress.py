@@ -1,0 +1,88 @@
+"""Shows a person how building goes: a live bar at a terminal, lines where there is none, and what finished anywhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from rehearsal.cluster.toolchain.catalogue import Program
+
+__all__ = ["BuildProgress"]
+
+_DOWNLOADING = "go: downloading "
+_WIDTH = 44
+_LINE_EVERY_S = 30
+
+
+class BuildProgress:
+    """The console side of building some programs.
+
+    The bar counts the seconds that each program is known to take, so it is about right on a machine of that size.
+    """
+
+    def __init__(self, console: Console, programs: Sequence[Program]) -> None:
+        self._console = console
+        self._programs = programs
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[doing]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID = self._bar.add_task("", total=sum(program.build_s for program in programs), doing="")
+        self._before_s = 0.0
+        self._started_ns = 0
+        self._said_s = 0.0
+        self._current: Program | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def start(self, program: Program) -> None:
+        """Begin with a program."""
+        self._current, self._started_ns, self._said_s = program, time.perf_counter_ns(), 0.0
+        number = self._programs.index(program) + 1
+        which = f"{program.name} ({number} of {len(self._programs)})"
+        self._bar.update(self._task, description=which, doing="looking for modules")
+        if not self._console.is_terminal:
+            self._print(f"{which}: begun, about {program.build_s:.0f} s on two cores")
+
+    def line(self, text: str) -> None:
+        """A line of Go: a module that is downloaded, or a package that is compiled."""
+        if self._current is None:
+            return
+        downloaded = text.removeprefix(_DOWNLOADING)
+        doing = f"downloading {downloaded}" if downloaded != text else f"building {text}"
+        if not self._console.is_terminal and self._spent_s() - self._said_s >= _LINE_EVERY_S:
+            self._said_s = self._spent_s()
+            self._print(f"{self._current.name}: {self._said_s:.0f} s, {doing}")
+        spent_s = min(self._spent_s(), self._current.build_s)
+        self._bar.update(self._task, completed=self._before_s + spent_s, doing=escape(doing[:_WIDTH].ljust(_WIDTH)))
+
+    def finish(self, program: Program) -> None:
+        """Print the program's line."""
+        self._before_s += program.build_s
+        self._bar.update(self._task, completed=self._before_s)
+        verb = "built" if program.executables else "downloaded"
+        self._print(f"{program.name}: {verb} in {self._spent_s():.0f} s")
+
+    def _print(self, text: str) -> None:
+        self._console.print(escape(text), highlight=False, soft_wrap=True)
+
+    def _spent_s(self) -> float:
+        return (time.perf_counter_ns() - self._started_ns) / 1e9

@@ -1,0 +1,150 @@
+"""Where built programs are: in the user's cache, each whole or not at all.
+
+<cache>/rehearsal/programs/<program>/<sources>-<go>-<machine>/bin/<executable>
+                                                             /files/<path in the module>
+<cache>/rehearsal/go/                   Go itself, if it came from the wheel
+<cache>/rehearsal/work/                 Go's own caches, while something is being built
+<cache>/rehearsal/lock                  held by whoever builds
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from rehearsal.cluster.toolchain.catalogue import Program
+from rehearsal.cluster.toolchain.pins import Pins
+from rehearsal.cluster.toolchain.toolchain import Go, go_environment, here
+from slipway.cache import cache_folder
+
+__all__ = ["Built", "Store", "default_cache", "linker_flags"]
+
+_SCRATCH = ".scratch"
+
+
+def default_cache() -> Path:
+    """`rehearsal/` in the cache of this user, see `slipway.cache`."""
+    return cache_folder() / "rehearsal"
+
+
+def linker_flags(program: Program, pins: Pins) -> str:
+    """What Go's linker is told: no debug symbols, and the program's version where it does not know it itself."""
+    version = pins.version(program.module)
+    major, minor = version.removeprefix("v").split(".")[:2]
+    flags = ("-s -w", *program.ldflags)
+    return " ".join(flag.format(version=version, major=major, minor=minor) for flag in flags)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A program that is there."""
+
+    program: Program
+    folder: Path
+
+    @property
+    def files(self) -> Path:
+        """What was kept of its module, at the paths inside the module."""
+        return self.folder / "files"
+
+    def executable(self, name: str) -> Path:
+        """Path of one of its executables."""
+        return self.folder / "bin" / name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The folder of this user's built programs.
+
+    Attributes:
+        cache: See the module's text.
+    """
+
+    cache: Path
+
+    @property
+    def work(self) -> Path:
+        """For Go's own caches."""
+        return self.cache / "work"
+
+    def find(self, program: Program, pins: Pins, go: Go | None) -> Built | None:
+        """The program as these files and this Go build it; without Go, as any Go built it."""
+        home, sources = self.cache / "programs" / program.name, _sources(program, pins)
+        folders = [home / _key(sources, go)] if go is not None else sorted(home.glob(f"{sources}-*-{here()}"))
+        for folder in folders:
+            built = Built(program=program, folder=folder)
+            if built.files.is_dir() and all(built.executable(name).is_file() for name in program.executables):
+                return built
+        return None
+
+    @contextmanager
+    def making(self, program: Program, pins: Pins, go: Go) -> Iterator[Built]:
+        """A folder to build into, which takes its place, and that of what was there before, when nothing failed."""
+        home = self.cache / "programs" / program.name
+        scratch, goal = home / _SCRATCH, home / _key(_sources(program, pins), go)
+        shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed: whoever comes here holds the lock
+        for folder in ("bin", "files"):
+            (scratch / folder).mkdir(parents=True)
+        try:
+            yield Built(program=program, folder=scratch)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        shutil.rmtree(goal, ignore_errors=True)
+        scratch.rename(goal)
+        for older in home.iterdir():
+            if older != goal:
+                shutil.rmtree(older, ignore_errors=True)
+
+    @contextmanager
+    def locked(self, console: Console) -> Iterator[None]:
+        """Be the only one who builds; say so when that means to wait.
+
+        Raises:
+            OSError: The cache cannot be written.
+        """
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with (self.cache / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                console.print("another process is building these programs: waiting for it", highlight=False)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def if_nobody_builds(self) -> Iterator[bool]:
+        """Whether nobody builds; then nobody starts to before the end."""
+        with (self.cache / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+
+def _sources(program: Program, pins: Pins) -> str:
+    """Hash of whatever decides what comes out of a build, but for Go itself."""
+    environment = go_environment()
+    decisive = {
+        "pins": pins.text,
+        "executables": dict(program.executables),
+        "ldflags": linker_flags(program, pins),
+        "files": program.files,
+        "flags": (environment["GOFLAGS"], environment["CGO_ENABLED"]),
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _key(sources: str, go: Go) -> str:
+    return f"{sources}-{re.sub(r'[^a-zA-Z0-9.]+', '_', go.version)}-{here()}"

@@ -1,0 +1,1 @@
+"""One rehearsal: scenario, faults, load, observations, verdict and report. Nothing in `cluster` imports it."""

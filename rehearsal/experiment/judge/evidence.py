@@ -1,0 +1,193 @@
+"""What the checks read: the scenario, what was seen, and each second of the load held against the objective."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+
+from loadtest.result.metrics import SecondRow
+from loadtest.result.run_result import Result
+from rehearsal.experiment.result.observations import Observations, Sample
+from rehearsal.experiment.scenario.schema import Scenario
+
+__all__ = ["HELD_S", "Evidence", "SloSecond", "gpus_per_replica", "needed_over_time", "slo_seconds"]
+
+HELD_S = 5
+"""Seconds in a row that must be inside the objective before it counts as held again."""
+_SHARE = 0.99
+_COMES_BACK_S = 25.0
+"""For a program that the scenario started again, and for the health check that notices it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SloSecond:
+    """The requests that were due in one second of the window.
+
+    Attributes:
+        second: From the start of the window.
+        due: How many.
+        good: Answered rightly, within the objective.
+        failed: Without a right answer in time.
+        mean_s: Mean latency of the answered, in seconds.
+    """
+
+    second: int
+    due: int
+    good: int
+    failed: int
+    mean_s: float
+
+    @property
+    def inside(self) -> bool:
+        """Whether 99 % of the due requests were answered within the objective: its p99, failures as endless waits."""
+        return self.good >= _SHARE * self.due
+
+    @classmethod
+    def of(cls, row: SecondRow, bound_ms: float) -> Self:
+        """Hold a second against a bound in milliseconds."""
+        latency = row.histogram("latency")
+        good = int(latency.counts[latency.middles_ns() <= bound_ms * 1e6].sum())
+        failed = sum(row.errors.values())
+        return cls(second=row.second, due=row.due, good=good, failed=failed, mean_s=latency.mean_ns / 1e9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that a verdict is made of.
+
+    Attributes:
+        scenario: As it was run.
+        load: What the load test measured.
+        observed: What was seen of the cluster.
+        seconds: Of the measured window, ascending.
+        gpus_per_replica: GPUs that each replica takes; 0: it is served without.
+    """
+
+    scenario: Scenario
+    load: Result
+    observed: Observations
+    seconds: tuple[SloSecond, ...]
+    gpus_per_replica: int
+
+    @classmethod
+    def of(cls, scenario: Scenario, load: Result, observed: Observations, *, values: Mapping[str, Any]) -> Self:
+        """Decode the seconds once.
+
+        Args:
+            scenario: As it was run.
+            load: What the load test measured.
+            observed: What was seen of the cluster.
+            values: Of the chart, as they were in force.
+        """
+        return cls(
+            scenario=scenario,
+            load=load,
+            observed=observed,
+            seconds=slo_seconds(scenario, load),
+            gpus_per_replica=gpus_per_replica(values),
+        )
+
+    @property
+    def window_s(self) -> float:
+        """Length of what was measured."""
+        return self.load.figures.window_s
+
+    def window_samples(self) -> Iterator[Sample]:
+        """Looks at the cluster within the measured window."""
+        return (sample for sample in self.observed.samples if 0 <= sample.at_s <= self.window_s)
+
+    def asked_s(self, rise_s: float) -> float | None:
+        """Seconds from a rise of the load until more replicas were asked for than before it; None: never."""
+        looks = [sample.wanted for sample in self.observed.samples if sample.at_s <= rise_s]
+        before = [wanted for wanted in looks if wanted is not None]
+        if not before:
+            return None
+        return next(
+            (
+                sample.at_s - rise_s
+                for sample in self.observed.samples
+                if sample.at_s > rise_s and max(sample.wanted or 0, sample.desired or 0) > before[-1]
+            ),
+            None,
+        )
+
+    def nodes_ready_s(self) -> float | None:
+        """Second, from the jump on, in which the GPUs that the highest load needs were ready; None: they never were.
+
+        A replica's GPUs are those of one node. Replicas without GPUs wait for none: it is the jump itself.
+        """
+        jump_s = self.scenario.load.jump_s
+        if not self.gpus_per_replica:
+            return jump_s
+        needed = self.scenario.replicas_needed(jump_s, self.scenario.load.arrivals.seconds)
+        ready = {node.ready_s for node in self.observed.nodes if node.ready_s is not None}
+        return next(
+            (
+                at_s
+                for at_s in sorted({jump_s, *(moment for moment in ready if moment > jump_s)})
+                if self._room(at_s) >= needed
+            ),
+            None,
+        )
+
+    def _room(self, at_s: float) -> int:
+        """Replicas for which the nodes that are ready have GPUs."""
+        return sum(node.gpus // self.gpus_per_replica for node in self.observed.nodes if node.is_ready(at_s))
+
+    def recovered_s(self, from_s: float) -> float | None:
+        """Second at or after `from_s` from which the objective held; None: it did not hold again.
+
+        It does when the next five seconds, all of them in the window, are each inside it, and 99 % of all requests from
+        there to the end are. A second in which nothing was due is inside.
+        """
+        rest = [row for row in self.seconds if row.second >= int(from_s)]
+        due = np.cumsum([row.due for row in reversed(rest)])[::-1]
+        good = np.cumsum([row.good for row in reversed(rest)])[::-1]
+        for place, row in enumerate(rest):
+            held_s = row.second + HELD_S
+            if held_s > self.window_s:
+                break
+            held = all(each.inside for each in rest[place : place + HELD_S] if each.second < held_s)
+            if held and good[place] >= _SHARE * due[place]:
+                return max(from_s, float(row.second))
+        return None
+
+    def stopped(self) -> Sequence[tuple[float, float]]:
+        """Spans in which the scenario itself kept programs down, in seconds; a while for coming back is added."""
+        down: dict[str, float] = {}
+        spans = []
+        for action in sorted(self.scenario.actions, key=lambda action: action.at_s):
+            if action.do == "stop":
+                down |= dict.fromkeys(action.programs, action.at_s)
+            elif action.do == "start":
+                spans += [(down.pop(name), action.at_s + _COMES_BACK_S) for name in action.programs if name in down]
+        return sorted([*spans, *((begin_s, float("inf")) for begin_s in down.values())])
+
+
+def slo_seconds(scenario: Scenario, load: Result) -> tuple[SloSecond, ...]:
+    """Each second of the measured window against the scenario's objective."""
+    return tuple(SloSecond.of(row, scenario.slo.p99_ms) for row in load.seconds if row.measured)
+
+
+def gpus_per_replica(values: Mapping[str, Any]) -> int:
+    """GPUs that each replica takes by the chart's values, 0 without; what they leave out is as in the chart, one."""
+    gpu = values.get("gpu") or {}
+    return int(gpu.get("count", 1)) if gpu.get("enabled", True) else 0
+
+
+def needed_over_time(scenario: Scenario, *, lead_s: float) -> Iterator[tuple[float, float, int]]:
+    """What an oracle that knew the load would run: (begin, end, replicas) in seconds, each asked `lead_s` ahead.
+
+    A piece is a second or less, with the replicas that the load needs at most between its begin and `lead_s` past its
+    end.
+    """
+    profile = scenario.load.arrivals.profile
+    end_s = scenario.load.arrivals.seconds
+    cuts = sorted({0.0, end_s, *(cut for at_s, _ in profile for cut in (at_s, at_s - lead_s) if 0 < cut < end_s)})
+    cuts = sorted({*cuts, *(float(second) for second in range(int(end_s)))})
+    for begin_s, stop_s in pairwise(cuts):
+        yield begin_s, stop_s, scenario.replicas_needed(begin_s, stop_s + lead_s)

@@ -1,0 +1,1 @@
+"""What a rehearsal came to, as values that the report keeps."""

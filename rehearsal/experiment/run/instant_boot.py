@@ -1,0 +1,55 @@
+"""The cluster's machines: which scenarios they can carry, and boots that take no time while nobody measures."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from rehearsal.cluster.nodes.types import Nodes
+from rehearsal.errors import ScenarioError
+from rehearsal.experiment.run.objects import merge_patch
+from rehearsal.experiment.scenario.schema import Scenario
+
+__all__ = ["check_pool", "nodes_at_once"]
+
+_CLASSES = "/apis/karpenter.kwok.sh/v1alpha1/kwoknodeclasses"
+
+
+def check_pool(scenario: Scenario, nodes: Nodes) -> None:
+    """Refuse a limit of GPUs where no node pool has one.
+
+    Raises:
+        ScenarioError: It sets one, and the machines are fixed.
+    """
+    limited = scenario.nodes.gpu_limit or any(action.do == "set_gpu_limit" for action in scenario.actions)
+    if limited and nodes.pool != "karpenter":
+        raise ScenarioError(
+            "nodes.gpu_limit and set_gpu_limit change Karpenter's node pools, and this cluster has a fixed pool; bring "
+            "it up with --nodes karpenter"
+        )
+
+
+@asynccontextmanager
+async def nodes_at_once(api: httpx.AsyncClient, nodes: Nodes) -> AsyncIterator[None]:
+    """Nodes that are ordered inside the block join at once; afterwards each type takes its `boot_s` again.
+
+    Karpenter's provider reads the delay of a class at each order, so nothing is restarted.
+
+    Raises:
+        httpx.HTTPError: The API server does not answer, or refuses.
+    """
+    if nodes.pool == "fixed":
+        yield
+        return
+    await _delay(api, {kind.name: 0 for kind in nodes.types})
+    try:
+        yield
+    finally:
+        await _delay(api, {kind.name: kind.boot_s for kind in nodes.types})
+
+
+async def _delay(api: httpx.AsyncClient, seconds: dict[str, int]) -> None:
+    for name, delay_s in seconds.items():
+        await merge_patch(api, f"{_CLASSES}/{name}", {"spec": {"nodeRegistrationDelay": f"{delay_s}s"}})

@@ -1,0 +1,92 @@
+"""The load of a rehearsal: `slipway loadtest`, from a scenario that is written for it, against the gateway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from loadtest.engine.request import RunRequest
+from loadtest.errors import GeneratorError, RunRefused
+from loadtest.result.run_result import Result
+from loadtest.run import follow_run
+from loadtest.whole_file import write_whole
+from rehearsal.cluster.connection import Connection
+from rehearsal.errors import RehearsalError, ReportError
+from rehearsal.experiment.run.values import MODEL, STORE
+from rehearsal.experiment.scenario.schema import Scenario
+
+__all__ = ["load_document", "offer_load"]
+
+
+def load_document(scenario: Scenario, gateway_url: str) -> dict[str, Any]:
+    """The load test's scenario, as its YAML would have it."""
+    load = scenario.load
+    return {
+        "description": scenario.description,
+        "target": {
+            "url": f"{load.protocol}://{gateway_url.partition('://')[2]}",
+            "model": MODEL,
+            "timeout_s": load.timeout_s,
+            # Replicas come and go: Prometheus reads their metrics.
+            "metrics_url": None,
+        },
+        "payload": {"batches": [{"images": load.images}]},
+        "arrivals": load.arrivals.model_dump(mode="json", exclude_none=True),
+        "warmup_s": load.warmup_s,
+        "seed": load.seed,
+        # The rehearsal judges by itself. A missed p99 makes the load test see whether its generator was full.
+        "slo": {"p99_ms": scenario.slo.p99_ms, "error_rate": 1.0},
+        "correctness": {"check_share": load.check_share},
+        "generator": {"max_in_flight": scenario.max_in_flight, "max_lag_ms": load.max_lag_ms},
+    }
+
+
+def offer_load(
+    scenario: Scenario,
+    connection: Connection,
+    *,
+    folder: Path,
+    follow: Callable[[Mapping[str, Any], float], None],
+) -> Result:
+    """Offer all of it, and return when it is over. To be called in the main thread, for Ctrl-C.
+
+    Args:
+        scenario: Of the rehearsal.
+        connection: The cluster.
+        folder: For the load test's own scenario and report.
+        follow: Told once a second how it goes, and at which Unix time the measured window begins, in seconds.
+
+    Raises:
+        RehearsalError: It could not begin, or ended without a report.
+    """
+    file = folder / "scenario.yaml"
+    document = yaml.safe_dump(load_document(scenario, connection.gateway_url), sort_keys=False)
+    write_whole(file, document, other="--report-dir", error=ReportError)
+    request = RunRequest(
+        scenario=str(file),
+        overrides={},
+        repository=connection.model_store / STORE,
+        report_dir=folder,
+        junit=None,
+        command=f"slipway loadtest {file}",
+        page=False,
+        force=True,  # the folder is the rehearsal's own, and whether it may be overwritten was asked before
+    )
+    zero_s = float("inf")
+
+    def tell(message: Mapping[str, Any]) -> None:
+        nonlocal zero_s
+        # The message was late rather than early, so the earliest guess is the best.
+        zero_s = min(zero_s, time.time() - message["second"])
+        follow(message, zero_s)
+
+    try:
+        return follow_run(request, processes=1, tell=tell)[0]
+    except GeneratorError as exc:
+        raise RehearsalError(str(exc)) from exc
+    except RunRefused as exc:
+        raise RehearsalError(f"the load could not begin: {exc}") from exc

@@ -1,0 +1,100 @@
+"""A thread that looks at the cluster and does the scenario's actions, while the main thread offers the load.
+
+with Observer(connection, recorder, work) as observer:
+    observer.begin(zero_s)                  # as soon as the start of the measured window is known
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.connection import Connection
+from rehearsal.errors import ClusterError
+from rehearsal.experiment.run.recorder import Recorder
+
+__all__ = ["Observer", "Work"]
+
+Work = Callable[[httpx.AsyncClient, float], Awaitable[None]]
+"""Given the API server and the Unix time at which the window begins, in seconds."""
+
+
+class Observer:
+    """Looks from the beginning of the block to its end."""
+
+    def __init__(self, connection: Connection, recorder: Recorder, work: Work) -> None:
+        self._connection = connection
+        self._recorder = recorder
+        self._work = work
+        self._loop = asyncio.new_event_loop()
+        self._zero_s: asyncio.Future[float] = self._loop.create_future()
+        self._task: asyncio.Task[None] | None = None
+        self._error: BaseException | None = None
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._started.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._call(self._cancel)
+        self._thread.join()
+        if error is None:
+            self.require_alive()
+
+    def require_alive(self) -> None:
+        """Whether anybody still looks.
+
+        Raises:
+            ClusterError: The thread ended by an error.
+        """
+        if self._error is not None:
+            raise ClusterError(f"nobody looks at the cluster any more: {self._error!r}") from self._error
+
+    def begin(self, zero_s: float) -> None:
+        """Let the scenario's work begin; later calls change nothing."""
+        self._call(self._begin, zero_s)
+
+    def _begin(self, zero_s: float) -> None:
+        if not self._zero_s.done():
+            self._zero_s.set_result(zero_s)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _call(self, function: Callable[..., None], *arguments: float) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _run(self) -> None:
+        try:
+            self._task = self._loop.create_task(self._main())
+            self._loop.call_soon(self._started.set)
+            self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            pass
+        except BaseException as exc:  # noqa: BLE001 - handed to the main thread
+            self._error = exc
+        finally:
+            self._started.set()
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    async def _main(self) -> None:
+        async with api_client(self._connection.kubeconfig) as api, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recorder.run(api))
+            tasks.create_task(self._do_work(api))
+
+    async def _do_work(self, api: httpx.AsyncClient) -> None:
+        await self._work(api, await self._zero_s)

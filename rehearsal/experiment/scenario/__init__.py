@@ -1,0 +1,1 @@
+"""A rehearsal's scenario: what is served and offered, the faults, and the assertions."""

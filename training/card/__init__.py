@@ -1,0 +1,1 @@
+"""The model card: what a version is, for machines and for people."""

@@ -1,0 +1,179 @@
+"""Count what is in a data set. Nothing is judged here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.dataset import Dataset, Split
+from training.data.rows import Pairs, Rows
+
+__all__ = ["OverlapMeasures", "SplitMeasures", "measure"]
+
+_ARRAYS = {"train": "x_train", "validation": "x_train", "test": "x_test"}
+"""Which array of the source a split was taken from: rows are named there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitMeasures:
+    """One split in numbers.
+
+    Attributes:
+        name: `train`, `validation` or `test`.
+        array: The array of the source that rows are counted in.
+        images: How many.
+        shape: `(height, width, channels)` of each.
+        dtype: Of the pixels.
+        minimum: Darkest pixel of all images; 0 if there are none, as the next two.
+        maximum: Brightest.
+        mean: Of all pixels of all images.
+        class_counts: Images of each class, in the order of the data set's labels.
+        blank: Images of one value all over.
+        unscaled: Images of zeros and ones, where others are brighter.
+        unlabelled: Images whose label is not the index of a class.
+        duplicates: Images equal to an earlier one, with that one.
+        conflicts: Those of `duplicates` that have another label than the earlier one.
+    """
+
+    name: str
+    array: str
+    images: int
+    shape: tuple[int, int, int]
+    dtype: str
+    minimum: int
+    maximum: int
+    mean: float
+    class_counts: tuple[int, ...]
+    blank: Rows
+    unscaled: Rows
+    unlabelled: Rows
+    duplicates: Pairs
+    conflicts: Pairs
+
+    @property
+    def imbalance(self) -> float | None:
+        """Images of the most frequent class for each of the rarest; None while a class has none."""
+        rarest = min(self.class_counts)
+        return max(self.class_counts) / rarest if rarest else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlapMeasures:
+    """Images of one split that are in another one too, pixel by pixel.
+
+    Attributes:
+        held_out: The split that should be new to the model.
+        held_out_array: The array of the source that its rows are counted in.
+        seen: The split or splits that a model learns or is chosen by: `train`, or `train or validation`.
+        seen_array: The array of the source that partners are counted in.
+        images: Images in `held_out`.
+        shared: Those that are in `seen` too, with the first equal image there.
+        conflicts: Those of `shared` that have another label there.
+    """
+
+    held_out: str
+    held_out_array: str
+    seen: str
+    seen_array: str
+    images: int
+    shared: Pairs
+    conflicts: Pairs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Printed:
+    """A split whose images can be looked up by content.
+
+    Attributes:
+        name: `train`, `validation` or `test`.
+        split: The images.
+        keys: A fingerprint of each image: equal exactly when the images are.
+        positions: The first position of each fingerprint.
+    """
+
+    name: str
+    split: Split
+    keys: list[bytes]
+    positions: dict[bytes, int]
+
+
+def measure(dataset: Dataset) -> tuple[tuple[SplitMeasures, ...], tuple[OverlapMeasures, ...]]:
+    """Measure each split, and what the held-out ones share with those that a model has seen."""
+    train, validation, test = (
+        _printed(name, split)
+        for name, split in (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test))
+    )
+    splits = tuple(_split(printed, classes=len(dataset.labels)) for printed in (train, validation, test))
+    overlaps = (_overlap(validation, train), _overlap(test, train, validation))
+    return splits, overlaps
+
+
+def _printed(name: str, split: Split) -> _Printed:
+    # 128 bits of BLAKE2: no two of 10^12 different images are expected to share them.
+    keys = [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(split.images)]
+    positions: dict[bytes, int] = {}
+    for position, key in enumerate(keys):
+        positions.setdefault(key, position)
+    return _Printed(name=name, split=split, keys=keys, positions=positions)
+
+
+def _split(printed: _Printed, *, classes: int) -> SplitMeasures:
+    split, images = printed.split, printed.split.images
+    darkest, brightest = images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))
+    maximum = int(brightest.max()) if len(images) else 0
+    known = (split.labels >= 0) & (split.labels < classes)
+    twins = [(position, printed.positions[key]) for position, key in enumerate(printed.keys)]
+    duplicates = [(later, first) for later, first in twins if later != first]
+    conflicts = [(later, first) for later, first in duplicates if split.labels[later] != split.labels[first]]
+    return SplitMeasures(
+        name=printed.name,
+        array=_ARRAYS[printed.name],
+        images=len(images),
+        shape=images.shape[1:],
+        dtype=str(images.dtype),
+        minimum=int(images.min()) if len(images) else 0,
+        maximum=maximum,
+        mean=float(images.mean()) if len(images) else 0.0,
+        class_counts=tuple(np.bincount(split.labels[known], minlength=classes).tolist()),
+        blank=_rows(split, darkest == brightest),
+        unscaled=_rows(split, (darkest < brightest) & (brightest == 1) & (maximum > 1)),
+        unlabelled=_rows(split, ~known),
+        duplicates=_pairs(split, duplicates),
+        conflicts=_pairs(split, conflicts),
+    )
+
+
+def _overlap(held_out: _Printed, *seen: _Printed) -> OverlapMeasures:
+    """Look each held-out image up in the first of the `seen` splits, which are of one array, that has it."""
+    shared: list[tuple[int, int]] = []
+    conflicts: list[tuple[int, int]] = []
+    for position, key in enumerate(held_out.keys):
+        printed = next((printed for printed in seen if key in printed.positions), None)
+        if printed is None:
+            continue
+        twin = printed.positions[key]
+        pair = (held_out.split.source_row(position), printed.split.source_row(twin))
+        shared.append(pair)
+        if held_out.split.labels[position] != printed.split.labels[twin]:
+            conflicts.append(pair)
+    return OverlapMeasures(
+        held_out=held_out.name,
+        held_out_array=_ARRAYS[held_out.name],
+        seen=" or ".join(printed.name for printed in seen),
+        seen_array=_ARRAYS[seen[0].name],
+        images=len(held_out.keys),
+        shared=Pairs.of(shared),
+        conflicts=Pairs.of(conflicts),
+    )
+
+
+def _rows(split: Split, mask: NDArray[np.bool_]) -> Rows:
+    return Rows.of([split.source_row(position) for position in np.flatnonzero(mask).tolist()])
+
+
+def _pairs(split: Split, positions: Sequence[tuple[int, int]]) -> Pairs:
+    return Pairs.of((split.source_row(later), split.source_row(first)) for later, first in positions)

@@ -1,0 +1,95 @@
+"""Gates decide whether a trained model may be published.
+
+    results = check_gates(recipe.gates, evaluation, parity)
+    refuse(results, run_dir=run_dir)          # raises GateRefused unless every gate passed
+
+No file is touched here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from training.errors import GateRefused
+from training.evaluate.metrics import Evaluation
+from training.export import Parity
+from training.recipe import GateSettings
+
+__all__ = ["GateResult", "check_gates", "refuse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """One figure against its bound. A figure equal to the bound passes; NaN never does.
+
+    Attributes:
+        name: The bound's key in the recipe; `max_argmax_disagreements` is no key, it is always 0.
+        bound: Which side of `required` is good.
+        required: The bound.
+        got: The figure.
+    """
+
+    name: str
+    bound: Literal["at least", "at most"]
+    required: float
+    got: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure is on the good side."""
+        return self.got >= self.required if self.bound == "at least" else self.got <= self.required
+
+    @property
+    def margin(self) -> float:
+        """Distance to the bound in the figure's unit; negative when the gate refuses."""
+        return self.got - self.required if self.bound == "at least" else self.required - self.got
+
+    def __str__(self) -> str:
+        """One line for people."""
+        verdict = f"{'passed' if self.passed else 'missed'} by {abs(self.margin):.3g}"
+        return f"{self.name}: required {self.bound} {self.required:.6g}, got {self.got:.6g}, {verdict}"
+
+
+def check_gates(settings: GateSettings, evaluation: Evaluation, parity: Parity) -> tuple[GateResult, ...]:
+    """Hold a model's figures against a recipe's gates.
+
+    Args:
+        settings: The recipe's section `gates`.
+        evaluation: On the test images.
+        parity: Of Keras and ONNX Runtime.
+    """
+    return (
+        GateResult(name="min_accuracy", bound="at least", required=settings.min_accuracy, got=evaluation.accuracy),
+        GateResult(name="min_macro_f1", bound="at least", required=settings.min_macro_f1, got=evaluation.macro.f1),
+        GateResult(
+            name="max_ece", bound="at most", required=settings.max_ece, got=evaluation.expected_calibration_error
+        ),
+        GateResult(
+            name="max_parity_difference",
+            bound="at most",
+            required=settings.max_parity_difference,
+            got=parity.max_abs_difference,
+        ),
+        GateResult(name="max_argmax_disagreements", bound="at most", required=0, got=parity.argmax_disagreements),
+    )
+
+
+def refuse(results: tuple[GateResult, ...], *, run_dir: Path) -> None:
+    """Stop unless every gate passed.
+
+    Args:
+        results: From `check_gates`.
+        run_dir: Where the run's files stay; named in the error.
+
+    Raises:
+        GateRefused: Which gates, by how much, and what happened to the files.
+    """
+    missed = [result for result in results if not result.passed]
+    if missed:
+        lines = "\n".join(f"  {result}" for result in missed)
+        raise GateRefused(
+            f"{len(missed)} of {len(results)} gates refuse this model:\n{lines}\n"
+            f"The model repository was left untouched; everything this run wrote is in {run_dir}"
+        )

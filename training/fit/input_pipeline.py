@@ -1,0 +1,161 @@
+"""From arrays in memory to batches, as `tf.data` pipelines.
+
+    plan = BatchPlan.of(recipe, images=50_000)
+    batches = training_batches(dataset.train, plan, first_epoch=0)
+    validation = validation_batches(dataset.validation, batch_size=512)
+
+Everything random is drawn from the seed, the epoch and an image's row: the order of the images and what is done to
+each of them. So the stream can be entered at any epoch, and cut among any number of workers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training._tensorflow import tf
+from training.data import Split
+from training.errors import FitError
+from training.fit.augmentation import distort, draw_distortions
+from training.pixels import WHITE
+from training.recipe import AugmentationSettings, InputRange, Recipe
+
+__all__ = ["BatchPlan", "Share", "training_batches", "validation_batches"]
+
+_ORDER_STREAM = 0x0D
+_DISTORTION_STREAM = 0xD1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One worker's part of every batch: the `index`-th of `workers` equal parts, itself cut for `devices`."""
+
+    index: int = 0
+    workers: int = 1
+    devices: int = 1
+
+
+_EVERYTHING = Share()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPlan:
+    """How a training split is cut into steps.
+
+    Attributes:
+        images: Images in the split.
+        batch_size: Images per step, over all workers and devices together.
+        epochs: Epochs of the whole run.
+        seed: Of order and distortion.
+        augmentation: Ranges of the distortion.
+        takes: What the network takes for a pixel.
+    """
+
+    images: int
+    batch_size: int
+    epochs: int
+    seed: int
+    augmentation: AugmentationSettings
+    takes: InputRange = "unit"
+
+    @classmethod
+    def of(cls, recipe: Recipe, *, images: int) -> BatchPlan:
+        """The recipe's plan for that many images.
+
+        Raises:
+            FitError: There are not enough images for one batch.
+        """
+        if images < recipe.fit.batch_size:
+            raise FitError(
+                f"fit.batch_size: expected at most the {images} training images, got {recipe.fit.batch_size}"
+            )
+        return cls(
+            images=images,
+            batch_size=recipe.fit.batch_size,
+            epochs=recipe.fit.epochs,
+            seed=recipe.seed,
+            augmentation=recipe.augmentation,
+            takes=recipe.network.takes,
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches. The images of a last, smaller one sit the epoch out; they are others in each epoch."""
+        return self.images // self.batch_size
+
+
+def training_batches(
+    split: Split, plan: BatchPlan, *, first_epoch: int, one_hot: int | None = None, share: Share = _EVERYTHING
+) -> tf.data.Dataset:
+    """The batches of all epochs from `first_epoch` (0 is the first) to the plan's end, one after the other.
+
+    Args:
+        split: The images.
+        plan: How they are cut.
+        first_epoch: 0 is the first.
+        one_hot: Number of classes where the loss takes labels as rows with one 1; None: it takes indices.
+        share: This worker's part.
+
+    Returns:
+        Pairs of float32 images `(batch, height, width, channels)`, in the range that the plan names, and int64 labels
+        `(batch,)`, or float32 `(batch, classes)` with `one_hot`, where batch is the plan's batch size divided by the
+        share's workers and devices.
+    """
+    part = plan.batch_size // share.workers
+    with tf.device("CPU:0"):
+        images, labels = tf.constant(split.images), tf.constant(split.labels)
+
+    def rows_and_draws(epoch: tf.Tensor) -> tf.data.Dataset:
+        rows = _shuffled_rows(plan, epoch)[:, share.index * part : (share.index + 1) * part]
+        draws = draw_distortions(images=plan.images, seed=tf.random.fold_in((plan.seed, _DISTORTION_STREAM), epoch))
+        return tf.data.Dataset.from_tensor_slices((rows, tf.gather(draws, rows)))
+
+    def batch(rows: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs = distort(_as_input(tf.gather(images, rows), plan.takes), draws, plan.augmentation)
+        return inputs, _labels(tf.gather(labels, rows), one_hot)
+
+    stream = tf.data.Dataset.range(first_epoch, plan.epochs).flat_map(rows_and_draws)
+    stream = stream.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+    if share.devices > 1:
+        stream = stream.rebatch(part // share.devices)
+    return stream.prefetch(tf.data.AUTOTUNE)
+
+
+def validation_batches(
+    split: Split,
+    *,
+    batch_size: int,
+    takes: InputRange = "unit",
+    one_hot: int | None = None,
+    share: Share = _EVERYTHING,
+) -> tf.data.Dataset:
+    """The split in its own order, undistorted, round after round; the last batch of a round may be smaller.
+
+    Every device gets every batch: their sums are of equal parts, so means over all devices are exact.
+
+    Returns:
+        Pairs as of `training_batches`.
+    """
+    batches = tf.data.Dataset.from_tensor_slices((split.images, split.labels)).batch(batch_size)
+    if share.devices > 1:
+        batches = batches.flat_map(lambda *batch: tf.data.Dataset.from_tensors(batch).repeat(share.devices))
+    return (
+        batches.map(lambda images, labels: (_as_input(images, takes), _labels(labels, one_hot)))
+        .repeat()
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _shuffled_rows(plan: BatchPlan, epoch: tf.Tensor) -> tf.Tensor:
+    """One epoch's order: int32 `(steps, batch)`."""
+    seed = tf.random.fold_in((plan.seed, _ORDER_STREAM), epoch)
+    order = tf.random.experimental.stateless_shuffle(tf.range(plan.images), seed=seed)
+    return tf.reshape(order[: plan.steps_per_epoch * plan.batch_size], (plan.steps_per_epoch, plan.batch_size))
+
+
+def _labels(labels: tf.Tensor, one_hot: int | None) -> tf.Tensor:
+    return labels if one_hot is None else tf.one_hot(labels, one_hot)
+
+
+def _as_input(images: tf.Tensor, takes: InputRange) -> tf.Tensor:
+    pixels = tf.cast(images, tf.float32)
+    return pixels / WHITE if takes == "unit" else pixels
