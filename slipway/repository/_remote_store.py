@@ -80,6 +80,12 @@ def _options(kind: str) -> dict[str, Any]:
         if "AWS_MAX_ATTEMPTS" not in os.environ:
             limits["retries"] = {"max_attempts": 0}
         return {"config_kwargs": limits}
+    if kind == "gs":
+        try:
+            from slipway.repository._store_google import google_options  # noqa: PLC0415 - aiohttp comes with gcsfs
+        except ModuleNotFoundError:
+            return {}  # fsspec says what is to be installed
+        return google_options()
     if kind in {"http", "https"}:
         from aiohttp import ClientTimeout  # noqa: PLC0415 - only this back end has it
 

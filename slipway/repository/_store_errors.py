@@ -54,6 +54,7 @@ _BY_KIND = {
     "ConnectTimeoutError": _UNREACHABLE,
     "EndpointConnectionError": _UNREACHABLE,
     "ClientConnectorError": _UNREACHABLE,
+    "ConnectionFailed": _UNREACHABLE,
     "ConnectionRefusedError": _UNREACHABLE,
     "gaierror": _UNREACHABLE,
     "MoreThanAnnounced": _NOT_AS_LISTED,
@@ -77,6 +78,7 @@ _TRANSIENT = {
     "ConnectTimeoutError",
     "ConnectionClosedError",
     "ClientConnectorError",
+    "ConnectionFailed",
     "ServerDisconnectedError",
     "ClientPayloadError",
 }

@@ -51,7 +51,7 @@ def web_server(answer, context=None):
             paths.append(self.path)
             answer(self)
 
-        do_GET = do_HEAD = do_PUT = do_POST = handle_any  # noqa: N815 - the names are http.server's
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 - the names are http.server's
 
         def log_message(self, *_details):
             pass
