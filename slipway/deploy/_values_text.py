@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
+
+import yaml
 
 from slipway.deploy._capacity import Capacity
 from slipway.deploy._entries import CHART, Entry, Value
@@ -101,4 +103,7 @@ def _scalars(value: Value) -> str:
         return f"[{', '.join(map(_scalars, value))}]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return json.dumps(value)
+    # Not JSON, though YAML is said to contain it: YAML 1.1 takes 1e-05 for a text, and no reader joins surrogates.
+    style = '"' if isinstance(value, str) else None
+    text: str = yaml.safe_dump(value, default_style=style, allow_unicode=True, width=math.inf)
+    return text.removesuffix("...\n").rstrip("\n")

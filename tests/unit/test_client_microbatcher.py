@@ -290,6 +290,27 @@ def test_closing_waits_no_longer_than_the_last_deadline_though_the_request_outli
 
 
 @pytest.mark.timeout(60)
+def test_closing_waits_for_the_most_patient_caller_of_a_request_under_way(
+    grpc_fake, classifier, digits, threads, monkeypatch
+):
+    monkeypatch.setattr("slipway.client._microbatcher._GRACE_S", 0)
+    batcher = MicroBatcher(classifier, max_in_flight=1, max_batch_size=2, max_delay_us=60_000_000)
+    classifier.contract()
+    held = grpc_fake.hold("infer")
+    patient = threads.submit(batcher.predict, digits([3]), timeout_s=50)
+    hasty = threads.submit(batcher.predict, digits([4]), timeout_s=0.5)
+    grpc_fake.wait_until_asked("infer")
+    closing = threads.submit(batcher.close)
+
+    assert isinstance(hasty.exception(timeout=20), DeadlineExceeded)
+    with pytest.raises(TimeoutError):
+        closing.result(timeout=0.3)
+    held.set()
+    assert ("3",) == patient.result(timeout=20).labels
+    closing.result(timeout=20)
+
+
+@pytest.mark.timeout(60)
 def test_a_thread_that_fails_ends_every_call_and_refuses_new_ones(classifier, crowded, digits, monkeypatch):
     batcher = MicroBatcher(classifier, max_in_flight=1, max_delay_us=0)
     futures, held = crowded(batcher, [[1], [2]])
