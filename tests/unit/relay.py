@@ -35,7 +35,8 @@ class Relay:
 
     def switch(self, upstream):
         """Go on with another server."""
-        self.upstream = upstream
+        with self._lock:
+            self.upstream = upstream
         self.cut()
 
     def close(self):
@@ -53,15 +54,21 @@ class Relay:
                 client, _ = self._listening.accept()
             except OSError:
                 return
+            upstream = self.upstream
             try:
-                server = socket.create_connection(("127.0.0.1", self.upstream))
+                server = socket.create_connection(("127.0.0.1", upstream))
             except OSError:
                 client.close()
                 continue
             pair = {"client": client, "server": server, "remembered": True}
             with self._lock:
-                self._pairs.append(pair)
+                replaced = upstream != self.upstream  # `switch` has ended the others, and did not know of this one
                 self.opened += 1
+                if not replaced:
+                    self._pairs.append(pair)
+            if replaced:
+                self._end(pair)
+                continue
             for source, sink in ((client, server), (server, client)):
                 self._threads.append(threading.Thread(target=self._pass, args=(pair, source, sink)))
                 self._threads[-1].start()
