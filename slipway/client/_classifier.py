@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from slipway.client._address import Address, parse_address
-from slipway.client._conversion import Conversion, Fit
+from slipway.client._conversion import Fit, chosen
 from slipway.client._core import Core
 from slipway.client._errors import ClientClosed
 from slipway.client._grpc_transport import AsyncGrpcTransport, GrpcTransport
@@ -191,7 +191,7 @@ class Classifier(_Client[SyncTransport]):
             ValueError: An option is out of its range.
             ClientError: Each of its kinds says what happened and carries every try, see `slipway.client`.
         """
-        conversion = Conversion(invert=invert, fit=fit, frame=frame)
+        conversion = chosen(invert=invert, fit=fit, frame=frame)
         session = self._session()
         return run(session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s)), session.transport)
 
@@ -268,7 +268,7 @@ class AsyncClassifier(_Client[AsyncTransport]):
         timeout_s: float | None = None,
     ) -> Prediction:
         """See `Classifier.predict`."""
-        conversion = Conversion(invert=invert, fit=fit, frame=frame)
+        conversion = chosen(invert=invert, fit=fit, frame=frame)
         session = self._session()
         steps = session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s))
         return await run_async(steps, session.transport)

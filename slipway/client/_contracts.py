@@ -8,6 +8,7 @@ earlier than the opening of the connection that brought the answer, and no contr
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -28,15 +29,24 @@ from slipway.model_config import ContractUnreadable, read_contract
 __all__ = ["Contracts", "Known"]
 
 _MOST_VERSIONS = 64
+_MOST_ANSWER_BYTES = 32 << 20
+_MOST_REQUEST_BYTES = 256 << 20
 _NO_CONFIGURATION = ("UNIMPLEMENTED", "404", "405", "501")
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A contract, and since when it is known to be true: it was read at `read_ns` or later (`time.monotonic_ns()`)."""
+    """A contract, and what follows from it once for all calls.
+
+    Attributes:
+        contract: What the model takes and gives.
+        read_ns: It was read at this time or later (`time.monotonic_ns()`), so since then it is known to be true.
+        most_images: Of one request: the model's limit, and what one message can carry in both directions.
+    """
 
     contract: ModelContract
     read_ns: int
+    most_images: int
 
 
 class _Reading:
@@ -125,7 +135,7 @@ class Contracts:
     def _read(self, version: str, reading: _Reading, deadline: Deadline) -> Steps[Known]:
         try:
             answered = yield from self._ask(version, deadline)
-            known = Known(answered.value, answered.true_ns)
+            known = Known(answered.value, answered.true_ns, _most_images(answered.value))
             self._keep(version, known)
         except ClientError as exc:
             reading.error = exc
@@ -166,6 +176,12 @@ class Contracts:
         except ContractUnreadable as exc:
             raise UnsupportedModel(f"{asker.subject}: {exc}") from exc
         raise reply.error
+
+
+def _most_images(contract: ModelContract) -> int:
+    image_bytes = math.prod(contract.image_shape)
+    fitting = min(_MOST_ANSWER_BYTES // (4 * len(contract.labels)), _MOST_REQUEST_BYTES // image_bytes)
+    return max(1, min(contract.max_batch_size, fitting))
 
 
 _ABSENT = (FaultKind.NOT_FOUND, FaultKind.NOT_READY)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 from slipway.errors import SlipwayWarning
 
-__all__ = ["Conversion", "Doubt", "Fit", "PictureWarning", "warn_of"]
+__all__ = ["AS_IT_IS", "Conversion", "Doubt", "Fit", "PictureWarning", "chosen", "warn_of"]
 
 Fit: TypeAlias = Literal["stretch", "pad", "crop"]
 """What happens to a picture whose proportions are not the model's: it is stretched; or kept whole, with bars of its
@@ -44,6 +44,21 @@ class Conversion:
             raise ValueError(f"fit: expected one of {', '.join(get_args(Fit))}, got {self.fit!r}")
         if self.frame is not None and (not isinstance(self.frame, int) or self.frame < 0):
             raise ValueError(f"frame: expected a number from 0, got {self.frame!r}")
+
+
+AS_IT_IS = Conversion()
+"""Nothing chosen."""
+
+
+def chosen(*, invert: bool, fit: Fit | None, frame: int | None) -> Conversion:
+    """`Conversion`, without making the usual one anew for each call.
+
+    Raises:
+        ValueError: See `Conversion`.
+    """
+    if invert is False and fit is None and frame is None:
+        return AS_IT_IS
+    return Conversion(invert=invert, fit=fit, frame=frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

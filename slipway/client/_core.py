@@ -6,7 +6,6 @@ Nothing here does I/O: the generators yield `Send`, `Explain`, `Sleep` and `Wait
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,8 +32,6 @@ _POLL_PAUSE_S = 0.2
 _TIME_TO_ASK_S = 0.1  # with less, what was found out before says more than no answer
 _POLLS_PER_DIAGNOSIS = 10  # why a model is not ready is asked at first, now and then, and at last
 _TRIES_OF_A_CHANGED_MODEL = 3
-_MOST_ANSWER_BYTES = 32 << 20
-_MOST_REQUEST_BYTES = 256 << 20
 
 
 class Core:
@@ -75,7 +72,7 @@ class Core:
         known = yield from self._contracts.current(deadline)
         batch = to_batch(images, known.contract, conversion)
         for _ in range(_TRIES_OF_A_CHANGED_MODEL):
-            size = _request_size(known.contract)
+            size = known.most_images
             now, answer = yield from self._classify(batch[:size], known, deadline)
             if answer is not None:
                 break
@@ -139,8 +136,10 @@ class Core:
             raise reply.error
         answer = reply.value
         now = yield from self._contracts.of_answer(answer.model_version, reply.connected_ns, deadline)
-        same_door = now.contract == known.contract or (
-            now.read_ns <= sent_ns and now.contract.image_shape == known.contract.image_shape
+        same_door = (
+            now is known
+            or now.contract == known.contract
+            or (now.read_ns <= sent_ns and now.contract.image_shape == known.contract.image_shape)
         )
         if not same_door:
             return now, None
@@ -158,17 +157,9 @@ class Core:
         return ServerError(f"{self._asker.subject}: replaced during the call by one with other labels; call again")
 
 
-def _request_size(contract: ModelContract) -> int:
-    """Most images of one request: the model's limit, and what one message can carry in both directions."""
-    image_bytes = math.prod(contract.image_shape)
-    fitting = min(_MOST_ANSWER_BYTES // (4 * len(contract.labels)), _MOST_REQUEST_BYTES // image_bytes)
-    return max(1, min(contract.max_batch_size, fitting))
-
-
 def _prediction(contract: ModelContract, probabilities: Probabilities, model_version: str) -> Prediction:
     indices = probabilities.argmax(axis=1)
-    for array in (indices, probabilities):
-        array.flags.writeable = False
+    indices.flags.writeable = probabilities.flags.writeable = False
     return Prediction(
         labels=tuple([contract.labels[i] for i in indices.tolist()]),
         indices=indices,

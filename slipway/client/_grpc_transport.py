@@ -116,9 +116,7 @@ class GrpcTransport:
             failed = self._translate(exc)
             return failed
         finally:
-            self._leave(line, silent=failed is not None and failed.kind is FaultKind.DEADLINE)
-        with self._lock:
-            times = line.answered(entered)
+            times = self._leave(line, entered, failed)
         return _answered(decode(question, content), *times)
 
     def _translate(self, exc: Exception) -> Fault:
@@ -128,9 +126,11 @@ class GrpcTransport:
             raise exc
         return fault(exc)
 
-    def _leave(self, line: _Line, *, silent: bool) -> None:
+    def _leave(self, line: _Line, entered: tuple[int, int | None], failed: Fault | None) -> tuple[int, int]:
+        """End a call, under one lock with the look at the connection that answered it."""
         with self._lock:
-            line.leave(silent=silent)
+            line.leave(silent=failed is not None and failed.kind is FaultKind.DEADLINE)
+            times = line.answered(entered) if failed is None else (0, 0)
             if line is self._line and line.silent >= _SILENT_CALLS and not self._closed:
                 self._line = _Line(grpc, self._address, self._wiring)
                 self._replaced.add(line)
@@ -139,6 +139,7 @@ class GrpcTransport:
                 self._replaced.discard(line)
         if finished:
             line.channel.close()
+        return times
 
     def conceal(self, fault: Fault) -> Fault:
         """See `_secrets`."""
@@ -223,7 +224,8 @@ class AsyncGrpcTransport:
 
 
 def _metadata(wiring: Wiring) -> tuple[tuple[str, str], ...] | None:
-    return tuple(wiring.sender.headers().items()) or None
+    headers = wiring.sender.headers()
+    return tuple(headers.items()) if headers else None
 
 
 def _answered(reply: A | Fault, connected_ns: int, true_ns: int) -> Answered[A] | Fault:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from slipway.client._arrays import as_array, wrong_array
-from slipway.client._conversion import Conversion, Doubt, warn_of
+from slipway.client._conversion import AS_IT_IS, Conversion, Doubt, warn_of
 from slipway.client._errors import InvalidImage
 from slipway.client._prediction import Pixels
 
@@ -33,10 +33,8 @@ Pillow image; a path to a file, its bytes, or the open file."""
 ImagesInput: TypeAlias = "ImageInput | Sequence[ImageInput]"
 """One image, several, or a uint8 array (n, h, w, c), or (n, h, w) where the model has one channel."""
 
-_AS_IT_IS = Conversion()
 
-
-def to_batch(images: ImagesInput, contract: ModelContract, conversion: Conversion = _AS_IT_IS) -> Pixels:
+def to_batch(images: ImagesInput, contract: ModelContract, conversion: Conversion = AS_IT_IS) -> Pixels:
     """Turn images into one batch of the model's shape.
 
     Arrays must already be uint8 of the model's height and width. Pictures are turned upright, to the model's channels

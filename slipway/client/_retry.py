@@ -44,6 +44,8 @@ class RetryBudget:
 
     def deposit(self) -> None:
         """Count one call."""
+        if self._tokens >= self._capacity:  # nobody has retried for a while
+            return
         with self._lock:
             self._tokens = min(self._capacity, self._tokens + self._ratio)
 
