@@ -188,8 +188,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("count", [2, 40])
 @pytest.mark.parametrize("mangle", BROKEN.values(), ids=BROKEN)
-def test_numbers_that_are_no_probabilities_are_an_error_and_no_prediction(fake, digits, mangle, flavour):
+def test_numbers_that_are_no_probabilities_are_an_error_and_no_prediction(fake, digits, mangle, count, flavour):
+    fake.contract = dataclasses.replace(fake.contract, max_batch_size=64)
     fake.mangle = mangle
     with pytest.raises(ClientError, match="expected probabilities that add up to 1, got"):
-        call(flavour, fake.url, "predict", digits([1, 2]))
+        call(flavour, fake.url, "predict", digits([1, 2] * (count // 2)))
