@@ -16,13 +16,16 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
+from slipway.client.wire import parse_address, proxy_for
 from slipway.deploy._errors import DeployError
+from slipway.errors import SlipwayError
 from slipway.printable import printable
 
 ANNOTATION = "slipway/model-version"
@@ -138,6 +141,7 @@ def _opened(name: str, namespace: str) -> Iterator[_InferenceService]:
 def _api_client(hidden: set[str]) -> Iterator[client.ApiClient]:
     """Connect as this pod, or as the person at the desk; add to `hidden` what no text may show."""
     configuration = client.Configuration()
+    configuration.proxy = None  # what stands here after the kubeconfig was read is its `proxy-url`
     kubeconfig = os.environ.get("KUBECONFIG")
     try:
         if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
@@ -150,9 +154,18 @@ def _api_client(hidden: set[str]) -> Iterator[client.ApiClient]:
         raise ConfigException(f"{type(exc).__name__} while the kubeconfig was read") from None
     tokens = (str(key).removeprefix("Bearer ") for key in configuration.api_key.values())
     hidden |= {token for token in tokens if len(token) >= SHORTEST_TOKEN}
+    configuration.proxy = configuration.proxy or _environments_proxy(configuration.host)
+    configuration.no_proxy = None  # it is judged already
     configuration.retries = 3
     with client.ApiClient(configuration) as api_client:
         yield api_client
+
+
+def _environments_proxy(url: str) -> str | None:
+    """By the rule of every client here: the Kubernetes client would ask a proxy for this machine's own addresses."""
+    parts = urlsplit(url)
+    proxy = proxy_for(parse_address(f"{parts.scheme}://{parts.netloc}"))
+    return None if proxy is None else proxy.url
 
 
 _REMEDIES = {
@@ -178,6 +191,8 @@ def _translated(name: str, namespace: str, hidden: AbstractSet[str]) -> Iterator
 
     try:
         yield
+    except SlipwayError:
+        raise  # a proxy of the environment that cannot be meant
     except ApiException as exc:
         body = said(exc.body)
         remedy = _POLICY_REMEDY if _POLICY in body else _REMEDIES.get(exc.status or 0, "see the API server's message")

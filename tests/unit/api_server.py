@@ -66,8 +66,8 @@ def api_server():
     server.server_close()
 
 
-def write_kubeconfig(path, port):
-    entry = {"server": f"http://127.0.0.1:{port}"}
+def write_kubeconfig(path, port, *, host="127.0.0.1", proxy_url=None):
+    entry = {"server": f"http://{host}:{port}"} | ({} if proxy_url is None else {"proxy-url": proxy_url})
     document = {
         "apiVersion": "v1",
         "kind": "Config",

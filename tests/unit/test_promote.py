@@ -10,6 +10,7 @@ pytest.importorskip("kubernetes", reason="the extra `deploy` is not installed")
 from typer.testing import CliRunner
 
 from slipway.cli import app
+from slipway.client import InvalidAddress
 from slipway.deploy._promote import PromotionForbidden, PromotionRefused, check_promotable, promote
 from slipway.repository import MANIFEST, ModelNotPublished, VersionDamaged
 from tests.unit.api_server import api_server, write_kubeconfig
@@ -107,6 +108,45 @@ def test_nobody_at_the_address_names_the_way_out(kubeconfig):
 
     with pytest.raises(PromotionRefused, match="does not answer"):
         promote("mnist", 3, namespace="serving")
+
+
+@pytest.mark.usefixtures("api")
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+def test_an_api_server_on_this_machine_is_asked_without_the_environments_proxy(monkeypatch, name):
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    assert 3 == promote("mnist", 3, namespace="serving").version
+
+
+def test_the_environments_proxy_stands_before_any_other_api_server(api, kubeconfig, monkeypatch):
+    write_kubeconfig(kubeconfig, 6443, host="api.example")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{api.server_port}")
+
+    with pytest.raises(PromotionForbidden):  # the server here is no proxy
+        check_promotable("mnist", namespace="serving")
+
+    assert api.requests[0][1].startswith("http://api.example:6443/")
+
+
+def test_a_proxy_of_the_kubeconfig_comes_before_the_environments(api, kubeconfig, monkeypatch):
+    write_kubeconfig(kubeconfig, 6443, host="api.example", proxy_url=f"http://127.0.0.1:{api.server_port}")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "api.example")
+
+    with pytest.raises(PromotionForbidden):
+        check_promotable("mnist", namespace="serving")
+
+    assert api.requests[0][1].startswith("http://api.example:6443/")
+
+
+def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(kubeconfig, monkeypatch):
+    write_kubeconfig(kubeconfig, 6443, host="api.example")
+    monkeypatch.setenv("ALL_PROXY", "socks5://u:secret@127.0.0.1:9")
+
+    with pytest.raises(InvalidAddress, match="ALL_PROXY: expected http://") as refusal:
+        check_promotable("mnist", namespace="serving")
+
+    assert "secret" not in str(refusal.value)
 
 
 @pytest.mark.usefixtures("kubeconfig")
