@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 from loadtest.capacity.file import write_capacity
 from loadtest.report.junit import write_junit
 from loadtest.report.page import write_report
-from rehearsal import report as rehearsal_report
 from rehearsal.cluster.connection import write_connection
 from rehearsal.cluster.gateway.envoy import write_resources
 from rehearsal.cluster.gateway.services import Endpoint, Service
 from rehearsal.cluster.monitoring.files import RehearsedFiles, write_files
 from rehearsal.cluster.monitoring.rules import ShortenedWait
+from rehearsal.experiment import report as rehearsal_report
 from rehearsal.experiment.run.store import ModelStore
 from slipway.cli import app
 from slipway.deploy.values import write_values
