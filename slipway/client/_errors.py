@@ -5,7 +5,7 @@
   - InvalidImage          also ValueError; refused before anything is sent
   - UnsupportedModel      the model on the server is not an image classifier of Slipway's kind
   - InvalidRequest        the server refused the request itself; never retried
-  - Unauthenticated       the server wants a token, or another one; never retried
+  - Unauthenticated       missing or invalid token; never retried
   - ModelNotFound         the server knows no model, or no version, of that name; never retried
   - ModelNotReady         the server knows the model, and does not serve it now; retried
     - ModelLoadFailed     the server tried to load it and could not; carries the reason; never retried
