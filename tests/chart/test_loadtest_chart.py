@@ -1,5 +1,6 @@
 """helm/loadtest: a Job whose exit code is the verdict, workers that end with it, reports, notes."""
 
+import importlib.util
 import json
 import re
 import shlex
@@ -199,3 +200,11 @@ def test_the_pod_that_shows_the_reports_is_as_restricted_as_the_others():
 def test_a_key_that_does_not_exist_is_refused():
     with pytest.raises(helm_python.HelmError, match="worker"):
         release({"worker": {"count": 2}})
+
+
+def test_the_pods_of_workers_run_a_module_that_the_image_has():
+    for job in jobs(release({"workers": {"count": 2}})):
+        python, option, module = container(job)["command"]
+
+        assert ("python", "-m") == (python, option)
+        assert importlib.util.find_spec(f"{module}.__main__") is not None
