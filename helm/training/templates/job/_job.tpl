@@ -1,4 +1,5 @@
-{{/* The specification of a Job, also the one that a CronJob makes. */}}
+{{/* The specification of a Job, also the one that a CronJob makes. The Job's name ends with its hash: whatever changes a
+     byte of this text for the same values lets every release train again at its next upgrade. */}}
 {{- define "slipway-training.jobSpec" -}}
 {{- if gt (int .Values.workers) 1 -}}
 completionMode: Indexed
@@ -28,37 +29,3 @@ template:
   {{- include "slipway-training.podTemplate" . | nindent 2 }}
 {{- end -}}
 
-{{/* Where the pods may run, and what pulls their image. */}}
-{{- define "slipway-training.placement" -}}
-{{- with .Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
-{{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- if and .Values.gpu.enabled .Values.gpu.runtimeClassName }}
-runtimeClassName: {{ .Values.gpu.runtimeClassName }}
-{{- end }}
-{{- with concat (ternary .Values.gpu.tolerations list .Values.gpu.enabled) .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- end -}}
-
-{{- define "slipway-training.trainResources" -}}
-{{- $resources := deepCopy .Values.resources -}}
-{{- if .Values.gpu.enabled -}}
-{{- $gpu := dict .Values.gpu.resourceName (int .Values.gpu.count) -}}
-{{- $_ := set $resources "limits" (merge $gpu $resources.limits) -}}
-{{- end -}}
-{{ toYaml $resources }}
-{{- end -}}

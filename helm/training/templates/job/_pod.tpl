@@ -30,10 +30,32 @@ spec:
   {{- if gt (int .Values.workers) 1 }}
   subdomain: {{ include "slipway-training.fullname" . }}
   {{- end }}
-  {{- with include "slipway-training.placement" . | trim }}
-  {{- . | nindent 2 }}
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- $steps := include "slipway-training.steps" . | splitList " " }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if and .Values.gpu.enabled .Values.gpu.runtimeClassName }}
+  runtimeClassName: {{ .Values.gpu.runtimeClassName }}
+  {{- end }}
+  {{- with concat (ternary .Values.gpu.tolerations list .Values.gpu.enabled) .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- /* In this order: all but the last are init containers, so each starts when the one before has succeeded. */}}
+  {{- $steps := list "train" }}
+  {{- if .Values.repository.url }}{{ $steps = list "pull" "train" "push" }}{{ end }}
+  {{- if .Values.promotion.enabled }}{{ $steps = append (prepend $steps "check") "promote" }}{{ end }}
   {{- with initial $steps }}
   initContainers:
     {{- range . }}
@@ -43,36 +65,43 @@ spec:
   containers:
     - {{ include "slipway-training.container" (list . (last $steps)) | nindent 6 | trim }}
   volumes:
-    {{- include "slipway-training.volumes" . | nindent 4 }}
+    - name: repository
+      {{- include "slipway-training.claimOrScratch" (list . (include "slipway-training.repositoryClaim" .)) | nindent 6 }}
+    - name: tmp
+      emptyDir: {sizeLimit: {{ .Values.volumes.tmpSizeLimit }}}
+    {{- if or .Values.runs.claim .Values.repository.url }}
+    - name: runs
+      {{- include "slipway-training.claimOrScratch" (list . .Values.runs.claim) | nindent 6 }}
+    {{- end }}
+    {{- if .Values.recipe.inline }}
+    - name: recipe
+      configMap: {name: {{ include "slipway-training.fullname" . }}-recipe}
+    {{- end }}
+    {{- if .Values.data.claim }}
+    - name: data
+      persistentVolumeClaim: {claimName: {{ .Values.data.claim }}, readOnly: true}
+    {{- end }}
+    {{- if .Values.gpu.enabled }}
+    - name: shared-memory
+      emptyDir: {medium: Memory, sizeLimit: {{ .Values.volumes.sharedMemorySizeLimit }}}
+    {{- end }}
+    {{- if .Values.promotion.enabled }}
+    - name: token
+      projected:
+        defaultMode: 0440
+        sources:
+          - serviceAccountToken: {path: token, expirationSeconds: 3600}
+          - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+    {{- end }}
 {{- end -}}
 
-{{- define "slipway-training.volumes" -}}
-- name: repository
-  {{- include "slipway-training.claimOrScratch" (list . (include "slipway-training.repositoryClaim" .)) | nindent 2 }}
-- name: tmp
-  emptyDir: {sizeLimit: {{ .Values.volumes.tmpSizeLimit }}}
-{{- if or .Values.runs.claim .Values.repository.url }}
-- name: runs
-  {{- include "slipway-training.claimOrScratch" (list . .Values.runs.claim) | nindent 2 }}
-{{- end }}
-{{- if .Values.recipe.inline }}
-- name: recipe
-  configMap: {name: {{ include "slipway-training.fullname" . }}-recipe}
-{{- end }}
-{{- if .Values.data.claim }}
-- name: data
-  persistentVolumeClaim: {claimName: {{ .Values.data.claim }}, readOnly: true}
-{{- end }}
-{{- if .Values.gpu.enabled }}
-- name: shared-memory
-  emptyDir: {medium: Memory, sizeLimit: {{ .Values.volumes.sharedMemorySizeLimit }}}
-{{- end }}
-{{- if .Values.promotion.enabled }}
-- name: token
-  projected:
-    defaultMode: 0440
-    sources:
-      - serviceAccountToken: {path: token, expirationSeconds: 3600}
-      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
-{{- end }}
+{{/* A claim, or a scratch volume of limited size. Takes a list: the root, and the claim's name. */}}
+{{- define "slipway-training.claimOrScratch" -}}
+{{- if index . 1 -}}
+persistentVolumeClaim:
+  claimName: {{ index . 1 }}
+{{- else -}}
+emptyDir:
+  sizeLimit: {{ (index . 0).Values.volumes.scratchSizeLimit }}
+{{- end -}}
 {{- end -}}
