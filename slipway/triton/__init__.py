@@ -11,6 +11,7 @@ from slipway.triton._access import AdminKey
 from slipway.triton._arguments import arguments
 from slipway.triton._errors import (
     BackendDied,
+    FilesRemoved,
     LibpythonMissing,
     ModelNotServable,
     NotReadyInTime,
@@ -35,6 +36,7 @@ from slipway.triton._supervise import supervise
 __all__ = [
     "AdminKey",
     "BackendDied",
+    "FilesRemoved",
     "Launch",
     "LibpythonMissing",
     "ModelNotServable",

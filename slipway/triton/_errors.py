@@ -9,6 +9,7 @@
   - PortTaken           somebody else listens where tritonserver should
   - ServerDied          tritonserver ended by itself; the text begins with the reason out of its log
   - BackendDied         a process of its backend ended; the server runs on and fails requests
+  - FilesRemoved        what it was started on is gone: it cannot be started again
   - RestartsUsedUp      it ended too often; the text has the last reason
   - NotReadyInTime      tritonserver runs, and its models are not ready
 """
@@ -85,6 +86,10 @@ class BackendDied(ServeError):
     def __init__(self, message: str, *, pid: int) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class FilesRemoved(ServeError):
+    """The copy that tritonserver is shown was removed while it ran: it cannot be started on it again."""
 
 
 class RestartsUsedUp(ServeError):

@@ -10,6 +10,7 @@ from slipway.repository import build_view
 from slipway.triton._access import AdminKey
 from slipway.triton._activity import VARIABLE
 from slipway.triton._arguments import arguments
+from slipway.triton._errors import FilesRemoved
 from slipway.triton._models import servable_models
 from slipway.triton._onnx_only import refuse_other_than_onnx
 from slipway.triton._ports import Ports, choose_ports
@@ -38,6 +39,7 @@ class Launch:
         models: What it loads.
         skipped: Why a newer version is not what is served, one text for each.
         admin: The key to what changes the server.
+        shown: The files that tritonserver loads its models from.
         activity: Folder of the backend's counters.
         shared_memory: What the names of its shared memory begin with.
     """
@@ -52,6 +54,22 @@ class Launch:
     admin: AdminKey
     activity: Path
     shared_memory: str
+    shown: tuple[Path, ...] = ()
+
+    def refuse_removed(self) -> None:
+        """See that what tritonserver is started on is still there.
+
+        Raises:
+            FilesRemoved: Somebody emptied the cache.
+        """
+        gone = [path for path in self.shown if not path.is_file()]
+        if gone:
+            more = f", with {len(gone) - 1} more" if len(gone) > 1 else ""
+            raise FilesRemoved(
+                f"expected {gone[0]} to stay as long as the server runs, but it was removed{more}: tritonserver cannot "
+                "be started on it again. Start `slipway serve` again, and let nobody empty its cache while it runs "
+                "(SLIPWAY_CACHE names another)"
+            )
 
     def shell_command(self) -> str:
         """The same start as one copyable shell command."""
@@ -109,4 +127,5 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
         admin=admin,
         activity=into / _ACTIVITY,
         shared_memory=into.name,
+        shown=tuple(sorted(path for path in view.rglob("*") if path.is_file())),
     )

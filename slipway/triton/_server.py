@@ -79,11 +79,13 @@ class TritonServer:
         """End what is left of the server and start it again: the same files, ports and key.
 
         Raises:
+            FilesRemoved: What it was started on is gone; trying again does not help.
             ServeError: It does not start. It can be tried again.
         """
         if self._server is None:
             raise ServeError("this tritonserver is not started")
         self._server.stop()
+        self._launched.refuse_removed()
         self._run(self._launched)
 
     @property

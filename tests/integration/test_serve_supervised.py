@@ -1,6 +1,7 @@
 """A server that is ended from outside is started again by `slipway serve`, where it was."""
 
 import os
+import shutil
 import signal
 
 import httpx
@@ -78,6 +79,23 @@ def test_a_server_that_dies_again_and_again_ends_the_command_with_the_reason(pub
         _, complaint = command.communicate(timeout=60)
 
     assert "error: given up after 1 restarts in ten minutes (`--restarts`): tritonserver was killed by" in complaint
+    assert 1 == command.returncode
+
+
+def test_a_server_whose_files_were_removed_serves_on_and_when_it_dies_ends_with_what_is_gone(
+    published_repository, tmp_path
+):
+    cache = tmp_path / "cache"
+    with serving(published_repository, SLIPWAY_CACHE=str(cache)) as (command, _, urls):
+        (view,) = (cache / "servers").glob("slipway-*/repository/mnist")
+        shutil.rmtree(cache)
+        assert answers(urls)
+        os.kill(child_of(command.pid), signal.SIGKILL)
+        _, complaint = command.communicate(timeout=60)
+
+    assert f"error: expected {view}/" in complaint
+    assert "to stay as long as the server runs, but it was removed" in complaint
+    assert "Start `slipway serve` again" in complaint
     assert 1 == command.returncode
 
 
