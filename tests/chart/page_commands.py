@@ -14,7 +14,6 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import helm_python
 import typer
 import yaml
@@ -139,10 +138,12 @@ class PageReader:
             assert done.exit_code == 0, done.output
             return
         group = typer.main.get_command(app)
-        with click.Context(group, info_name="slipway") as context:
+        with group.context_class(group, info_name="slipway") as context:
             name, command, rest = group.resolve_command(context, words)
-            while isinstance(command, click.Group) and rest:
-                name, command, rest = command.resolve_command(click.Context(command, parent=context), rest)
+            # Not by class: Typer brings a Click of its own. A group may take the words of its usual command, too.
+            while rest and rest[0] in getattr(command, "commands", ()):
+                inner = command.context_class(command, parent=context, info_name=name)
+                name, command, rest = command.resolve_command(inner, rest)
             command.make_context(name, list(rest), parent=context)
 
 

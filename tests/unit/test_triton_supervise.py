@@ -65,6 +65,12 @@ def test_the_pause_doubles_and_the_limit_ends_it_with_the_reason(clock):
     assert "given up after 5 restarts in ten minutes (`--restarts`): tritonserver was killed" == reason
 
 
+def test_a_pause_is_half_a_minute_at_the_most(clock):
+    told(MortalServer(clock, [1] * 10), 9)
+
+    assert [0.5, 1, 2, 4, 8, 16, 30, 30, 30] == clock.pauses_s
+
+
 def test_failures_of_long_ago_do_not_count(clock):
     server = MortalServer(clock, [1] + [700] * 20 + [1, 1])
     told(server, 2)
