@@ -1,7 +1,7 @@
 """Whose metrics are these? A page on a port says nothing of the server that is asked through another.
 
     doubt = whose(page.scrape, ask)                # before the load: do its counters count our requests?
-    doubt = disagreement(counts, seen=...)         # after it: did they count all of them, and nobody else's?
+    doubt = disagreement(counted, counts)          # after it: did they count all of them, and nobody else's?
 
 A port-forwarded server beside a tritonserver of this machine is the usual case: Triton's own port 8002 belongs to the
 other one then, which may serve the same model.

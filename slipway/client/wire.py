@@ -1,8 +1,9 @@
 """Inference requests as bytes and the answers back, for programs that bring their own transport.
 
+    stub = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")    # passes bytes through
     question = Infer("mnist", "", images)
     content = grpc_request(question, timeout_s=2.0)
-    answer = grpc_answer(question, stub(content))       # stub: a unary call that passes bytes through
+    answer = grpc_answer(question, stub(content))
 
 `Classifier` is the client for applications. This is for load generators and gateways, which prepare a request once
 and send it many times, and must not spend their time on what surrounds it.

@@ -2,7 +2,7 @@
 
 network, lock = claim_network()                 # "127.64", held as long as the socket is open
 port = free_port(f"{network}.0.1")
-require_pod_ports(network)                      # PortTaken names who listens on every address
+require_ports(network)                          # PortTaken names who listens on every address
 """
 
 from __future__ import annotations
