@@ -137,7 +137,7 @@ def test_committed_files_are_what_the_shipped_recipes_render():
     from slipway.repository import model_files
     from training.recipe import load_recipe, shipped_recipes
 
-    folder = Path(__file__).parents[2] / "model_repository" / "mnist"
+    folder = Path(__file__).parents[3] / "model_repository" / "mnist"
     for name in shipped_recipes():
         recipe = load_recipe(name)
         files = model_files(

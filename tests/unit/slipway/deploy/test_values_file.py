@@ -16,7 +16,7 @@ from slipway.deploy.values import ValuesNotWritten, ValuesRefused, make_values, 
 from slipway.repository import VersionDamaged
 from tests.unit.values_inputs import MEASURED, MNIST, made, measured, ordered, published
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 LOCAL = "grpc://localhost:8001"
 EVERYTHING = {
     "cluster": "mig",

@@ -10,7 +10,7 @@ from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES
 from rehearsal.cluster.toolchain.pins import read_pins
 from rehearsal.cluster.toolchain.store import default_cache, linker_flags
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[5]
 
 
 def test_catalogue_names_every_folder_of_pins():

@@ -13,7 +13,7 @@ import slipway
 from slipway.cli import main
 from slipway.distribution import DISTRIBUTION, Extra, install_hint, installed_version
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -43,7 +43,7 @@ def test_a_hint_is_a_command():
 def test_no_text_installs_the_project_of_another_owner(wrong):
     found = {name for name, text in texts() if re.search(wrong, text, re.MULTILINE)}
 
-    assert set() == found - {"tests/unit/test_distribution.py"}
+    assert set() == found - {"tests/unit/slipway/test_distribution.py"}
 
 
 def test_the_version_is_the_one_of_the_project():

@@ -19,8 +19,8 @@ from rehearsal.experiment.scenario.faults import LoseNode, SetGpuLimit, Stop
 from tests.unit.api_answers import Api
 from tests.unit.api_server import write_kubeconfig
 from tests.unit.clusters import connection
+from tests.unit.rehearsal.experiment.run.test_observe import node, pod
 from tests.unit.rehearsal_results import alert, sample
-from tests.unit.test_rehearsal_looks import node, pod
 
 
 def perform(api, action):

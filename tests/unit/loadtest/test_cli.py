@@ -22,7 +22,7 @@ from loadtest.scenario.schema import shipped_scenarios
 from slipway.cli import app
 from tests.unit.loadtest_results import figures, generator, result, scenario, second, seconds, server, worker
 
-LOADTEST = Path(__file__).parents[2] / "loadtest"
+LOADTEST = Path(__file__).parents[3] / "loadtest"
 SLOW = seconds(latency_ms=30.0)
 FAILED = result(name="slow", seconds=SLOW)
 INVALID = result(generator=generator(worker("w1", reported=900, lost=True), worker("w2")))

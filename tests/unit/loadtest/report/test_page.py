@@ -12,7 +12,7 @@ from loadtest.scenario.schema import load_scenario
 from slipway.cli import app
 from tests.unit.loadtest_results import result
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 PAGES = [ROOT / "README.md", ROOT / "docs" / "load-testing.md", ROOT / "docs" / "values.md"]
 PLACEHOLDERS = {"URL": "grpc://localhost:8001", "RATE": "1000", "grpc://…": "grpc://localhost:8001"}
 

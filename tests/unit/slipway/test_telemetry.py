@@ -9,7 +9,7 @@ import pytest
 from slipway.telemetry import quiet_environment
 from slipway.triton import find_program
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PRODUCT = ("benchmarks", "loadtest", "rehearsal", "slipway", "training")
 OPEN_A_MODEL = """
 from slipway.onnx_runtime import onnxruntime

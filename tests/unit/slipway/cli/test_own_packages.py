@@ -11,7 +11,7 @@ import pytest
 from slipway.cli._own_packages import find_shadows
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import slipway.cli
 from slipway.cli import main
 from slipway.errors import SlipwayError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 TABLE = [int(code) for code in re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "exit-codes.md").read_text(), re.MULTILINE)]
 
 
@@ -251,7 +251,7 @@ LEFT_OUT = {
 
 def test_what_is_not_installed_ends_with_4_and_one_line_that_installs_it(base_only, tmp_path):
     from slipway.repository import model_files, publish
-    from tests.unit.test_cli import CONTRACT, FILES
+    from tests.unit.slipway.cli.test_cli import CONTRACT, FILES
 
     assert model_files
     publish(tmp_path / "repository", CONTRACT, FILES, lambda folder: (folder / "model.onnx").write_text("x") and None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-LOADTEST = Path(__file__).parents[2] / "loadtest"
+LOADTEST = Path(__file__).parents[3] / "loadtest"
 SLIPWAY, LOCUST = ([Path(sys.executable).with_name(name)] for name in ("slipway", "locust"))
 LOCUSTFILE = (*LOCUST, "-f", LOADTEST / "locustfile.py", "--headless", "--override", "target.url=grpc://127.0.0.1:1")
 NOWHERE = ("--url", "grpc://127.0.0.1:1")

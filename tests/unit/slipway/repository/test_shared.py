@@ -227,6 +227,6 @@ def publish_many(root, contract, times):
 
 
 def test_the_committed_model_is_sealed():
-    folder = Path(__file__).parents[2] / "model_repository" / "mnist"
+    folder = Path(__file__).parents[4] / "model_repository" / "mnist"
 
     assert {"config.pbtxt", "configs/gpu.pbtxt", "labels.txt"} == set(check_shared(folder))

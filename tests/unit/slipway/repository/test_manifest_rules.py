@@ -12,7 +12,7 @@ from slipway.repository._manifest import check_manifest
 from slipway.repository._shared import check_shared
 from tests.unit.hostile_folders import MODELS, VERSIONS, prepare
 
-SCRIPT = Path(__file__).parents[2] / "helm" / "serving" / "files" / "start-triton.sh"
+SCRIPT = Path(__file__).parents[4] / "helm" / "serving" / "files" / "start-triton.sh"
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("bash") is None, reason="no bash"),

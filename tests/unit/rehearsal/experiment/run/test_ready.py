@@ -10,7 +10,7 @@ from rehearsal.errors import ClusterError, NotServing
 from rehearsal.experiment.run.ready import clear, require_alone, wait_until_serving
 from tests.unit.api_answers import Api
 from tests.unit.clusters import connection
-from tests.unit.test_rehearsal_looks import CRASHING, node, pod
+from tests.unit.rehearsal.experiment.run.test_observe import CRASHING, node, pod
 
 
 def waiting(api, **changes):

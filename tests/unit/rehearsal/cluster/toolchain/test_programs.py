@@ -16,7 +16,7 @@ from rich.console import Console
 from rehearsal.errors import BuildFailed, GoMissing, MachineTooSmall, ModuleUnavailable, ProgramsError
 from tests.unit.go_modules import FILES, MODULE, VERSION, ModuleProxy, ensure_tiny, pin, tiny
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[5]
 ENSURE = """
 import sys
 import threading
