@@ -280,6 +280,29 @@ def test_the_search_tells_its_rounds_and_its_bounds_with_and_without_a_terminal(
     assert "so far: holds 200/s, not 300/s" in told[2]
 
 
+@pytest.mark.parametrize(("options", "share"), [((), 0.8), (("--head-room", "0.5"), 0.5)])
+def test_the_rate_that_leaves_head_room_is_measured_after_the_search_and_written(monkeypatch, tmp_path, options, share):
+    rates = []
+
+    def run(request, **_):
+        rates.append(yaml.safe_load(request.overrides["arrivals"])["rate_rps"])
+        run = result()
+        word, check = ("PASS", 0.5) if rates[-1] <= 700 else ("FAIL", 10.0)
+        checks = tuple(each.model_copy(update={"got": each.bound * check}) for each in run.verdict.checks)
+        verdict = run.verdict.model_copy(update={"outcome": word, "checks": checks})
+        return run.model_copy(update={"verdict": verdict}), None
+
+    monkeypatch.setattr("loadtest.capacity.probe.run_scenario", run)
+    monkeypatch.chdir(tmp_path)
+    searched = CliRunner().invoke(app, ["capacity", "steady", *options])
+    document = yaml.safe_load((tmp_path / "capacity.yaml").read_text())
+    replica_rps, target_rps = (document[each]["requests_per_s"] for each in ("replica", "target"))
+
+    assert 0 == searched.exit_code, searched.output
+    assert within(700) == replica_rps
+    assert pytest.approx(share * replica_rps, rel=1e-3) == target_rps == pytest.approx(rates[-1], rel=1e-3)
+
+
 def test_a_measurement_that_is_stopped_ends_the_search_without_a_capacity(monkeypatch, tmp_path):
     rates = []
 

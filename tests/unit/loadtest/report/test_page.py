@@ -62,6 +62,44 @@ def test_a_locust_of_the_page_finds_its_scenario(words):
     assert (ROOT / "loadtest" / "locustfile.py").is_file()
 
 
+def test_the_scenario_of_the_page_is_one_and_names_the_defaults_it_says(tmp_path):
+    text = (ROOT / "docs" / "load-testing.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "shown.yaml").write_text(shown)
+    (tmp_path / "least.yaml").write_text(
+        "description: the least\narrivals: {kind: poisson, rate_rps: 500, duration_s: 60}\nslo: {p50_ms: 20}\n"
+    )
+    written, least = (load_scenario(str(tmp_path / name)) for name in ("shown.yaml", "least.yaml"))
+
+    assert least.target == written.target
+    assert least.correctness == written.correctness
+    assert least.generator == written.generator
+    assert (least.warmup_s, least.seed, least.payload.images) == (
+        written.warmup_s,
+        written.seed,
+        written.payload.images,
+    )
+
+
+ARRIVALS = re.findall(
+    r"^\| `(poisson|constant|steps|spike|diurnal|closed)` \| `([^`]*)`",
+    (ROOT / "docs" / "load-testing.md").read_text(),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("kind", "keys"), ARRIVALS, ids=[kind for kind, _ in ARRIVALS])
+def test_a_kind_of_arrivals_has_the_keys_that_the_page_names(kind, keys):
+    values = {"steps": "[{rate_rps: 100, duration_s: 60}]", "users": "4", "rate_rps": "100", "low_rps": "50"}
+    others = {"spike_rps": "400", "high_rps": "200", "spike_at_s": "5", "spike_s": "5", "period_s": "60"}
+    values |= others | {"duration_s": "60", "think_time_ms": "1"}
+    names = [name.partition(":")[0] for name in re.findall(r"[a-z_]+:? ?(?:\[.*\])?", keys)]
+    document = ", ".join([f"kind: {kind}", *(f"{name}: {values[name]}" for name in names)])
+    loaded = load_scenario("smoke", {"arrivals": f"{{{document}}}", "slo": "{p50_ms: 20}"})
+
+    assert kind == loaded.arrivals.kind
+
+
 def test_the_pages_show_commands_of_every_kind():
     shown = {tuple(words[1:3]) for words in SLIPWAY}
 
