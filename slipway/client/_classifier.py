@@ -14,15 +14,15 @@ from slipway.client._address import Address, parse_address
 from slipway.client._conversion import Fit, chosen
 from slipway.client._core import Core
 from slipway.client._errors import ClientClosed
-from slipway.client._grpc_transport import AsyncGrpcTransport, GrpcTransport
-from slipway.client._http_transport import AsyncHttpTransport, HttpTransport
 from slipway.client._images import ImagesInput
 from slipway.client._options import KeepAlive, RetryPolicy, seconds
 from slipway.client._prediction import Prediction
 from slipway.client._sender import Sender, Token, checked_authority, checked_headers, checked_token
 from slipway.client._steps import AsyncTransport, SyncTransport, run, run_async
+from slipway.client._transports.grpc_transport import AsyncGrpcTransport, GrpcTransport
+from slipway.client._transports.http_transport import AsyncHttpTransport, HttpTransport
+from slipway.client._transports.wiring import Wiring
 from slipway.client._trust import Tls
-from slipway.client._wiring import Wiring
 from slipway.contract import ModelContract
 
 __all__ = ["AsyncClassifier", "Classifier"]

@@ -16,18 +16,18 @@ from typing import Any
 
 import grpc
 
-from slipway.client import _grpc_codec, _http_codec
 from slipway.client._address import Address, parse_address
 from slipway.client._faults import Fault, FaultKind
-from slipway.client._grpc_channel import open_channel
-from slipway.client._http_codec import HttpRequest, HttpResponse
 from slipway.client._options import KeepAlive
 from slipway.client._page import PageUnreadable, read_page
-from slipway.client._proxies import Proxy, proxy_for
 from slipway.client._questions import Infer, Inferred
 from slipway.client._sender import Sender, checked_authority, checked_headers, checked_token
+from slipway.client._transports import grpc_codec, http_codec
+from slipway.client._transports.grpc_channel import open_channel
+from slipway.client._transports.http_codec import HttpRequest, HttpResponse
+from slipway.client._transports.proxies import Proxy, proxy_for
+from slipway.client._transports.wiring import Wiring
 from slipway.client._trust import Tls
-from slipway.client._wiring import Wiring
 
 __all__ = [
     "GRPC_INFER",
@@ -52,7 +52,7 @@ __all__ = [
     "wired",
 ]
 
-GRPC_INFER = f"{_grpc_codec.SERVICE}/{_grpc_codec.CALLS[Infer].method}"
+GRPC_INFER = f"{grpc_codec.SERVICE}/{grpc_codec.CALLS[Infer].method}"
 """The remote procedure that `grpc_request` is for."""
 
 
@@ -85,26 +85,26 @@ def grpc_channel(address: Address, wiring: Wiring) -> grpc.Channel:
 
 def grpc_request(question: Infer, *, timeout_s: float) -> bytes:
     """Serialise a question; `timeout_s` is told to the server."""
-    return _grpc_codec.encode(question, timeout_s)
+    return grpc_codec.encode(question, timeout_s)
 
 
 def grpc_answer(question: Infer, content: bytes) -> Inferred | Fault:
     """Read the serialised answer to a question."""
-    answer: Inferred | Fault = _grpc_codec.decode(question, content)
+    answer: Inferred | Fault = grpc_codec.decode(question, content)
     return answer
 
 
 def grpc_fault(exc: Any) -> Fault:  # noqa: ANN401 - grpc.RpcError declares none of the methods that every instance has
     """Why a gRPC call failed."""
-    return _grpc_codec.fault(exc)
+    return grpc_codec.fault(exc)
 
 
 def http_request(question: Infer, *, timeout_s: float) -> HttpRequest:
     """Write a question with the binary tensor extension; `path` is relative to the server's URL."""
-    return _http_codec.encode(question, timeout_s)
+    return http_codec.encode(question, timeout_s)
 
 
 def http_answer(question: Infer, status: int, headers: Mapping[str, str], body: bytes) -> Inferred | Fault:
     """Read the answer to a question; names in `headers` are looked up without regard to case."""
-    answer: Inferred | Fault = _http_codec.decode(question, HttpResponse(status=status, headers=headers, body=body))
+    answer: Inferred | Fault = http_codec.decode(question, HttpResponse(status=status, headers=headers, body=body))
     return answer

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from tritonclient.grpc import service_pb2
 
-from slipway.client import _grpc_codec, _http_codec
 from slipway.client._questions import Infer, IsModelReady, IsServerReady, ReadConfig
+from slipway.client._transports import grpc_codec, http_codec
 from tests.chart.egress import reaches
 from tests.chart.rendering import ROOT, noted
 from tests.chart.serving_release import CAPACITY, PODS, predictor, release, with_
@@ -224,8 +224,8 @@ CALLS = [
 def test_every_call_of_slipway_predict_is_routed(question):
     route = release(with_(route=OUTSIDE))["HTTPRoute", "mnist"]
 
-    assert 80 == backend(route, _http_codec.encode(question, 1.0).path)
-    assert 9000 == backend(route, f"{GRPC}/{_grpc_codec.CALLS[type(question)].method}")
+    assert 80 == backend(route, http_codec.encode(question, 1.0).path)
+    assert 9000 == backend(route, f"{GRPC}/{grpc_codec.CALLS[type(question)].method}")
 
 
 def test_of_the_grpc_service_only_what_clients_ask_is_routed():

@@ -10,7 +10,7 @@ import typer
 
 from slipway.cli import app
 from slipway.client import Classifier, KeepAlive
-from slipway.client._grpc_transport import _SILENT_CALLS
+from slipway.client._transports.grpc_transport import _SILENT_CALLS
 from slipway.deploy._caveats import OLD
 from slipway.deploy._order import QUIET_SHARE
 from slipway.repository._push_claim import ABANDONED_S

@@ -11,8 +11,8 @@ import pytest
 
 from slipway.client import ClientError, RetryPolicy
 from slipway.client._faults import Fault
-from slipway.client._http_codec import HttpResponse, decode
 from slipway.client._questions import Infer, IsModelReady, IsServerReady, ListModels, ReadConfig, ReadMetadata
+from slipway.client._transports.http_codec import HttpResponse, decode
 from slipway.client.wire import grpc_answer, parse_address
 from slipway.model_config import ContractUnreadable, read_contract
 from tests.unit.flavours import FLAVOURS, call

@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from slipway.client._grpc_sockets import OPTIONS, Sockets
+from slipway.client._transports.grpc_sockets import OPTIONS, Sockets
 
 
 @pytest.fixture

@@ -18,17 +18,17 @@ import grpc.aio
 
 from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind, closed
-from slipway.client._grpc_addresses import Addresses
-from slipway.client._grpc_channel import open_channel
-from slipway.client._grpc_codec import CALLS, SERVICE, decode, encode, fault
-from slipway.client._grpc_sockets import Sockets
 from slipway.client._options import limited
 from slipway.client._questions import Question, ReadConfig, ReadMetadata
-from slipway.client._resolve import in_daemon_thread
 from slipway.client._secrets import conceal
 from slipway.client._sender import TokenUnusable
 from slipway.client._steps import Answered
-from slipway.client._wiring import Wiring
+from slipway.client._transports.grpc_addresses import Addresses
+from slipway.client._transports.grpc_channel import open_channel
+from slipway.client._transports.grpc_codec import CALLS, SERVICE, decode, encode, fault
+from slipway.client._transports.grpc_sockets import Sockets
+from slipway.client._transports.resolve import in_daemon_thread
+from slipway.client._transports.wiring import Wiring
 
 __all__ = ["AsyncGrpcTransport", "GrpcTransport"]
 

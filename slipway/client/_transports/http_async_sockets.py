@@ -14,9 +14,9 @@ from typing import Any
 
 import httpcore
 
-from slipway.client._resolve import AddressInfo, resolve_async, show
 from slipway.client._retry import Deadline
-from slipway.client._sockets import all_failed, head_start_s, translated
+from slipway.client._transports.http_sockets import all_failed, head_start_s, translated
+from slipway.client._transports.resolve import AddressInfo, resolve_async, show
 
 __all__ = ["AsyncBackend"]
 
@@ -44,7 +44,7 @@ class AsyncBackend(httpcore.AnyIOBackend):
             return _Untimed(await self._first_of(await resolve_async(host, port), timeout))
 
     async def _first_of(self, addresses: Sequence[AddressInfo], deadline: Deadline) -> httpcore.AsyncNetworkStream:
-        """As in `_sockets`: each address a moment after the one before, and one connection kept."""
+        """As in `http_sockets`: each address a moment after the one before, and one connection kept."""
         pause_s = head_start_s(len(addresses), deadline)
         waiting = [info[-1] for info in addresses]
         failures: dict[str, str] = {}

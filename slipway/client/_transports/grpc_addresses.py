@@ -17,14 +17,14 @@ import grpc
 
 from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind
-from slipway.client._grpc_channel import open_channel
-from slipway.client._grpc_codec import CALLS, SERVICE, encode, fault
 from slipway.client._options import limited
-from slipway.client._proxies import proxy_for
 from slipway.client._questions import IsServerReady
-from slipway.client._resolve import resolve, show
 from slipway.client._retry import Deadline
-from slipway.client._wiring import Wiring
+from slipway.client._transports.grpc_channel import open_channel
+from slipway.client._transports.grpc_codec import CALLS, SERVICE, encode, fault
+from slipway.client._transports.proxies import proxy_for
+from slipway.client._transports.resolve import resolve, show
+from slipway.client._transports.wiring import Wiring
 
 __all__ = ["Addresses"]
 

@@ -16,7 +16,6 @@ from google.protobuf import json_format
 from slipway import protocol as pb
 from slipway.client._address import without_secrets
 from slipway.client._faults import Fault, FaultKind, http_kind, plain_text
-from slipway.client._http_content import NotReadable, readable, what_came
 from slipway.client._options import NO_LIMIT_S
 from slipway.client._questions import (
     Infer,
@@ -30,6 +29,7 @@ from slipway.client._questions import (
     ReadMetadata,
     TensorMetadata,
 )
+from slipway.client._transports.http_content import NotReadable, readable, what_came
 from slipway.contract import IMAGE, PROBABILITIES
 
 __all__ = ["HttpRequest", "HttpResponse", "decode", "encode"]

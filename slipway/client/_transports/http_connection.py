@@ -11,15 +11,15 @@ import httpcore
 import httpx
 
 from slipway.client._address import Address
-from slipway.client._async_sockets import AsyncBackend
 from slipway.client._faults import Fault, FaultKind, tls_kind
-from slipway.client._http_codec import HttpRequest, HttpResponse
-from slipway.client._http_leftover import has_leftover
-from slipway.client._proxies import proxy_for
 from slipway.client._retry import Deadline
-from slipway.client._sockets import DeadlineBackend
+from slipway.client._transports.http_async_sockets import AsyncBackend
+from slipway.client._transports.http_codec import HttpRequest, HttpResponse
+from slipway.client._transports.http_leftover import has_leftover
+from slipway.client._transports.http_sockets import DeadlineBackend
+from slipway.client._transports.proxies import proxy_for
+from slipway.client._transports.wiring import Wiring
 from slipway.client._trust import authorities_of_environment
-from slipway.client._wiring import Wiring
 
 __all__ = ["FOREIGN", "AsyncConnection", "Connection", "Words", "connection_maker", "fault_of"]
 

@@ -20,8 +20,8 @@ from typing import Any, cast
 import httpcore
 
 from slipway.client._options import limited
-from slipway.client._resolve import AddressInfo, resolve, show
 from slipway.client._retry import Deadline
+from slipway.client._transports.resolve import AddressInfo, resolve, show
 
 __all__ = ["DeadlineBackend", "all_failed", "connect", "head_start_s", "translated"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 
 from slipway.client._address import Address
-from slipway.client._grpc_sockets import OPTIONS
 from slipway.client._options import KeepAlive
-from slipway.client._proxies import proxy_for
+from slipway.client._transports.grpc_sockets import OPTIONS
+from slipway.client._transports.proxies import proxy_for
+from slipway.client._transports.wiring import Wiring
 from slipway.client._trust import contents_for_grpc
-from slipway.client._wiring import Wiring
 
 __all__ = ["open_channel"]
 

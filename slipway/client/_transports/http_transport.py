@@ -17,8 +17,14 @@ import httpcore
 
 from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind, closed
-from slipway.client._http_codec import HttpResponse, decode, encode
-from slipway.client._http_connection import (
+from slipway.client._options import limited
+from slipway.client._questions import Question
+from slipway.client._retry import Deadline
+from slipway.client._secrets import conceal
+from slipway.client._sender import TokenUnusable
+from slipway.client._steps import Answered
+from slipway.client._transports.http_codec import HttpResponse, decode, encode
+from slipway.client._transports.http_connection import (
     FOREIGN,
     AsyncConnection,
     Connection,
@@ -26,13 +32,7 @@ from slipway.client._http_connection import (
     connection_maker,
     fault_of,
 )
-from slipway.client._options import limited
-from slipway.client._questions import Question
-from slipway.client._retry import Deadline
-from slipway.client._secrets import conceal
-from slipway.client._sender import TokenUnusable
-from slipway.client._steps import Answered
-from slipway.client._wiring import Wiring
+from slipway.client._transports.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
