@@ -20,7 +20,7 @@ from slipway.client._errors import ServerError
 from slipway.client._faults import Fault, FaultKind
 from slipway.client._images import ImagesInput, to_batch
 from slipway.client._options import RetryPolicy
-from slipway.client._prediction import Pixels, Prediction, Probabilities
+from slipway.client._prediction import Pixels, Prediction, prediction_of
 from slipway.client._questions import Infer, Inferred, IsModelReady
 from slipway.client._retry import Deadline
 from slipway.client._steps import Sleep, Steps, ask
@@ -89,7 +89,7 @@ class Core:
                 raise self._replaced()
             answer = following
             parts.append(answer.probabilities)
-        return _prediction(contract, np.concatenate(parts) if len(parts) > 1 else parts[0], answer.model_version)
+        return prediction_of(contract, np.concatenate(parts) if len(parts) > 1 else parts[0], answer.model_version)
 
     def wait_ready(self, *, timeout_s: float) -> Steps[None]:
         """Poll until the model answers; see `Classifier.wait_ready`."""
@@ -155,16 +155,3 @@ class Core:
 
     def _replaced(self) -> ServerError:
         return ServerError(f"{self._asker.subject}: replaced during the call by one with other labels; call again")
-
-
-def _prediction(contract: ModelContract, probabilities: Probabilities, model_version: str) -> Prediction:
-    indices = probabilities.argmax(axis=1)
-    indices.flags.writeable = probabilities.flags.writeable = False
-    return Prediction(
-        labels=tuple([contract.labels[i] for i in indices.tolist()]),
-        indices=indices,
-        probabilities=probabilities,
-        class_names=contract.labels,
-        model_name=contract.name,
-        model_version=model_version,
-    )

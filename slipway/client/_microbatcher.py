@@ -25,7 +25,7 @@ from slipway.client._conversion import Fit, chosen
 from slipway.client._errors import ClientClosed, ClientError, DeadlineExceeded, QueueFull
 from slipway.client._images import ImagesInput, to_batch
 from slipway.client._options import seconds
-from slipway.client._prediction import Pixels, Prediction
+from slipway.client._prediction import Pixels, Prediction, rows_of
 from slipway.client._retry import Deadline
 
 __all__ = ["MicroBatcher"]
@@ -272,7 +272,7 @@ class MicroBatcher:
             whole = self._classifier.predict(batch, timeout_s=patience_s)
             start = 0
             for call in calls:
-                call.prediction = _rows(whole, start, start + len(call.images))
+                call.prediction = rows_of(whole, start, start + len(call.images))
                 start += len(call.images)
         except BaseException as exc:  # noqa: BLE001 - whatever it is, it belongs to the callers that wait for it
             for call in calls:
@@ -283,14 +283,3 @@ class MicroBatcher:
 
 def _is_async(classifier: object) -> bool:
     return inspect.iscoroutinefunction(getattr(classifier, "predict", None))
-
-
-def _rows(whole: Prediction, start: int, end: int) -> Prediction:
-    return Prediction(
-        labels=whole.labels[start:end],
-        indices=whole.indices[start:end],
-        probabilities=whole.probabilities[start:end],
-        class_names=whole.class_names,
-        model_name=whole.model_name,
-        model_version=whole.model_version,
-    )

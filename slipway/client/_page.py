@@ -9,8 +9,9 @@ from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind
 from slipway.client._retry import Deadline
 from slipway.client._transports.http_codec import HttpRequest, HttpResponse
-from slipway.client._transports.http_connection import FOREIGN, Connection, Words, connection_maker, fault_of
+from slipway.client._transports.http_connection import Connection, Words, connection_maker
 from slipway.client._transports.http_content import NotReadable, readable, what_came
+from slipway.client._transports.http_faults import FOREIGN, fault_of
 from slipway.client._transports.wiring import Wiring
 from slipway.client._trust import Tls
 from slipway.printable import printable

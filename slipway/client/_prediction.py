@@ -1,4 +1,4 @@
-"""What a prediction returns."""
+"""What a prediction returns, and how it is made of a model's numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pixels", "Prediction", "Probabilities"]
+from slipway.contract import ModelContract
+
+__all__ = ["Pixels", "Prediction", "Probabilities", "prediction_of", "rows_of"]
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Probabilities: TypeAlias = NDArray[np.float32]
@@ -36,3 +38,29 @@ class Prediction:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def prediction_of(contract: ModelContract, probabilities: Probabilities, model_version: str) -> Prediction:
+    """Name the most probable class of each image; the arrays become read-only."""
+    indices = probabilities.argmax(axis=1)
+    indices.flags.writeable = probabilities.flags.writeable = False
+    return Prediction(
+        labels=tuple([contract.labels[i] for i in indices.tolist()]),
+        indices=indices,
+        probabilities=probabilities,
+        class_names=contract.labels,
+        model_name=contract.name,
+        model_version=model_version,
+    )
+
+
+def rows_of(whole: Prediction, start: int, end: int) -> Prediction:
+    """Take the images from `start` up to `end` out of a prediction; nothing is copied."""
+    return Prediction(
+        labels=whole.labels[start:end],
+        indices=whole.indices[start:end],
+        probabilities=whole.probabilities[start:end],
+        class_names=whole.class_names,
+        model_name=whole.model_name,
+        model_version=whole.model_version,
+    )

@@ -2,17 +2,22 @@
 
     Sender(token=lambda: os.environ["TOKEN"], headers={"X-Team": "vision"}).headers()
 
-Nothing here shows a value: a token in a message, a log or a traceback is a token to change.
+Nothing here shows a value: a token in a message, a log or a traceback is a token to change. A server may repeat one in
+its answer, so `conceal` takes it out of what the server said.
 """
 
 from __future__ import annotations
 
 import re
+import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
-__all__ = ["Sender", "Token", "TokenUnusable", "checked_authority", "checked_headers", "checked_token"]
+from slipway.client._faults import Fault
+
+__all__ = ["Sender", "Token", "TokenUnusable", "checked_authority", "checked_headers", "checked_token", "conceal"]
 
 Token: TypeAlias = str | Callable[[], str]
 """A bearer token, or a function that is asked for the current one before each try (keep it fast: cache inside)."""
@@ -22,6 +27,9 @@ _VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,8000}[\x21-\x7e])?")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16000}")
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _REMEMBERED = 8  # tokens that may still come back with an answer
+_HIDDEN = "***"
+_SHORTEST_SECRET = 4
+"""Characters of a secret that say nothing; a cut text may end with a part of one."""
 _RESERVED = {
     "accept-encoding": "the client asks for answers that are not compressed",
     "authorization": "use token=",
@@ -154,3 +162,35 @@ def _flaw(token: str) -> str:
     if not token.strip():
         return "expected a token, got an empty text"
     return "" if _TOKEN.fullmatch(token.strip()) else "expected printable ASCII without blanks, got other characters"
+
+
+def conceal(fault: Fault, secrets: Collection[str]) -> Fault:
+    """Take tokens and values of headers out of a fault's words, and drop a cause whose traceback shows one.
+
+    Args:
+        fault: Why a question got no answer.
+        secrets: What was sent; those shorter than four characters are passed over.
+    """
+    long_enough = sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+    if not long_enough:
+        return fault
+    cause = fault.cause
+    if cause is not None and _shows(cause, long_enough):
+        cause = None
+    return replace(fault, text=_hidden(fault.text, long_enough), cause=cause)
+
+
+def _hidden(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, _HIDDEN)
+    body = text.rstrip("…'\" )")
+    for secret in secrets:
+        for length in range(len(secret) - 1, _SHORTEST_SECRET - 1, -1):
+            if body.endswith(secret[:length]):
+                return body[:-length] + _HIDDEN + text[len(body) :]
+    return text
+
+
+def _shows(exc: BaseException, secrets: list[str]) -> bool:
+    text = "".join(traceback.format_exception(exc))
+    return any(secret in text for secret in secrets)

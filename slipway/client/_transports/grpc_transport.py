@@ -20,8 +20,7 @@ from slipway.client._address import Address
 from slipway.client._faults import Fault, FaultKind, closed
 from slipway.client._options import limited
 from slipway.client._questions import Question, ReadConfig, ReadMetadata
-from slipway.client._secrets import conceal
-from slipway.client._sender import TokenUnusable
+from slipway.client._sender import TokenUnusable, conceal
 from slipway.client._steps import Answered
 from slipway.client._transports.grpc_addresses import Addresses
 from slipway.client._transports.grpc_channel import open_channel
@@ -142,7 +141,7 @@ class GrpcTransport:
         return times
 
     def conceal(self, fault: Fault) -> Fault:
-        """See `_secrets`."""
+        """See `_sender`."""
         return conceal(fault, self._wiring.sender.secrets)
 
     def explain(self, fault: Fault, timeout_s: float) -> Fault:
@@ -207,7 +206,7 @@ class AsyncGrpcTransport:
             task.add_done_callback(self._ending.discard)
 
     def conceal(self, fault: Fault) -> Fault:
-        """See `_secrets`."""
+        """See `_sender`."""
         return conceal(fault, self._wiring.sender.secrets)
 
     async def explain(self, fault: Fault, timeout_s: float) -> Fault:

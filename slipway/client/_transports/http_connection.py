@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import httpcore
 import httpx
 
 from slipway.client._address import Address
-from slipway.client._faults import Fault, FaultKind, tls_kind
+from slipway.client._faults import Fault, FaultKind
 from slipway.client._retry import Deadline
 from slipway.client._transports.http_async_sockets import AsyncBackend
 from slipway.client._transports.http_codec import HttpRequest, HttpResponse
-from slipway.client._transports.http_leftover import has_leftover
 from slipway.client._transports.http_sockets import DeadlineBackend
 from slipway.client._transports.proxies import proxy_for
 from slipway.client._transports.wiring import Wiring
 from slipway.client._trust import authorities_of_environment
 
-__all__ = ["FOREIGN", "AsyncConnection", "Connection", "Words", "connection_maker", "fault_of"]
+__all__ = ["AsyncConnection", "Connection", "Words", "connection_maker"]
 
 ConnectionT = TypeVar("ConnectionT")
 
 _KEPT_S = 5.0  # an idle connection is closed; servers and gateways in between forget theirs, some without a word
-
-FOREIGN: tuple[type[Exception], ...] = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-    OSError,
-    RuntimeError,
-)
-"""What an exchange raises for what the network or the server does, or (RuntimeError) for a connection that another
-thread or task has closed."""
-
-_NUMBERS = re.compile(r"^\[Errno -?\d+\] | \(_ssl\.c:\d+\)$")
-
-_KINDS: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
-    ((httpcore.TimeoutException, TimeoutError), FaultKind.DEADLINE),
-    ((httpcore.ConnectError, httpcore.ProxyError), FaultKind.UNREACHABLE),
-    ((httpcore.NetworkError, httpcore.RemoteProtocolError), FaultKind.DRAINING),
-    ((OSError,), FaultKind.DRAINING),
-)
 
 
 class Words:
@@ -120,7 +97,7 @@ class Connection:
                     return _too_long(response.status, limit)
         finally:
             response.close()
-        if has_leftover(self._pool.connections):
+        if _has_leftover(self._pool.connections):
             self._pool.close()
         return HttpResponse(status=response.status, headers=_headers(response.headers), body=bytes(body))
 
@@ -157,7 +134,7 @@ class AsyncConnection:
                     return _too_long(response.status, limit)
         finally:
             await response.aclose()
-        if has_leftover(self._pool.connections):
+        if _has_leftover(self._pool.connections):
             await self._pool.aclose()
         return HttpResponse(status=response.status, headers=_headers(response.headers), body=bytes(body))
 
@@ -189,43 +166,6 @@ def connection_maker(
     return lambda: kind(options, through)
 
 
-def fault_of(exc: Exception) -> Fault:
-    """Why an exchange failed."""
-    leaves = list(_leaves(exc))
-    said = _words(exc, leaves)
-    kind = next((kind for types, kind in _KINDS if isinstance(exc, types)), FaultKind.FAILED)
-    if kind is FaultKind.DEADLINE:
-        said = _waited_for(exc)
-    elif any(isinstance(leaf, ssl.SSLError) for leaf in leaves):
-        kind = tls_kind(said, otherwise=kind)
-    elif isinstance(exc, httpcore.RemoteProtocolError) and "disconnected" not in said and "closed" not in said:
-        kind = FaultKind.UNREACHABLE  # somebody is there and speaks no HTTP
-    return Fault(kind=kind, text=said, cause=exc)
-
-
-def _waited_for(exc: Exception) -> str:
-    if isinstance(exc, httpcore.PoolTimeout):
-        return str(exc)
-    if isinstance(exc, httpcore.ConnectTimeout):
-        return "still connecting"
-    return "still waiting for it"
-
-
-def _words(exc: Exception, leaves: list[BaseException]) -> str:
-    text = next((str(leaf) for leaf in leaves if isinstance(leaf, ssl.SSLError)), "") or str(exc)
-    return _NUMBERS.sub("", text) or type(exc).__name__
-
-
-def _leaves(exc: BaseException) -> Iterator[BaseException]:
-    """Where an exception comes from."""
-    inner = exc.exceptions if isinstance(exc, BaseExceptionGroup) else ()
-    below = inner or [cause for cause in (exc.__cause__ or exc.__context__,) if cause is not None]
-    if not below:
-        yield exc
-    for cause in below:
-        yield from _leaves(cause)
-
-
 def _too_long(status: int, limit: int) -> Fault:
     text = f"expected an answer of at most {limit} bytes, got more"
     return Fault(kind=FaultKind.FAILED, text=text, status=str(status))
@@ -233,6 +173,24 @@ def _too_long(status: int, limit: int) -> Fault:
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("ascii", "replace").lower(): value.decode("latin-1") for name, value in raw}
+
+
+def _has_leftover(connections: Iterable[object]) -> bool:
+    """Whether a connection of an `httpcore` pool, between two requests, holds bytes that were received and not read.
+
+    A server or a gateway that answers twice, or sends a body where there is none, leaves such bytes behind the answer,
+    and `httpcore` would read them as the answer to whatever is asked next. A closed connection holds none.
+    """
+    return any(_unread(connection) for connection in connections)
+
+
+def _unread(connection: object) -> bool:
+    """Look into the innermost connection, which alone has a parser; `httpcore` itself shows it to nobody."""
+    inner = connection
+    while (below := getattr(inner, "_connection", None)) is not None:
+        inner = below
+    parser = getattr(inner, "_h11_state", None)
+    return parser is not None and bool(parser.trailing_data[0])
 
 
 def _trust(address: Address, wiring: Wiring) -> ssl.SSLContext:

@@ -20,18 +20,16 @@ from slipway.client._faults import Fault, FaultKind, closed
 from slipway.client._options import limited
 from slipway.client._questions import Question
 from slipway.client._retry import Deadline
-from slipway.client._secrets import conceal
-from slipway.client._sender import TokenUnusable
+from slipway.client._sender import TokenUnusable, conceal
 from slipway.client._steps import Answered
 from slipway.client._transports.http_codec import HttpResponse, decode, encode
 from slipway.client._transports.http_connection import (
-    FOREIGN,
     AsyncConnection,
     Connection,
     Words,
     connection_maker,
-    fault_of,
 )
+from slipway.client._transports.http_faults import FOREIGN, fault_of
 from slipway.client._transports.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -97,7 +95,7 @@ class HttpTransport:
         return connection
 
     def conceal(self, fault: Fault) -> Fault:
-        """See `_secrets`."""
+        """See `_sender`."""
         return conceal(fault, self._wiring.sender.secrets)
 
     def explain(self, fault: Fault, timeout_s: float) -> Fault:  # noqa: ARG002 - as in `SyncTransport`
@@ -162,7 +160,7 @@ class AsyncHttpTransport:
             self._idle.append(connection)
 
     def conceal(self, fault: Fault) -> Fault:
-        """See `_secrets`."""
+        """See `_sender`."""
         return conceal(fault, self._wiring.sender.secrets)
 
     async def explain(self, fault: Fault, timeout_s: float) -> Fault:  # noqa: ARG002 - as in `AsyncTransport`

@@ -1,0 +1,71 @@
+"""What an HTTP exchange raises, as a Fault: its kind, and the reason in words."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+
+import httpcore
+
+from slipway.client._faults import Fault, FaultKind, tls_kind
+
+__all__ = ["FOREIGN", "fault_of"]
+
+FOREIGN: tuple[type[Exception], ...] = (
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    OSError,
+    RuntimeError,
+)
+"""What an exchange raises for what the network or the server does, or (RuntimeError) for a connection that another
+thread or task has closed."""
+
+_NUMBERS = re.compile(r"^\[Errno -?\d+\] | \(_ssl\.c:\d+\)$")
+
+_KINDS: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
+    ((httpcore.TimeoutException, TimeoutError), FaultKind.DEADLINE),
+    ((httpcore.ConnectError, httpcore.ProxyError), FaultKind.UNREACHABLE),
+    ((httpcore.NetworkError, httpcore.RemoteProtocolError), FaultKind.DRAINING),
+    ((OSError,), FaultKind.DRAINING),
+)
+
+
+def fault_of(exc: Exception) -> Fault:
+    """Why an exchange failed."""
+    leaves = list(_leaves(exc))
+    said = _words(exc, leaves)
+    kind = next((kind for types, kind in _KINDS if isinstance(exc, types)), FaultKind.FAILED)
+    if kind is FaultKind.DEADLINE:
+        said = _waited_for(exc)
+    elif any(isinstance(leaf, ssl.SSLError) for leaf in leaves):
+        kind = tls_kind(said, otherwise=kind)
+    elif isinstance(exc, httpcore.RemoteProtocolError) and "disconnected" not in said and "closed" not in said:
+        kind = FaultKind.UNREACHABLE  # somebody is there and speaks no HTTP
+    return Fault(kind=kind, text=said, cause=exc)
+
+
+def _waited_for(exc: Exception) -> str:
+    if isinstance(exc, httpcore.PoolTimeout):
+        return str(exc)
+    if isinstance(exc, httpcore.ConnectTimeout):
+        return "still connecting"
+    return "still waiting for it"
+
+
+def _words(exc: Exception, leaves: list[BaseException]) -> str:
+    text = next((str(leaf) for leaf in leaves if isinstance(leaf, ssl.SSLError)), "") or str(exc)
+    return _NUMBERS.sub("", text) or type(exc).__name__
+
+
+def _leaves(exc: BaseException) -> Iterator[BaseException]:
+    """Where an exception comes from."""
+    inner = exc.exceptions if isinstance(exc, BaseExceptionGroup) else ()
+    below = inner or [cause for cause in (exc.__cause__ or exc.__context__,) if cause is not None]
+    if not below:
+        yield exc
+    for cause in below:
+        yield from _leaves(cause)
