@@ -11,9 +11,9 @@ from slipway.client._address import Address, parse_address
 from slipway.client._core import Core
 from slipway.client._errors import ClientClosed
 from slipway.client._options import KeepAlive, RetryPolicy, seconds
-from slipway.client._sender import Sender, Token, checked_authority, checked_headers, checked_token
+from slipway.client._sender import Token
 from slipway.client._steps import AsyncTransport, SyncTransport
-from slipway.client._transports.wiring import Wiring
+from slipway.client._transports.wiring import wired
 from slipway.client._trust import Tls
 
 __all__ = ["Client", "Session"]
@@ -67,10 +67,11 @@ class Client(Generic[TransportT]):
         self._max_batch_size = _at_least_one("max_batch_size", max_batch_size)
         if tls is not None and not self._address.secure:
             raise ValueError(f"tls: expected with grpcs:// or https:// only, got {url}")
-        self._wiring = Wiring(
-            sender=Sender(token=checked_token(token), headers=checked_headers(headers)),
+        self._wiring = wired(
             tls=tls,
-            authority=checked_authority(authority),
+            token=token,
+            headers=headers,
+            authority=authority,
             keepalive=keepalive,
             max_connections=_at_least_one("max_connections", max_connections),
         )

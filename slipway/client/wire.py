@@ -18,16 +18,13 @@ import grpc
 
 from slipway.client._address import Address, parse_address
 from slipway.client._faults import Fault, FaultKind
-from slipway.client._options import KeepAlive
 from slipway.client._page import PageUnreadable, read_page
 from slipway.client._questions import Infer, Inferred
-from slipway.client._sender import Sender, checked_authority, checked_headers, checked_token
 from slipway.client._transports import grpc_codec, http_codec
 from slipway.client._transports.grpc_channel import open_channel
 from slipway.client._transports.http_codec import HttpRequest, HttpResponse
 from slipway.client._transports.proxies import Proxy, proxy_for
-from slipway.client._transports.wiring import Wiring
-from slipway.client._trust import Tls
+from slipway.client._transports.wiring import Wiring, wired
 
 __all__ = [
     "GRPC_INFER",
@@ -54,23 +51,6 @@ __all__ = [
 
 GRPC_INFER = f"{grpc_codec.SERVICE}/{grpc_codec.CALLS[Infer].method}"
 """The remote procedure that `grpc_request` is for."""
-
-
-def wired(
-    *,
-    tls: Tls | None = None,
-    token: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    authority: str | None = None,
-    keepalive: KeepAlive | None = None,
-) -> Wiring:
-    """Check what a `Classifier` takes under the same names, for a transport of one's own.
-
-    Raises:
-        ValueError: One of them cannot be sent; its value is not shown.
-    """
-    sender = Sender(token=checked_token(token), headers=checked_headers(headers))
-    return Wiring(sender=sender, tls=tls, authority=checked_authority(authority), keepalive=keepalive)
 
 
 def grpc_channel(address: Address, wiring: Wiring) -> grpc.Channel:

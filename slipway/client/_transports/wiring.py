@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from slipway.client._options import KeepAlive
-from slipway.client._sender import Sender
+from slipway.client._sender import Sender, Token, checked_authority, checked_headers, checked_token
 from slipway.client._trust import Tls
 
-__all__ = ["Wiring"]
+__all__ = ["Wiring", "wired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +38,27 @@ class Wiring:
             return None
         name = self.authority if self.authority.endswith("]") else self.authority.rpartition(":")[0] or self.authority
         return name.strip("[]")
+
+
+def wired(
+    *,
+    tls: Tls | None = None,
+    token: Token | None = None,
+    headers: Mapping[str, str] | None = None,
+    authority: str | None = None,
+    keepalive: KeepAlive | None = None,
+    max_connections: int = 100,
+) -> Wiring:
+    """Check what a `Classifier` takes under the same names, for it or for a transport of one's own.
+
+    Raises:
+        ValueError: One of them cannot be sent; its value is not shown.
+        TypeError: A token or headers are of another type.
+    """
+    return Wiring(
+        sender=Sender(token=checked_token(token), headers=checked_headers(headers)),
+        tls=tls,
+        authority=checked_authority(authority),
+        keepalive=keepalive,
+        max_connections=max_connections,
+    )
