@@ -3,7 +3,7 @@
 * LoadTestError          3: nothing valid was measured
   - ScenarioError        2: the scenario is missing or no YAML, or holds an unknown key or an impossible value
   - PayloadError         2: the images to send cannot be had, or do not fit the model
-  - TargetError          3: nobody answers at the target, or its model is not ready
+  - TargetError          3: connection to the target failed, or its model is not ready
       - TargetUnknown        2: the target answers, and knows no such model or version
   - RunRefused           2 or 3: the load generator looked at the scenario and the target, and did not begin
   - GeneratorError       3: the load generator did not start, or ended before its report

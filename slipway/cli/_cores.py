@@ -11,7 +11,7 @@ __all__ = ["CoresInvalid", "bind_to", "parse_cores"]
 
 
 class CoresInvalid(SlipwayError):
-    """The list names no cores, or cores that are not to be had."""
+    """The list names no CPU cores, or CPU cores that are unavailable."""
 
     exit_status = 2
 

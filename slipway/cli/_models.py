@@ -102,7 +102,8 @@ def verify_(
 def seal_(model: ModelArgument, repository: RepositoryOption = _REPOSITORY) -> None:
     """Write a model's manifest anew after config.pbtxt, labels.txt or configs/*.pbtxt were edited by hand.
 
-    The configurations must be readable and describe one door. Nothing is served whose bytes no manifest lists.
+    The configurations must be readable and describe the same inputs and outputs. Nothing is served
+    whose bytes no manifest lists.
 
     Example: slipway models seal mnist
     """

@@ -9,7 +9,7 @@
   - ModelNotFound         the server knows no model, or no version, of that name; never retried
   - ModelNotReady         the server knows the model, and does not serve it now; retried
     - ModelLoadFailed     the server tried to load it and could not; carries the reason; never retried
-  - ServerUnavailable     nobody answers at the address; retried
+  - ServerUnavailable     connection failed; retried
     - ServerDraining      somebody answered and ended the call: shutting down, or gone; retried
   - ServerOverloaded      the server's queue is full, or the request waited there too long; retried with care
   - ServerError           the server failed, or its answer breaks the contract; never retried

@@ -55,7 +55,7 @@ class VersionTaken(RepositoryError):
 
 
 class ContractChanged(RepositoryError):
-    """A model's door may not change under its name."""
+    """A new version must keep the model's inputs, outputs and labels."""
 
     exit_status = 2
 

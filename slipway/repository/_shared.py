@@ -253,8 +253,9 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
     for name, contract in contracts.items():
         if (contract.image_shape, contract.labels) != (door.image_shape, door.labels):
             raise ModelDamaged(
-                f"{model_dir}: expected one door in {CONFIG} and {name}, got {door.image_shape} with "
-                f"{len(door.labels)} labels and {contract.image_shape} with {len(contract.labels)}, or other labels. "
+                f"{model_dir}: expected the same inputs and outputs in {CONFIG} and {name}, got "
+                f"{door.image_shape} with {len(door.labels)} labels and {contract.image_shape} with "
+                f"{len(contract.labels)}, or other labels. "
                 "Nothing was sealed: make them agree first"
             )
     if LABELS in names and tuple(read_text(model_dir, LABELS).splitlines()) != door.labels:

@@ -35,7 +35,7 @@ def export_onnx(
 
     Args:
         model: Takes `(n, *contract.image_shape)`, answers probabilities `(n, classes)`.
-        contract: Names and shapes at the door.
+        contract: Names and shapes of the inputs and outputs.
         opset: ONNX operator set, 13 to 17.
         takes: Range of the pixels that `model` takes: with `unit` the file divides them by 255 first.
 

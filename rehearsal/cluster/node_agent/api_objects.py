@@ -1,4 +1,4 @@
-"""What the node agent reads and writes at the API server, one door for all of it."""
+"""What the node agent reads and writes at the API server, in one place."""
 
 from __future__ import annotations
 

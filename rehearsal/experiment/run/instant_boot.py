@@ -1,4 +1,4 @@
-"""The cluster's machines: which scenarios they can carry, and boots that take no time while nobody measures."""
+"""The cluster's machines: which scenarios they can carry, and boots that take no time before the measurement."""
 
 from __future__ import annotations
 

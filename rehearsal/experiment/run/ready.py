@@ -162,7 +162,7 @@ async def _why(api: httpx.AsyncClient, connection: Connection, *, replicas: int,
 
 
 def served_versions(connection: Connection) -> tuple[str, ...]:
-    """Which versions the answers through the gateway name, sorted; empty where nobody answers."""
+    """Which versions the answers through the gateway name, sorted; empty without an answer."""
     found = set()
     try:
         for _ in range(_QUESTIONS):
