@@ -12,6 +12,8 @@
       - PortTaken              3: somebody listens where pods must listen
       - ProgramDied            3: a program of the control plane ended
       - NotHealthy             3: a program did not do its work in time
+      - ApiError               3: the API server did not answer, or not as it should
+          - ApiRefused             3: the API server refused what no repetition changes
   - ChartRefused           3: Helm or the cluster refused the chart
   - ScenarioError          2: the scenario is missing, no YAML, or holds an unknown key or an impossible value
   - ReportError            3: the report cannot be written
@@ -25,6 +27,8 @@ from __future__ import annotations
 from slipway.errors import SlipwayError
 
 __all__ = [
+    "ApiError",
+    "ApiRefused",
     "BuildFailed",
     "ChartRefused",
     "ClusterError",
@@ -98,6 +102,24 @@ class ProgramDied(ClusterError):
 
 class NotHealthy(ClusterError):
     """A program did not do its work in time."""
+
+
+class ApiError(ClusterError):
+    """The API server did not answer, or not as it should; asking again may help.
+
+    Attributes:
+        status: Of HTTP; None without an answer.
+        said: The server's own words.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, said: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.said = said
+
+
+class ApiRefused(ApiError):
+    """The API server refused what no repetition changes."""
 
 
 class ChartRefused(RehearsalError):

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.client import CHANGE_S, ApiClient, create
+from rehearsal.errors import ApiError
 
 _AT_ONCE = 8
 # What is there already would not be made again; it was admitted.
-_THERE = "AlreadyExists"
+_CONFLICT = 409
 
 
 def refusals(kubeconfig: Path, objects: Sequence[dict[str, Any]]) -> list[str]:
@@ -26,7 +26,7 @@ def refusals(kubeconfig: Path, objects: Sequence[dict[str, Any]]) -> list[str]:
 
 async def _ask(kubeconfig: Path, objects: Sequence[dict[str, Any]]) -> list[str]:
     door = asyncio.Semaphore(_AT_ONCE)
-    async with api_client(kubeconfig) as api:
+    async with ApiClient.from_kubeconfig(kubeconfig) as api:
         groups = {root: await _kinds(api, root) for root in {_root(each) for each in objects}}
 
         async def one(item: dict[str, Any]) -> str:
@@ -34,12 +34,19 @@ async def _ask(kubeconfig: Path, objects: Sequence[dict[str, Any]]) -> list[str]
             if kind is None:
                 return f"the server knows no {item['kind']} of {item['apiVersion']}"
             space = f"/namespaces/{item['metadata'].get('namespace', 'default')}" if kind["namespaced"] else ""
-            question = {"dryRun": "All", "fieldValidation": "Strict"}
-            async with door:
-                answer = await api.post(f"{_root(item)}{space}/{kind['name']}", params=question, json=item, timeout=60)
-            if answer.is_success or answer.json().get("reason") == _THERE:
-                return ""
-            return f"{item['kind']} {item['metadata']['name']}: {answer.json()['message']}"
+            request = replace(
+                create(item, dry_run=True),
+                url=f"{_root(item)}{space}/{kind['name']}",
+                params={"dryRun": "All", "fieldValidation": "Strict"},
+                timeout=CHANGE_S,
+            )
+            try:
+                async with door:
+                    await api.send(request)
+            except ApiError as exc:
+                there = exc.status == _CONFLICT and exc.said.endswith("already exists")
+                return "" if there else f"{item['kind']} {item['metadata']['name']}: {exc.said}"
+            return ""
 
         return [said for said in await asyncio.gather(*map(one, objects)) if said]
 
@@ -49,8 +56,7 @@ def _root(item: dict[str, Any]) -> str:
     return f"/apis/{version}" if "/" in version else f"/api/{version}"
 
 
-async def _kinds(api: httpx.AsyncClient, root: str) -> dict[str, dict[str, Any]]:
+async def _kinds(api: ApiClient, root: str) -> dict[str, dict[str, Any]]:
     """What the server knows of a group and version, subresources aside."""
-    answer = await api.get(root)
-    resources = answer.json()["resources"] if answer.is_success else []
+    resources = (await api.get(root) or {"resources": []})["resources"]
     return {each["kind"]: each for each in resources if "/" not in each["name"]}

@@ -4,6 +4,8 @@ import json
 
 import httpx
 
+from rehearsal.cluster.api.client import ApiClient
+
 DEPLOYMENT = {"spec": {"replicas": 3}, "status": {"readyReplicas": 2, "updatedReplicas": 3}}
 
 
@@ -33,4 +35,4 @@ class Api:
         return httpx.Response(200, json={"items": self.lists[kind]})
 
     def client(self):
-        return httpx.AsyncClient(transport=httpx.MockTransport(self), base_url="https://api")
+        return ApiClient(httpx.AsyncClient(transport=httpx.MockTransport(self), base_url="https://api"))

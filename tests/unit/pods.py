@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 
 import psutil
 
-from rehearsal.cluster.node_agent.api_objects import Unavailable
 from rehearsal.cluster.node_agent.ask import Asker
 from rehearsal.cluster.node_agent.pod import PodRunner, Settings
 from rehearsal.cluster.node_agent.programs import Programs
 from rehearsal.cluster.node_agent.volumes import MountError
+from rehearsal.errors import ApiError
 
 ADDRESS = "127.0.0.1"
 
@@ -23,14 +23,14 @@ class Outside:
 
     async def report(self, _pod, status):
         if self.away:
-            raise Unavailable("away")
+            raise ApiError("away")
         if not self.deleted:
             self.statuses.append(status)
         return not self.deleted
 
     async def delete(self, _pod):
         if self.away:
-            raise Unavailable("away")
+            raise ApiError("away")
         self.deleted = True
 
     def event(self, _pod, reason, message, *, warning=False):

@@ -24,6 +24,7 @@ class PodsApi:
         self._version = 0
         self._changes = asyncio.Condition()
         self._history = []
+        self._cut = False
 
     def kubeconfig(self, path):
         named = {"name": "it"}
@@ -41,6 +42,10 @@ class PodsApi:
         known = name in self.objects[kind]
         self.objects[kind][name] = item
         await self._tell("MODIFIED" if known else "ADDED", kind, item)
+
+    def cut_next_event(self):
+        """Send half of the next event of a watch, and cut its connection."""
+        self._cut = True
 
     async def remove(self, kind, name):
         await self._tell("DELETED", kind, self.objects[kind].pop(name))
@@ -103,7 +108,13 @@ class PodsApi:
                 news = [event for number, of, event in self._history if of == kind and number > version]
                 version = self._version
             for event in news:
-                writer.write(json.dumps(event).encode() + b"\n")
+                line = json.dumps(event).encode() + b"\n"
+                if self._cut:
+                    self._cut = False
+                    writer.write(line[: len(line) // 2])
+                    await writer.drain()
+                    return
+                writer.write(line)
             await writer.drain()
 
 

@@ -1,10 +1,4 @@
-"""An HTTP client for the API server that a kubeconfig names.
-
-    async with api_client(connection.kubeconfig) as api:
-        await api.get("/api/v1/pods")
-
-For raw objects: a program that reads a few fields of a few kinds starts ten times faster without the typed SDK.
-"""
+"""How a client reaches the API server that a kubeconfig names."""
 
 from __future__ import annotations
 
@@ -15,33 +9,22 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-import httpx
-
 from rehearsal.errors import ClusterError
 from slipway.strict_yaml import load_yaml
 
-__all__ = ["api_client", "blocking_api_client"]
+__all__ = ["client_settings"]
 
 _USER_CREDENTIALS = ("client-certificate", "client-key")
 
 
-def api_client(kubeconfig: Path) -> httpx.AsyncClient:
-    """A client that trusts, and is trusted by, the server of the kubeconfig's current context.
+def client_settings(kubeconfig: Path) -> dict[str, Any]:
+    """What an httpx client needs to trust, and be trusted by, the server of the current context.
 
-    Certificates and keys may be files or stand in the kubeconfig; a token too. Requests end after 10 s without a byte.
+    Certificates and keys may be files or stand in the kubeconfig; a token too.
 
     Raises:
         ClusterError: The file is missing, or is no kubeconfig with a current context.
     """
-    return httpx.AsyncClient(**_settings(kubeconfig))
-
-
-def blocking_api_client(kubeconfig: Path) -> httpx.Client:
-    """The same for threads."""
-    return httpx.Client(**_settings(kubeconfig))
-
-
-def _settings(kubeconfig: Path) -> dict[str, Any]:
     try:
         config = load_yaml(kubeconfig.read_bytes())
         context = _named(config, "contexts", "context", config["current-context"])
@@ -56,7 +39,6 @@ def _settings(kubeconfig: Path) -> dict[str, Any]:
         "base_url": server,
         "verify": trust,
         "headers": {"Authorization": f"Bearer {token}"} if token else {},
-        "timeout": 10,
         "trust_env": False,  # a proxy has no business between processes of one machine
     }
 

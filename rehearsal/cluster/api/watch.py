@@ -1,6 +1,6 @@
 """Objects of the API server, followed: the whole set at first, and again after every change.
 
-    async with api_client(connection.kubeconfig) as api:
+    async with ApiClient.from_kubeconfig(connection.kubeconfig) as api:
         async for pods in follow(api, "/api/v1/pods", query={"labelSelector": "component=predictor"}):
             pods["serving", "mnist-predictor-7f9"]["status"]
 
@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 import httpx
 
-from rehearsal.errors import ClusterError
+from rehearsal.cluster.api.client import ApiClient, read
+from rehearsal.errors import ApiError, ApiRefused
 
 __all__ = ["Snapshot", "follow"]
 
@@ -28,35 +28,22 @@ Snapshot = Mapping[tuple[str, str], Mapping[str, Any]]
 
 _WATCH_S: Final = 30
 """The server ends a watch after it. What is silent for longer is broken, not quiet."""
+_TIMEOUT: Final = httpx.Timeout(10, read=_WATCH_S + 10)
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
-_OURS: Final = frozenset({400, 405, 406, 415, 422})
-"""Refusals that no repetition changes."""
+
+_Objects = dict[tuple[str, str], Mapping[str, Any]]
 
 _log = logging.getLogger(__name__)
 
 
-class _ListAgainError(Exception):
-    """The resource version is gone."""
-
-
-class _UnavailableError(Exception):
-    """The server is not there now, or does not know the kind (yet)."""
-
-    def __init__(self, why: str, *, unknown: bool = False) -> None:
-        super().__init__(why)
-        self.unknown = unknown
-
-
-async def follow(
-    api: httpx.AsyncClient, path: str, *, query: Mapping[str, str] | None = None
-) -> AsyncGenerator[Snapshot]:
+async def follow(api: ApiClient, path: str, *, query: Mapping[str, str] | None = None) -> AsyncGenerator[Snapshot]:
     """Follow the objects of one list.
 
     Changes that arrive together come as one snapshot. A kind that the server does not know is an empty set.
 
     Args:
-        api: From `rehearsal.cluster.api.kubeconfig.api_client`.
+        api: The client.
         path: Of the list, such as `/api/v1/namespaces/serving/pods`.
         query: `labelSelector` and `fieldSelector`.
 
@@ -64,80 +51,67 @@ async def follow(
         A new mapping each time; the objects in it are not to be changed. The first as soon as the server answers.
 
     Raises:
-        ClusterError: The server says that the question is wrong.
+        ApiRefused: The server says that the request is wrong.
     """
-    parameters = dict(query or {})
-    objects: dict[tuple[str, str], Mapping[str, Any]] = {}
+    selectors = query or {}
+    objects: _Objects = {}
     version, begun, failures = "", False, 0
     while True:
         try:
             if not version:
-                objects, version = await _list(api, path, parameters)
+                objects, version = await _list(api, path, selectors)
                 begun = True
                 yield dict(objects)
-            async with contextlib.aclosing(_watch(api, path, {**parameters, "resourceVersion": version})) as batches:
-                async for batch in batches:
+            async with contextlib.aclosing(_watch(api, path, selectors, version)) as batches:
+                async for events, version in batches:  # noqa: B007
                     failures = 0
-                    version = batch[-1]["object"]["metadata"]["resourceVersion"]
-                    if _apply(batch, objects):
+                    if _apply(events, objects):
                         yield dict(objects)
-        except _ListAgainError:
-            version = ""
-        except _UnavailableError as exc:
-            if exc.unknown and not begun:
+        except ApiRefused:
+            raise
+        except ApiError as exc:
+            if exc.status == httpx.codes.NOT_FOUND and not begun:
                 begun = True
                 yield {}
             if not failures:
-                _log.info("%s: %s; asking again", path, exc)
-            await asyncio.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**failures))
+                _log.info("%s; listing again", exc)
+            # A version that is gone is no sign of trouble, unless the next one is gone too.
+            if failures or exc.status != httpx.codes.GONE:
+                await asyncio.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**failures))
             version, failures = "", min(failures + 1, 10)
 
 
-async def _list(
-    api: httpx.AsyncClient, path: str, query: Mapping[str, str]
-) -> tuple[dict[tuple[str, str], Mapping[str, Any]], str]:
+async def _list(api: ApiClient, path: str, selectors: Mapping[str, str]) -> tuple[_Objects, str]:
     """The objects, and the resource version from which to watch."""
+    listed = await api.get(path, selectors)
+    if listed is None:
+        raise ApiError(f"{path}: the API server does not know the kind", status=httpx.codes.NOT_FOUND)
     try:
-        answer = await api.get(path, params=query)
-        await _check(answer)
-        listed = answer.json()
         return {_key(item): item for item in listed["items"]}, listed["metadata"]["resourceVersion"]
-    except (httpx.TransportError, ValueError, KeyError) as exc:
-        raise _UnavailableError(repr(exc)) from exc
+    except (KeyError, TypeError) as exc:
+        raise ApiError(f"{path}: expected a list of objects, got one without {exc}") from exc
 
 
-async def _watch(api: httpx.AsyncClient, path: str, query: Mapping[str, str]) -> AsyncGenerator[list[dict[str, Any]]]:
-    """Events in the batches in which they arrive, until the server ends the watch."""
-    parameters = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(_WATCH_S)}
-    timeout = httpx.Timeout(10, read=_WATCH_S + 10)
-    try:
-        async with api.stream("GET", path, params=parameters, timeout=timeout) as answer:
-            await _check(answer)
-            rest = b""
-            async for chunk in answer.aiter_bytes():
-                *lines, rest = (rest + chunk).split(b"\n")
-                events = [json.loads(line) for line in lines if line.strip()]
-                if any(event["type"] == "ERROR" for event in events):
-                    raise _ListAgainError
-                if events:
-                    yield events
-    except (httpx.TransportError, ValueError, KeyError) as exc:
-        raise _UnavailableError(repr(exc)) from exc
+async def _watch(
+    api: ApiClient, path: str, selectors: Mapping[str, str], version: str
+) -> AsyncGenerator[tuple[list[dict[str, Any]], str]]:
+    """Events in the batches in which they arrive, each with its last resource version, until the server ends it."""
+    watched = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(_WATCH_S)}
+    request = read(path, {**selectors, **watched, "resourceVersion": version}, timeout=_TIMEOUT)
+    async with contextlib.aclosing(api.events(request)) as batches:
+        async for events in batches:
+            try:
+                for event in events:
+                    if event["type"] == "ERROR":
+                        status = event["object"]
+                        raise ApiError(f"{request}: {status.get('message')}", status=status.get("code"))
+                last = events[-1]["object"]["metadata"]["resourceVersion"]
+            except (KeyError, TypeError) as exc:
+                raise ApiError(f"{request}: expected events, got one without {exc}") from exc
+            yield events, last
 
 
-async def _check(answer: httpx.Response) -> None:
-    if answer.is_success:
-        return
-    if answer.status_code == httpx.codes.GONE:
-        raise _ListAgainError
-    said = (await answer.aread()).decode(errors="replace")[:500].strip()
-    if answer.status_code in _OURS:
-        raise ClusterError(f"{answer.request.url}: the API server refused the question ({answer.status_code}): {said}")
-    unknown = answer.status_code == httpx.codes.NOT_FOUND
-    raise _UnavailableError(f"answered {answer.status_code}: {said}", unknown=unknown)
-
-
-def _apply(events: list[dict[str, Any]], objects: dict[tuple[str, str], Mapping[str, Any]]) -> bool:
+def _apply(events: list[dict[str, Any]], objects: _Objects) -> bool:
     """Bring the objects up to date; whether one changed."""
     changed = False
     for event in events:

@@ -20,7 +20,8 @@ class Component:
     Attributes:
         name: As in the log's name and in `slipway cluster status`.
         command: The program and its arguments.
-        healthy: Returns when the program does its work; raises NotYet, OSError or httpx.HTTPError when it does not.
+        healthy: Returns when the program does its work; raises NotYet, ApiError, OSError or httpx.HTTPError when it
+            does not.
         does: What `healthy` has seen, for people.
         environment: Variables beside this process's.
         grace_s: How long it may take to end.

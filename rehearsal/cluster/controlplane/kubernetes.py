@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import yaml
 
-from rehearsal.cluster.controlplane.api import Api
+from rehearsal.cluster.api.client import BlockingApiClient, read
 from rehearsal.cluster.controlplane.base_objects import CANARY
 from rehearsal.cluster.controlplane.certificates import FRONT_PROXY
 from rehearsal.cluster.controlplane.component import Component, NotYet
@@ -53,7 +53,7 @@ def etcd(site: Site) -> Component:
     )
 
 
-def apiserver(site: Site, api: Api) -> Component:
+def apiserver(site: Site, api: BlockingApiClient) -> Component:
     """With every admission plugin of its defaults, role-based access, and an aggregation layer."""
     pki = site.pki
     return Component(
@@ -91,7 +91,7 @@ def apiserver(site: Site, api: Api) -> Component:
     )
 
 
-def controllers(site: Site, api: Api) -> list[Component]:
+def controllers(site: Site, api: BlockingApiClient) -> list[Component]:
     """What makes a pod out of a Deployment, and runs it on a node that is not there."""
     pki, kubeconfig = site.pki, site.kubeconfig
     serving = (f"--tls-cert-file={pki.server.certificate}", f"--tls-private-key-file={pki.server.key}")
@@ -147,17 +147,17 @@ def controllers(site: Site, api: Api) -> list[Component]:
     return [manager, scheduler, kwok]
 
 
-def _ready(api: Api) -> None:
-    said = api.text("/readyz")
-    if said != "ok":
-        raise NotYet(f"/readyz: expected ok, got {said}")
+def _ready(api: BlockingApiClient) -> None:
+    said = api.send(read("/readyz"))
+    if said != b"ok":
+        raise NotYet(f"/readyz: expected ok, got {said.decode(errors='replace')}")
 
 
-def _has_service_account(api: Api) -> None:
+def _has_service_account(api: BlockingApiClient) -> None:
     api.get(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default")
 
 
-def _canary(api: Api, wanted: str) -> None:
+def _canary(api: BlockingApiClient, wanted: str) -> None:
     pod = api.get(f"/api/v1/namespaces/{CANARY['metadata']['namespace']}/pods?labelSelector=app=canary")["items"]
     conditions = {each["type"]: each for part in pod for each in part["status"].get("conditions", [])}
     if conditions.get(wanted, {}).get("status") != "True":

@@ -7,13 +7,14 @@ from typing import Any
 
 import httpx
 
-from rehearsal.cluster.controlplane.api import Api
+from rehearsal.cluster.api.client import BlockingApiClient, create
 from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.cluster.controlplane.layout import NAMESPACE, Site
 from rehearsal.cluster.monitoring.custom_resources import NAME as PROMETHEUS
 from rehearsal.cluster.monitoring.custom_resources import NAMESPACE as MONITORING
 from rehearsal.cluster.monitoring.programs import operator_arguments, prometheus_arguments
 from rehearsal.cluster.nodes.pools import instance_types
+from rehearsal.errors import ApiError
 
 __all__ = ["karpenter", "keda", "kserve", "kube_state_metrics", "prometheus", "prometheus_operator"]
 
@@ -37,7 +38,7 @@ _NO_SCALED_OBJECT: dict[str, Any] = {
 }
 
 
-def kserve(site: Site, api: Api) -> Component:
+def kserve(site: Site, api: BlockingApiClient) -> Component:
     """KServe's manager. It reads its certificate where controller-runtime looks for it."""
     folder = site.folder / "kserve"
     certificates = folder / "k8s-webhook-server" / "serving-certs"
@@ -58,7 +59,7 @@ def kserve(site: Site, api: Api) -> Component:
     )
 
 
-def keda(site: Site, api: Api) -> list[Component]:
+def keda(site: Site, api: BlockingApiClient) -> list[Component]:
     """The operator asks Prometheus, the adapter serves what it says, the webhooks check ScaledObjects."""
     pki, folder = site.pki, str(site.pki.server.folder)
     kubeconfig = str(site.kubeconfig)
@@ -116,7 +117,7 @@ def keda(site: Site, api: Api) -> list[Component]:
     return [operator, adapter, webhooks]
 
 
-def karpenter(site: Site, api: Api) -> Component:
+def karpenter(site: Site, api: BlockingApiClient) -> Component:
     """Karpenter with the provider whose machines kwok simulates."""
     types = site.folder / "instance-types.json"
     types.write_text(json.dumps(instance_types(site.nodes)), encoding="utf-8")
@@ -161,7 +162,7 @@ def kube_state_metrics(site: Site) -> Component:
     )
 
 
-def prometheus_operator(site: Site, api: Api) -> Component:
+def prometheus_operator(site: Site, api: BlockingApiClient) -> Component:
     """Turns the chart's PodMonitor and rules into Prometheus' configuration."""
     return Component(
         name="prometheus-operator",
@@ -200,13 +201,18 @@ def _shows(url: str, wanted: str) -> None:
         raise NotYet(f"{url}: expected {wanted}, got a page without it")
 
 
-def _refuses(api: Api, item: dict[str, Any], signature: str) -> None:
-    answer = api.try_create(item)
-    if answer.is_success or signature not in answer.text:
-        raise NotYet(f"expected a refusal that names {signature}, got {answer.status_code} {answer.text[:200]}")
+def _refuses(api: BlockingApiClient, item: dict[str, Any], signature: str) -> None:
+    expected = f"expected a refusal that names {signature}"
+    try:
+        api.send(create(item, dry_run=True))
+    except ApiError as exc:
+        if signature not in exc.said:
+            raise NotYet(f"{expected}, got {exc}") from exc
+        return
+    raise NotYet(f"{expected}, got none")
 
 
-def _serves_external_metrics(api: Api) -> None:
+def _serves_external_metrics(api: BlockingApiClient) -> None:
     status = api.get("/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.external.metrics.k8s.io")["status"]
     available: dict[str, str] = next((e for e in status.get("conditions", []) if e["type"] == "Available"), {})
     if available.get("status") != "True":
@@ -214,7 +220,7 @@ def _serves_external_metrics(api: Api) -> None:
     api.get("/apis/external.metrics.k8s.io/v1beta1")
 
 
-def _pools_ready(site: Site, api: Api) -> None:
+def _pools_ready(site: Site, api: BlockingApiClient) -> None:
     wanted = {each.name for each in site.nodes.types} if site.nodes.pool == "karpenter" else set()
     pools = api.get("/apis/karpenter.sh/v1/nodepools")["items"]
     ready = {
@@ -227,7 +233,7 @@ def _pools_ready(site: Site, api: Api) -> None:
         raise NotYet(f"expected the NodePools {sorted(wanted)} to be ready, got {sorted(ready)}")
 
 
-def _wrote_configuration(api: Api) -> None:
+def _wrote_configuration(api: BlockingApiClient) -> None:
     api.get(f"/api/v1/namespaces/{MONITORING}/secrets/prometheus-{PROMETHEUS}")
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.cluster.controlplane.component_process import ChildProcess
-from rehearsal.errors import ClusterError, NotHealthy, ProgramDied
+from rehearsal.errors import ApiError, ClusterError, NotHealthy, ProgramDied
 from slipway.children import signal_name
 
 __all__ = ["Fleet", "ProgramState"]
@@ -148,7 +148,7 @@ class Fleet:
             return ProgramState(name=name, pid=None, healthy=False, said=said, log=log)
         try:
             component.healthy()
-        except (NotYet, OSError, httpx.HTTPError) as exc:
+        except (NotYet, ApiError, OSError, httpx.HTTPError) as exc:
             return ProgramState(name=name, pid=process.pid, healthy=False, said=str(exc) or repr(exc), log=log)
         return ProgramState(name=name, pid=process.pid, healthy=True, said=component.does, log=log)
 

@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
-
+from rehearsal.cluster.api.client import BlockingApiClient
 from rehearsal.cluster.connection import Connection, write_connection
 from rehearsal.cluster.controlplane import kubernetes, platform, python_components
-from rehearsal.cluster.controlplane.api import Api
+from rehearsal.cluster.controlplane.apply import apply_all, define_all, served
 from rehearsal.cluster.controlplane.base_objects import (
     CANARY,
     base_objects,
@@ -28,7 +27,7 @@ from rehearsal.cluster.controlplane.layout import Site
 from rehearsal.cluster.controlplane.process_manager import Fleet
 from rehearsal.cluster.monitoring.custom_resources import ClientCertificate, ScrapeTargets, monitoring_objects
 from rehearsal.cluster.nodes.pools import node_objects, system_node
-from rehearsal.errors import NotHealthy
+from rehearsal.errors import ApiError, NotHealthy
 
 __all__ = ["bring_up"]
 
@@ -50,31 +49,31 @@ def bring_up(site: Site, fleet: Fleet, connection: Connection, tell: Tell) -> No
     """
     try:
         _bring_up(site, fleet, connection, tell)
-    except (NotYet, httpx.HTTPError) as exc:
+    except (NotYet, ApiError) as exc:
         raise NotHealthy(f"the kube-apiserver did not take what it was given: {exc}") from exc
 
 
 def _bring_up(site: Site, fleet: Fleet, connection: Connection, tell: Tell) -> None:
-    api = Api(site)
+    api = BlockingApiClient.from_kubeconfig(site.kubeconfig)
     for component in (kubernetes.etcd(site), kubernetes.apiserver(site, api)):
         fleet.start(component)
         fleet.wait_healthy([component.name], timeout_s=_FIRST_S, tell=tell)
     write_connection(connection)
-    api.apply(base_objects(site))
+    apply_all(api, base_objects(site))
     with ThreadPoolExecutor(1) as pool:
         defined = pool.submit(_define, site, api)
         for component in kubernetes.controllers(site, api):
             fleet.start(component)
-        api.apply([system_node(), CANARY])
+        apply_all(api, [system_node(), CANARY])
         defined.result()
     _platform(site, api, fleet)
     fleet.wait_healthy(fleet.names, timeout_s=_ALL_S, tell=tell)
 
 
-def _define(site: Site, api: Api) -> None:
+def _define(site: Site, api: BlockingApiClient) -> None:
     """Create every definition, and wait until the server serves what they define."""
     wanted = definitions(site)
-    api.define(wanted.values())
+    define_all(api, wanted.values())
     plurals: dict[str, set[str]] = {}
     for name in wanted:
         plural, _, group = name.partition(".")
@@ -82,13 +81,13 @@ def _define(site: Site, api: Api) -> None:
 
     def all_served() -> None:
         for group, names in plurals.items():
-            if missing := names - api.served(group):
+            if missing := names - served(api, group):
                 raise NotYet(f"{group}: expected the server to know {', '.join(sorted(missing))}")
 
     _eventually(all_served)
 
 
-def _platform(site: Site, api: Api, fleet: Fleet) -> None:
+def _platform(site: Site, api: BlockingApiClient, fleet: Fleet) -> None:
     targets = ScrapeTargets(
         keda_operator=site.listener("keda-operator-metrics"),
         keda_adapter=site.listener("keda-adapter-metrics"),
@@ -97,13 +96,14 @@ def _platform(site: Site, api: Api, fleet: Fleet) -> None:
     )
     admin = site.pki.admin
     client = ClientCertificate(authority=site.pki.authority, certificate=admin.certificate, key=admin.key)
-    api.apply(
+    apply_all(
+        api,
         [
             *kserve_objects(site),
             *keda_objects(site),
             *monitoring_objects(client, targets, apiserver_url=site.apiserver_url),
             *node_objects(site.nodes),
-        ]
+        ],
     )
     components: list[Component] = [
         platform.kserve(site, api),
@@ -118,7 +118,7 @@ def _platform(site: Site, api: Api, fleet: Fleet) -> None:
     ]
     for component in components:
         fleet.start(component)
-    api.apply([*kserve_webhooks(site), *keda_webhooks(site)])
+    apply_all(api, [*kserve_webhooks(site), *keda_webhooks(site)])
 
 
 def _eventually(action: Callable[[], None]) -> None:
@@ -126,7 +126,7 @@ def _eventually(action: Callable[[], None]) -> None:
     while True:
         try:
             return action()
-        except (NotYet, httpx.HTTPError) as exc:
+        except (NotYet, ApiError) as exc:
             if time.monotonic() > deadline_s:
                 raise NotHealthy(f"{exc}; not so after {_FIRST_S:.0f} s") from exc
             time.sleep(0.1)

@@ -10,9 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-import httpx
-
-from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.api.watch import Snapshot, follow
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.controlplane.component_process import ChildProcess
@@ -45,14 +43,14 @@ async def run_gateway(connection: Connection) -> None:
     """
     envoy = start_envoy(connection)
     try:
-        async with api_client(connection.kubeconfig) as api:
+        async with ApiClient.from_kubeconfig(connection.kubeconfig) as api:
             await _keep_up_to_date(connection, api, envoy)
     finally:
         envoy.kill()
         envoy.wait(timeout_s=5)
 
 
-async def _keep_up_to_date(connection: Connection, api: httpx.AsyncClient, envoy: ChildProcess) -> None:
+async def _keep_up_to_date(connection: Connection, api: ApiClient, envoy: ChildProcess) -> None:
     seen: dict[str, Snapshot] = {what: {} for what in _FOLLOWED}
     changed = asyncio.Event()
 

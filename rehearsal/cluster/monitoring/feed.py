@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.api.watch import Snapshot, follow
 from rehearsal.cluster.background import mark_ready
 from rehearsal.cluster.connection import Connection
@@ -42,7 +42,7 @@ async def run_monitoring(connection: Connection, *, longest_alert_wait_s: float)
     seen: dict[str, Snapshot] = {kind: {} for kind in FOLLOWED}
     changed = asyncio.Event()
 
-    async def keep(api: httpx.AsyncClient, kind: str, query: Mapping[str, str]) -> None:
+    async def keep(api: ApiClient, kind: str, query: Mapping[str, str]) -> None:
         async for snapshot in follow(api, f"/api/v1/namespaces/{NAMESPACE}/{kind}", query=query):
             seen[kind] = snapshot
             changed.set()
@@ -66,7 +66,7 @@ async def run_monitoring(connection: Connection, *, longest_alert_wait_s: float)
                     mark_ready(connection, "rehearsal.cluster.monitoring")
 
     async with (
-        api_client(connection.kubeconfig) as api,
+        ApiClient.from_kubeconfig(connection.kubeconfig) as api,
         httpx.AsyncClient(base_url=connection.prometheus_url, trust_env=False, timeout=10) as prometheus,
         asyncio.TaskGroup() as tasks,
     ):

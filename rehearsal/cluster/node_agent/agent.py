@@ -13,12 +13,12 @@ from typing import Any
 
 import psutil
 
-from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.api.watch import Snapshot, follow
 from rehearsal.cluster.background import mark_ready
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.node_agent.addresses import Addresses
-from rehearsal.cluster.node_agent.api_objects import Objects, Unavailable
+from rehearsal.cluster.node_agent.api_objects import Objects
 from rehearsal.cluster.node_agent.ask import Asker
 from rehearsal.cluster.node_agent.output import shorten
 from rehearsal.cluster.node_agent.pod import PodRunner, Settings
@@ -27,6 +27,7 @@ from rehearsal.cluster.node_agent.services import Named, behind
 from rehearsal.cluster.node_agent.starting import POD_FOLDER, shared_memory_prefix
 from rehearsal.cluster.node_agent.volumes import prepare_volumes
 from rehearsal.cluster.nodes.pools import LOST
+from rehearsal.errors import ApiError
 
 __all__ = ["Agent", "end_leftovers", "is_ours"]
 
@@ -95,7 +96,7 @@ class Agent:
             ClusterError: The kubeconfig is none, or the API server refuses what is asked.
         """
         end_leftovers(self._connection)
-        async with api_client(self._connection.kubeconfig) as api:
+        async with ApiClient.from_kubeconfig(self._connection.kubeconfig) as api:
             self._objects = Objects(api)
             self._settings = Settings(
                 folder=self._connection.pods,
@@ -229,7 +230,7 @@ class Agent:
     async def _clear(self, pod: Mapping[str, Any]) -> None:
         try:
             await self._objects.delete(pod)
-        except Unavailable as exc:
+        except ApiError as exc:
             _log.info("%s: %s", pod["metadata"]["name"], exc)  # the next snapshot brings it again
 
     async def _end_all(self) -> None:

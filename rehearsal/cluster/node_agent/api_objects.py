@@ -1,4 +1,4 @@
-"""What the node agent reads and writes at the API server, in one place."""
+"""What the node agent reads and writes at the API server: pods, their events, and what ConfigMaps and Secrets hold."""
 
 from __future__ import annotations
 
@@ -12,50 +12,35 @@ from uuid import uuid4
 
 import httpx
 
+from rehearsal.cluster.api.client import ApiClient, Request, create, delete, patch
 from rehearsal.cluster.node_agent.status import timestamp
+from rehearsal.errors import ApiError, ApiRefused
 
-__all__ = ["Objects", "Unavailable"]
+__all__ = ["Objects"]
 
-_STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
-_REFUSED = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)  # no repetition changes that
 _EVENTS_AT_ONCE = 1000
 
 _log = logging.getLogger(__name__)
 
 
-class Unavailable(Exception):
-    """The API server does not answer now, or not as it should; to be asked again."""
-
-
 class Objects:
     """The API server.
 
-    Pods are named by their manifest, and changed only if they are still that very pod, by its uid.
+    Pods are named by their manifest, and changed only if they are still that very pod, by its uid. What needs an answer
+    raises ApiError without one: to be asked again.
     """
 
-    def __init__(self, api: httpx.AsyncClient) -> None:
+    def __init__(self, api: ApiClient) -> None:
         self._api = api
-        self._events: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(_EVENTS_AT_ONCE)
+        self._events: asyncio.Queue[Request] = asyncio.Queue(_EVENTS_AT_ONCE)
         self._counted: dict[tuple[str, str, str], tuple[str, int]] = {}
 
     async def get(self, path: str) -> dict[str, Any] | None:
-        """An object; None if there is none.
-
-        Raises:
-            Unavailable: No answer.
-        """
-        answer = await self._send("GET", path)
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return None
-        found: dict[str, Any] = _checked(answer).json()
-        return found
+        """An object; None if there is none."""
+        return await self._api.get(path)
 
     async def entries(self, kind: str, namespace: str, name: str) -> dict[str, bytes] | None:
-        """What a ConfigMap or Secret holds; None if there is none.
-
-        Raises:
-            Unavailable: No answer.
-        """
+        """What a ConfigMap or Secret holds; None if there is none."""
         found = await self.get(f"/api/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
         if found is None:
             return None
@@ -67,60 +52,27 @@ class Objects:
         }
 
     async def report(self, pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-        """Merge a status into the pod's.
-
-        Returns:
-            Whether the pod is still there.
-
-        Raises:
-            Unavailable: No answer.
-        """
-        body = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}
-        answer = await self._send("PATCH", f"{_path(pod)}/status", json=body, headers=_STRATEGIC)
-        return _still_there(answer)
+        """Merge a status into the pod's; whether the pod is still there."""
+        change = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}
+        return await self._change(patch(f"{_path(pod)}/status", change, strategic=True))
 
     async def delete(self, pod: Mapping[str, Any]) -> None:
-        """Take the pod away: nothing of it runs any more.
-
-        Raises:
-            Unavailable: No answer.
-        """
-        body = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod["metadata"]["uid"]}}
-        _still_there(await self._send("DELETE", _path(pod), json=body))
+        """Take the pod away: nothing of it runs any more."""
+        await self._change(delete(_path(pod), grace_period_s=0, uid=pod["metadata"]["uid"]))
 
     def event(self, pod: Mapping[str, Any], reason: str, message: str, *, warning: bool = False) -> None:
         """Tell what happened to a pod; lost while the API server is away for long."""
-        metadata = pod["metadata"]
-        now = timestamp(datetime.now(UTC))
-        key = metadata["uid"], reason, message
-        name, count = self._counted.get(key, (f"{metadata['name']}.{uuid4().hex[:16]}", 0))
+        key = pod["metadata"]["uid"], reason, message
+        name, count = self._counted.get(key, (f"{pod['metadata']['name']}.{uuid4().hex[:16]}", 0))
         self._counted[key] = name, count + 1
-        path = f"/api/v1/namespaces/{metadata['namespace']}/events"
-        event = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": name, "namespace": metadata["namespace"]},
-            "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "namespace": metadata["namespace"],
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-            },
-            "reason": reason,
-            "message": message[:1024],
-            "type": "Warning" if warning else "Normal",
-            "source": {"component": "kubelet", "host": pod["spec"].get("nodeName", "")},
-            "reportingComponent": "kubelet",
-            "reportingInstance": pod["spec"].get("nodeName", ""),
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
+        event = _event(pod, name, reason, message, warning=warning)
         if count:
-            path, event = f"{path}/{name}", {"count": count + 1, "lastTimestamp": now}
+            change = {"count": count + 1, "lastTimestamp": event["lastTimestamp"]}
+            request = patch(f"/api/v1/namespaces/{event['metadata']['namespace']}/events/{name}", change)
+        else:
+            request = create(event)
         try:
-            self._events.put_nowait((path, event))
+            self._events.put_nowait(request)
         except asyncio.QueueFull:
             _log.warning("event lost: %s %s", reason, message)
 
@@ -131,38 +83,47 @@ class Objects:
     async def send_events(self) -> None:
         """Send what `event` took, until cancelled."""
         while True:
-            path, event = await self._events.get()
-            method, headers = ("POST", {}) if "kind" in event else ("PATCH", _STRATEGIC)
+            request = await self._events.get()
             try:
-                answer = await self._send(method, path, json=event, headers=headers)
-            except Unavailable:
-                continue
-            if answer.is_error and answer.status_code not in {httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN}:
-                _log.warning("event: the API server answered %s: %s", answer.status_code, answer.text[:200])
+                await self._api.send(request)
+            except ApiError as exc:
+                if exc.status not in {None, httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN}:
+                    _log.warning("event: %s", exc)
 
-    async def _send(self, method: str, path: str, **content: Any) -> httpx.Response:  # noqa: ANN401  # httpx' own
+    async def _change(self, request: Request) -> bool:
+        """Whether the pod is still there; what the server refuses to change stays as it is."""
         try:
-            return await self._api.request(method, path, **content)
-        except httpx.HTTPError as exc:
-            raise Unavailable(f"{method} {path}: {exc!r}") from exc
+            await self._api.send(request)
+        except ApiRefused as exc:
+            _log.error("%s", exc)
+        except ApiError as exc:
+            replaced = exc.status == httpx.codes.CONFLICT and "uid" in exc.said.lower()
+            if replaced or exc.status == httpx.codes.NOT_FOUND:
+                return False
+            raise
+        return True
 
 
 def _path(pod: Mapping[str, Any]) -> str:
     return f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
 
 
-def _still_there(answer: httpx.Response) -> bool:
-    replaced = answer.status_code == httpx.codes.CONFLICT and "uid" in answer.text.lower()
-    if answer.status_code == httpx.codes.NOT_FOUND or replaced:
-        return False
-    if answer.status_code in _REFUSED:
-        _log.error("%s: the API server refused: %s", answer.request.url.path, answer.text[:1000])
-        return True
-    _checked(answer)
-    return True
-
-
-def _checked(answer: httpx.Response) -> httpx.Response:
-    if answer.is_error:
-        raise Unavailable(f"{answer.request.url.path}: {answer.status_code} {answer.text[:300]}")
-    return answer
+def _event(pod: Mapping[str, Any], name: str, reason: str, message: str, *, warning: bool) -> dict[str, Any]:
+    metadata, node = pod["metadata"], pod["spec"].get("nodeName", "")
+    named = {"namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]}
+    now = timestamp(datetime.now(UTC))
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": metadata["namespace"]},
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", **named},
+        "reason": reason,
+        "message": message[:1024],
+        "type": "Warning" if warning else "Normal",
+        "source": {"component": "kubelet", "host": node},
+        "reportingComponent": "kubelet",
+        "reportingInstance": node,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from rehearsal.cluster.node_agent.api_objects import Unavailable
 from rehearsal.cluster.node_agent.ask import Asker
 from rehearsal.cluster.node_agent.backoff import Backoff, duration
 from rehearsal.cluster.node_agent.environment import ConfigError
@@ -25,6 +24,7 @@ from rehearsal.cluster.node_agent.programs import ImageUnknown
 from rehearsal.cluster.node_agent.run import Run, RunDoors
 from rehearsal.cluster.node_agent.starting import Ground, plan_start
 from rehearsal.cluster.node_agent.state import ContainerState, Running, Terminated, Waiting, terminated
+from rehearsal.errors import ApiError
 
 __all__ = ["Container", "Doors"]
 
@@ -152,7 +152,7 @@ class Container:
             self.show(now=Waiting(reason=reason, message=str(exc)))
             await self._pause(_CONFIG_RETRY_S)
             return None
-        except Unavailable:
+        except ApiError:
             await self._pause(_API_RETRY_S)
             return None
         name, image, began = self.state.name, self._manifest["image"], datetime.now(UTC)

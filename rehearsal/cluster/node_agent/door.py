@@ -12,7 +12,7 @@ __all__ = ["Door"]
 
 
 class Door(Protocol):
-    """What a pod asks and tells; raises Unavailable to be asked again."""
+    """What a pod asks and tells; raises ApiError to be asked again."""
 
     async def report(self, pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
         """Merge a status into the pod's; whether it is still there."""

@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rehearsal.cluster.node_agent.api_objects import Unavailable
 from rehearsal.cluster.node_agent.ask import Asker
 from rehearsal.cluster.node_agent.container import Container, Doors
 from rehearsal.cluster.node_agent.door import Door
@@ -30,6 +29,7 @@ from rehearsal.cluster.node_agent.starting import Ground, shared_memory_prefix
 from rehearsal.cluster.node_agent.state import Waiting
 from rehearsal.cluster.node_agent.status import PodFacts, pod_status
 from rehearsal.cluster.node_agent.volumes import MountError
+from rehearsal.errors import ApiError
 
 __all__ = ["PodRunner", "Settings"]
 
@@ -209,7 +209,7 @@ class PodRunner:
                 return await self._door.volumes(self._ground.pod, self._ground.folder, self.address)
             except (MountError, OSError) as exc:  # OSError: the disk is full, for instance
                 self._event("FailedMount", f"MountVolume.SetUp failed: {exc}", warning=True)
-            except Unavailable as exc:
+            except ApiError as exc:
                 _log.info("%s: volumes: %s", self.name, exc)
             await asyncio.sleep(_MOUNT_RETRY_S)
 
@@ -229,7 +229,7 @@ class PodRunner:
         while True:
             try:
                 await action()
-            except Unavailable as exc:
+            except ApiError as exc:
                 _log.info("%s: %s", self.name, exc)
                 await asyncio.sleep(1)
             else:

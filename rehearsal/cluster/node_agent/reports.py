@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from rehearsal.cluster.node_agent.api_objects import Unavailable
+from rehearsal.errors import ApiError
 
 __all__ = ["Reporter"]
 
@@ -25,7 +25,7 @@ class Reporter:
     """
 
     def __init__(self, send: Callable[[Mapping[str, Any]], Awaitable[bool]]) -> None:
-        """Args: send: Sends one status; whether the pod is still there. Raises Unavailable to be asked again."""
+        """Args: send: Sends one status; whether the pod is still there. Raises ApiError to be asked again."""
         self.gone = False
         self._send = send
         self._newest: Mapping[str, Any] | None = None
@@ -63,7 +63,7 @@ class Reporter:
                 continue
             try:
                 self.gone = not await self._send(status)
-            except Unavailable as exc:
+            except ApiError as exc:
                 if pause_s == _FIRST_PAUSE_S:
                     _log.info("a status is kept for later: %s", exc)
                 self._newest = self._newest or status

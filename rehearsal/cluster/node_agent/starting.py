@@ -75,7 +75,7 @@ async def plan_start(container: Mapping[str, Any], ground: Ground) -> Start:
     Raises:
         ImageUnknown: Nothing on this machine stands for the image.
         ConfigError: The manifest refers to what is not there, or is not known.
-        Unavailable: The API server does not answer.
+        ApiError: The API server does not answer.
     """
     entrypoint = ground.programs.entrypoint(container["image"])
     own = ground.folder / "containers" / container["name"]

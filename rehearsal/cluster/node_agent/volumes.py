@@ -30,7 +30,7 @@ async def prepare_volumes(pod: Mapping[str, Any], folder: Path, objects: Objects
 
     Raises:
         MountError: What it refers to is not there, or is of a kind that a rehearsal does not know.
-        Unavailable: The API server does not answer.
+        ApiError: The API server does not answer.
     """
     found = {}
     for volume in pod["spec"].get("volumes") or ():

@@ -8,15 +8,13 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functools import singledispatchmethod
 from typing import Any
 
-import httpx
-
+from rehearsal.cluster.api.client import ApiClient, patch
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.controlplane.supervisor_client import Control
 from rehearsal.cluster.nodes.pools import KWOK_NODE, LEASES, LOST
 from rehearsal.errors import ClusterError
 from rehearsal.experiment.result.observations import Event
 from rehearsal.experiment.run.chart import Chart
-from rehearsal.experiment.run.objects import items, merge_patch
 from rehearsal.experiment.run.observe import condition, gpus_of
 from rehearsal.experiment.run.recorder import PODS, Recorder
 from rehearsal.experiment.run.store import ModelStore
@@ -42,7 +40,7 @@ class Performer:
     """Of one rehearsal."""
 
     def __init__(
-        self, connection: Connection, chart: Chart, store: ModelStore, recorder: Recorder, api: httpx.AsyncClient
+        self, connection: Connection, chart: Chart, store: ModelStore, recorder: Recorder, api: ApiClient
     ) -> None:
         self._connection = connection
         self._chart = chart
@@ -70,7 +68,7 @@ class Performer:
         at_s, subject, warning = time.time(), "", False
         try:
             subject = await work or ""
-        except (SlipwayError, httpx.HTTPError) as exc:
+        except SlipwayError as exc:
             detail, warning = f"{detail}: it failed: {exc}", True
         self._recorder.note(Event(at_s=at_s, kind="action", subject=subject, what=what, detail=detail, warning=warning))
 
@@ -99,10 +97,10 @@ class Performer:
         """The node's name. Its agent kills what runs there, and its heartbeat ends: nobody says a word."""
         name = await self._serving_node()
         annotations = {LOST: "true", **dict.fromkeys(KWOK_NODE)}
-        await merge_patch(self._api, f"/api/v1/nodes/{name}", {"metadata": {"annotations": annotations}})
+        await self._api.send(patch(f"/api/v1/nodes/{name}", {"metadata": {"annotations": annotations}}))
         # kwok renews the lease of a node that it no longer manages, unless somebody else holds it.
         taken = {"spec": {"holderIdentity": "lost", "leaseDurationSeconds": 86_400}}
-        await merge_patch(self._api, f"{LEASES}/{name}", taken)
+        await self._api.send(patch(f"{LEASES}/{name}", taken))
         return name
 
     @_do.register
@@ -124,7 +122,7 @@ class Performer:
     async def _serving_node(self) -> str:
         """A GPU node with a ready replica; the first by name."""
         path = f"/api/v1/namespaces/{self._connection.namespace}/pods?labelSelector={PODS}"
-        pods, nodes = [await items(self._api, each) for each in (path, "/api/v1/nodes")]
+        pods, nodes = [await self._api.items(each) for each in (path, "/api/v1/nodes")]
         gpu_nodes = {node["metadata"]["name"] for node in nodes if gpus_of(node)}
         serving = sorted(
             pod["spec"]["nodeName"]
@@ -136,16 +134,16 @@ class Performer:
         return str(serving[0])
 
 
-async def set_gpu_limit(api: httpx.AsyncClient, gpus: int) -> None:
+async def set_gpu_limit(api: ApiClient, gpus: int) -> None:
     """Change how many GPUs each of Karpenter's node pools may have.
 
     Raises:
         ClusterError: There is no pool.
-        httpx.HTTPError: The API server does not answer, or refuses.
+        ApiError: The API server does not answer, or refuses.
     """
-    pools = await items(api, _POOLS)
+    pools = await api.items(_POOLS)
     if not pools:
         raise ClusterError("expected Karpenter's node pools, got none: the GPU limit needs `nodes.file: karpenter`")
     for pool in pools:
         limits = {"nvidia.com/gpu": str(gpus)}
-        await merge_patch(api, f"{_POOLS}/{pool['metadata']['name']}", {"spec": {"limits": limits}})
+        await api.send(patch(f"{_POOLS}/{pool['metadata']['name']}", {"spec": {"limits": limits}}))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
-
+from rehearsal.cluster.api.client import ApiClient, patch
 from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import ScenarioError
-from rehearsal.experiment.run.objects import merge_patch
 from rehearsal.experiment.scenario.schema import Scenario
 
 __all__ = ["check_pool", "nodes_at_once"]
@@ -32,13 +30,13 @@ def check_pool(scenario: Scenario, nodes: Nodes) -> None:
 
 
 @asynccontextmanager
-async def nodes_at_once(api: httpx.AsyncClient, nodes: Nodes) -> AsyncIterator[None]:
+async def nodes_at_once(api: ApiClient, nodes: Nodes) -> AsyncIterator[None]:
     """Nodes that are ordered inside the block join at once; afterwards each type takes its `boot_s` again.
 
     Karpenter's provider reads the delay of a class at each order, so nothing is restarted.
 
     Raises:
-        httpx.HTTPError: The API server does not answer, or refuses.
+        ApiError: The API server does not answer, or refuses.
     """
     if nodes.pool == "fixed":
         yield
@@ -50,6 +48,6 @@ async def nodes_at_once(api: httpx.AsyncClient, nodes: Nodes) -> AsyncIterator[N
         await _delay(api, {kind.name: kind.boot_s for kind in nodes.types})
 
 
-async def _delay(api: httpx.AsyncClient, seconds: dict[str, int]) -> None:
+async def _delay(api: ApiClient, seconds: dict[str, int]) -> None:
     for name, delay_s in seconds.items():
-        await merge_patch(api, f"{_CLASSES}/{name}", {"spec": {"nodeRegistrationDelay": f"{delay_s}s"}})
+        await api.send(patch(f"{_CLASSES}/{name}", {"spec": {"nodeRegistrationDelay": f"{delay_s}s"}}))

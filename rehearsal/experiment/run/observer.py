@@ -12,16 +12,14 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
-import httpx
-
-from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.connection import Connection
 from rehearsal.errors import ClusterError
 from rehearsal.experiment.run.recorder import Recorder
 
 __all__ = ["Observer", "Work"]
 
-Work = Callable[[httpx.AsyncClient, float], Awaitable[None]]
+Work = Callable[[ApiClient, float], Awaitable[None]]
 """Given the API server and the Unix time at which the window begins, in seconds."""
 
 
@@ -92,9 +90,9 @@ class Observer:
             self._loop.close()
 
     async def _main(self) -> None:
-        async with api_client(self._connection.kubeconfig) as api, asyncio.TaskGroup() as tasks:
+        async with ApiClient.from_kubeconfig(self._connection.kubeconfig) as api, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._recorder.run(api))
             tasks.create_task(self._do_work(api))
 
-    async def _do_work(self, api: httpx.AsyncClient) -> None:
+    async def _do_work(self, api: ApiClient) -> None:
         await self._work(api, await self._zero_s)

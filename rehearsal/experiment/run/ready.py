@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import httpx
 import numpy as np
 
+from rehearsal.cluster.api.client import ApiClient, create, delete
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.controlplane.supervisor_client import Control
 from rehearsal.cluster.nodes.pools import LEASES, LOST, node_objects
-from rehearsal.errors import ClusterError, NotServing
-from rehearsal.experiment.run.objects import items
+from rehearsal.errors import ApiError, ClusterError, NotServing
 from rehearsal.experiment.run.observe import condition, failures, pods_seen
 from rehearsal.experiment.run.pod_logs import with_causes
 from rehearsal.experiment.run.recorder import DEPLOYMENT, PODS
@@ -26,6 +27,8 @@ _NODES, _CLAIMS = "/api/v1/nodes", "/apis/karpenter.sh/v1/nodeclaims"
 _GONE_S = 60.0
 _POLL_S = 0.25
 _QUESTIONS = 16
+
+_T = TypeVar("_T")
 
 
 def require_healthy(connection: Connection) -> None:
@@ -46,15 +49,15 @@ def require_healthy(connection: Connection) -> None:
         time.sleep(_POLL_S)
 
 
-async def require_alone(api: httpx.AsyncClient, connection: Connection) -> None:
+async def require_alone(api: ApiClient, connection: Connection) -> None:
     """Refuse a namespace with somebody else's service: the gateway would share the load among them.
 
     Raises:
         ClusterError: Naming it.
-        httpx.HTTPError: The API server does not answer.
+        ApiError: The API server does not answer.
     """
     namespace = connection.namespace
-    services = await items(api, f"/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices")
+    services = await api.items(f"/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices")
     others = [name for each in services if (name := each["metadata"]["name"]) != RELEASE]
     if others:
         raise ClusterError(
@@ -63,7 +66,7 @@ async def require_alone(api: httpx.AsyncClient, connection: Connection) -> None:
         )
 
 
-async def clear(api: httpx.AsyncClient, connection: Connection) -> None:
+async def clear(api: ApiClient, connection: Connection) -> None:
     """Take replicas and GPU nodes of an earlier rehearsal away at once, and wait until they are gone.
 
     Every rehearsal begins alike: a node that is left would save the first replicas their boot. Of a fixed pool, the
@@ -71,19 +74,19 @@ async def clear(api: httpx.AsyncClient, connection: Connection) -> None:
 
     Raises:
         ClusterError: They do not go.
-        httpx.HTTPError: The API server does not answer.
+        ApiError: The API server does not answer.
     """
     pods = f"/api/v1/namespaces/{connection.namespace}/pods"
     await _replace_lost_nodes(api, connection)
     deadline_s = time.monotonic() + _GONE_S
     asked: set[str] = set()
     while True:
-        replicas = await items(api, f"{pods}?labelSelector={PODS}")
+        replicas = await api.items(f"{pods}?labelSelector={PODS}")
         for name in (pod["metadata"]["name"] for pod in replicas):
-            await api.request("DELETE", f"{pods}/{name}", params={"gracePeriodSeconds": 0})
-        claims = await items(api, _CLAIMS)
+            await _answered(api.send(delete(f"{pods}/{name}", grace_period_s=0)))
+        claims = await api.items(_CLAIMS)
         for name in {claim["metadata"]["name"] for claim in claims} - asked:
-            await api.delete(f"{_CLAIMS}/{name}")
+            await _answered(api.send(delete(f"{_CLAIMS}/{name}")))
             asked.add(name)
         if not replicas and not claims:
             return
@@ -93,21 +96,31 @@ async def clear(api: httpx.AsyncClient, connection: Connection) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-async def _replace_lost_nodes(api: httpx.AsyncClient, connection: Connection) -> None:
-    nodes = await items(api, _NODES)
+async def _replace_lost_nodes(api: ApiClient, connection: Connection) -> None:
+    nodes = await api.items(_NODES)
     there = {node["metadata"]["name"] for node in nodes}
     lost = {node["metadata"]["name"] for node in nodes if node["metadata"].get("annotations", {}).get(LOST)}
     for name in lost:
         for path in (f"{_NODES}/{name}", f"{LEASES}/{name}"):
-            await api.delete(path)
+            await _answered(api.send(delete(path)))
     if connection.nodes.pool == "fixed":
         for node in node_objects(connection.nodes):
             if node["metadata"]["name"] not in there - lost:
-                (await api.post(_NODES, json=node)).raise_for_status()
+                await api.send(create(node))
+
+
+async def _answered(work: Awaitable[_T]) -> _T | None:
+    """Its result; None where the server says no, now or for ever: whoever waits asks again."""
+    try:
+        return await work
+    except ApiError as exc:
+        if exc.status is None:
+            raise
+        return None
 
 
 async def wait_until_serving(
-    api: httpx.AsyncClient,
+    api: ApiClient,
     connection: Connection,
     *,
     replicas: int,
@@ -118,15 +131,15 @@ async def wait_until_serving(
 
     Raises:
         NotServing: They were not in time; says what the pods say, with the last words of what failed.
-        httpx.HTTPError: The API server does not answer.
+        ApiError: The API server does not answer.
     """
     deadline_s = time.monotonic() + within_s
     namespace = connection.namespace
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{DEPLOYMENT}"
     async with httpx.AsyncClient(base_url=connection.gateway_url, timeout=2, trust_env=False) as gateway:
         while True:
-            answer = await api.get(path)
-            ready = answer.json().get("status", {}).get("readyReplicas", 0) if answer.is_success else 0
+            found = await _answered(api.get(path)) or {}
+            ready = found.get("status", {}).get("readyReplicas", 0)
             if ready >= replicas and await _answers(gateway):
                 return
             if time.monotonic() > deadline_s:
@@ -142,9 +155,9 @@ async def _answers(gateway: httpx.AsyncClient) -> bool:
         return False
 
 
-async def _why(api: httpx.AsyncClient, connection: Connection, *, replicas: int, ready: int, within_s: float) -> str:
+async def _why(api: ApiClient, connection: Connection, *, replicas: int, ready: int, within_s: float) -> str:
     path = f"/api/v1/namespaces/{connection.namespace}/pods?labelSelector={PODS}"
-    pods = (await api.get(path)).json().get("items", [])
+    pods = await api.items(path)
     said = [
         f"{pod.name}: {pod.phase}{f', {pod.reason}' if pod.reason else ''}{'' if pod.node else ', on no node'}"
         for pod in pods_seen(pods)

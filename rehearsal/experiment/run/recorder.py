@@ -18,9 +18,10 @@ from typing import Any
 import httpx
 import psutil
 
+from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.controlplane.supervisor_client import Control
-from rehearsal.errors import RehearsalError
+from rehearsal.errors import ApiError, RehearsalError
 from rehearsal.experiment.result.observations import Event, FailedContainer, Observations, Sample
 from rehearsal.experiment.run.node_lifecycle import NodeLives
 from rehearsal.experiment.run.observe import (
@@ -80,7 +81,7 @@ class Recorder:
         now = frozenset(failed)
         self._unhealthy, self._failed = tuple(sorted(now & self._failed)), now
 
-    async def run(self, api: httpx.AsyncClient) -> None:
+    async def run(self, api: ApiClient) -> None:
         """Look until cancelled."""
         async with (
             asyncio.TaskGroup() as tasks,
@@ -94,7 +95,7 @@ class Recorder:
                 await self.look(api, prometheus)
                 await asyncio.sleep(max(0.05, _EVERY_S - (time.monotonic() - began_s)))
 
-    async def look(self, api: httpx.AsyncClient, prometheus: httpx.AsyncClient) -> None:
+    async def look(self, api: ApiClient, prometheus: httpx.AsyncClient) -> None:
         """Ask for everything at once, and keep the answers."""
         core, apps = f"/api/v1/namespaces/{self._connection.namespace}", "/apis/apps/v1/namespaces"
         namespace = self._connection.namespace
@@ -107,8 +108,8 @@ class Recorder:
             "events": f"{core}/events",
             "cluster events": "/api/v1/namespaces/default/events",
         }
-        asked = [_get(api, path) for path in paths.values()]
-        asked += [_get(prometheus, "/api/v1/alerts"), _get(prometheus, "/api/v1/query", query=_RECORDS % namespace)]
+        asked = [_read(api, path) for path in paths.values()]
+        asked += [_ask(prometheus, "/api/v1/alerts"), _ask(prometheus, "/api/v1/query", query=_RECORDS % namespace)]
         *answers, alerts, records = await asyncio.gather(*asked)
         at_s = time.time()
         found = dict(zip(paths, answers, strict=True))
@@ -178,12 +179,18 @@ class Recorder:
             await asyncio.sleep(_HEALTH_EVERY_S)
 
 
-async def _get(client: httpx.AsyncClient, path: str, **query: str) -> dict[str, Any] | None:
+async def _read(api: ApiClient, path: str) -> dict[str, Any] | None:
     """An object or a list; empty where the server knows none, None where it does not answer."""
     try:
-        answer = await client.get(path, params=query or None, timeout=_ANSWER_S)
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return {}
+        return await api.get(path, timeout_s=_ANSWER_S) or {}
+    except ApiError:
+        return None
+
+
+async def _ask(prometheus: httpx.AsyncClient, path: str, **query: str) -> dict[str, Any] | None:
+    """What Prometheus answers; None where it does not."""
+    try:
+        answer = await prometheus.get(path, params=query or None, timeout=_ANSWER_S)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError):

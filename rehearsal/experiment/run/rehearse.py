@@ -16,18 +16,17 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 
 from loadtest.result.run_result import Result
 from loadtest.run import load_bar, move_bar
-from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.monitoring.rules import read_shortened
 from rehearsal.cluster.steps import steps
 from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES
 from rehearsal.cluster.toolchain.pins import read_pins
-from rehearsal.errors import ClusterError, ReportError
+from rehearsal.errors import ApiError, ClusterError, ReportError
 from rehearsal.experiment.judge import Evidence, figures, judge
 from rehearsal.experiment.report import write_report
 from rehearsal.experiment.result.observations import Observations
@@ -122,7 +121,7 @@ async def _serve(rehearsal: Rehearsal, connection: Connection, chart: Chart, tel
     """From whatever is there to replicas that answer."""
     scenario, nodes = rehearsal.scenario, connection.nodes
     try:
-        async with api_client(connection.kubeconfig) as api:
+        async with ApiClient.from_kubeconfig(connection.kubeconfig) as api:
             await require_alone(api, connection)
             tell("taking an earlier release away")
             await asyncio.to_thread(chart.uninstall)
@@ -140,7 +139,7 @@ async def _serve(rehearsal: Rehearsal, connection: Connection, chart: Chart, tel
                     within_s=_START_S + 2 * max(kind.boot_s for kind in nodes.types),
                     tell=lambda said: tell(f"waiting for the service: {said}"),
                 )
-    except httpx.HTTPError as exc:
+    except ApiError as exc:
         raise ClusterError(f"the API server does not answer as it should: {exc}; see `slipway cluster status`") from exc
 
 
@@ -160,7 +159,7 @@ def _run(stage: _Stage, folder: Path, console: Console) -> tuple[Result, Observa
     scenario, connection, chart, values = stage.rehearsal.scenario, stage.connection, stage.chart, stage.values
     recorder = Recorder(connection)
 
-    async def work(api: httpx.AsyncClient, zero_s: float) -> None:
+    async def work(api: ApiClient, zero_s: float) -> None:
         performer = Performer(connection, chart, stage.store, recorder, api)
         if chart.values != values:
             await asyncio.sleep(max(0.0, zero_s - _LET_GO_S - time.time()))

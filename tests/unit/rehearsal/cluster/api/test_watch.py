@@ -5,10 +5,10 @@ from contextlib import aclosing
 import httpx
 import pytest
 
-from rehearsal.cluster.api.kubeconfig import api_client
+from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.api.watch import follow
 from rehearsal.errors import ClusterError
-from tests.unit.api_server import write_kubeconfig
+from tests.unit.pods_api import pods_api
 
 PODS = "/api/v1/pods"
 
@@ -54,7 +54,7 @@ class Server:
 async def seen(server, count, **options):
     """The names in the first snapshots that a follower gets."""
     async with (
-        httpx.AsyncClient(transport=httpx.MockTransport(server), base_url="http://api") as api,
+        ApiClient(httpx.AsyncClient(transport=httpx.MockTransport(server), base_url="http://api")) as api,
         aclosing(follow(api, PODS, **options)) as snapshots,
     ):
         return [sorted(name for _, name in await anext(snapshots)) for _ in range(count)]
@@ -129,21 +129,52 @@ async def test_selectors_are_sent_with_list_and_watch():
 
 
 async def test_a_question_that_no_repetition_helps_is_an_error():
-    with pytest.raises(ClusterError, match=r"refused the question \(400\).*unable to parse"):
+    with pytest.raises(ClusterError, match=r"answered 400: unable to parse"):
         await seen(Server(httpx.Response(400, text="unable to parse")), 1)
 
 
-async def test_the_client_speaks_to_the_server_of_the_current_context(tmp_path):
-    write_kubeconfig(tmp_path / "config", 1234)
-    async with api_client(tmp_path / "config") as api:
-        assert "http://127.0.0.1:1234" == str(api.base_url)
-        assert "Bearer t" == api.headers["Authorization"]
+async def test_versions_that_are_always_gone_are_listed_again_with_pauses(monkeypatch):
+    monkeypatch.setattr("rehearsal.cluster.api.watch._FIRST_PAUSE_S", 3600)
+    monkeypatch.setattr("rehearsal.cluster.api.watch._LONGEST_PAUSE_S", 3600)
+    gone = [httpx.Response(410, json={}) for _ in range(10)]
+    server = Server(*(answer for each in gone for answer in (listed(5), each)))
+    following = asyncio.create_task(seen(server, 10))
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    following.cancel()
+
+    assert ["list", "watch"] * 2 == ["watch" if "watch" in asked else "list" for asked in server.asked]
 
 
-@pytest.mark.parametrize("content", [None, "a: [", "{}", "current-context: here"])
-def test_a_file_that_is_no_kubeconfig_is_said_with_its_path(tmp_path, content):
-    if content is not None:
-        (tmp_path / "config").write_text(content)
+async def test_nothing_is_lost_or_doubled_when_a_connection_is_cut_within_an_event(tmp_path):
+    async with pods_api() as server:
+        await server.put("pods", pod("a", 0))
+        async with (
+            ApiClient.from_kubeconfig(server.kubeconfig(tmp_path / "config")) as api,
+            aclosing(follow(api, PODS)) as snapshots,
+            asyncio.timeout(20),
+        ):
+            names = [sorted(name for _, name in await anext(snapshots))]
+            server.cut_next_event()
+            await server.put("pods", pod("b", 0))
+            names.append(sorted(name for _, name in await anext(snapshots)))
+            await server.remove("pods", "a")
+            names.append(sorted(name for _, name in await anext(snapshots)))
 
-    with pytest.raises(ClusterError, match=r"config: expected a kubeconfig"):
-        api_client(tmp_path / "config")
+    assert [["a"], ["a", "b"], ["b"]] == names
+
+
+async def test_what_is_deleted_while_nobody_watches_is_gone_from_the_next_snapshot(tmp_path):
+    async with pods_api() as server:
+        await server.put("pods", pod("a", 0))
+        async with (
+            ApiClient.from_kubeconfig(server.kubeconfig(tmp_path / "config")) as api,
+            aclosing(follow(api, PODS)) as snapshots,
+            asyncio.timeout(20),
+        ):
+            await anext(snapshots)
+            following = asyncio.create_task(anext(snapshots))
+            server.cut_next_event()
+            await server.remove("pods", "a")
+
+            assert {} == await following

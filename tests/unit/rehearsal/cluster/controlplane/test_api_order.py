@@ -4,11 +4,11 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import pytest
 
-from rehearsal.cluster.controlplane.api import Api
+from rehearsal.cluster.api.client import BlockingApiClient
+from rehearsal.cluster.controlplane.apply import apply_all
 from tests.unit.api_server import write_kubeconfig
 
 
@@ -35,7 +35,7 @@ def busy_server(tmp_path):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     write_kubeconfig(tmp_path / "kubeconfig", server.server_port)
-    yield SimpleNamespace(kubeconfig=tmp_path / "kubeconfig")
+    yield tmp_path / "kubeconfig"
     server.shutdown()
     thread.join()
     server.server_close()
@@ -49,4 +49,4 @@ def test_a_namespace_is_there_before_what_lies_in_it(busy_server):
     }
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "serving"}}
 
-    Api(busy_server).apply([claim, namespace])  # a 404 would be raised
+    apply_all(BlockingApiClient.from_kubeconfig(busy_server), [claim, namespace])  # a 404 would be raised

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal.cluster.api.client import apply, create
 from rehearsal.cluster.connection import read_connection, write_connection
-from rehearsal.cluster.controlplane.api import path_of
 from rehearsal.cluster.controlplane.certificates import make_certificates
 from rehearsal.cluster.controlplane.lifecycle import down, running, up
 from rehearsal.cluster.controlplane.network import claim_network, free_port, require_ports
@@ -88,20 +88,30 @@ def test_certificates_let_the_administrator_in_and_the_server_be_known(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("kind", "version", "expected"),
+    ("kind", "version", "place", "expected"),
     [
-        ("Namespace", "v1", "/api/v1/namespaces/x"),
-        ("Secret", "v1", "/api/v1/namespaces/serving/secrets/x"),
-        ("NetworkPolicy", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/namespaces/serving/networkpolicies/x"),
-        ("KWOKNodeClass", "karpenter.kwok.sh/v1alpha1", "/apis/karpenter.kwok.sh/v1alpha1/kwoknodeclasses/x"),
-        ("Prometheus", "monitoring.coreos.com/v1", "/apis/monitoring.coreos.com/v1/namespaces/serving/prometheuses/x"),
+        ("Namespace", "v1", {}, "/api/v1/namespaces/x"),
+        ("Secret", "v1", {"namespace": "a"}, "/api/v1/namespaces/a/secrets/x"),
+        (
+            "NetworkPolicy",
+            "networking.k8s.io/v1",
+            {"namespace": "a"},
+            "/apis/networking.k8s.io/v1/namespaces/a/networkpolicies/x",
+        ),
+        ("KWOKNodeClass", "karpenter.kwok.sh/v1alpha1", {}, "/apis/karpenter.kwok.sh/v1alpha1/kwoknodeclasses/x"),
+        (
+            "Prometheus",
+            "monitoring.coreos.com/v1",
+            {"namespace": "a"},
+            "/apis/monitoring.coreos.com/v1/namespaces/a/prometheuses/x",
+        ),
     ],
 )
-def test_objects_are_found_by_their_kind(kind, version, expected):
-    item = {"kind": kind, "apiVersion": version, "metadata": {"name": "x", "namespace": "serving"}}
+def test_objects_are_found_by_their_kind(kind, version, place, expected):
+    item = {"kind": kind, "apiVersion": version, "metadata": {"name": "x", **place}}
 
-    assert expected == path_of(item)
-    assert expected.removesuffix("/x") == path_of(item, collection=True)
+    assert expected == apply(item).url
+    assert expected.removesuffix("/x") == create(item).url
 
 
 class TestWorkingFolder:

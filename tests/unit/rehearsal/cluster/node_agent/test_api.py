@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 import pytest
 
-from rehearsal.cluster.node_agent.api_objects import Objects, Unavailable
+from rehearsal.cluster.api.client import ApiClient
+from rehearsal.cluster.node_agent.api_objects import Objects
 from rehearsal.cluster.node_agent.environment import ConfigError
 from rehearsal.cluster.node_agent.reports import Reporter
 from rehearsal.cluster.node_agent.volumes import MountError, mounts, prepare_volumes
+from rehearsal.errors import ApiError
 
 POD = {"metadata": {"name": "p", "namespace": "serving", "uid": "u-1"}, "spec": {"nodeName": "gpu-1"}}
 PATH = "/api/v1/namespaces/serving/pods/p"
@@ -38,7 +40,7 @@ class Server:
 @asynccontextmanager
 async def objects(server):
     async with httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(server)) as api:
-        yield Objects(api)
+        yield Objects(ApiClient(api))
 
 
 async def test_a_status_is_merged_into_this_very_pod():
@@ -73,7 +75,7 @@ async def test_whether_the_pod_is_still_there(answer, expected):
 )
 async def test_an_api_server_that_is_not_itself_is_asked_again(answer):
     async with objects(Server({f"{PATH}/status": answer})) as api:
-        with pytest.raises(Unavailable):
+        with pytest.raises(ApiError):
             await api.report(POD, {})
 
 
@@ -113,7 +115,7 @@ async def test_an_event_that_repeats_is_counted():
 
 
 async def test_the_newest_status_is_sent_and_what_was_overtaken_is_not():
-    sent, failures = [], [Unavailable("away")]
+    sent, failures = [], [ApiError("away")]
     reached = asyncio.Event()
 
     async def send(status):
