@@ -19,6 +19,8 @@ from rehearsal.errors import ApiError, ApiRefused
 __all__ = ["Objects"]
 
 _EVENTS_AT_ONCE = 1000
+_GONE = {404: "", 409: "UID", 422: "metadata.uid"}
+"""What the API server says where the pod is gone, or another one has its name: to a deletion 409, to a status 422."""
 
 _log = logging.getLogger(__name__)
 
@@ -94,13 +96,12 @@ class Objects:
         """Whether the pod is still there; what the server refuses to change stays as it is."""
         try:
             await self._api.send(request)
-        except ApiRefused as exc:
-            _log.error("%s", exc)
         except ApiError as exc:
-            replaced = exc.status == httpx.codes.CONFLICT and "uid" in exc.said.lower()
-            if replaced or exc.status == httpx.codes.NOT_FOUND:
+            if exc.status in _GONE and _GONE[exc.status] in exc.said:
                 return False
-            raise
+            if not isinstance(exc, ApiRefused):
+                raise
+            _log.error("%s", exc)
         return True
 
 

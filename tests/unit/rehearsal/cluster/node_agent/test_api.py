@@ -58,10 +58,11 @@ async def test_a_status_is_merged_into_this_very_pod():
     ("answer", "expected"),
     [
         (404, False),
-        ((409, {"message": "Precondition failed: UID in precondition: u-1, UID in object meta: u-2"}), False),
+        ((409, {"message": "the UID in the precondition (u-1) does not match the UID in record (u-2)"}), False),
+        ((422, {"message": 'Pod "p" is invalid: metadata.uid: Invalid value: "u-1": field is immutable'}), False),
         ((422, {"message": "podIPs: Invalid value"}), True),
     ],
-    ids=["gone", "another pod of that name", "refused"],
+    ids=["gone", "another pod of that name", "another pod of that name, to a status", "refused"],
 )
 async def test_whether_the_pod_is_still_there(answer, expected):
     async with objects(Server({f"{PATH}/status": answer})) as api:
