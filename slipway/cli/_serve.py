@@ -16,7 +16,7 @@ from slipway.cli._cores import bind_to
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from slipway.triton import TritonServer
+    from slipway.triton import Launch, TritonServer
 
 __all__ = ["serve"]
 
@@ -102,7 +102,7 @@ def serve(
     )
     if print_command:
         launch = prepare_to_print(settings)
-        _warn_of_older(launch.skipped)
+        _warn_of_damaged(launch)
         typer.echo(launch.shell_command())
         return
     _run(TritonServer(settings), restarts=restarts, print_admin_key=print_admin_key)
@@ -115,7 +115,7 @@ def _run(server: TritonServer, *, restarts: int, print_admin_key: bool) -> None:
     with _stop_signals(server.kill) as stop:
         try:
             server.start()
-            _warn_of_older(server.skipped)
+            _warn_of_damaged(server)
             _say_where(server, print_admin_key=print_admin_key)
             supervise(server, restarts=restarts, tell=lambda text: typer.echo(text, err=True))
         except _StopRequested:
@@ -175,8 +175,10 @@ def _warn_of_others(server: TritonServer) -> None:
         )
 
 
-def _warn_of_older(skipped: tuple[str, ...]) -> None:
-    for reason in skipped:
+def _warn_of_damaged(served: TritonServer | Launch) -> None:
+    for reason in served.left_out:
+        typer.echo(f"warning: not served: {reason}", err=True)
+    for reason in served.skipped:
         typer.echo(f"warning: an older version is served: {reason}", err=True)
 
 

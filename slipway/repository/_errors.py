@@ -83,7 +83,7 @@ class SeveralFailed(RepositoryError):
         failures: What is wrong with each, at most some of them.
     """
 
-    def __init__(self, failures: Sequence[RepositoryError], *, more: int = 0) -> None:
+    def __init__(self, failures: Sequence[SlipwayError], *, more: int = 0) -> None:
         said = "; and ".join(str(failure).rstrip(".") for failure in failures)
         super().__init__(f"{said}; and {more} more" if more > 0 else said)
         self.failures = tuple(failures)

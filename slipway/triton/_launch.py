@@ -6,13 +6,11 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from slipway.repository import build_view
 from slipway.triton._access import AdminKey
 from slipway.triton._activity import VARIABLE
 from slipway.triton._arguments import arguments
 from slipway.triton._errors import FilesRemoved
-from slipway.triton._models import servable_models
-from slipway.triton._onnx_only import refuse_other_than_onnx
+from slipway.triton._models import servable_models, show_models
 from slipway.triton._ports import Ports, choose_ports
 from slipway.triton._program import find_program
 
@@ -38,6 +36,7 @@ class Launch:
         ports: Where it listens.
         models: What it loads.
         skipped: Why a newer version is not what is served, one text for each.
+        left_out: Why a published model is not served, one text for each.
         admin: The key to what changes the server.
         shown: The files that tritonserver loads its models from.
         activity: Folder of the backend's counters.
@@ -51,6 +50,7 @@ class Launch:
     ports: Ports
     models: tuple[str, ...]
     skipped: tuple[str, ...]
+    left_out: tuple[str, ...]
     admin: AdminKey
     activity: Path
     shared_memory: str
@@ -96,21 +96,21 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
         RepositoryError: The files are not those that were published.
     """
     into = into.resolve()
-    models = servable_models(settings.repository, settings.models, settings.config_name)
-    present = models + servable_models(settings.repository, settings.loadable, settings.config_name)
+    # Of every published model, one without this configuration is left out; a named one is missed.
+    everywhere = settings.config_name if settings.models is not None else None
+    names = servable_models(settings.repository, settings.models, everywhere)
+    servable_models(settings.repository, settings.loadable, settings.config_name)
     program = find_program(settings.tritonserver)
     ports = ports or choose_ports(settings)
     view = into / _REPOSITORY
-    shown = build_view(settings.repository, present, view, config_name=settings.config_name, compare=settings.verify)
-    if program.onnx_only:
-        refuse_other_than_onnx(view, present, settings.config_name)
+    shown = show_models(settings, names, view, onnx_only=program.onnx_only)
     (into / _ACTIVITY).mkdir(mode=0o700, parents=True, exist_ok=True)
     admin = AdminKey()
     return Launch(
         command=(
             str(program.executable),
             *arguments(
-                replace(settings, repository=view, models=models),
+                replace(settings, repository=view, models=shown.load),
                 ports,
                 program.backends,
                 admin=admin,
@@ -122,8 +122,9 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
         directory=program.directory,
         http_url=f"http://{settings.reachable_address}:{ports.http}",
         ports=ports,
-        models=models,
-        skipped=tuple(text for model in shown for text in model.skipped),
+        models=shown.load,
+        skipped=shown.skipped,
+        left_out=shown.left_out,
         admin=admin,
         activity=into / _ACTIVITY,
         shared_memory=into.name,

@@ -114,6 +114,11 @@ class TritonServer:
         return self._launched.skipped
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """Why a published model is not served, where no model was named: one text for each."""
+        return self._launched.left_out
+
+    @property
     def pid(self) -> int:
         """Process id of tritonserver."""
         return self._running.process.pid

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -76,6 +77,19 @@ def test_a_changed_file_is_not_served(own_repository):
 
     assert 1 == result.returncode
     assert re.match(r"error: .*model\.onnx", result.stderr)
+
+
+def test_a_damaged_model_is_named_and_the_others_are_served(own_repository):
+    shutil.copytree(own_repository / "mnist", own_repository / "letters")
+    (own_repository / "letters" / "1" / "model.onnx").write_bytes(b"damaged")
+    with serving(own_repository) as (command, panel, _):
+        command.send_signal(signal.SIGINT)
+        _, complaint = command.communicate()
+
+    assert re.search(r"model +mnist, version 1", panel)
+    assert "letters" not in panel
+    assert complaint.startswith("warning: not served: model 'letters': ")
+    assert 0 == command.returncode
 
 
 def test_a_taken_port_is_one_line_and_exit_code_1(published_repository):

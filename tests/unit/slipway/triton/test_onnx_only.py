@@ -1,7 +1,7 @@
 import pytest
 
 from slipway.triton import ModelNotServable
-from slipway.triton._onnx_only import refuse_other_than_onnx
+from slipway.triton._models import refuse_other_than_onnx
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ NOTHING = {
     "ports": Ports(http=1, grpc=2, metrics=3),
     "models": (),
     "skipped": (),
+    "left_out": (),
     "admin": AdminKey(),
     "activity": Path("/nowhere"),
     "shared_memory": "none",
@@ -108,6 +109,7 @@ def interrupt(*_):
 
 launch = Launch(
     command=("/bin/sleep", "600"), environment={}, directory=None, http_url="", models=(), skipped=(),
+    left_out=(),
     ports=Ports(http=1, grpc=2, metrics=3), admin=AdminKey(), activity=pathlib.Path("/nowhere"), shared_memory="none",
 )
 process = ServerProcess(launch, ServerLog(None).file)
