@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import grpc
 import httpx
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from rehearsal.cluster.node_agent.probe import Action
 
@@ -21,10 +23,8 @@ __all__ = ["Answer", "Asker", "Exec"]
 Exec = Callable[[tuple[str, ...]], Awaitable[tuple[int, str]]]
 """Runs a command inside the container: its exit code and what it said."""
 
-_GRPC_CHECK = "/grpc.health.v1.Health/Check"
 _DIRECT = (("grpc.enable_http_proxy", 0),)
 """As kubelet asks: pods stand on this machine, and no proxy of the environment knows them."""
-_GRPC_SERVING = 1  # grpc.health.v1.HealthCheckResponse.ServingStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +92,9 @@ class Asker:
 
 
 async def _ask_grpc(action: Action) -> Answer:
-    """The health protocol; its two messages have one field each, so that no generated code is needed."""
-    name = action.path.encode()
-    request = b"\x0a" + bytes([len(name)]) + name if name else b""
     async with grpc.aio.insecure_channel(f"{action.host}:{action.port}", options=_DIRECT) as channel:
-        status = await channel.unary_unary(_GRPC_CHECK)(request)
-    serving = bytes(status) == b"\x08" + bytes([_GRPC_SERVING])
+        answer = await HealthStub(channel).Check(HealthCheckRequest(service=action.path))
+    serving = answer.status == HealthCheckResponse.SERVING
     return Answer(passed=serving, text="" if serving else "service unhealthy")
 
 

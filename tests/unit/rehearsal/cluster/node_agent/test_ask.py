@@ -1,52 +1,50 @@
-"""What the node agent asks a container, over the real wire."""
+"""What the node agent asks a container, of gRPC's own health service on the wire."""
 
 import grpc
 import pytest
+from grpc_health.v1.health import aio as health
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from rehearsal.cluster.node_agent.ask import Asker
 from rehearsal.cluster.node_agent.probe import Action
 
-SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"
+LONG = "of.a.long.package." * 20
+SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 
 
-class Health(grpc.GenericRpcHandler):
-    """`grpc.health.v1.Health`, as bytes."""
-
-    def __init__(self, answer):
-        self.answer, self.asked = answer, []
-
-    def service(self, handler_call_details):
-        assert "/grpc.health.v1.Health/Check" == handler_call_details.method
-        return grpc.unary_unary_rpc_method_handler(self._check)
-
-    async def _check(self, request, _context):
-        self.asked.append(request)
-        return self.answer
-
-
-async def asked(health, path=""):
+async def asked(service="", **statuses):
+    """What a probe of the service is told by a server with these statuses, by service; "" is the server itself."""
+    servicer = health.HealthServicer()
+    for name, status in statuses.items():
+        await servicer.set(name, status)
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((health,))
+    add_HealthServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     asker = Asker()
     try:
-        return await asker.ask(Action(kind="grpc", host="127.0.0.1", port=port, path=path), timeout_s=20, run=None)
+        return await asker.ask(Action(kind="grpc", host="127.0.0.1", port=port, path=service), timeout_s=20, run=None)
     finally:
         await asker.close()
         await server.stop(grace=None)
 
 
-@pytest.mark.parametrize(("answer", "passed"), [(SERVING, True), (NOT_SERVING, False)])
-async def test_a_grpc_probe_passes_where_the_service_says_that_it_serves(answer, passed):
-    health = Health(answer)
+@pytest.mark.parametrize(("status", "passed"), [(SERVING, True), (NOT_SERVING, False)])
+@pytest.mark.parametrize("service", ["", "mnist", LONG], ids=["the server", "a service", "a long name"])
+async def test_a_grpc_probe_passes_where_the_service_says_that_it_serves(service, status, passed):
+    assert passed == (await asked(service, **{service: status})).passed
 
-    assert passed == (await asked(health, "mnist")).passed
-    assert [b"\x0a\x05mnist"] == health.asked
+
+async def test_a_grpc_probe_of_an_unknown_service_says_so():
+    answer = await asked("other", mnist=SERVING)
+
+    assert not answer.passed
+    assert answer.text.startswith("NOT_FOUND")
 
 
 async def test_a_grpc_probe_asks_the_pod_itself_whatever_proxy_the_environment_names(monkeypatch):
     monkeypatch.delenv("no_grpc_proxy", raising=False)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
 
-    assert (await asked(Health(SERVING))).passed
+    assert (await asked()).passed
