@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from loadtest.errors import ReportError, ReportExists
-from slipway import whole_file
 from slipway.errors import SlipwayError
+from slipway.platform import atomic_write
 
 __all__ = ["refuse_to_overwrite", "write_whole"]
 
@@ -36,7 +36,7 @@ def write_whole(path: Path, text: str, *, other: str, error: type[SlipwayError] 
         error: Raised when the folder cannot be made or written, or the disk is full.
     """
     try:
-        whole_file.write_whole(path, text)
+        atomic_write.write_whole(path, text)
     except OSError as exc:
         raise error(
             f"{path} cannot be written: {exc.strerror}; free the disk or make the folder writable, or name another "

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from loadtest.engine.sessions import end_session
-from slipway.launcher import launch_command
+from slipway.platform.launcher import launch_command
 
 __all__ = ["started"]
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from slipway.contract import ModelContract
+from slipway.platform.atomic_write import write_whole
 from slipway.repository import Published, RepositoryError, VersionEntry, find_model, verify
-from slipway.whole_file import write_whole
 from training.card.card import ModelCard
 
 __all__ = ["MODEL_FILE", "REMEMBERED", "recall", "remember", "worse_than_before"]

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from slipway.contract import Background, ModelContract
 from slipway.model_config import ServingProfile
-from slipway.settings_file import Settings, check_settings, find_settings_file, read_yaml
+from slipway.platform.settings import Settings, check_settings, find_settings_file, read_yaml
 from training.errors import RecipeError
 
 __all__ = [

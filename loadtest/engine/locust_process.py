@@ -29,8 +29,8 @@ from loadtest.engine.lines import Lines
 from loadtest.engine.request import RunRequest
 from loadtest.engine.sessions import end_session
 from loadtest.errors import GeneratorError
-from loadtest.interrupts import signals_as_interrupt
-from slipway.launcher import launch_command
+from slipway.platform.launcher import launch_command
+from slipway.platform.signals import signals_as_interrupt
 
 __all__ = ["LocustProcess", "locust_command"]
 

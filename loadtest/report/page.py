@@ -22,7 +22,7 @@ from loadtest.result.run_result import PAGE, Result, write_result
 from loadtest.scenario.arrivals import ClosedArrivals
 from loadtest.scenario.sample_size import fewest_requests
 from loadtest.whole_file import write_whole
-from slipway.pages import render_page
+from slipway.platform.pages import render_page
 
 __all__ = ["PAGE", "render_report", "write_report"]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from loadtest.scenario.rate_trace import RatePoint, read_trace
-from slipway.settings_file import Settings
+from slipway.platform.settings import Settings
 
 __all__ = [
     "Arrivals",

@@ -22,7 +22,7 @@ from loadtest.scenario.arrivals import Arrivals, ClosedArrivals
 from loadtest.scenario.sample_size import fewest_requests
 from slipway.client import InvalidAddress
 from slipway.client.wire import parse_address
-from slipway.settings_file import Settings, check_settings, find_settings_file, overridden, read_yaml
+from slipway.platform.settings import Settings, check_settings, find_settings_file, overridden, read_yaml
 
 __all__ = [
     "BatchShare",

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import NoCluster
-from slipway.whole_file import write_whole
+from slipway.platform.atomic_write import write_whole
 
 __all__ = ["GATEWAY_READY_PATH", "Connection", "read_connection", "write_connection"]
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator
 
 from slipway.deploy._errors import CapacityUnreadable
-from slipway.settings_file import Settings, check_settings, read_yaml
+from slipway.platform.settings import Settings, check_settings, read_yaml
 
 FORMAT = 1
 _AGAIN = "measure one replica: `slipway capacity steady`"

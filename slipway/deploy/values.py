@@ -19,7 +19,7 @@ from slipway.deploy._errors import CapacityUnreadable, DeployError, ValuesExist,
 from slipway.deploy._order import ValuesOrder, check_order, release_name
 from slipway.deploy._served_model import newest_intact_version, read_served_model
 from slipway.deploy._values_text import render_values
-from slipway.whole_file import write_whole
+from slipway.platform.atomic_write import write_whole
 
 __all__ = [
     "CapacityUnreadable",

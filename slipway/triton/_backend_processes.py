@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.children import signal_name
+from slipway.platform.processes import signal_name
 
 __all__ = ["DeadBackend", "dead_backends"]
 

@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from slipway.cache import cache_folder
+from slipway.platform.cache import cache_folder
 from slipway.triton._launch import Launch, prepare
 from slipway.triton._ports import name_ports
 

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from slipway.children import start_child
+from slipway.platform.processes import start_child
 
 if TYPE_CHECKING:
     from slipway.triton._launch import Launch

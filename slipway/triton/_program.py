@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slipway.cache import cache_folder
+from slipway.platform.cache import cache_folder
 from slipway.telemetry import quiet_environment
 from slipway.triton._backends import BACKEND, assemble_backends
 from slipway.triton._installation import EmbeddedTriton, find_tritonserver

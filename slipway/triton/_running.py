@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from slipway.children import signal_name
+from slipway.platform.processes import signal_name
 from slipway.printable import printable
 from slipway.triton._activity import Activity
 from slipway.triton._backend_processes import dead_backends

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 import httpx
 
-from slipway.cache import cache_folder
+from slipway.platform.cache import cache_folder
 from slipway.triton._errors import PortTaken, ServeError
 from slipway.triton._launch import Launch, prepare
 from slipway.triton._run_folder import RunFolder

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from slipway.cache import cache_folder
+from slipway.platform.cache import cache_folder
 from training.data import inspect, load_dataset
 from training.data.cache import Cache
 from training.data.mnist import MNIST_SHA256

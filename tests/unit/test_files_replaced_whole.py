@@ -27,8 +27,8 @@ from rehearsal.experiment.run.store import ModelStore
 from slipway.cli import app
 from slipway.deploy.values import write_values
 from slipway.model_config import ServingProfile
+from slipway.platform.atomic_write import write_whole
 from slipway.repository import Published, model_files, publish, pull, push, seal
-from slipway.whole_file import write_whole
 from tests.unit import clusters, loadtest_results, rehearsal_results
 from tests.unit.digits_repository import CPU, DIGITS, GPU, holding
 from tests.unit.values_inputs import measured

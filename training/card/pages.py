@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from slipway import pages as slipway_pages
+from slipway.platform import pages as slipway_pages
 from training.formatting import counted
 
 __all__ = ["as_png", "render_page"]

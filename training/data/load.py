@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from slipway.cache import cache_folder
+from slipway.platform.cache import cache_folder
 from slipway.printable import printable
 from training.data.arrays import Arrays
 from training.data.cache import Cache
@@ -31,7 +31,7 @@ def load_dataset(
     Args:
         settings: The recipe's section `dataset`.
         own: A user's `.npz` with x_train, y_train, x_test, y_test, in place of MNIST.
-        cache_dir: Where MNIST is kept on this machine; see `slipway.cache` for the default.
+        cache_dir: Where MNIST is kept on this machine; see `slipway.platform.cache` for the default.
         seed: Equal seeds choose equal validation images.
 
     Raises:

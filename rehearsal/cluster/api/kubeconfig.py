@@ -10,7 +10,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from rehearsal.errors import ClusterError
-from slipway.strict_yaml import load_yaml
+from slipway.platform.strict_yaml import load_yaml
 
 __all__ = ["client_settings"]
 

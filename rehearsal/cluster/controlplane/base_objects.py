@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.cluster.controlplane.layout import NAMESPACE, Site
-from slipway.strict_yaml import SHIPPED, load_all_yaml
+from slipway.platform.strict_yaml import SHIPPED, load_all_yaml
 
 __all__ = [
     "CANARY",

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from slipway.children import start_child
+from slipway.platform.processes import start_child
 
 __all__ = ["ChildProcess"]
 

@@ -12,7 +12,7 @@ from rehearsal.cluster.controlplane.base_objects import CANARY
 from rehearsal.cluster.controlplane.certificates import FRONT_PROXY
 from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.cluster.controlplane.layout import NAMESPACE, Site
-from slipway.strict_yaml import SHIPPED, load_yaml
+from slipway.platform.strict_yaml import SHIPPED, load_yaml
 
 __all__ = ["apiserver", "controllers", "etcd"]
 

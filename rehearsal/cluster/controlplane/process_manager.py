@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.cluster.controlplane.component_process import ChildProcess
 from rehearsal.errors import ApiError, ClusterError, NotHealthy, ProgramDied
-from slipway.children import signal_name
+from slipway.platform.processes import signal_name
 
 __all__ = ["Fleet", "ProgramState"]
 

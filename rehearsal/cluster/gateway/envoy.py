@@ -19,7 +19,7 @@ from rehearsal.cluster.controlplane.component_process import ChildProcess
 from rehearsal.cluster.gateway.bootstrap import bootstrap
 from rehearsal.cluster.gateway.resources import resource_files
 from rehearsal.cluster.gateway.services import Service
-from slipway.whole_file import write_whole
+from slipway.platform.atomic_write import write_whole
 
 __all__ = ["ADMIN_FILE", "gateway_folder", "start_envoy", "write_resources"]
 

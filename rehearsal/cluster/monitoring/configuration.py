@@ -19,7 +19,7 @@ from typing import Any, Final
 import yaml
 
 from rehearsal.cluster.monitoring.custom_resources import NAME
-from slipway.strict_yaml import SHIPPED, load_yaml
+from slipway.platform.strict_yaml import SHIPPED, load_yaml
 
 __all__ = ["LocalConfiguration", "initial_configuration", "local_configuration"]
 

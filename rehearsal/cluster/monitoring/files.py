@@ -20,7 +20,7 @@ from rehearsal.cluster.monitoring.configuration import local_configuration
 from rehearsal.cluster.monitoring.custom_resources import NAME, NAMESPACE
 from rehearsal.cluster.monitoring.programs import configuration_file, prometheus_folder
 from rehearsal.cluster.monitoring.rules import ShortenedWait, rehearsed_rules, write_shortened
-from slipway.whole_file import write_whole
+from slipway.platform.atomic_write import write_whole
 
 __all__ = ["FOLLOWED", "RehearsedFiles", "rehearsed_files", "write_files"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rehearsal.cluster.monitoring.configuration import initial_configuration
-from slipway.whole_file import write_whole
+from slipway.platform.atomic_write import write_whole
 
 __all__ = ["configuration_file", "operator_arguments", "prometheus_arguments", "prometheus_folder"]
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 import yaml
 
 from rehearsal.cluster.monitoring.programs import prometheus_folder
-from slipway.strict_yaml import SHIPPED, load_yaml
-from slipway.whole_file import write_whole
+from slipway.platform.atomic_write import write_whole
+from slipway.platform.strict_yaml import SHIPPED, load_yaml
 
 __all__ = ["ShortenedWait", "read_shortened", "rehearsed_rules", "write_shortened"]
 

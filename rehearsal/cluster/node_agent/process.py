@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from slipway.launcher import launch_command
+from slipway.platform.launcher import launch_command
 
 __all__ = ["CannotStart", "Process"]
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from rehearsal.errors import ScenarioError
-from slipway.settings_file import Settings, check_settings, find_settings_file, read_yaml
+from slipway.platform.settings import Settings, check_settings, find_settings_file, read_yaml
 
 __all__ = ["NodeType", "Nodes", "load_nodes", "shipped_nodes"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rehearsal.cluster.toolchain.toolchain import Go
 from rehearsal.errors import MachineTooSmall, ProgramsError
-from slipway.launcher import launch_command
+from slipway.platform.launcher import launch_command
 
 __all__ = ["GoCommand", "disk_full"]
 

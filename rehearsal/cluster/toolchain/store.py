@@ -24,7 +24,7 @@ from rich.console import Console
 from rehearsal.cluster.toolchain.catalogue import Program
 from rehearsal.cluster.toolchain.pins import Pins
 from rehearsal.cluster.toolchain.toolchain import Go, go_environment, here
-from slipway.cache import cache_folder
+from slipway.platform.cache import cache_folder
 
 __all__ = ["Built", "Store", "default_cache", "linker_flags"]
 
@@ -32,7 +32,7 @@ _SCRATCH = ".scratch"
 
 
 def default_cache() -> Path:
-    """`rehearsal/` in the cache of this user, see `slipway.cache`."""
+    """`rehearsal/` in the cache of this user, see `slipway.platform.cache`."""
     return cache_folder() / "rehearsal"
 
 

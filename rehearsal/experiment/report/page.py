@@ -15,7 +15,7 @@ from rehearsal.errors import ReportError
 from rehearsal.experiment.report.timeline import timeline
 from rehearsal.experiment.result.observations import Event
 from rehearsal.experiment.result.result import RehearsalResult, write_result
-from slipway.pages import render_page
+from slipway.platform.pages import render_page
 
 __all__ = ["PAGE", "render_report", "write_report"]
 

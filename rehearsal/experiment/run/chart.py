@@ -20,7 +20,7 @@ from loadtest.whole_file import write_whole
 from rehearsal.cluster.connection import Connection
 from rehearsal.errors import ChartRefused, ReportError
 from rehearsal.experiment.run.values import RELEASE, laid_over
-from slipway.launcher import launch_command
+from slipway.platform.launcher import launch_command
 
 __all__ = ["Chart", "require_chart"]
 

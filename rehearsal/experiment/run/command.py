@@ -13,7 +13,6 @@ from typing import Any
 
 from rich.console import Console
 
-from loadtest.interrupts import signals_as_interrupt
 from loadtest.result.run_result import REPORT
 from loadtest.whole_file import refuse_to_overwrite
 from rehearsal.cluster.commands import bring_up
@@ -32,6 +31,7 @@ from rehearsal.experiment.run.store import find_source
 from rehearsal.experiment.run.values import check_values, laid_over, read_values
 from rehearsal.experiment.scenario.schema import Scenario, load_scenario
 from slipway.errors import SlipwayError
+from slipway.platform.signals import signals_as_interrupt
 
 __all__ = ["Request", "carry_out"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from rehearsal.cluster.connection import Connection
 from rehearsal.errors import ScenarioError
 from rehearsal.experiment.scenario.schema import Scenario
-from slipway.settings_file import read_yaml
+from slipway.platform.settings import read_yaml
 
 __all__ = ["MODEL", "RELEASE", "STORE", "chart_values", "check_values", "held_up", "laid_over", "read_values"]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from slipway.settings_file import Settings
+from slipway.platform.settings import Settings
 
 __all__ = [
     "AlertFired",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from slipway.settings_file import Settings
+from slipway.platform.settings import Settings
 
 __all__ = [
     "Action",

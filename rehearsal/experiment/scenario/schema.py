@@ -29,7 +29,7 @@ from rehearsal.cluster.nodes.types import shipped_nodes
 from rehearsal.errors import ScenarioError
 from rehearsal.experiment.scenario.assertions import Expectation
 from rehearsal.experiment.scenario.faults import Action, DamageVersion, RepairVersion, Serve
-from slipway.settings_file import Settings, check_settings, find_settings_file, overridden, read_yaml
+from slipway.platform.settings import Settings, check_settings, find_settings_file, overridden, read_yaml
 
 __all__ = [
     "LoadSettings",

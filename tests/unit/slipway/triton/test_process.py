@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.children import signal_name
+from slipway.platform.processes import signal_name
 from slipway.triton._access import AdminKey
 from slipway.triton._backend_processes import _in_words
 from slipway.triton._launch import Launch

@@ -21,8 +21,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slipway.errors import SlipwayError
+from slipway.platform.strict_yaml import SETTINGS, YamlUnreadable, load_yaml
 from slipway.printable import printable
-from slipway.strict_yaml import SETTINGS, YamlUnreadable, load_yaml
 
 __all__ = ["Settings", "check_settings", "find_settings_file", "overridden", "read_yaml"]
 

@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from slipway.launcher import launch_command
+from slipway.platform.launcher import launch_command
 
 SLEEP = ("/bin/sleep", "60")
 
@@ -39,7 +39,7 @@ def test_a_signal_that_the_starter_ignores_ends_the_program(number):
 
 def test_a_program_does_not_outlive_its_starter():
     starter = (
-        "import signal, subprocess, sys; from slipway.launcher import launch_command; "
+        "import signal, subprocess, sys; from slipway.platform.launcher import launch_command; "
         f"print(subprocess.Popen(launch_command({SLEEP!r}, last_signal=signal.SIGKILL)).pid, flush=True); "
         "sys.stdin.read()"
     )

@@ -8,7 +8,7 @@ import pytest
 
 PROGRAM = """
 import signal, sys
-from loadtest.interrupts import signals_as_interrupt
+from slipway.platform.signals import signals_as_interrupt
 
 before = signal.getsignal(signal.SIGTERM)
 try:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from slipway.launcher import launch_command
+from slipway.platform.launcher import launch_command
 
 __all__ = ["signal_name", "start_child"]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.cluster.toolchain.store import default_cache
-from slipway.cache import cache_folder
+from slipway.platform.cache import cache_folder
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from pydantic import Field
 
 from slipway.errors import SlipwayError
-from slipway.settings_file import Settings, check_settings, find_settings_file, overridden, read_yaml
-from slipway.strict_yaml import SETTINGS, SHIPPED, YamlLimits, YamlUnreadable, load_all_yaml, load_yaml
+from slipway.platform.settings import Settings, check_settings, find_settings_file, overridden, read_yaml
+from slipway.platform.strict_yaml import SETTINGS, SHIPPED, YamlLimits, YamlUnreadable, load_all_yaml, load_yaml
 
 
 class Refused(SlipwayError):

@@ -1,0 +1,1 @@
+"""What every package needs of the operating system and of files, once."""
