@@ -7,8 +7,7 @@ Both serve the very same model repository: the wheel's has only Triton's Python 
 `onnxruntime` stands in for the official one.
 """
 
-from slipway.triton._access import AdminKey
-from slipway.triton._arguments import arguments
+from slipway.triton._arguments import AdminKey, arguments
 from slipway.triton._errors import (
     BackendDied,
     FilesRemoved,
@@ -23,11 +22,9 @@ from slipway.triton._errors import (
     SettingsInvalid,
     TritonNotFound,
 )
-from slipway.triton._interfaces import addresses_from_outside
-from slipway.triton._launch import Launch, prepare
+from slipway.triton._launch import Launch, prepare, prepare_to_print
 from slipway.triton._models import servable_models
-from slipway.triton._ports import Ports
-from slipway.triton._printed import prepare_to_print
+from slipway.triton._ports import Ports, addresses_from_outside
 from slipway.triton._program import Program, find_program
 from slipway.triton._server import ServedModel, TritonServer
 from slipway.triton._settings import ServerSettings

@@ -1,15 +1,58 @@
-"""Settings as tritonserver's command line. Nothing is looked up here, so that others can compare."""
+"""Settings as tritonserver's command line, and the key that it is told. Nothing is looked up here.
+
+Whoever may load a model runs code: `POST /v2/repository/models/x/load` takes the files of a Python model. Shared
+memory, trace and log settings read and write this machine. tritonserver closes them all to who does not send a key.
+"""
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slipway.triton._access import AdminKey
     from slipway.triton._ports import Ports
     from slipway.triton._settings import ServerSettings
+
+
+_HEADER = "slipway-admin"
+_GRPC_PREFIX = "triton-grpc-protocol-"  # tritonserver puts it before the name that its option gives
+_RESTRICTED_APIS = "model-repository,shared-memory,trace,logging"
+
+
+def _new_secret() -> str:
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminKey:
+    """The key to one tritonserver, new at each start of one.
+
+    tritonserver takes it on its command line only, which other users of the machine can read: see SECURITY.md.
+
+    Attributes:
+        secret: What `repr` does not show.
+    """
+
+    secret: str = field(default_factory=_new_secret, repr=False)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """For tritonserver's command line."""
+        restricted = f"{_RESTRICTED_APIS}:{_HEADER}={self.secret}"
+        return (f"--http-restricted-api={restricted}", f"--grpc-restricted-protocol={restricted}")
+
+    @property
+    def http_headers(self) -> dict[str, str]:
+        """What an HTTP request sends along."""
+        return {_HEADER: self.secret}
+
+    @property
+    def grpc_metadata(self) -> dict[str, str]:
+        """What a gRPC call sends along."""
+        return {f"{_GRPC_PREFIX}{_HEADER}": self.secret}
 
 
 def arguments(
@@ -30,7 +73,7 @@ def arguments(
         settings: What is served, and how.
         ports: Where.
         backend_directory: Folder that holds `onnxruntime/`; None is the server's own default.
-        admin: Who knows it may load models, map memory, set traces and logs; nobody else may.
+        admin: The key for loading models, mapping memory, and setting traces and logs; nobody else may do that.
         shared_memory: What the names of the Python backend's shared memory begin with, before a hyphen.
         gpu_metrics: False for a tritonserver that has no GPU support, which warns about it otherwise.
     """

@@ -3,20 +3,24 @@
 After SIGTERM tritonserver 2.51 takes no new connections and waits, up to its exit timeout, until every HTTP connection
 is closed; then until every inference is answered; then until every model is unloaded. An idle connection keeps it for
 the whole time, and a model whose process is dead is never unloaded. Both are found in its log.
+
+tritonserver counts requests that were answered and those that wait, and not those that run. So our backend counts: one
+file for each of its processes holds a number, odd while the process answers.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slipway.triton._activity import Activity
     from slipway.triton._log import ServerLog
     from slipway.triton._process import ServerProcess
 
-__all__ = ["drain"]
+__all__ = ["Activity", "drain"]
+
 
 _POLL_S = 0.1
 _QUIET_S = 1.0
@@ -25,6 +29,29 @@ _WAITS_FOR_CONNECTIONS = re.compile(r"Found [1-9]\d* HTTP service connections")
 _WAITS_FOR_MODELS = re.compile(r"Waiting for in-flight requests to complete")
 _IN_FLIGHT = re.compile(r"Found (\d+) model versions that have in-flight inferences")
 _UNLOADING = re.compile(r"All models are stopped, unloading models")
+
+
+class Activity:
+    """Whether our backend has a request in hand, by its counters; ask again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: dict[str, bytes] = {}
+        self._since_s = time.monotonic()
+
+    def quiet_s(self) -> float:
+        """For how long no request was in hand, as far as was watched; 0 where nothing counts."""
+        counters = self._read()
+        if not counters or counters != self._seen or any(counter[0] % 2 for counter in counters.values()):
+            self._seen, self._since_s = counters, time.monotonic()
+            return 0.0
+        return time.monotonic() - self._since_s
+
+    def _read(self) -> dict[str, bytes]:
+        try:
+            return {path.name: counter for path in self._folder.iterdir() if (counter := path.read_bytes())}
+        except OSError:
+            return {}
 
 
 def drain(

@@ -1,17 +1,19 @@
-"""Everything that starting one tritonserver takes, decided before it is started."""
+"""Everything that starting one tritonserver takes, decided before it is started; it can be run here, or printed."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shlex
+import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from slipway.triton._access import AdminKey
-from slipway.triton._activity import VARIABLE
-from slipway.triton._arguments import arguments
+from slipway.platform.cache import cache_folder
+from slipway.triton._arguments import AdminKey, arguments
 from slipway.triton._errors import FilesRemoved
 from slipway.triton._models import servable_models, show_models
-from slipway.triton._ports import Ports, choose_ports
+from slipway.triton._ports import Ports, choose_ports, name_ports
 from slipway.triton._program import find_program
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
     from slipway.triton._settings import ServerSettings
 
+
+ACTIVITY_VARIABLE = "SLIPWAY_ACTIVITY"
+"""Names the folder of the counters to the backend, see `onnxruntime_backend/model.py`."""
 _REPOSITORY = "repository"
 _ACTIVITY = "activity"
 
@@ -118,7 +123,7 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
                 gpu_metrics=program.gpu_metrics,
             ),
         ),
-        environment={**program.environment, VARIABLE: str(into / _ACTIVITY)},
+        environment={**program.environment, ACTIVITY_VARIABLE: str(into / _ACTIVITY)},
         directory=program.directory,
         http_url=f"http://{settings.reachable_address}:{ports.http}",
         ports=ports,
@@ -130,3 +135,22 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
         shared_memory=into.name,
         shown=tuple(sorted(path for path in view.rglob("*") if path.is_file())),
     )
+
+
+def prepare_to_print(settings: ServerSettings) -> Launch:
+    """Prepare a start for who wants to run it without Slipway, perhaps later.
+
+    What it serves stays on disk, until the next command of the same is printed.
+
+    Nothing is started, so a port that is in use now is named as well.
+
+    Raises:
+        ServeError: See `prepare`.
+        RepositoryError: See `prepare`.
+    """
+    same = "\n".join([str(settings.repository.resolve()), *(settings.models or ()), settings.config_name or ""])
+    folder = cache_folder() / "printed" / f"slipway-printed-{hashlib.sha256(os.fsencode(same)).hexdigest()[:12]}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    return prepare(settings, folder, ports=name_ports(settings))

@@ -1,17 +1,23 @@
-"""Three ports that nobody listens on, given or free."""
+"""Where a server listens: three ports that nobody else listens on, and the addresses at which others reach it."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import socket
+import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from slipway.triton._errors import PortTaken, ServeError
 
 if TYPE_CHECKING:
     from slipway.triton._settings import ServerSettings
+
+_SIOCGIFADDR = 0x8915  # linux/sockios.h
+_EVERY_INTERFACE = IPv4Address(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +75,25 @@ def _bind(held: ExitStack, address: str, port: int | None, name: str) -> int:
         raise ServeError(f"{name}: cannot listen on {address}:{port or 'any port'}: {exc.strerror}") from exc
     bound: int = probe.getsockname()[1]
     return bound
+
+
+def addresses_from_outside(address: str) -> tuple[str, ...]:
+    """IPv4 addresses at which other machines may reach a server on `address`; none for loopback.
+
+    Asked of the kernel, so no name is looked up. Only the first address of each interface is known.
+    """
+    given = IPv4Address(address)
+    if given != _EVERY_INTERFACE:
+        return () if given.is_loopback else (address,)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        found = (_address_of(asking, name) for _, name in socket.if_nameindex())
+        return tuple(str(each) for each in found if each is not None and not each.is_loopback)
+
+
+def _address_of(asking: socket.socket, interface: str) -> IPv4Address | None:
+    request = struct.pack("256s", interface.encode()[:15])
+    try:
+        answer = fcntl.ioctl(asking.fileno(), _SIOCGIFADDR, request)
+    except OSError:
+        return None  # it is down, or has only IPv6
+    return IPv4Address(answer[20:24])

@@ -18,8 +18,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from slipway.triton._backend_processes import end_orphans
 from slipway.triton._errors import ServeError
-from slipway.triton._orphans import end_orphans
 
 __all__ = ["RunFolder", "forget_shared_memory"]
 

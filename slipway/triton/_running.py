@@ -11,9 +11,8 @@ import httpx
 
 from slipway.platform.processes import signal_name
 from slipway.printable import printable
-from slipway.triton._activity import Activity
 from slipway.triton._backend_processes import dead_backends
-from slipway.triton._drain import drain
+from slipway.triton._drain import Activity, drain
 from slipway.triton._errors import BackendDied, NotReadyInTime, ServeError, ServerDied
 from slipway.triton._log import ServerLog, explain, last_lines
 from slipway.triton._ports import port_taken

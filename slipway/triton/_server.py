@@ -16,7 +16,7 @@ from slipway.triton._running import RunningServer, http_client
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from slipway.triton._access import AdminKey
+    from slipway.triton._arguments import AdminKey
     from slipway.triton._settings import ServerSettings
 
 _STARTS = 3

@@ -12,8 +12,8 @@ from slipway.triton import (
     find_program,
     prepare,
 )
-from slipway.triton._backends import assemble_backends
 from slipway.triton._installation import EmbeddedTriton, SystemTriton, embedded_triton, find_tritonserver
+from slipway.triton._program import assemble_backends
 from slipway.triton._python import PythonRuntime, current_python, require_packages
 
 STUB = "triton_python_backend_stub"

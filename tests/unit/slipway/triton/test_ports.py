@@ -1,9 +1,10 @@
 import socket
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
-from slipway.triton import PortTaken, ServeError, ServerSettings
+from slipway.triton import PortTaken, ServeError, ServerSettings, addresses_from_outside
 from slipway.triton._ports import choose_ports
 
 
@@ -54,3 +55,17 @@ def test_a_port_whose_last_user_has_just_left_is_free():
 def test_an_address_of_another_machine_is_refused():
     with pytest.raises(ServeError, match=r"^http: cannot listen on 192\.0\.2\.1:"):
         choose_ports(settings(address="192.0.2.1"))
+
+
+@pytest.mark.parametrize(("address", "expected"), [("127.0.0.1", ()), ("127.0.1.7", ()), ("192.0.2.7", ("192.0.2.7",))])
+def test_one_address_is_reached_at_itself_unless_it_is_loopback(address, expected):
+    assert expected == addresses_from_outside(address)
+
+
+def test_every_interface_is_reached_at_addresses_of_this_machine_without_a_lookup(monkeypatch):
+    monkeypatch.delattr("socket.getaddrinfo")
+    monkeypatch.delattr("socket.gethostbyname")
+    addresses = addresses_from_outside("0.0.0.0")
+
+    assert not any(IPv4Address(address).is_loopback for address in addresses)
+    assert "0.0.0.0" not in addresses

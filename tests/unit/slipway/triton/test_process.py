@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.platform.processes import signal_name
-from slipway.triton._access import AdminKey
+from slipway.triton._arguments import AdminKey
 from slipway.triton._backend_processes import _in_words
 from slipway.triton._launch import Launch
 from slipway.triton._log import ServerLog
@@ -95,7 +95,7 @@ def test_child_outlives_the_thread_that_started_it(log):
 INTERRUPTED_8000_TIMES = """
 import pathlib
 import signal
-from slipway.triton._access import AdminKey
+from slipway.triton._arguments import AdminKey
 from slipway.triton._launch import Launch
 from slipway.triton._log import ServerLog
 from slipway.triton._ports import Ports

@@ -1,4 +1,4 @@
-from slipway.triton._activity import Activity
+from slipway.triton._drain import Activity
 
 
 class Clock:
@@ -11,7 +11,7 @@ class Clock:
 
 
 def watched(monkeypatch, tmp_path):
-    monkeypatch.setattr("slipway.triton._activity.time", Clock())
+    monkeypatch.setattr("slipway.triton._drain.time", Clock())
     return Activity(tmp_path)
 
 
