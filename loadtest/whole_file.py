@@ -36,7 +36,7 @@ def write_whole(path: Path, text: str, *, other: str, error: type[SlipwayError] 
         error: Raised when the folder cannot be made or written, or the disk is full.
     """
     try:
-        atomic_write.write_whole(path, text)
+        atomic_write.write_atomically(path, text)
     except OSError as exc:
         raise error(
             f"{path} cannot be written: {exc.strerror}; free the disk or make the folder writable, or name another "

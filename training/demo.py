@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.client import Classifier, Prediction
+from slipway.platform.atomic_write import write_atomically
 from slipway.triton import ServerSettings, TritonServer
 from training.card.pages import as_png, render_page
 from training.errors import TrainingError, written
@@ -122,7 +123,7 @@ def run_demo(run: TrainingRun, steps: Steps) -> Path:
         next_steps=next_steps(run),
     )
     with written(page):
-        page.write_text(text, encoding="utf-8")
+        write_atomically(page, text)
     return page
 
 

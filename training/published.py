@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from slipway.contract import ModelContract
-from slipway.platform.atomic_write import write_whole
+from slipway.platform.atomic_write import write_atomically
 from slipway.repository import Published, RepositoryError, VersionEntry, find_model, verify
 from training.card.card import ModelCard
 
@@ -32,7 +32,7 @@ def remember(published: Published, run_dir: Path) -> str:
     """
     path = run_dir / REMEMBERED
     try:
-        write_whole(path, json.dumps({"model": published.model, "version": published.version}) + "\n")
+        write_atomically(path, json.dumps({"model": published.model, "version": published.version}) + "\n")
     except OSError as exc:
         return f"; {path} cannot be written ({exc.strerror}): --resume would publish the same model once more"
     return ""

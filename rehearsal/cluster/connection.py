@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import NoCluster
-from slipway.platform.atomic_write import write_whole
+from slipway.platform.atomic_write import write_atomically
 
 __all__ = ["GATEWAY_READY_PATH", "Connection", "read_connection", "write_connection"]
 
@@ -92,6 +92,6 @@ def write_connection(connection: Connection) -> None:
     """Write the file, readable for its owner only: it holds the supervisor's key."""
     before = os.umask(0o077)
     try:
-        write_whole(connection.folder / FILE, connection.model_dump_json(indent=1))
+        write_atomically(connection.folder / FILE, connection.model_dump_json(indent=1))
     finally:
         os.umask(before)

@@ -19,7 +19,7 @@ from slipway.deploy._errors import CapacityUnreadable, DeployError, ValuesExist,
 from slipway.deploy._order import ValuesOrder, check_order, release_name
 from slipway.deploy._served_model import newest_intact_version, read_served_model
 from slipway.deploy._values_text import render_values
-from slipway.platform.atomic_write import write_whole
+from slipway.platform.atomic_write import write_atomically
 
 __all__ = [
     "CapacityUnreadable",
@@ -80,7 +80,7 @@ def write_values(text: str, path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise ValuesExist(f"{path} is there already: overwrite it with --force, or name another with --output")
     try:
-        write_whole(path, text)
+        write_atomically(path, text)
     except OSError as exc:
         raise ValuesNotWritten(
             f"{path} cannot be written: {exc.strerror}; make its folder writable, or name another with --output"

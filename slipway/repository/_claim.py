@@ -9,7 +9,7 @@ import errno
 import os
 from pathlib import Path
 
-from slipway.repository._durable import fsync
+from slipway.platform.atomic_write import fsync
 from slipway.repository._errors import PublishFailed, RepositoryError, VersionTaken
 from slipway.repository._layout import HIGHEST_VERSION, is_version
 from slipway.repository._manifest import check_manifest, read_manifest_bytes

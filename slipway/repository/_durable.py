@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from slipway.platform.atomic_write import fsync
+
 
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, that other users can read; each name is on the disk before it is used."""
@@ -41,12 +43,3 @@ def seal_folder(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
         fsync(path)
     os.utime(folder)  # copied folders carry the time of their source
-
-
-def fsync(path: Path) -> None:
-    """Wait until a file or a folder's list of names is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway.platform.atomic_write import replacing
 from slipway.platform.cache import cache_folder
 from slipway.telemetry import quiet_environment
 from slipway.triton._errors import ServeError
@@ -139,7 +139,5 @@ def _link(path: Path, target: Path) -> None:
     with suppress(OSError):
         if path.readlink() == target:
             return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    scratch.symlink_to(target)
-    scratch.replace(path)  # one step: no server ever sees the link missing
+    with replacing(path) as scratch:  # one step: no server ever sees the link missing
+        scratch.symlink_to(target)

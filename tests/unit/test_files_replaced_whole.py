@@ -27,7 +27,7 @@ from rehearsal.experiment.run.store import ModelStore
 from slipway.cli import app
 from slipway.deploy.values import write_values
 from slipway.model_config import ServingProfile
-from slipway.platform.atomic_write import write_whole
+from slipway.platform.atomic_write import write_atomically
 from slipway.repository import Published, model_files, publish, pull, push, seal
 from tests.unit import clusters, loadtest_results, rehearsal_results
 from tests.unit.digits_repository import CPU, DIGITS, GPU, holding
@@ -49,7 +49,7 @@ def values(folder, number):
 
 
 def text(folder, number):
-    write_whole(folder / "file", str(number) * 1000)
+    write_atomically(folder / "file", str(number) * 1000)
 
 
 def pushed(folder, number):

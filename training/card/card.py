@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from slipway.contract import ModelContract
 from slipway.distribution import DISTRIBUTION
+from slipway.platform.atomic_write import write_atomically
 from training.card.pages import render_page
 from training.card.plots import Plot
 from training.evaluate.gates import GateResult
@@ -235,5 +236,5 @@ def render_html(card: ModelCard, plots: Sequence[Plot] = ()) -> str:
 
 def write_card(card: ModelCard, folder: Path, *, plots: Sequence[Plot] = ()) -> None:
     """Write `card.json` and `card.html` into an existing folder."""
-    (folder / "card.json").write_text(render_json(card), encoding="utf-8")
-    (folder / "card.html").write_text(render_html(card, plots), encoding="utf-8")
+    write_atomically(folder / "card.json", render_json(card))
+    write_atomically(folder / "card.html", render_html(card, plots))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.npz import NpzUnreadable, open_npz
+from slipway.platform.atomic_write import replacing
 from training.errors import DataRefused
 
 __all__ = ["read_npz", "write_npz"]
@@ -44,14 +43,5 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     Raises:
         OSError: The folder cannot be made or written, or the disk is full; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not from `mkstemp`: mode 0600 would hide a shared cache from other users.
-    scratch = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    try:
-        with scratch.open("xb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with replacing(path, durable=True) as scratch, scratch.open("xb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -13,7 +13,6 @@ An epoch's folder appears by one rename, after everything in it has reached the 
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.npz import open_npz
+from slipway.platform.atomic_write import fsync
 from training.errors import FitError
 from training.fit.history import EpochRecord
 from training.recipe import Recipe
@@ -141,7 +141,7 @@ class CheckpointFolder:
             scratch.mkdir(parents=True)
             _write(scratch, checkpoint)
             scratch.rename(self._folder(epoch))
-            _sync_folder(self.path)
+            fsync(self.path)
         except OSError as exc:
             shutil.rmtree(scratch, ignore_errors=True)
             kept = self._epochs()
@@ -187,23 +187,10 @@ class CheckpointFolder:
 
 def _write(folder: Path, checkpoint: Checkpoint) -> None:
     run = {"identity": asdict(checkpoint.identity), "history": [asdict(record) for record in checkpoint.history]}
-    with (folder / "run.json").open("w", encoding="utf-8") as text:
-        json.dump(run, text, indent=1)
-        text.flush()
-        os.fsync(text.fileno())
-    with (folder / "state.npz").open("wb") as binary:
-        np.savez(binary, **checkpoint.state)  # type: ignore[arg-type]  # mypy takes any ** for `allow_pickle` too
-        binary.flush()
-        os.fsync(binary.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    (folder / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
+    np.savez(folder / "state.npz", **checkpoint.state)  # type: ignore[arg-type]  # mypy takes any ** for `allow_pickle` too
+    for path in (folder / "run.json", folder / "state.npz", folder):
+        fsync(path)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -19,7 +19,7 @@ from rehearsal.cluster.controlplane.component_process import ChildProcess
 from rehearsal.cluster.gateway.bootstrap import bootstrap
 from rehearsal.cluster.gateway.resources import resource_files
 from rehearsal.cluster.gateway.services import Service
-from slipway.platform.atomic_write import write_whole
+from slipway.platform.atomic_write import write_atomically
 
 __all__ = ["ADMIN_FILE", "gateway_folder", "start_envoy", "write_resources"]
 
@@ -42,7 +42,7 @@ def start_envoy(connection: Connection) -> ChildProcess:
     listener = urlsplit(connection.gateway_url)
     file = folder / "bootstrap.json"
     write_resources(folder, ())
-    write_whole(file, bootstrap(listener.hostname or "", listener.port or 80, f"{connection.network}.0.1", folder))
+    write_atomically(file, bootstrap(listener.hostname or "", listener.port or 80, f"{connection.network}.0.1", folder))
     (folder / ADMIN_FILE).unlink(missing_ok=True)
     connection.logs.mkdir(parents=True, exist_ok=True)
     return ChildProcess(
@@ -76,7 +76,7 @@ def write_resources(folder: Path, services: Sequence[Service]) -> list[str]:
     files = resource_files(services, str(folder))
     changed = [name for name, text in files.items() if _text(folder / name) != text]
     for name in changed:
-        write_whole(folder / name, files[name])
+        write_atomically(folder / name, files[name])
     for path in folder.glob("endpoints-*.json"):
         if path.name not in files:
             path.unlink()

@@ -20,7 +20,7 @@ from rehearsal.cluster.monitoring.configuration import local_configuration
 from rehearsal.cluster.monitoring.custom_resources import NAME, NAMESPACE
 from rehearsal.cluster.monitoring.programs import configuration_file, prometheus_folder
 from rehearsal.cluster.monitoring.rules import ShortenedWait, rehearsed_rules, write_shortened
-from slipway.platform.atomic_write import write_whole
+from slipway.platform.atomic_write import write_atomically
 
 __all__ = ["FOLLOWED", "RehearsedFiles", "rehearsed_files", "write_files"]
 
@@ -105,7 +105,7 @@ def write_files(folder: Path, files: RehearsedFiles) -> None:
     paths = [*rules.glob("*/*"), configuration_file(folder)]
     there = {path: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
     for path in [path for path, text in wanted.items() if there.get(path) != text]:
-        write_whole(path, wanted[path])
+        write_atomically(path, wanted[path])
     for path in there.keys() - wanted.keys():
         path.unlink()
     write_shortened(folder, files.shortened)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rehearsal.cluster.monitoring.configuration import initial_configuration
-from slipway.platform.atomic_write import write_whole
+from slipway.platform.atomic_write import write_atomically
 
 __all__ = ["configuration_file", "operator_arguments", "prometheus_arguments", "prometheus_folder"]
 
@@ -36,7 +36,7 @@ def prometheus_arguments(folder: Path, address: str) -> tuple[str, ...]:
     """
     file = configuration_file(folder)
     if not file.exists():
-        write_whole(file, initial_configuration())
+        write_atomically(file, initial_configuration())
     return (
         f"--config.file={file}",
         f"--storage.tsdb.path={prometheus_folder(folder) / 'data'}",

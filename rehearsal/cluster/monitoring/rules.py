@@ -18,7 +18,7 @@ from typing import Any, Final
 import yaml
 
 from rehearsal.cluster.monitoring.programs import prometheus_folder
-from slipway.platform.atomic_write import write_whole
+from slipway.platform.atomic_write import write_atomically
 from slipway.platform.strict_yaml import SHIPPED, load_yaml
 
 __all__ = ["ShortenedWait", "read_shortened", "rehearsed_rules", "write_shortened"]
@@ -86,7 +86,7 @@ def write_shortened(folder: Path, shortened: Iterable[ShortenedWait]) -> None:
         OSError: It cannot be written.
     """
     text = json.dumps([asdict(wait) for wait in sorted(shortened)], indent=1)
-    write_whole(prometheus_folder(folder) / _FILE, text)
+    write_atomically(prometheus_folder(folder) / _FILE, text)
 
 
 def read_shortened(folder: Path) -> tuple[ShortenedWait, ...]:

@@ -21,6 +21,7 @@ from rehearsal.experiment.run.values import MODEL
 from rehearsal.experiment.scenario.schema import ModelSettings
 from slipway.contract import ModelContract
 from slipway.model_config import ContractUnreadable, ServingProfile, parse_config, read_contract
+from slipway.platform.atomic_write import replacing
 from slipway.repository import (
     MANIFEST,
     ModelNotPublished,
@@ -151,10 +152,6 @@ def _copy(source: Path, folder: Path) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     """In one step, so that nobody reads half of it; nothing is left beside it when the disk refuses."""
-    scratch = path.with_name(f".{path.name}.new")
-    try:
+    with replacing(path) as scratch:
         scratch.write_bytes(content)
         scratch.chmod(0o644)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
