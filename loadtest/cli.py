@@ -176,12 +176,12 @@ def page(
 
     Example: slipway loadtest page report.json
     """
+    from loadtest.output_file import refuse_to_overwrite, write_output
     from loadtest.report.page import render_report
     from loadtest.result.run_result import read_result
-    from loadtest.whole_file import refuse_to_overwrite, write_whole
 
     refuse_to_overwrite(output, other="--output", force=force)
-    write_whole(output, render_report(read_result(report)), other="--output")
+    write_output(output, render_report(read_result(report)), other="--output")
     Console().print(f"written: {output}", soft_wrap=True, highlight=False)
 
 

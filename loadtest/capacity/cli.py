@@ -97,7 +97,7 @@ def capacity(
     from loadtest.capacity.measure import CapacityOrder
     from loadtest.capacity.run import run_capacity
     from loadtest.engine.request import RunRequest
-    from loadtest.whole_file import refuse_to_overwrite
+    from loadtest.output_file import refuse_to_overwrite
 
     named = named_values(
         url=url,

@@ -11,9 +11,9 @@ from typing import Literal
 
 import yaml
 
+from loadtest.output_file import write_output
 from loadtest.result.metrics import Outcome, Value
 from loadtest.result.run_result import Environment, TargetFacts
-from loadtest.whole_file import write_whole
 
 __all__ = ["Capacity", "Load", "ProbeRow", "render_capacity", "write_capacity"]
 
@@ -94,7 +94,7 @@ def write_capacity(capacity: Capacity, path: Path) -> None:
     Raises:
         ReportError: The disk refused.
     """
-    write_whole(path, render_capacity(capacity), other="--output")
+    write_output(path, render_capacity(capacity), other="--output")
 
 
 def _rounded(value: object) -> object:

@@ -16,9 +16,9 @@ from loadtest.capacity.file import Capacity, Load, ProbeRow
 from loadtest.capacity.probe import SHORTEST_S, RateProbe, check_searchable
 from loadtest.capacity.search import RESOLUTION, Held, find_capacity
 from loadtest.engine.request import RunRequest
+from loadtest.output_file import refuse_to_overwrite
 from loadtest.result.run_result import REPORT
 from loadtest.scenario.schema import Scenario
-from loadtest.whole_file import refuse_to_overwrite
 
 __all__ = ["CapacityOrder", "measure_capacity"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from loadtest.engine.target import inspect
 from loadtest.errors import ScenarioError
+from loadtest.output_file import refuse_to_overwrite
 from loadtest.result.run_result import PAGE, REPORT, TargetFacts
 from loadtest.scenario.payload import Payload, load_payload
 from loadtest.scenario.schema import Scenario, load_scenario
-from loadtest.whole_file import refuse_to_overwrite
 
 __all__ = ["Prepared", "RunRequest", "parse_overrides"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from loadtest.output_file import write_output
 from loadtest.result.run_result import Result
-from loadtest.whole_file import write_whole
 from slipway.printable import printable
 
 __all__ = ["render_junit", "write_junit"]
@@ -53,4 +53,4 @@ def write_junit(result: Result, path: Path) -> None:
     Raises:
         ReportError: The disk refused.
     """
-    write_whole(path, render_junit(result), other="--junit")
+    write_output(path, render_junit(result), other="--junit")

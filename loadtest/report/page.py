@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 from plotly.offline import get_plotlyjs
 
+from loadtest.output_file import write_output
 from loadtest.report.chart_style import Chart
 from loadtest.report.formatting import margin, measured, milliseconds, number
 from loadtest.report.latency_charts import Windows, distribution, percentile_curves
@@ -21,7 +22,6 @@ from loadtest.result.metrics import Outcome, Percentiles
 from loadtest.result.run_result import PAGE, Result, write_result
 from loadtest.scenario.arrivals import ClosedArrivals
 from loadtest.scenario.sample_size import fewest_requests
-from loadtest.whole_file import write_whole
 from slipway.platform.pages import render_page
 
 __all__ = ["PAGE", "render_report", "write_report"]
@@ -55,7 +55,7 @@ def write_report(result: Result, folder: Path) -> Path:
     """
     write_result(result, folder)
     page = folder / PAGE
-    write_whole(page, render_report(result), other="--report-dir")
+    write_output(page, render_report(result), other="--report-dir")
     return page
 
 

@@ -17,10 +17,10 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from loadtest.errors import ReportUnreadable
+from loadtest.output_file import write_output
 from loadtest.result.histogram import LatencyHistogram
 from loadtest.result.metrics import Figures, GeneratorFigures, HistogramName, SecondRow, ServerFigures, Value, Verdict
 from loadtest.scenario.schema import Scenario
-from loadtest.whole_file import write_whole
 from slipway.errors import SlipwayError
 from slipway.printable import printable
 
@@ -134,5 +134,5 @@ def write_result(result: Result, folder: Path) -> Path:
         ReportError: The folder cannot be made or written, or the disk is full.
     """
     path = folder / REPORT
-    write_whole(path, result.model_dump_json(indent=1), other="--report-dir")
+    write_output(path, result.model_dump_json(indent=1), other="--report-dir")
     return path

@@ -8,9 +8,9 @@ from pathlib import Path
 import yaml
 from plotly.offline import get_plotlyjs
 
+from loadtest.output_file import write_output
 from loadtest.report.formatting import milliseconds, number
 from loadtest.result.metrics import Outcome
-from loadtest.whole_file import write_whole
 from rehearsal.errors import ReportError
 from rehearsal.experiment.report.timeline import timeline
 from rehearsal.experiment.result.observations import Event
@@ -40,7 +40,7 @@ def write_report(result: RehearsalResult, folder: Path) -> Path:
     """
     write_result(result, folder)
     page = folder / PAGE
-    write_whole(page, render_report(result), other="--report-dir", error=ReportError)
+    write_output(page, render_report(result), other="--report-dir", error=ReportError)
     return page
 
 

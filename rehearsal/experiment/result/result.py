@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from loadtest.output_file import write_output
 from loadtest.result.metrics import Outcome, Value
 from loadtest.result.run_result import REPORT, Result, read_report
-from loadtest.whole_file import write_whole
 from rehearsal.errors import ReportError, ReportUnreadable
 from rehearsal.experiment.result.observations import Observations
 from rehearsal.experiment.scenario.schema import Scenario
@@ -176,5 +176,5 @@ def write_result(result: RehearsalResult, folder: Path) -> Path:
         ReportError: The folder cannot be made or written, or the disk is full.
     """
     path = folder / REPORT
-    write_whole(path, result.model_dump_json(indent=1), other="--report-dir", error=ReportError)
+    write_output(path, result.model_dump_json(indent=1), other="--report-dir", error=ReportError)
     return path

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from loadtest.whole_file import write_whole
+from loadtest.output_file import write_output
 from rehearsal.cluster.connection import Connection
 from rehearsal.errors import ChartRefused, ReportError
 from rehearsal.experiment.run.values import RELEASE, laid_over
@@ -59,7 +59,7 @@ class Chart:
         values = laid_over(self.values, change or {})
         file = self._folder / "values.yaml"
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-        write_whole(file, text, other="--report-dir", error=ReportError)
+        write_output(file, text, other="--report-dir", error=ReportError)
         self._helm("upgrade", "--install", RELEASE, str(self._chart.resolve()), "--values", str(file.resolve()))
         self.values = values
 

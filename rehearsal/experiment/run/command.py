@@ -13,8 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
+from loadtest.output_file import refuse_to_overwrite
 from loadtest.result.run_result import REPORT
-from loadtest.whole_file import refuse_to_overwrite
 from rehearsal.cluster.commands import bring_up
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.controlplane.lifecycle import down, running

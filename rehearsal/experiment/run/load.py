@@ -11,9 +11,9 @@ import yaml
 
 from loadtest.engine.request import RunRequest
 from loadtest.errors import GeneratorError, RunRefused
+from loadtest.output_file import write_output
 from loadtest.result.run_result import Result
 from loadtest.run import follow_run
-from loadtest.whole_file import write_whole
 from rehearsal.cluster.connection import Connection
 from rehearsal.errors import RehearsalError, ReportError
 from rehearsal.experiment.run.values import MODEL, STORE
@@ -65,7 +65,7 @@ def offer_load(
     """
     file = folder / "scenario.yaml"
     document = yaml.safe_dump(load_document(scenario, connection.gateway_url), sort_keys=False)
-    write_whole(file, document, other="--report-dir", error=ReportError)
+    write_output(file, document, other="--report-dir", error=ReportError)
     request = RunRequest(
         scenario=str(file),
         overrides={},

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what a report says when they cannot."""
+"""The files that a command writes: whole or not at all, never over another unasked, and what an error says then."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from loadtest.errors import ReportError, ReportExists
 from slipway.errors import SlipwayError
-from slipway.platform import atomic_write
+from slipway.platform.atomic_write import write_atomically
 
-__all__ = ["refuse_to_overwrite", "write_whole"]
+__all__ = ["refuse_to_overwrite", "write_output"]
 
 
 def refuse_to_overwrite(path: Path, *, other: str, force: bool) -> None:
@@ -26,7 +26,7 @@ def refuse_to_overwrite(path: Path, *, other: str, force: bool) -> None:
         raise ReportExists(f"{path} is there already: overwrite it with --force, or name another with {other}")
 
 
-def write_whole(path: Path, text: str, *, other: str, error: type[SlipwayError] = ReportError) -> None:
+def write_output(path: Path, text: str, *, other: str, error: type[SlipwayError] = ReportError) -> None:
     """Write beside the goal, then rename: nobody ever reads half a file.
 
     Args:
@@ -36,7 +36,7 @@ def write_whole(path: Path, text: str, *, other: str, error: type[SlipwayError] 
         error: Raised when the folder cannot be made or written, or the disk is full.
     """
     try:
-        atomic_write.write_atomically(path, text)
+        write_atomically(path, text)
     except OSError as exc:
         raise error(
             f"{path} cannot be written: {exc.strerror}; free the disk or make the folder writable, or name another "
