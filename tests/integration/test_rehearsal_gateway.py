@@ -1,6 +1,5 @@
 """The real Envoy in front of pods that are FakeTritons, on addresses as a cluster's pods have them."""
 
-import asyncio
 import threading
 from concurrent import futures
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,8 +13,8 @@ from rehearsal.cluster.connection import GATEWAY_READY_PATH
 from rehearsal.cluster.controlplane.network import claim_network
 from rehearsal.cluster.gateway.envoy import gateway_folder, start_envoy, write_resources
 from rehearsal.cluster.gateway.services import Endpoint, PathMatch, Rule, Service
-from rehearsal.cluster.gateway.stats import gateway_stats
 from slipway.client import Classifier, RetryPolicy
+from tests.integration.envoy_stats import envoy_stats
 from tests.unit import clusters
 from tests.unit.fake_triton import FakeTriton, HttpDoor, HttpServer, grpc_door
 
@@ -60,7 +59,7 @@ class Gateway:
         self.wait_until(lambda stats: 2 * len(endpoints) == len(stats.endpoints))
 
     def stats(self):
-        return asyncio.run(gateway_stats(self.connection))
+        return envoy_stats(self.connection)
 
     def wait_until(self, condition):
         """Envoy reads files on its own; a test that waits for ever is ended by its time limit."""

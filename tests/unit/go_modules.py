@@ -38,7 +38,6 @@ def tiny(**changes) -> Program:
     """The program as the catalogue would have it."""
     fields = {
         "name": "tiny",
-        "purpose": "is small",
         "module": MODULE,
         "executables": {"tiny": f"{MODULE}/cmd/tiny"},
         "ldflags": ("-X main.version={version}/{major}/{minor}",),

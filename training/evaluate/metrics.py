@@ -121,11 +121,6 @@ class Evaluation:
         plain: dict[str, Any] = TypeAdapter(Evaluation).dump_python(self, mode="json")
         return plain
 
-    @staticmethod
-    def from_dict(plain: dict[str, Any]) -> Evaluation:
-        """The inverse of `to_dict`."""
-        return TypeAdapter(Evaluation).validate_python(plain)
-
 
 def evaluate(probabilities: NDArray[np.float32], labels: NDArray[np.int64], class_names: Sequence[str]) -> Evaluation:
     """Compare answers with the truth.

@@ -7,7 +7,6 @@
 * `bootstrap`   what Envoy is started with
 * `envoy`       the process, and the folder it reads
 * `feed`        from the API server's changes to Envoy's files
-* `stats`       what Envoy counted, for a report
 """
 
 __all__: list[str] = []

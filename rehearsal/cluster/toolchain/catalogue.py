@@ -21,7 +21,6 @@ class Program:
 
     Attributes:
         name: Of its folder under `rehearsal/programs`.
-        purpose: What it does in a rehearsal.
         module: The Go module whose version is the program's, and from which `files` are taken.
         executables: Go package by the name that the executable gets here.
         ldflags: For Go's linker; `{version}`, `{major}` and `{minor}` stand for the module's version.
@@ -33,7 +32,6 @@ class Program:
     """
 
     name: str
-    purpose: str
     module: str
     executables: Mapping[str, str] = field(default_factory=dict)
     ldflags: tuple[str, ...] = ()
@@ -48,9 +46,9 @@ _COMPONENT = "k8s.io/component-base/version"
 _KEDA = "github.com/kedacore/keda/v2"
 
 CATALOGUE = (
+    # The cluster's database.
     Program(
         name="etcd",
-        purpose="the cluster's database",
         module="go.etcd.io/etcd/server/v3",
         executables={"etcd": "go.etcd.io/etcd/server/v3"},
         build_s=19,
@@ -58,9 +56,9 @@ CATALOGUE = (
         objects_mb=320,
         result_mb=25,
     ),
+    # The control plane itself, and kubectl.
     Program(
         name="kubernetes",
-        purpose="the control plane itself, and kubectl",
         module="k8s.io/kubernetes",
         executables={
             "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
@@ -79,9 +77,9 @@ CATALOGUE = (
         objects_mb=3100,
         result_mb=360,
     ),
+    # Plays the kubelets of simulated nodes.
     Program(
         name="kwok",
-        purpose="plays the kubelets of simulated nodes",
         module="sigs.k8s.io/kwok",
         executables={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
         files=(
@@ -95,9 +93,9 @@ CATALOGUE = (
         objects_mb=820,
         result_mb=90,
     ),
+    # Makes nodes for pods that fit nowhere, by its kwok provider.
     Program(
         name="karpenter",
-        purpose="makes nodes for pods that fit nowhere, by its kwok provider",
         module="sigs.k8s.io/karpenter",
         executables={"karpenter": "sigs.k8s.io/karpenter/kwok"},
         files=("pkg/apis/crds/*.yaml", "kwok/apis/crds/*.yaml"),
@@ -106,9 +104,9 @@ CATALOGUE = (
         objects_mb=1200,
         result_mb=70,
     ),
+    # Makes Deployments of InferenceServices.
     Program(
         name="kserve",
-        purpose="makes Deployments of InferenceServices",
         module="github.com/kserve/kserve",
         executables={"kserve": "github.com/kserve/kserve/cmd/manager"},
         files=(
@@ -122,9 +120,9 @@ CATALOGUE = (
         objects_mb=1550,
         result_mb=90,
     ),
+    # Turns Prometheus queries into the metrics of an HPA.
     Program(
         name="keda",
-        purpose="turns Prometheus queries into the metrics of an HPA",
         module=_KEDA,
         executables={
             "keda-operator": f"{_KEDA}/cmd/operator",
@@ -137,9 +135,9 @@ CATALOGUE = (
         objects_mb=2750,
         result_mb=340,
     ),
+    # Turns PodMonitors and PrometheusRules into Prometheus' configuration.
     Program(
         name="prometheus-operator",
-        purpose="turns PodMonitors and PrometheusRules into Prometheus' configuration",
         module="github.com/prometheus-operator/prometheus-operator",
         executables={"prometheus-operator": "github.com/prometheus-operator/prometheus-operator/cmd/operator"},
         files=("example/prometheus-operator-crd/*.yaml",),
@@ -148,9 +146,9 @@ CATALOGUE = (
         objects_mb=1200,
         result_mb=70,
     ),
+    # Scrapes the pods, evaluates rules, answers KEDA.
     Program(
         name="prometheus",
-        purpose="scrapes the pods, evaluates rules, answers KEDA",
         module="github.com/prometheus/prometheus",
         executables={"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
         build_s=293,
@@ -158,9 +156,9 @@ CATALOGUE = (
         objects_mb=2200,
         result_mb=110,
     ),
+    # The state of Kubernetes' objects as metrics, for alerts and reports.
     Program(
         name="kube-state-metrics",
-        purpose="the state of Kubernetes' objects as metrics, for alerts and reports",
         module="k8s.io/kube-state-metrics/v2",
         executables={"kube-state-metrics": "k8s.io/kube-state-metrics/v2"},
         build_s=78,
@@ -168,9 +166,9 @@ CATALOGUE = (
         objects_mb=1100,
         result_mb=60,
     ),
+    # Installs the charts.
     Program(
         name="helm",
-        purpose="installs the charts",
         module="helm.sh/helm/v4",
         executables={"helm": "helm.sh/helm/v4/cmd/helm"},
         ldflags=("-X helm.sh/helm/v4/internal/version.version={version}",),
@@ -179,9 +177,9 @@ CATALOGUE = (
         objects_mb=1250,
         result_mb=70,
     ),
+    # The definitions of HTTPRoute and Gateway; no program.
     Program(
         name="gateway-api",
-        purpose="the definitions of HTTPRoute and Gateway; no program",
         module="sigs.k8s.io/gateway-api",
         files=("config/crd/standard/*.yaml",),
         build_s=2,

@@ -7,7 +7,6 @@ from rehearsal.cluster.gateway.bootstrap import bootstrap
 from rehearsal.cluster.gateway.envoy import write_resources
 from rehearsal.cluster.gateway.resources import CLUSTERS_FILE, ROUTES_FILE, resource_files
 from rehearsal.cluster.gateway.services import Endpoint, PathMatch, Rule, Service, known_services
-from rehearsal.cluster.gateway.stats import EndpointStats, read_stats
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -227,32 +226,3 @@ def test_the_listener_takes_both_protocols_at_one_port_that_it_shares_with_nobod
     assert {"socket_address": {"address": "127.64.0.2", "port_value": 8080}} == listener["address"]
     assert "AUTO" == manager["codec_type"]
     assert not listener["enable_reuse_port"]
-
-
-def test_stats_are_summed_over_services_and_listed_by_pod():
-    counters = {
-        "stats": [
-            {"name": "cluster.serving/mnist/grpc.upstream_rq_total", "value": 7},
-            {"name": "cluster.serving/mnist/http.upstream_rq_total", "value": 3},
-            {"name": "cluster.serving/mnist/grpc.upstream_rq_retry", "value": 2},
-            {"name": "cluster.serving/mnist/grpc.external.upstream_rq_total", "value": 7},
-            {"histograms": {}},
-        ]
-    }
-    host = {
-        "address": {"socket_address": {"address": "127.64.1.1", "port_value": 9000}},
-        "stats": [
-            {"name": "rq_active", "type": "GAUGE", "value": "4"},
-            {"name": "rq_error"},
-            {"name": "rq_total", "value": "7"},
-        ],
-        "health_status": {"failed_outlier_check": True},
-    }
-    stats = read_stats(counters, {"cluster_statuses": [{"name": "serving/mnist/grpc", "host_statuses": [host]}]})
-
-    assert (10, 2, 0) == (stats.requests, stats.retries, stats.without_pod)
-    assert (
-        EndpointStats(
-            cluster="serving/mnist/grpc", address="127.64.1.1:9000", active=4, requests=7, failed=0, set_aside=True
-        ),
-    ) == stats.endpoints

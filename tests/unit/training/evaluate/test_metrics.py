@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 from sklearn.calibration import calibration_curve
 
 from training.errors import FitError
@@ -129,7 +130,7 @@ def test_a_class_without_images_scores_zero_and_keeps_its_place():
 def test_an_evaluation_survives_json(evaluation):
     text = json.dumps(evaluation.to_dict(), allow_nan=False)
 
-    assert evaluation == Evaluation.from_dict(json.loads(text))
+    assert evaluation == TypeAdapter(Evaluation).validate_python(json.loads(text))
 
 
 def test_single_precision_softmax_is_a_distribution():
