@@ -188,7 +188,8 @@ def test_request_that_the_model_no_longer_takes_is_refused_once(url):
     with Classifier(url, model="mnist") as classifier:
         grown = dataclasses.replace(classifier.contract(), max_batch_size=64)
         contracts = classifier._session().core._contracts
-        contracts._chosen = dataclasses.replace(contracts._chosen, contract=grown)  # as if the model took more before
+        # As if the model took more before:
+        contracts._chosen = dataclasses.replace(contracts._chosen, contract=grown, most_images=64)
         with pytest.raises(InvalidRequest, match="batch-size must be <= 16"):
             classifier.predict(np.zeros((17, 28, 28), np.uint8))
 

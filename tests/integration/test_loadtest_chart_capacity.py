@@ -66,7 +66,7 @@ def test_the_capacity_that_the_job_prints_is_what_the_values_command_reads(clust
     assert (run.report / "capacity.yaml").read_text() == text
     assert 75 == capacity.replica.requests_per_s
     assert pytest.approx(0.6 * 75) == capacity.target.requests_per_s
-    assert pytest.approx(45 * BATCH_MS / 1e3, rel=0.9) == capacity.target.in_flight
+    assert 0.5 * 45 * BATCH_MS / 1e3 < capacity.target.in_flight, "by Little's law; a busy machine has more under way"
     assert len(list(run.report.glob("*/report.json"))) > 3
 
 
