@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +16,7 @@ from rich.console import Console
 
 pytest.importorskip("keras")
 
-from tests.unit.small_fits import stripes
+from tests.unit.small_fits import STRIPES, own_recipe, stripes
 from training.data import Dataset
 from training.errors import FitError
 from training.fit.distribution import Placement, choose_placement
@@ -26,7 +28,7 @@ from training.recipe import Recipe
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 EPOCHS = 4
-
+OLD_RUN = Path(__file__).parents[2] / "files_of_0_1_0" / "run"
 
 DATASET = Dataset(
     name="stripes",
@@ -134,6 +136,16 @@ def test_finished_run_is_not_trained_again(undisturbed):
     assert undisturbed.result.history == result.history
     assert_same_bits(undisturbed.result.model, result.model)
     assert "resumed after epoch 4\n" == console.file.getvalue()
+
+
+def test_a_run_of_0_1_0_that_stopped_after_its_first_epoch_is_resumed(tmp_path):
+    shutil.copytree(OLD_RUN, tmp_path, dirs_exist_ok=True)
+    console = Console(file=io.StringIO(), width=200)
+    old_recipe = own_recipe("training.networks:compact_cnn", arguments={"filters": [4]})
+    result = fit(old_recipe, STRIPES, run_dir=tmp_path, resume=True, console=console)
+
+    assert [1, 2] == [record.epoch for record in result.history]
+    assert "resumed after epoch 1\n" in console.file.getvalue()
 
 
 def test_another_recipe_or_other_data_cannot_resume_the_run(undisturbed):
