@@ -76,19 +76,20 @@ def train(
     from training.recipe import load_recipe
 
     chosen = load_recipe(recipe)  # refused before TensorFlow takes its seconds to load
-    from training.job import TrainingRun, train_and_publish
+    from training.job import train_and_publish
+    from training.request import TrainingRequest
     from training.steps import Steps
 
-    run = TrainingRun(
+    request = TrainingRequest(
         recipe=chosen,
         recipe_name=Path(recipe).stem,
         repository=repository if publish else None,
         run_dir=run_dir or _RUNS / Path(recipe).stem,
-        own_data=own,
+        data_file=own,
         cache_dir=cache_dir,
         resume=resume,
     )
-    train_and_publish(run, Steps(Console()))
+    train_and_publish(request, Steps(Console()))
 
 
 def demo(
@@ -109,20 +110,20 @@ def demo(
 
     chosen = load_recipe(recipe)  # refused before TensorFlow takes its seconds to load
     from training.demo import next_steps, run_demo
-    from training.job import TrainingRun
+    from training.request import TrainingRequest
     from training.steps import Steps
 
-    run = TrainingRun(
+    request = TrainingRequest(
         recipe=chosen,
         recipe_name=Path(recipe).stem,
         repository=repository,
         run_dir=_RUNS / Path(recipe).stem,
-        own_data=own,
+        data_file=own,
         cache_dir=cache_dir,
         resume=resume,
     )
     console = Console()
-    page = run_demo(run, Steps(console))
-    serve, predict, *_ = next_steps(run)
+    page = run_demo(request, Steps(console))
+    serve, predict, *_ = next_steps(request)
     lines = f"\neverything that happened: {page}\nserve it:    {serve}\nask it:      {predict}"
     console.print(lines, highlight=False, markup=False, soft_wrap=True)

@@ -1,6 +1,6 @@
 """The demo: train and publish, then serve the published version and ask it, as an application would.
 
-    run_demo(TrainingRun(recipe=load_recipe("mnist"), repository=..., ...), Steps(Console()))
+    run_demo(TrainingRequest(recipe=load_recipe("mnist"), repository=..., ...), Steps(Console()))
 
 Everything it writes is in the run's folder and the model repository.
 """
@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from slipway.client import Classifier, Prediction
 from slipway.platform.atomic_write import write_atomically
 from slipway.triton import ServerSettings, TritonServer
+from training.candidate import Candidate
 from training.card.pages import as_png, render_page
-from training.errors import TrainingError, written
+from training.errors import TrainingError, map_write_errors
 from training.export import keras_probabilities
-from training.job import Outcome, TrainingRun, train_and_publish
+from training.job import train_and_publish
+from training.request import TrainingRequest
 from training.steps import Steps
 
 __all__ = ["Answers", "Digit", "Throughput", "next_steps", "run_demo"]
@@ -84,7 +86,7 @@ class Digit:
     probability: float
 
 
-def run_demo(run: TrainingRun, steps: Steps) -> Path:
+def run_demo(request: TrainingRequest, steps: Steps) -> Path:
     """Run everything and write the report.
 
     Returns:
@@ -93,17 +95,18 @@ def run_demo(run: TrainingRun, steps: Steps) -> Path:
     Raises:
         SlipwayError: The step that failed says why.
     """
-    outcome = train_and_publish(run, steps)
-    if outcome is None or outcome.published is None or run.repository is None:
+    result = train_and_publish(request, steps)
+    if result is None or result.published is None or request.repository is None:
         raise TrainingError("the demo publishes, and runs in one process: name a repository, and unset TF_CONFIG")
     with steps.step("serve") as note:
-        server = TritonServer(ServerSettings(repository=run.repository, models=(outcome.published.model,)))
+        server = TritonServer(ServerSettings(repository=request.repository, models=(result.published.model,)))
         server.start()
-        note(f"tritonserver answers for version {outcome.published.version} at {server.grpc_url} and {server.http_url}")
+        note(f"tritonserver answers for version {result.published.version} at {server.grpc_url} and {server.http_url}")
+    candidate = result.candidate
     try:
-        answers, digits = _classify(server, outcome, run.run_dir / "digits", steps)
+        answers, digits = _classify(server, candidate, request, steps)
         with steps.step("load") as note:
-            throughput = _throughput(server.grpc_url, outcome)
+            throughput = _throughput(server.grpc_url, candidate)
             note(
                 f"{throughput.requests_per_s:,.0f} requests/s from {CALLERS} callers over gRPC, "
                 f"median {throughput.median_ms:.1f} ms"
@@ -111,56 +114,57 @@ def run_demo(run: TrainingRun, steps: Steps) -> Path:
     finally:
         with steps.step("stop") as note:
             note(f"tritonserver drained, exit code {server.stop()}")
-    page = run.run_dir / "demo.html"
+    page = request.run_dir / "demo.html"
     text = render_page(
         "demo.html",
-        outcome=outcome,
-        run=run,
+        candidate=candidate,
+        published=result.published,
+        request=request,
         steps=tuple(steps.done),
         answers=answers,
         digits=digits,
         throughput=throughput,
-        next_steps=next_steps(run),
+        next_steps=next_steps(request),
     )
-    with written(page):
+    with map_write_errors(page):
         write_atomically(page, text)
     return page
 
 
-def next_steps(run: TrainingRun, program: str | None = None) -> tuple[str, ...]:
+def next_steps(request: TrainingRequest, program: str | None = None) -> tuple[str, ...]:
     """Commands for a shell in the current folder: serve what was published, ask it, list it, look at the training.
 
     Args:
-        run: What the demo ran.
+        request: What the demo ran.
         program: The `slipway` command; the one that runs, if not given.
     """
     slipway = program or sys.argv[0]
     tensorboard = Path(slipway).with_name("tensorboard")
-    where = run.repository or _DEFAULT_REPOSITORY
-    repository = ["--repository", str(where)] if where != _DEFAULT_REPOSITORY else []
-    model = ["--model", run.recipe.model] if run.recipe.model != _DEFAULT_MODEL else []
+    folder = request.repository or _DEFAULT_REPOSITORY
+    repository = ["--repository", str(folder)] if folder != _DEFAULT_REPOSITORY else []
+    model = ["--model", request.recipe.model] if request.recipe.model != _DEFAULT_MODEL else []
     return (
         shlex.join([slipway, "serve", *repository]),
-        f"{shlex.join([slipway, 'predict', *model])} {shlex.quote(str(run.run_dir / 'digits'))}/*.png",
+        f"{shlex.join([slipway, 'predict', *model])} {shlex.quote(str(request.run_dir / 'digits'))}/*.png",
         shlex.join([slipway, "models", "list", *repository]),
         shlex.join(
             [
                 str(tensorboard) if len(tensorboard.parts) > 1 else "tensorboard",
                 "--logdir",
-                str(run.run_dir / "tensorboard"),
+                str(request.run_dir / "tensorboard"),
             ]
         ),
     )
 
 
 def _classify(
-    server: TritonServer, outcome: Outcome, digits_dir: Path, steps: Steps
+    server: TritonServer, candidate: Candidate, request: TrainingRequest, steps: Steps
 ) -> tuple[tuple[Answers, ...], tuple[Digit, ...]]:
-    images, truth = outcome.dataset.test.images[:HELD_OUT], outcome.dataset.test.labels[:HELD_OUT]
-    expected = keras_probabilities(outcome.model, images, takes=outcome.takes)
+    images, truth = candidate.dataset.test.images[:HELD_OUT], candidate.dataset.test.labels[:HELD_OUT]
+    expected = keras_probabilities(candidate.model, images, takes=request.recipe.network.takes)
     answers = []
     for protocol, url in (("gRPC", server.grpc_url), ("HTTP", server.http_url)):
-        with steps.step(f"ask {protocol}") as note, Classifier(url, model=outcome.card.contract.name) as classifier:
+        with steps.step(f"ask {protocol}") as note, Classifier(url, model=candidate.card.contract.name) as classifier:
             prediction = classifier.predict(images, timeout_s=60)
             answer = _compare(protocol, prediction, truth, expected)
             note(
@@ -168,7 +172,7 @@ def _classify(
                 f"probabilities within {answer.max_abs_difference:.1e}"
             )
         answers.append(answer)
-    return tuple(answers), _keep_samples(outcome, prediction, digits_dir)
+    return tuple(answers), _save_digits(candidate, prediction, request.run_dir / "digits")
 
 
 def _compare(protocol: str, prediction: Prediction, truth: NDArray[np.int64], expected: NDArray[np.float32]) -> Answers:
@@ -181,17 +185,17 @@ def _compare(protocol: str, prediction: Prediction, truth: NDArray[np.int64], ex
     )
 
 
-def _keep_samples(outcome: Outcome, prediction: Prediction, folder: Path) -> tuple[Digit, ...]:
+def _save_digits(candidate: Candidate, prediction: Prediction, folder: Path) -> tuple[Digit, ...]:
     """Write the first images as files, for `slipway predict`, and return them for the page."""
-    with written(folder):
+    with map_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*-is-*.png"):  # of an earlier run, whose images need not be these
             old.unlink()
     digits = []
-    for i in range(min(SAMPLES, len(outcome.dataset.test.labels))):
-        truth = outcome.dataset.labels[outcome.dataset.test.labels[i]]
-        png = as_png(outcome.dataset.test.images[i])
-        with written(folder):
+    for i in range(min(SAMPLES, len(candidate.dataset.test.labels))):
+        truth = candidate.dataset.labels[candidate.dataset.test.labels[i]]
+        png = as_png(candidate.dataset.test.images[i])
+        with map_write_errors(folder):
             (folder / f"{i:02d}-is-{_file_name(truth)}.png").write_bytes(png)
         probability = float(prediction.probabilities[i].max())
         digits.append(Digit(png=png, truth=truth, answer=prediction.labels[i], probability=probability))
@@ -203,9 +207,9 @@ def _file_name(label: str) -> str:
     return re.sub(r"[^\w.-]+", "_", label)[:_LONGEST_NAME]
 
 
-def _throughput(url: str, outcome: Outcome) -> Throughput:
-    images = outcome.dataset.test.images[:HELD_OUT]
-    with Classifier(url, model=outcome.card.contract.name) as classifier:
+def _throughput(url: str, candidate: Candidate) -> Throughput:
+    images = candidate.dataset.test.images[:HELD_OUT]
+    with Classifier(url, model=candidate.card.contract.name) as classifier:
         classifier.wait_ready()
         end_ns = time.perf_counter_ns() + int(THROUGHPUT_S * 1e9)
 

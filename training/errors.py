@@ -35,7 +35,7 @@ __all__ = [
     "TrainingError",
     "in_short",
     "is_full_disk",
-    "written",
+    "map_write_errors",
 ]
 
 _TERMINAL_COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours its text
@@ -104,8 +104,8 @@ def is_full_disk(exc: BaseException) -> bool:
 
 
 @contextmanager
-def written(path: Path) -> Iterator[None]:
-    """Turn what the disk says while a file of a run is written into one sentence.
+def map_write_errors(path: Path) -> Iterator[None]:
+    """Translate an error of the disk, while a file of a run is written, into one sentence with a remedy.
 
     Raises:
         TrainingError: The path cannot be written.

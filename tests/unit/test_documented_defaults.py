@@ -18,7 +18,7 @@ from slipway.repository._scratch import ABANDONED_AFTER_S
 from slipway.repository._store_patience import ANSWER_S, SLOWEST_BYTES_PER_S
 from slipway.triton._supervise import _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _WINDOW_S
 from training.data.load import MOST_ASIDE
-from training.job import MAX_SAMPLES
+from training.publication import MAX_SAMPLES
 from training.recipe import ExportSettings
 
 ROOT = Path(__file__).parents[2]

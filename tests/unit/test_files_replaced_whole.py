@@ -33,7 +33,7 @@ from tests.unit import clusters, loadtest_results, rehearsal_results
 from tests.unit.digits_repository import CPU, DIGITS, GPU, holding
 from tests.unit.values_inputs import measured
 from training.data.npz import write_npz
-from training.published import remember
+from training.publication import record_publication
 
 
 def files(instances):
@@ -93,7 +93,7 @@ def capacity(folder, number):
 
 
 def remembered(folder, number):
-    if failed := remember(Published(model="mnist", version=number, path=folder), folder):
+    if failed := record_publication(Published(model="mnist", version=number, path=folder), folder):
         raise OSError(failed)
 
 

@@ -1,7 +1,7 @@
 """Gates decide whether a trained model may be published.
 
     results = check_gates(recipe.gates, evaluation, parity)
-    refuse(results, run_dir=run_dir)          # raises GateRefused unless every gate passed
+    require_passed(results, run_dir=run_dir)      # raises GateRefused unless every gate passed
 
 No file is touched here.
 """
@@ -17,7 +17,7 @@ from training.evaluate.metrics import Evaluation
 from training.export import Parity
 from training.recipe import GateSettings
 
-__all__ = ["GateResult", "check_gates", "refuse"]
+__all__ = ["GateResult", "check_gates", "require_passed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def check_gates(settings: GateSettings, evaluation: Evaluation, parity: Parity) 
     )
 
 
-def refuse(results: tuple[GateResult, ...], *, run_dir: Path) -> None:
+def require_passed(results: tuple[GateResult, ...], *, run_dir: Path) -> None:
     """Stop unless every gate passed.
 
     Args:

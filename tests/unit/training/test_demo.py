@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from training.demo import _file_name, next_steps
-from training.job import TrainingRun
 from training.recipe import load_recipe
+from training.request import TrainingRequest
 
 
 def run(**changed):
     recipe = load_recipe("mnist").model_copy(update={"model": changed.pop("model", "mnist")})
-    return TrainingRun(
+    return TrainingRequest(
         **(
             {
                 "recipe": recipe,

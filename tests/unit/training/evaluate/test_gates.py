@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from training.errors import GateRefused
-from training.evaluate.gates import GateResult, check_gates, refuse
+from training.evaluate.gates import GateResult, check_gates, require_passed
 from training.evaluate.metrics import evaluate
 from training.export import Parity
 from training.recipe import GateSettings
@@ -33,7 +33,7 @@ def test_a_model_above_its_gates_passes():
     results = results_of()
 
     assert all(result.passed for result in results)
-    refuse(results, run_dir=RUN_DIR)
+    require_passed(results, run_dir=RUN_DIR)
 
 
 def test_a_figure_equal_to_its_bound_passes():
@@ -58,7 +58,7 @@ def test_a_figure_equal_to_its_bound_passes():
 )
 def test_a_refusal_names_the_gate_the_gap_and_the_files(gates, line):
     with pytest.raises(GateRefused) as refusal:
-        refuse(results_of(**gates), run_dir=RUN_DIR)
+        require_passed(results_of(**gates), run_dir=RUN_DIR)
 
     assert str(refusal.value) == (
         f"1 of 5 gates refuse this model:\n  {line}\n"
@@ -68,7 +68,7 @@ def test_a_refusal_names_the_gate_the_gap_and_the_files(gates, line):
 
 def test_all_missed_gates_are_listed():
     with pytest.raises(GateRefused, match=r"(?s)2 of 5 gates.*min_accuracy.*max_ece"):
-        refuse(results_of(min_accuracy=1.0, max_ece=0.0), run_dir=RUN_DIR)
+        require_passed(results_of(min_accuracy=1.0, max_ece=0.0), run_dir=RUN_DIR)
 
 
 @pytest.mark.parametrize("bound", ["at least", "at most"])

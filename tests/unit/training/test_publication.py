@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from slipway.cli import app
 from slipway.repository import MANIFEST, find_model, publish
 from tests.unit.digits_repository import DIGITS, FILES, damage_byte, publish_text
-from training.published import REMEMBERED, recall, remember, worse_than_before
+from training.publication import PUBLICATION_RECORD, accuracy_regression, find_publication, record_publication
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def repository(tmp_path):
 @pytest.fixture
 def published(repository, run_dir):
     version = publish_text(repository, "one")
-    remember(version, run_dir)
+    record_publication(version, run_dir)
     return version
 
 
 def recalled(run_dir, repository, text="one", files=FILES):
     digest = hashlib.sha256(text.encode()).hexdigest()
-    found = recall(run_dir, repository, DIGITS, files, onnx_sha256=digest)
+    found = find_publication(run_dir, repository, DIGITS, files, onnx_sha256=digest)
     return found and found.version
 
 
@@ -41,7 +41,7 @@ def test_the_version_of_the_same_model_is_recalled_though_others_came_after_it(r
     publish_text(repository, "two")
 
     assert published.version == recalled(run_dir, repository)
-    assert {"model": "digits", "version": 1} == json.loads((run_dir / REMEMBERED).read_text())
+    assert {"model": "digits", "version": 1} == json.loads((run_dir / PUBLICATION_RECORD).read_text())
 
 
 def test_a_run_that_has_published_nothing_recalls_nothing(run_dir, repository):
@@ -80,7 +80,7 @@ def test_a_version_that_is_in_the_store_alone_is_recalled(run_dir, repository, p
 )
 @pytest.mark.usefixtures("published")
 def test_a_file_that_names_no_published_version_is_no_memory(run_dir, repository, text):
-    (run_dir / REMEMBERED).write_text(text)
+    (run_dir / PUBLICATION_RECORD).write_text(text)
 
     assert recalled(run_dir, repository) is None
 
@@ -100,7 +100,7 @@ def test_a_version_that_replaces_a_better_one_is_said_with_the_way_back(reposito
     publish_card(repository, {"evaluation": {"accuracy": before}, "data": {"digest": "a"}} if before else [])
     served = publish_card(repository, {})
     card = SimpleNamespace(evaluation=SimpleNamespace(accuracy=now), data={"digest": digest})
-    said = worse_than_before(repository, served, card)
+    said = accuracy_regression(repository, served, card)
 
     assert (words or "") in said
     assert (
@@ -112,7 +112,7 @@ def test_the_way_back_is_a_command_that_works(repository):
     publish_card(repository, {"evaluation": {"accuracy": 1.0}})
     served = publish_card(repository, {})
     card = SimpleNamespace(evaluation=SimpleNamespace(accuracy=0.5), data={"digest": ""})
-    _, *arguments = shlex.split(worse_than_before(repository, served, card).partition("back to it with: ")[2])
+    _, *arguments = shlex.split(accuracy_regression(repository, served, card).partition("back to it with: ")[2])
 
     result = CliRunner().invoke(app, arguments)
 
@@ -121,7 +121,7 @@ def test_the_way_back_is_a_command_that_works(repository):
 
 
 def test_a_first_version_replaces_nothing(repository, published):
-    assert "" == worse_than_before(repository, published, SimpleNamespace(evaluation=SimpleNamespace(accuracy=0.0)))
+    assert "" == accuracy_regression(repository, published, SimpleNamespace(evaluation=SimpleNamespace(accuracy=0.0)))
 
 
 def publish_card(repository, card):
@@ -135,4 +135,6 @@ def publish_card(repository, card):
 def test_a_folder_that_cannot_be_written_is_said_and_is_no_failure(run_dir, repository):
     run_dir.write_text("a file")
 
-    assert "--resume would publish the same model once more" in remember(publish_text(repository, "one"), run_dir)
+    problem = record_publication(publish_text(repository, "one"), run_dir)
+
+    assert "--resume would publish the same model once more" in problem
