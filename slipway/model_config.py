@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from google.protobuf import text_format
 
 from slipway import protocol as pb
-from slipway.contained_path import UnsafePath, check_relative
 from slipway.contract import (
     IMAGE,
     LARGEST_IMAGE_BYTES,
@@ -35,7 +33,6 @@ __all__ = [
     "ContractUnreadable",
     "ServingProfile",
     "checked_contract",
-    "files_outside",
     "parse_config",
     "read_contract",
     "read_profile",
@@ -113,26 +110,6 @@ def parse_config(text: str) -> pb.Message:
         raise ContractUnreadable(f"not a Triton model configuration: {printable(str(exc))}") from exc
     except (RecursionError, UnicodeError) as exc:
         raise ContractUnreadable(f"not a Triton model configuration: {type(exc).__name__}") from exc
-
-
-def files_outside(config: pb.Message) -> Iterator[str]:
-    """The fields that name a file outside of the model's folder, in words.
-
-    Triton joins such a name to the folder and reads what is there: the lines of a label file are what it answers.
-    """
-    named = [("label_filename", output.label_filename) for output in config.output]
-    named += [("default_model_filename", config.default_model_filename)]
-    named += [("cc_model_filenames", name) for name in config.cc_model_filenames.values()]
-    named += [
-        ("input_data_file", tensor.input_data_file)
-        for warmup in config.model_warmup
-        for tensor in warmup.inputs.values()
-    ]
-    for field, name in named:
-        try:
-            check_relative(name or field)
-        except UnsafePath:
-            yield f'{field}: "{name}", outside of the model\'s folder'
 
 
 def read_contract(config: pb.Message) -> ModelContract:

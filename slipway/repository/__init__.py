@@ -19,6 +19,7 @@ A version is never half there and never changes: readers see nothing, or all of 
 
 from slipway.repository._errors import (
     ContractChanged,
+    Failures,
     ModelDamaged,
     ModelNotPublished,
     NothingToRollBack,
@@ -31,15 +32,15 @@ from slipway.repository._errors import (
     VersionNotFound,
     VersionTaken,
 )
-from slipway.repository._failures import Failures
 from slipway.repository._layout import model_files
 from slipway.repository._manifest_text import MANIFEST
 from slipway.repository._onnx_only import other_than_onnx
 from slipway.repository._publish import Published, check_publishable, publish
 from slipway.repository._remote import Pulled, Pushed, check_pushable, pull, push
 from slipway.repository._retire import prune, rollback
-from slipway.repository._shared import check_shared, find_beside, seal
-from slipway.repository._store_secrets import shown_url
+from slipway.repository._seal import seal
+from slipway.repository._shared import check_shared, find_beside
+from slipway.repository._store.redaction import shown_url
 from slipway.repository._versions import ModelEntry, VersionEntry, find_fault, find_model, list_models, verify
 from slipway.repository._view import ModelView, build_view
 

@@ -12,6 +12,14 @@
   - RemoteFailed        an object store, or another remote file system, cannot be reached or refuses
       - StoreUnreachable  no connection, no answer in time, or no valid credentials: the next question ends the same
   - SeveralFailed       more than one of the above, of different models or versions; the others were done
+
+One model's failure does not keep the others from their turn; every failure is reported at the end:
+
+    failures = Failures()
+    for model in models:
+        with failures.kept():
+            ...
+    failures.raise_any()
 """
 
 from __future__ import annotations
@@ -22,6 +30,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full: free some space, or run `slipway models prune`",
+    errno.EDQUOT: "the disk quota is used up: free some space, or run `slipway models prune`",
+    errno.EFBIG: "the file is larger than this process may write: raise `ulimit -f`",
+    errno.EROFS: "the file system is read-only: name a writable repository",
+    errno.EACCES: "this user may not write there: name a writable repository",
+    errno.EPERM: "this user may not write there: name a writable repository",
+}
+_MOST_NAMED = 10
 
 
 class RepositoryError(SlipwayError):
@@ -90,16 +108,6 @@ class SeveralFailed(RepositoryError):
         self.exit_status = min(failure.exit_status for failure in failures)
 
 
-_REMEDIES = {
-    errno.ENOSPC: "the disk is full: free some space, or run `slipway models prune`",
-    errno.EDQUOT: "the disk quota is used up: free some space, or run `slipway models prune`",
-    errno.EFBIG: "the file is larger than this process may write: raise `ulimit -f`",
-    errno.EROFS: "the file system is read-only: name a writable repository",
-    errno.EACCES: "this user may not write there: name a writable repository",
-    errno.EPERM: "this user may not write there: name a writable repository",
-}
-
-
 @contextmanager
 def refused_by_disk(action: str, root: Path) -> Iterator[None]:
     """Turn the operating system's refusal into `PublishFailed`, with the way out."""
@@ -108,3 +116,42 @@ def refused_by_disk(action: str, root: Path) -> Iterator[None]:
     except OSError as exc:
         remedy = _REMEDIES.get(exc.errno or 0, "see the system's message")
         raise PublishFailed(f"{action} in {root}: {exc.strerror or exc}; {remedy}. Nothing was left behind") from exc
+
+
+class Failures:
+    """What went wrong so far."""
+
+    def __init__(self) -> None:
+        self._found: list[RepositoryError] = []
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the fault of one model, and go on.
+
+        Raises:
+            RepositoryError: The store, or the disk here, would fail for the next one too; says what was kept as well.
+        """
+        try:
+            yield
+        except RepositoryError as exc:
+            if str(exc) not in map(str, self._found):  # what all versions share is at fault once
+                self._found.append(exc)
+            if _would_come_again(exc):
+                self.raise_any()
+
+    def raise_any(self) -> None:
+        """End with what was kept, if anything was.
+
+        Raises:
+            RepositoryError: The one fault, or `SeveralFailed`.
+        """
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            raise SeveralFailed(self._found[:_MOST_NAMED], more=len(self._found) - _MOST_NAMED)
+
+
+def _would_come_again(exc: RepositoryError) -> bool:
+    """Whether it is the store's fault or the disk's, and no model's."""
+    several = exc.failures if isinstance(exc, SeveralFailed) else (exc,)
+    return any(isinstance(one, StoreUnreachable | PublishFailed) for one in several)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slipway import protocol as pb
-from slipway.model_config import ContractUnreadable, files_outside, parse_config
+from slipway.contained_path import UnsafePath, check_relative
+from slipway.model_config import ContractUnreadable, parse_config
 from slipway.printable import printable
 from slipway.repository._errors import ModelDamaged
 
@@ -60,6 +61,26 @@ def _fields(config: pb.Message) -> Iterator[str]:
         yield "model_repository_agents"
     if config.model_operations.op_library_filename:
         yield "model_operations { op_library_filename }"
-    yield from files_outside(config)
+    yield from _files_outside(config)
     files = (config.default_model_filename, *config.cc_model_filenames.values())
     yield from (f"a model file in another folder, {file}" for file in files if "/" in file)
+
+
+def _files_outside(config: pb.Message) -> Iterator[str]:
+    """The fields that name a file outside of the model's folder, in words.
+
+    Triton joins such a name to the folder and reads what is there: the lines of a label file are what it answers.
+    """
+    named = [("label_filename", output.label_filename) for output in config.output]
+    named += [("default_model_filename", config.default_model_filename)]
+    named += [("cc_model_filenames", name) for name in config.cc_model_filenames.values()]
+    named += [
+        ("input_data_file", tensor.input_data_file)
+        for warmup in config.model_warmup
+        for tensor in warmup.inputs.values()
+    ]
+    for field, name in named:
+        try:
+            check_relative(name or field)
+        except UnsafePath:
+            yield f'{field}: "{name}", outside of the model\'s folder'

@@ -14,9 +14,9 @@ from slipway.repository._durable import make_folder, seal_folder
 from slipway.repository._errors import ContractChanged, PublishFailed, VersionTaken, refused_by_disk
 from slipway.repository._layout import CONFIG, is_model_folder, one_too_deep, version_numbers
 from slipway.repository._manifest import check_manifest, raise_damaged, write_manifest
-from slipway.repository._publication import PUBLICATION, write_publication
 from slipway.repository._scratch import scratch_folder
 from slipway.repository._shared import publish_shared, refuse_unpublishable
+from slipway.repository._versions import PUBLICATION, write_publication
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

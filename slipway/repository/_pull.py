@@ -1,96 +1,31 @@
 """Copy what a remote model's manifests list into a repository on disk, and nothing else.
 
-plan = plan_pull(root, store, model, complete=True)     # reads and proves; writes nothing
-carry_out(root, store, plan)                            # every file is verified before it is placed
+carry_out(root, store, plan, free_bytes=free_bytes)     # every file is verified before it is placed
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.contained_path import UnsafePath, contained_path, refuse_collisions
-from slipway.printable import printable
-from slipway.repository._errors import RemoteFailed, VersionDamaged, VersionTaken
-from slipway.repository._failures import Failures
-from slipway.repository._layout import CONFIG
-from slipway.repository._manifest import check_manifest, manifest_alone
+from slipway.repository._errors import Failures, VersionDamaged
+from slipway.repository._manifest import check_manifest
 from slipway.repository._manifest_text import MANIFEST
-from slipway.repository._remote_models import RemoteModel, listed_in
+from slipway.repository._pull_plan import PullPlan
 from slipway.repository._scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from slipway.repository._remote_store import RemoteStore
+    from slipway.repository._store.remote_store import RemoteStore
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullPlan:
-    """What is to be copied of one model: proven, not yet done.
-
-    Attributes:
-        model: The model.
-        shared: Bytes of the files that all versions share, by path; verified where the model's manifest lists them.
-        sealed: Whether it does.
-        manifests: Bytes of each version's manifest, by number; those are absent that are here already.
-        files: Size in bytes by path of the files that come of each of these versions; None where nobody says.
-        left: Paths there that no manifest lists: they stay there.
-    """
-
-    model: RemoteModel
-    shared: Mapping[str, bytes]
-    sealed: bool
-    manifests: Mapping[int, bytes]
-    files: Mapping[int, Mapping[str, int | None]]
-    left: tuple[str, ...]
-
-    @property
-    def coming_bytes(self) -> int:
-        """What will be written, as far as the store says."""
-        files = sum(size or 0 for sizes in self.files.values() for size in sizes.values())
-        return files + sum(len(text) for text in (*self.shared.values(), *self.manifests.values()))
-
-
-def plan_pull(root: Path, store: RemoteStore, model: RemoteModel, *, complete: bool) -> PullPlan:
-    """Read a model's manifests and shared files, and prove that each has one harmless place below `root`.
-
-    Raises:
-        RemoteFailed: A file cannot be read; a name could leave its folder; a link on disk would lead out.
-        VersionDamaged: A manifest breaks a rule; a shared file is not what the model's manifest lists.
-        VersionTaken: A version here has other contents.
-    """
-    model.refuse_hostile()
-    manifests = {number: store.read(f"{model.name}/{number}/{MANIFEST}") for number in model.versions}
-    listed = {
-        number: listed_in(content, store.where(f"{model.name}/{number}")) for number, content in manifests.items()
-    }
-    shared, sealed = _read_shared(store, model)
-    targets = [*shared, *(f"{n}/{name}" for n, names in listed.items() for name in (*names, MANIFEST))]
-    try:
-        refuse_collisions(targets)
-        for target in (*targets, *map(str, manifests)):
-            contained_path(root, f"{model.name}/{target}")
-    except UnsafePath as exc:
-        raise RemoteFailed(f"{store.where(model.name)}: {exc}. Nothing of it was copied") from exc
-    for number, content in manifests.items():
-        _refuse_other_contents(root / model.name / str(number), content, store.where(f"{model.name}/{number}"))
-    known = {*targets, MANIFEST}
-    left = tuple(sorted(path for path in model.sizes if path not in known and not _is_unfinished(model, path)))
-    coming = {n: content for n, content in manifests.items() if _is_to_come(root / model.name / str(n), complete)}
-    files = {n: _sizes(store, model, n, listed[n]) if complete else {} for n in coming}
-    return PullPlan(model=model, shared=shared, sealed=sealed, manifests=coming, files=files, left=left)
-
-
-def carry_out(root: Path, store: RemoteStore, plan: PullPlan, *, room_bytes: int) -> None:
+def carry_out(root: Path, store: RemoteStore, plan: PullPlan, *, free_bytes: int) -> None:
     """Place the shared files, then each version; a version appears whole, and a damaged one keeps no other away.
 
     Args:
         root: Model repository on disk.
         store: The remote repository.
         plan: What is to be done.
-        room_bytes: What this disk can take.
+        free_bytes: What this disk can take.
 
     Raises:
         RemoteFailed: A file cannot be read, or is larger than the store said.
@@ -108,47 +43,12 @@ def carry_out(root: Path, store: RemoteStore, plan: PullPlan, *, room_bytes: int
             (folder / MANIFEST).unlink(missing_ok=True)  # it lists what was here before
         for number in plan.manifests:
             with failures.kept():
-                _fetch_version(scratch / str(number), store, plan, number, room_bytes)
+                _fetch_version(scratch / str(number), store, plan, number, free_bytes)
                 _place_version(scratch / str(number), folder / str(number))
     failures.raise_any()
 
 
-def _read_shared(store: RemoteStore, model: RemoteModel) -> tuple[dict[str, bytes], bool]:
-    """The files that all versions share, the model's manifest last; and whether there is one."""
-    listed = model.listed_shared(store)
-    if listed is None:
-        return {name: store.read(f"{model.name}/{name}") for name in model.shared()}, False
-    if missing := [name for name in listed if name not in model.sizes]:
-        raise VersionDamaged(
-            f"{store.where(model.name)}: {', '.join(missing)} is missing. Nothing was copied: push the model again"
-        )
-    contents = {name: store.read(f"{model.name}/{name}") for name in listed}
-    for name, content in contents.items():
-        got = hashlib.sha256(content).hexdigest()
-        if got != listed[name]:
-            raise VersionDamaged(
-                f"{store.where(model.name)}: {name} is changed (expected sha256 {listed[name][:12]}…, got {got[:12]}…)"
-                ". Nothing was copied: if a push is under way, pull again after it; else push the model again"
-            )
-    return {**contents, MANIFEST: store.read(f"{model.name}/{MANIFEST}")}, True
-
-
-def _is_to_come(target: Path, complete: bool) -> bool:
-    """Whether a version is not here yet, or here by its manifest alone where its files are asked for."""
-    return not (target / MANIFEST).is_file() or (complete and manifest_alone(target))
-
-
-def _sizes(store: RemoteStore, model: RemoteModel, number: int, listed: Iterable[str]) -> dict[str, int | None]:
-    """Size of each file that a manifest lists, as the store says; one that is missing there has none."""
-    sizes = {}
-    for name in listed:
-        path = f"{number}/{name}"
-        size = model.sizes.get(path)
-        sizes[name] = store.size(f"{model.name}/{path}") if size is None and path in model.sizes else size
-    return sizes
-
-
-def _fetch_version(scratch: Path, store: RemoteStore, plan: PullPlan, number: int, room_bytes: int) -> None:
+def _fetch_version(scratch: Path, store: RemoteStore, plan: PullPlan, number: int, free_bytes: int) -> None:
     """Copy a version's files, if they are asked for, and its manifest; what came is compared."""
     source, files = f"{plan.model.name}/{number}", plan.files[number]
     scratch.mkdir()
@@ -156,7 +56,7 @@ def _fetch_version(scratch: Path, store: RemoteStore, plan: PullPlan, number: in
         if f"{number}/{name}" not in plan.model.sizes:
             raise VersionDamaged(_damaged(store.where(source), f"{name} is missing"))
         (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-        store.download(f"{source}/{name}", scratch / name, size_bytes, room_bytes=room_bytes)
+        store.download(f"{source}/{name}", scratch / name, size_bytes, free_bytes=free_bytes)
     (scratch / MANIFEST).write_bytes(plan.manifests[number])
     if files:
         _check_copy(scratch, store.where(source))
@@ -193,46 +93,3 @@ def _place_file(scratch: Path, target: Path, content: bytes) -> None:
     scratch.chmod(0o644)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch.replace(target)
-
-
-def _refuse_other_contents(local: Path, there: bytes, where: str) -> None:
-    manifest = local / MANIFEST
-    if manifest.is_file() and manifest.read_bytes() != there:
-        refuse_two_contents(local, where)
-
-
-def refuse_two_contents(local: Path, where: str) -> None:
-    """Say that one number has two contents.
-
-    Raises:
-        VersionTaken: Always.
-    """
-    raise VersionTaken(
-        f"{where} and {local} are one version with different contents, and versions are immutable: pull into an "
-        "empty folder and publish there, which takes the next number"
-    )
-
-
-def _is_unfinished(model: RemoteModel, path: str) -> bool:
-    """Whether a path belongs to a version that is not published: a push is under way, or was killed."""
-    head = path.partition("/")[0]
-    return head.isdecimal() and int(head) not in model.versions and "/" in path
-
-
-def left_behind(plan: PullPlan) -> str:
-    """What stays there, in words; empty when nothing does."""
-    if not plan.left:
-        return ""
-    named = printable(", ".join(plan.left[:3]), limit=200)
-    more = f" and {len(plan.left) - 3} more" if len(plan.left) > 3 else ""
-    return f"{plan.model.name}: left there, since no manifest lists it: {named}{more}"
-
-
-def unsealed(plan: PullPlan) -> str:
-    """What to do where nothing tells whether the shared files are right, in words; empty when something does."""
-    if plan.sealed:
-        return ""
-    return (
-        f"{plan.model.name}: {CONFIG} came by its name and unverified, since the model has no {MANIFEST} there. Look "
-        f"at it, then run `slipway models seal {plan.model.name}`; the next push sends the manifest too"
-    )

@@ -21,14 +21,14 @@ from slipway.repository._manifest import check_manifest, manifest_alone
 from slipway.repository._manifest_text import MANIFEST
 from slipway.repository._onnx_only import check_sealed
 from slipway.repository._publish import refuse_other_contract
-from slipway.repository._pull import refuse_two_contents
+from slipway.repository._pull_plan import refuse_two_contents
 from slipway.repository._push_claim import Claim, Overtaken, claimed
 from slipway.repository._remote_models import RemoteModel, remote_model
 from slipway.repository._shared import check_shared
 from slipway.repository._versions import ModelEntry, VersionEntry
 
 if TYPE_CHECKING:
-    from slipway.repository._remote_store import RemoteStore
+    from slipway.repository._store.remote_store import RemoteStore
 
 
 def push_model(

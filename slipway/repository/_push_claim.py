@@ -23,7 +23,7 @@ from slipway.repository._layout import SCRATCH_PREFIX, is_version
 from slipway.repository._manifest_text import MANIFEST
 
 if TYPE_CHECKING:
-    from slipway.repository._remote_store import RemoteStore
+    from slipway.repository._store.remote_store import RemoteStore
 
 CLAIM = f"{SCRATCH_PREFIX}push"
 ABANDONED_S = 600

@@ -21,17 +21,16 @@ from rich.console import Console
 
 from slipway.distribution import NotInstalled, install_hint
 from slipway.printable import printable
-from slipway.repository._errors import refused_by_disk
-from slipway.repository._failures import Failures
-from slipway.repository._pull import PullPlan, carry_out, left_behind, plan_pull, unsealed
+from slipway.repository._errors import Failures, refused_by_disk
+from slipway.repository._pull import carry_out
+from slipway.repository._pull_plan import PullPlan, left_behind, plan_pull, refuse_without_space, unsealed
 from slipway.repository._push import push_model
 from slipway.repository._remote_models import RemoteModel, remote_models
-from slipway.repository._room import refuse_without_room
-from slipway.repository._store_secrets import shown_url
+from slipway.repository._store.redaction import shown_url
 from slipway.repository._versions import find_model, list_models
 
 if TYPE_CHECKING:
-    from slipway.repository._remote_store import RemoteStore
+    from slipway.repository._store.remote_store import RemoteStore
 
 _QUIET = Console(quiet=True)
 
@@ -116,12 +115,12 @@ def pull(
                 with failures.kept(), refused_by_disk(action, root):
                     plans.append(plan_pull(root, store, each, complete=complete))
         with failures.kept(), refused_by_disk(action, root):
-            room_bytes = refuse_without_room(root, {plan.model.name: plan.coming_bytes for plan in plans}, store.url)
+            free_bytes = refuse_without_space(root, {plan.model.name: plan.coming_bytes for plan in plans}, store.url)
         for plan in plans:
             for line in filter(None, (left_behind(plan), unsealed(plan))):
                 console.print(line, markup=False)
             with failures.kept(), refused_by_disk(action, root):
-                carry_out(root, store, plan, room_bytes=room_bytes)
+                carry_out(root, store, plan, free_bytes=free_bytes)
                 pulled.append(_pulled(plan, complete=complete))
                 tell(pulled[-1])
     failures.raise_any()
@@ -199,7 +198,7 @@ def check_pushable(url: str, *, console: Console = _QUIET) -> None:
 @contextmanager
 def _store(url: str, console: Console) -> Iterator[RemoteStore]:
     try:
-        from slipway.repository._remote_store import open_store  # noqa: PLC0415  # fsspec is an extra
+        from slipway.repository._store.connect import open_store  # noqa: PLC0415  # fsspec is an extra
     except ModuleNotFoundError as exc:
         raise NotInstalled(
             f"{printable(shown_url(url))}: remote repositories need fsspec: {install_hint('remote')}"

@@ -21,7 +21,7 @@ from slipway.repository._layout import CONFIG, SCRATCH_PREFIX, is_shared, is_ver
 from slipway.repository._manifest_text import MANIFEST, ManifestInvalid, parse_manifest
 
 if TYPE_CHECKING:
-    from slipway.repository._remote_store import RemoteStore
+    from slipway.repository._store.remote_store import RemoteStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

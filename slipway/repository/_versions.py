@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway.contained_path import open_contained
+from slipway.contained_path import UnsafePath, open_contained
 from slipway.repository._errors import ModelNotPublished, VersionDamaged, VersionNotFound
 from slipway.repository._layout import CONFIG, is_model_folder, one_too_deep, version_numbers
 from slipway.repository._manifest import check_manifest, manifest_alone, read_manifest
-from slipway.repository._publication import PUBLICATION, read_published_at
 from slipway.repository._shared import check_shared
 
 CARD = "card.json"
 _MAX_CARD_BYTES = 16 << 20
+PUBLICATION = "publication.json"
+"""Says when a version was published; listed in its manifest, so that a copy says the same.
+
+It also holds a number that is drawn once: no two publications have the same manifest, so each can be told from another.
+"""
+_MAX_PUBLICATION_BYTES = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +43,7 @@ class VersionEntry:
     @property
     def published_at(self) -> datetime | None:
         """When it was published, UTC, as it says itself; None where it does not (older releases wrote no such file)."""
-        return read_published_at(self.path)
+        return _read_published_at(self.path)
 
     @property
     def size_bytes(self) -> int:
@@ -175,3 +181,25 @@ def find_fault(version: VersionEntry) -> str | None:
 def _entry(path: Path) -> ModelEntry:
     versions = (VersionEntry(version=n, path=path / str(n)) for n in version_numbers(path))
     return ModelEntry(name=path.name, path=path, versions=tuple(versions))
+
+
+def write_publication(folder: Path) -> None:
+    """Say that the version is published now.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    document = {"published_at": now, "id": secrets.token_hex(16)}
+    (folder / PUBLICATION).write_text(json.dumps(document) + "\n", encoding="utf-8")
+
+
+def _read_published_at(folder: Path) -> datetime | None:
+    """When the version was published, UTC; None where it does not say, as versions of older releases do not."""
+    try:
+        with open_contained(folder, PUBLICATION) as file:
+            document = json.loads(file.read(_MAX_PUBLICATION_BYTES))
+        published_at = datetime.fromisoformat(document["published_at"])
+        return published_at.astimezone(UTC) if published_at.tzinfo is not None else None
+    except (OSError, UnsafePath, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None

@@ -15,7 +15,7 @@ from slipway.deploy._caveats import OLD
 from slipway.deploy._order import QUIET_SHARE
 from slipway.repository._push_claim import ABANDONED_S
 from slipway.repository._scratch import ABANDONED_AFTER_S
-from slipway.repository._store_patience import ANSWER_S, SLOWEST_BYTES_PER_S
+from slipway.repository._store.timeouts import ANSWER_S, SLOWEST_BYTES_PER_S
 from slipway.triton._supervise import _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _WINDOW_S
 from training.data.load import MOST_ASIDE
 from training.publication import MAX_SAMPLES

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from slipway.cli import app
 from slipway.repository import PublishFailed, RemoteFailed, check_pushable, pull, push, verify
-from slipway.repository import _store_patience as patience
+from slipway.repository._store import timeouts as patience
 from tests.unit.digits_repository import publish_text
 from tests.unit.odd_servers import folder_server, page, silent_server, web_server
 
@@ -102,7 +102,7 @@ def test_a_web_server_is_not_pushed_to(tmp_path):
 
 @pytest.mark.parametrize("scheme", ["http", "s3"])
 def test_nobody_at_the_address_is_an_error(tmp_path, s3_at, monkeypatch, scheme):
-    monkeypatch.setattr("slipway.repository._remote_store._PAUSES_S", (0.0,))
+    monkeypatch.setattr("slipway.repository._store.remote_store._PAUSES_S", (0.0,))
     with web_server(page(200)) as server:
         gone = server.url
 
@@ -132,7 +132,7 @@ def test_a_folder_on_disk_that_may_not_be_read_is_no_empty_one(tmp_path, monkeyp
     def refuse(*_arguments, onerror, **_options):
         onerror(PermissionError(13, "Permission denied"))
 
-    monkeypatch.setattr("slipway.repository._store_listing.os.walk", refuse)
+    monkeypatch.setattr("slipway.repository._store.listing.os.walk", refuse)
 
     with pytest.raises(RemoteFailed, match="may not do that"):
         pull(tmp_path / "other", f"file://{tmp_path}/there")
@@ -154,7 +154,7 @@ def s3_refusal(code):
     ids=["unknown-key", "wrong-key", "denied", "no-bucket", "web-page"],
 )
 def test_what_a_store_answers_is_told_apart(tmp_path, s3_at, monkeypatch, answer, says):
-    monkeypatch.setattr("slipway.repository._remote_store._PAUSES_S", (0.0,))
+    monkeypatch.setattr("slipway.repository._store.remote_store._PAUSES_S", (0.0,))
     with web_server(answer) as server:
         url = s3_at(server.url)
 
@@ -196,7 +196,7 @@ def test_a_store_that_does_not_answer_ends_the_command(tmp_path, s3_at, monkeypa
 
 
 def test_the_time_limits_of_the_sockets_are_ours(s3_at):
-    from slipway.repository._remote_store import open_store
+    from slipway.repository._store.connect import open_store
 
     with open_store(s3_at("http://127.0.0.1:9"), QUIET) as store:
         limits = store.system.config_kwargs
@@ -250,7 +250,7 @@ def everything_said(act):
     ids=["s3", "gs", "https", "token", "signed", "abfs", "nonsense", "sftp"],
 )
 def test_a_password_in_a_url_is_in_no_text(tmp_path, monkeypatch, url):
-    monkeypatch.setattr("slipway.repository._remote_store._PAUSES_S", ())
+    monkeypatch.setattr("slipway.repository._store.remote_store._PAUSES_S", ())
     publish_text(tmp_path / "desk", "one")
 
     said = [
@@ -278,6 +278,6 @@ def test_a_password_is_in_no_text_when_a_server_refuses_it(tmp_path):
 def test_a_key_of_the_environment_is_in_no_text(tmp_path, s3_at, monkeypatch):
     url = s3_at("http://127.0.0.1:9")
     monkeypatch.setenv("AWS_SESSION_TOKEN", f"{SECRET}\nX-Evil: 1")
-    monkeypatch.setattr("slipway.repository._remote_store._PAUSES_S", ())
+    monkeypatch.setattr("slipway.repository._store.remote_store._PAUSES_S", ())
 
     assert SECRET not in everything_said(lambda: pull(tmp_path / "other", url))

@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from slipway.repository import _store_patience as patience
+from slipway.repository._store import timeouts
 
 
 class ConnectionFailed(Exception):
@@ -31,9 +31,9 @@ def google_options() -> dict[str, Any]:
     trace.on_request_exception.append(_rename)
     return {
         "requests_timeout": aiohttp.ClientTimeout(
-            total=None, sock_connect=patience.CONNECT_S, sock_read=patience.READ_S
+            total=None, sock_connect=timeouts.CONNECT_S, sock_read=timeouts.READ_S
         ),
-        "retry_timeout": patience.CONNECT_S,  # of the question which kind of bucket it is
+        "retry_timeout": timeouts.CONNECT_S,  # of the question which kind of bucket it is
         "session_kwargs": {"trace_configs": [trace]},
     }
 

@@ -16,7 +16,7 @@ from slipway.distribution import install_hint
 from slipway.errors import SlipwayError
 from slipway.printable import printable
 from slipway.repository._errors import RemoteFailed, StoreUnreachable
-from slipway.repository._store_secrets import Secrets
+from slipway.repository._store.redaction import Secrets
 
 EXPECTED_URL = "expected a URL such as s3://bucket/models or gs://bucket/models"
 DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -57,7 +57,7 @@ _BY_KIND = {
     "ConnectionFailed": _UNREACHABLE,
     "ConnectionRefusedError": _UNREACHABLE,
     "gaierror": _UNREACHABLE,
-    "MoreThanAnnounced": _NOT_AS_LISTED,
+    "LargerThanAnnounced": _NOT_AS_LISTED,
     "ResponseParserError": _NO_STORE,
     "FileNotFoundError": _NOT_THERE,
     "PermissionError": _NOT_ALLOWED,

@@ -11,7 +11,7 @@ pytest.importorskip("moto", reason="the dependency group `test` is not installed
 from rich.console import Console
 
 from slipway.repository import PublishFailed, RemoteFailed, pull, push, verify
-from slipway.repository._remote_store import open_store
+from slipway.repository._store.connect import open_store
 from tests.unit.digits_repository import publish_text
 from tests.unit.odd_servers import folder_server, page, web_server
 
@@ -75,7 +75,7 @@ def test_a_file_that_is_larger_than_it_was_announced_is_cut_off(tmp_path, url):
     target = tmp_path / "cut"
 
     with open_store(url, QUIET) as store, pytest.raises(RemoteFailed, match="larger than the store says"):
-        store.download("digits/1/model.onnx", target, 1000, room_bytes=10**9)
+        store.download("digits/1/model.onnx", target, 1000, free_bytes=10**9)
     assert not target.exists() or target.stat().st_size <= 1000 + 2**20
 
 
@@ -95,7 +95,7 @@ def test_a_web_server_that_never_stops_sending_is_cut_off(tmp_path, announced):
         open_store(f"{server.url}/models", QUIET) as store,
         pytest.raises(RemoteFailed, match="larger than the store says, or than the disk here can take"),
     ):
-        store.download("digits/1/model.onnx", tmp_path / "cut", announced, room_bytes=100_000)
+        store.download("digits/1/model.onnx", tmp_path / "cut", announced, free_bytes=100_000)
     assert (tmp_path / "cut").stat().st_size < 20_000_000
 
 

@@ -1,0 +1,81 @@
+"""Write a model's manifest anew, after the files it lists were edited by hand: first they are checked.
+
+seal(root, "mnist")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slipway.contract import ModelContract
+from slipway.model_config import parse_config, read_contract
+from slipway.printable import printable
+from slipway.repository._durable import replace_file
+from slipway.repository._errors import ModelDamaged, ModelNotPublished, refused_by_disk
+from slipway.repository._layout import CONFIG, LABELS
+from slipway.repository._manifest import digest
+from slipway.repository._manifest_text import MANIFEST, render_manifest
+from slipway.repository._onnx_only import other_than_onnx
+from slipway.repository._scratch import scratch_folder
+from slipway.repository._shared import read_text, shared_names
+
+
+def seal(root: Path, model: str) -> tuple[str, ...]:
+    """Write the model's manifest anew, after the files it lists were edited by hand.
+
+    Args:
+        root: Model repository.
+        model: Model name.
+
+    Returns:
+        What the manifest lists.
+
+    Raises:
+        ModelNotPublished: There is no such model.
+        ModelDamaged: A file is none that Triton could serve, or the configurations disagree on the model's door.
+        PublishFailed: The file system refused.
+    """
+    model_dir = root / model
+    if not (model_dir / CONFIG).is_file():
+        raise ModelNotPublished(f"{root} holds no model {printable(model)!r}: expected {model_dir / CONFIG}")
+    names = shared_names(model_dir)
+    _refuse_unservable(model_dir, names)
+    with refused_by_disk(f"seal {model!r}", root), scratch_folder(model_dir) as scratch:
+        text = render_manifest({name: digest(model_dir, name) for name in names})
+        replace_file(model_dir / MANIFEST, scratch / MANIFEST, text)
+    return names
+
+
+def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
+    contracts: dict[str, ModelContract] = {}
+    for name in names:
+        if name == LABELS:
+            continue
+        try:
+            config = parse_config(read_text(model_dir, name))
+            contracts[name] = read_contract(config)
+        except ValueError as exc:
+            raise ModelDamaged(f"{model_dir / name}: {exc}. Nothing was sealed: put it right first") from exc
+        if named := other_than_onnx(config) or ("" if config.backend else "no backend"):
+            raise ModelDamaged(
+                f"{model_dir / name}: expected the backend onnxruntime and files of the model, nothing else, got "
+                f"{named}. Nothing was sealed: take it out first"
+            )
+        if config.name not in {"", model_dir.name}:
+            raise ModelDamaged(
+                f"{model_dir / name}: expected name: {model_dir.name!r}, as the folder's, got {config.name!r}"
+            )
+    door = contracts[CONFIG]
+    for name, contract in contracts.items():
+        if (contract.image_shape, contract.labels) != (door.image_shape, door.labels):
+            raise ModelDamaged(
+                f"{model_dir}: expected the same inputs and outputs in {CONFIG} and {name}, got "
+                f"{door.image_shape} with {len(door.labels)} labels and {contract.image_shape} with "
+                f"{len(contract.labels)}, or other labels. "
+                "Nothing was sealed: make them agree first"
+            )
+    if LABELS in names and tuple(read_text(model_dir, LABELS).splitlines()) != door.labels:
+        raise ModelDamaged(
+            f"{model_dir / LABELS}: expected the labels of {CONFIG}, one a line, got others. Nothing was sealed: make "
+            "them agree first"
+        )

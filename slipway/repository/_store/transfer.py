@@ -1,0 +1,198 @@
+"""Files on their way to and from a store: downloaded, read, created, replaced; with a progress bar.
+
+    download(system, "bucket/mnist/3/model.onnx", local, bar)                 # the bar ends it if more comes
+    read_small(system, "bucket/mnist/3/manifest.sha256", 16 * 2**20)
+    create_file(system, local, "bucket/mnist/3/model.onnx", scratch, bar)     # False: there is one, untouched
+
+A file that must not be there yet is written in one indivisible step where the store has one: S3 and Google Cloud
+Storage decide themselves (`If-None-Match: *`, generation 0); a folder on disk does by a hard link. Other back ends of
+fsspec look first and write then.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from fsspec.callbacks import Callback
+from fsspec.implementations.local import LocalFileSystem
+from rich.markup import escape
+from rich.progress import Progress
+
+from slipway.printable import printable
+from slipway.repository._store.errors import error_code
+from slipway.repository._store.listing import is_http
+
+_BLOCK_BYTES = 1 << 20
+_TAKEN = {"PreconditionFailed", "412"}
+_UNDECIDED = {"ConditionalRequestConflict", "409"}  # S3: another write of the same name has not ended yet
+_TRIES, _PAUSE_S = 10, 0.5
+
+
+class LargerThanAnnounced(Exception):
+    """A file is larger than its store said it is, or than the disk here can take."""
+
+
+class ProgressBar(Callback):  # type: ignore[misc]  # fsspec ships no types
+    """One file's bar, moved by fsspec after each piece.
+
+    Args:
+        progress: Where it is shown.
+        path: The file, as it is named there.
+        size_bytes: What is expected; None is unknown.
+        most_bytes: A transfer that announces or brings more is cut off; None is never.
+    """
+
+    def __init__(self, progress: Progress, path: str, *, size_bytes: int | None, most_bytes: int | None = None) -> None:
+        super().__init__(size=size_bytes)
+        self._progress = progress
+        self._most_bytes = most_bytes
+        self._task = progress.add_task(escape(printable(path)), total=size_bytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._progress.remove_task(self._task)
+
+    def call(self, hook_name: str | None = None, **kwargs: object) -> None:
+        """Show how far the file is.
+
+        Raises:
+            LargerThanAnnounced: It is further than it may be.
+        """
+        super().call(hook_name, **kwargs)
+        self._progress.update(self._task, total=self.size, completed=self.value)
+        if self._most_bytes is not None and max(self.value, self.size or 0) > self._most_bytes:
+            raise LargerThanAnnounced(f"expected at most {self._most_bytes} bytes, got more")
+
+
+def download(system: Any, source: str, target: Path, bar: ProgressBar) -> None:  # noqa: ANN401 - fsspec ships no types
+    """Copy a file to this disk, and tell the bar of every piece.
+
+    Raises:
+        LargerThanAnnounced: The bar does, when it is too much.
+        Exception: Whatever the back end raises.
+    """
+    if not isinstance(system, LocalFileSystem):
+        system.get_file(source, str(target), callback=bar)
+        return
+    with Path(source).open("rb") as original, target.open("wb") as copy:  # fsspec copies in one go, and tells nobody
+        while block := original.read(_BLOCK_BYTES):
+            bar.relative_update(len(block))
+            copy.write(block)
+
+
+def read_small(system: Any, source: str, most_bytes: int) -> bytes:  # noqa: ANN401
+    """A file's bytes, and no more than one more than it may have."""
+    if not is_http(system):
+        return bytes(system.cat_file(source, start=0, end=most_bytes + 1))
+    content = _Head(most_bytes + 1)  # not every web server knows ranges
+    with suppress(_Enough):
+        system.get_file(source, content)
+    return content.getvalue()[: most_bytes + 1]
+
+
+class _Enough(Exception):
+    """As many bytes as are asked for are there."""
+
+
+class _Head(io.BytesIO):
+    """Takes so many bytes, and no more."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__()
+        self._most_bytes = most_bytes
+
+    def write(self, block: bytes, /) -> int:  # type: ignore[override]
+        written = super().write(block)
+        if self.tell() >= self._most_bytes:
+            raise _Enough
+        return written
+
+
+def create_file(system: Any, source: Path | bytes, target: str, scratch: str, bar: ProgressBar | None) -> bool:  # noqa: ANN401 - fsspec ships no types
+    """Write `source` to `target`.
+
+    Args:
+        system: fsspec's file system.
+        source: A file, or a small one's bytes.
+        target: Its path in the file system.
+        scratch: A path in it that nobody else uses, on the same disk.
+        bar: Moved by fsspec after each piece; None for a small file.
+
+    Returns:
+        False when there is a file, which is untouched.
+    """
+    if isinstance(system, LocalFileSystem):
+        return _create_on_disk(source, Path(target), Path(scratch))
+    for attempt in range(_TRIES):
+        try:
+            if isinstance(source, bytes):
+                system.pipe_file(target, source, mode="create")
+            else:
+                system.put_file(str(source), target, callback=bar, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as exc:
+            if error_code(exc) in _TAKEN:
+                return False
+            if error_code(exc) not in _UNDECIDED or attempt == _TRIES - 1:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            break
+    return True
+
+
+def replace_file(system: Any, content: bytes, target: str, scratch: str) -> None:  # noqa: ANN401
+    """Write a small file over what is there."""
+    if not isinstance(system, LocalFileSystem):
+        system.pipe_file(target, content)
+        return
+    _write(content, Path(scratch))
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    Path(scratch).replace(target)
+
+
+def _create_on_disk(source: Path | bytes, target: Path, scratch: Path) -> bool:
+    if target.exists():
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(source, scratch)
+        os.link(scratch, target)
+    except FileExistsError:
+        return False
+    except OSError as exc:
+        if exc.errno not in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}:
+            raise
+        return _copy_exclusively(scratch, target)  # a disk without hard links
+    finally:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+    return True
+
+
+def _copy_exclusively(source: Path, target: Path) -> bool:
+    try:
+        with target.open("xb") as copy, source.open("rb") as original:
+            shutil.copyfileobj(original, copy)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write(source: Path | bytes, scratch: Path) -> None:
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, bytes):
+        scratch.write_bytes(source)
+    else:
+        shutil.copyfile(source, scratch)
+    scratch.chmod(0o644)
