@@ -9,15 +9,15 @@
   - ClusterError           3: the cluster does not do what it should
       - ClusterExists          2: one is up in this working folder
       - NoCluster              2: none is up in this working folder
-      - PortTaken              3: somebody listens where pods must listen
+      - PodPortTaken           3: another program listens where pods must listen
       - ProgramDied            3: a program of the control plane ended
       - NotHealthy             3: a program did not do its work in time
       - ApiError               3: the API server did not answer, or not as it should
           - ApiRefused             3: the API server refused what no repetition changes
   - ChartRefused           3: Helm or the cluster refused the chart
-  - ScenarioError          2: the scenario is missing, no YAML, or holds an unknown key or an impossible value
-  - ReportError            3: the report cannot be written
-  - ReportUnreadable       2: a file is no report of a rehearsal
+  - RehearsalScenarioError 2: the scenario is missing, no YAML, or holds an unknown key or an impossible value
+  - RehearsalReportError   3: the report cannot be written
+  - RehearsalReportUnreadable 2: a file is no report of a rehearsal
   - StoreError             2: there is no published model to rehearse with, or its copy cannot be made
   - NotServing             3: the service did not become ready, or does not answer
 """
@@ -39,13 +39,13 @@ __all__ = [
     "NoCluster",
     "NotHealthy",
     "NotServing",
-    "PortTaken",
+    "PodPortTaken",
     "ProgramDied",
     "ProgramsError",
     "RehearsalError",
-    "ReportError",
-    "ReportUnreadable",
-    "ScenarioError",
+    "RehearsalReportError",
+    "RehearsalReportUnreadable",
+    "RehearsalScenarioError",
     "StoreError",
 ]
 
@@ -92,8 +92,8 @@ class NoCluster(ClusterError):
     exit_status = 2
 
 
-class PortTaken(ClusterError):
-    """Somebody listens where pods must listen."""
+class PodPortTaken(ClusterError):
+    """Another program listens where pods must listen."""
 
 
 class ProgramDied(ClusterError):
@@ -126,17 +126,17 @@ class ChartRefused(RehearsalError):
     """Helm or the cluster refused the chart."""
 
 
-class ScenarioError(RehearsalError):
+class RehearsalScenarioError(RehearsalError):
     """The scenario cannot be run as it is written."""
 
     exit_status = 2
 
 
-class ReportError(RehearsalError):
+class RehearsalReportError(RehearsalError):
     """The report cannot be written."""
 
 
-class ReportUnreadable(RehearsalError):
+class RehearsalReportUnreadable(RehearsalError):
     """A file is no report."""
 
     exit_status = 2

@@ -8,8 +8,8 @@ import pytest
 import typer
 
 from rehearsal.cluster.nodes.types import load_nodes
-from rehearsal.experiment.scenario.assertions import Expectation
-from rehearsal.experiment.scenario.faults import Action
+from rehearsal.experiment.scenario.assertions import Assertion
+from rehearsal.experiment.scenario.faults import Fault
 from rehearsal.experiment.scenario.schema import load_scenario, shipped_scenarios
 from slipway.cli import app
 from tests.chart.page_commands import PageReader, commands
@@ -105,7 +105,7 @@ def test_the_table_of_scenarios_has_the_figures_of_their_files():
         assert set() == bounds - told, name
 
 
-@pytest.mark.parametrize(("heading", "kinds", "key"), [("`do`", Action, "do"), ("`check`", Expectation, "check")])
+@pytest.mark.parametrize(("heading", "kinds", "key"), [("`do`", Fault, "do"), ("`check`", Assertion, "check")])
 def test_every_action_and_every_check_has_a_row_with_its_keys(heading, kinds, key):
     rows = table(heading)
     models = {get_args(kind.model_fields[key].annotation)[0]: kind for kind in get_args(get_args(kinds)[0])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from loadtest.result.metrics import SecondRow
-from rehearsal.experiment.judge import Evidence, figures, judge
+from rehearsal.experiment.judge import Evidence, judge, rehearsal_metrics
 from rehearsal.experiment.result.observations import (
     AlertSeen,
     Event,
@@ -15,8 +15,8 @@ from rehearsal.experiment.result.observations import (
     PodSeen,
     Sample,
 )
-from rehearsal.experiment.result.result import Check, RehearsalResult, Rehearsed
-from rehearsal.experiment.scenario.schema import Scenario, check_scenario
+from rehearsal.experiment.result.result import AssertionResult, RehearsalResult, Rehearsed
+from rehearsal.experiment.scenario.schema import RehearsalScenario, check_scenario
 from tests.unit import loadtest_results
 
 STEP = {"kind": "steps", "steps": [{"rate_rps": 150, "duration_s": 20}, {"rate_rps": 900, "duration_s": 80}]}
@@ -24,7 +24,7 @@ NO_GPU = {"gpu": {"enabled": False, "count": 2}}
 RISE_S, ASKED_S, NODES_S, CALM_S = 20, 32, 66, 72
 
 
-def scenario(**changes) -> Scenario:
+def scenario(**changes) -> RehearsalScenario:
     """150 requests/s, then six times as many; `changes` are sections of the file."""
     document = {
         "description": "six times the load at once",
@@ -200,7 +200,7 @@ def result(**changes) -> RehearsalResult:
                 values={"autoscaling": {"maxReplicas": 4}}, programs={"kubernetes": "v1.36.3"}, source="mnist version 3"
             ),
             "verdict": judge(proof),
-            "figures": figures(proof),
+            "figures": rehearsal_metrics(proof),
             "load": measured,
             "observed": seen,
             "notes": (),
@@ -209,11 +209,11 @@ def result(**changes) -> RehearsalResult:
     )
 
 
-def _document(plan: Scenario) -> dict:
+def _document(plan: RehearsalScenario) -> dict:
     return plan.load.arrivals.model_dump(mode="json")
 
 
-def only(expectation, *, rows=None, seen=None, values=None, **sections) -> Check:
+def only(expectation, *, rows=None, seen=None, values=None, **sections) -> AssertionResult:
     """The one check of a scenario with one expectation."""
     (found,) = judge(evidence(scenario(expect=[expectation], **sections), rows, seen, values=values)).checks
     return found

@@ -2,7 +2,7 @@
 
 network, lock = claim_network()                 # "127.64", held as long as the socket is open
 port = free_port(f"{network}.0.1")
-require_ports(network)                          # PortTaken names who listens on every address
+require_ports(network)                          # PodPortTaken names who listens on every address
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import psutil
 
-from rehearsal.errors import PortTaken
+from rehearsal.errors import PodPortTaken
 
 __all__ = ["GATEWAY_PORT", "POD_PORTS", "claim_network", "free_port", "require_ports"]
 
@@ -31,7 +31,7 @@ def claim_network() -> tuple[str, socket.socket]:
         Its first two bytes, such as `127.64`, and the socket that holds it.
 
     Raises:
-        PortTaken: All of them are taken.
+        PodPortTaken: All of them are taken.
     """
     for number in range(_FIRST, _LAST + 1):
         lock = socket.socket()
@@ -42,7 +42,7 @@ def claim_network() -> tuple[str, socket.socket]:
             lock.close()
             continue
         return f"127.{number}", lock
-    raise PortTaken(
+    raise PodPortTaken(
         f"expected a free loopback network between 127.{_FIRST} and 127.{_LAST}, got none: port {_LOCK_PORT} is taken "
         "in each; end clusters with `slipway cluster down`"
     )
@@ -60,7 +60,7 @@ def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
     """Refuse ports that are taken on every address, the cluster's own addresses among them.
 
     Raises:
-        PortTaken: With the port, the process that listens, and the way out.
+        PodPortTaken: With the port, the process that listens, and the way out.
     """
     address = f"{network}.1.1"
     for port in ports:
@@ -70,7 +70,7 @@ def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
                 probe.bind((address, port))
                 probe.listen()
             except OSError as exc:
-                raise PortTaken(
+                raise PodPortTaken(
                     f"expected port {port} to be free on the pods' addresses {network}.1.*, got: "
                     f"{_listener(address, port)} listens on every address; end it, or let it listen on 127.0.0.1 only, "
                     "and try again"

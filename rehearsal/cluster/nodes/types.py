@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rehearsal.errors import ScenarioError
+from rehearsal.errors import RehearsalScenarioError
 from slipway.platform.settings import Settings, check_settings, find_settings_file, read_yaml
 
 __all__ = ["NodeType", "Nodes", "load_nodes", "shipped_nodes"]
@@ -77,13 +77,13 @@ def load_nodes(name_or_path: str) -> Nodes:
     """Read a shipped file by its name, or the file of that path.
 
     Raises:
-        ScenarioError: With file, key, expected and got.
+        RehearsalScenarioError: With file, key, expected and got.
     """
     path = find_settings_file(name_or_path, SHIPPED)
     document = read_yaml(
         path,
         sections="types, pool, gpu_limit",
         missing=f"node types {name_or_path!r}: expected one of {', '.join(shipped_nodes())}, or a YAML file's path",
-        error=ScenarioError,
+        error=RehearsalScenarioError,
     )
-    return check_settings(document, Nodes, where=str(path), error=ScenarioError)
+    return check_settings(document, Nodes, where=str(path), error=RehearsalScenarioError)

@@ -1,11 +1,11 @@
-"""The pass rule of a rehearsal: figures and verdict from what was measured and seen. Pure; nothing is asked here.
+"""Verdict and metrics of a rehearsal, computed from its measurements and observations. Pure: no input or output.
 
 evidence = Evidence.of(scenario, load, observed, values=chart.values)
-judge(evidence), figures(evidence)
+judge(evidence), rehearsal_metrics(evidence)
 """
 
 from rehearsal.experiment.judge.evidence import Evidence
-from rehearsal.experiment.judge.figures import figures
+from rehearsal.experiment.judge.metrics import rehearsal_metrics
 from rehearsal.experiment.judge.verdict import judge
 
-__all__ = ["Evidence", "figures", "judge"]
+__all__ = ["Evidence", "judge", "rehearsal_metrics"]

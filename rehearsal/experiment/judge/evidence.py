@@ -12,7 +12,7 @@ import numpy as np
 from loadtest.result.metrics import SecondRow
 from loadtest.result.run_result import Result
 from rehearsal.experiment.result.observations import Observations, Sample
-from rehearsal.experiment.scenario.schema import Scenario
+from rehearsal.experiment.scenario.schema import RehearsalScenario
 
 __all__ = ["HELD_S", "Evidence", "SloSecond", "gpus_per_replica", "needed_over_time", "slo_seconds"]
 
@@ -67,14 +67,16 @@ class Evidence:
         gpus_per_replica: GPUs that each replica takes; 0: it is served without.
     """
 
-    scenario: Scenario
+    scenario: RehearsalScenario
     load: Result
     observed: Observations
     seconds: tuple[SloSecond, ...]
     gpus_per_replica: int
 
     @classmethod
-    def of(cls, scenario: Scenario, load: Result, observed: Observations, *, values: Mapping[str, Any]) -> Self:
+    def of(
+        cls, scenario: RehearsalScenario, load: Result, observed: Observations, *, values: Mapping[str, Any]
+    ) -> Self:
         """Decode the seconds once.
 
         Args:
@@ -168,7 +170,7 @@ class Evidence:
         return sorted([*spans, *((begin_s, float("inf")) for begin_s in down.values())])
 
 
-def slo_seconds(scenario: Scenario, load: Result) -> tuple[SloSecond, ...]:
+def slo_seconds(scenario: RehearsalScenario, load: Result) -> tuple[SloSecond, ...]:
     """Each second of the measured window against the scenario's objective."""
     return tuple(SloSecond.of(row, scenario.slo.p99_ms) for row in load.seconds if row.measured)
 
@@ -179,7 +181,7 @@ def gpus_per_replica(values: Mapping[str, Any]) -> int:
     return int(gpu.get("count", 1)) if gpu.get("enabled", True) else 0
 
 
-def needed_over_time(scenario: Scenario, *, lead_s: float) -> Iterator[tuple[float, float, int]]:
+def needed_over_time(scenario: RehearsalScenario, *, lead_s: float) -> Iterator[tuple[float, float, int]]:
     """What an oracle that knew the load would run: (begin, end, replicas) in seconds, each asked `lead_s` ahead.
 
     A piece is a second or less, with the replicas that the load needs at most between its begin and `lead_s` past its

@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 from loadtest.output_file import write_output
 from loadtest.report.formatting import milliseconds, number
 from loadtest.result.metrics import Outcome
-from rehearsal.errors import ReportError
+from rehearsal.errors import RehearsalReportError
 from rehearsal.experiment.report.timeline import timeline
 from rehearsal.experiment.result.observations import Event
 from rehearsal.experiment.result.result import RehearsalResult, write_result
@@ -36,11 +36,11 @@ def write_report(result: RehearsalResult, folder: Path) -> Path:
         The page's path.
 
     Raises:
-        ReportError: The folder cannot be made or written, or the disk is full.
+        RehearsalReportError: The folder cannot be made or written, or the disk is full.
     """
     write_result(result, folder)
     page = folder / PAGE
-    write_output(page, render_report(result), other="--report-dir", error=ReportError)
+    write_output(page, render_report(result), other="--report-dir", error=RehearsalReportError)
     return page
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from loadtest.report.terminal_summary import milliseconds
 from loadtest.result.metrics import Outcome
-from rehearsal.experiment.result.result import Figures, RehearsalResult
+from rehearsal.experiment.result.result import RehearsalMetrics, RehearsalResult
 
 __all__ = ["print_summary"]
 
@@ -50,7 +50,7 @@ def _checks(result: RehearsalResult) -> Table:
     return table
 
 
-def _load(figures: Figures) -> str:
+def _load(figures: RehearsalMetrics) -> str:
     return (
         f"  {figures.due:,} requests in {figures.window_s:.0f} s, {figures.failed:,} lost; p50 "
         f"{milliseconds(figures.p50_ms)} ms, p99 {milliseconds(figures.p99_ms)} ms; {figures.slo_violation_s} s "
@@ -58,7 +58,7 @@ def _load(figures: Figures) -> str:
     )
 
 
-def _replicas(figures: Figures) -> str:
+def _replicas(figures: RehearsalMetrics) -> str:
     return (
         f"  at most {figures.most_ready} replicas ready of {figures.most_wanted} asked for; {figures.gpu_s:,.0f} "
         f"GPU-seconds (${figures.gpu_cost:.3f}), an oracle: {figures.oracle_gpu_s:,.0f} (${figures.oracle_cost:.3f})"

@@ -16,17 +16,17 @@ from typing import Any, Literal
 from loadtest.output_file import write_output
 from loadtest.result.metrics import Outcome, Value
 from loadtest.result.run_result import REPORT, Result, read_report
-from rehearsal.errors import ReportError, ReportUnreadable
+from rehearsal.errors import RehearsalReportError, RehearsalReportUnreadable
 from rehearsal.experiment.result.observations import Observations
-from rehearsal.experiment.scenario.schema import Scenario
+from rehearsal.experiment.scenario.schema import RehearsalScenario
 
 __all__ = [
     "EXIT_CODES",
-    "Check",
-    "Figures",
+    "AssertionResult",
+    "RehearsalMetrics",
     "RehearsalResult",
+    "RehearsalVerdict",
     "Rehearsed",
-    "Verdict",
     "read_result",
     "write_result",
 ]
@@ -36,7 +36,7 @@ EXIT_CODES: dict[Outcome, int] = {"PASS": 0, "FAIL": 1, "INVALID": 3}
 """What a command ends with; 2 is for a scenario, or a command line, that is wrong."""
 
 
-class Check(Value):
+class AssertionResult(Value):
     """One expectation, judged.
 
     Attributes:
@@ -54,7 +54,7 @@ class Check(Value):
     sentence: str
 
 
-class Verdict(Value):
+class RehearsalVerdict(Value):
     """PASS: every expectation holds. FAIL: one does not. INVALID: the rehearsal cannot say.
 
     Attributes:
@@ -64,11 +64,11 @@ class Verdict(Value):
     """
 
     outcome: Outcome
-    checks: tuple[Check, ...]
+    checks: tuple[AssertionResult, ...]
     reasons: tuple[str, ...]
 
 
-class Figures(Value):
+class RehearsalMetrics(Value):
     """The measured window in numbers.
 
     Attributes:
@@ -145,13 +145,13 @@ class RehearsalResult(Value):
 
     format: Literal[1] = 1
     name: str
-    scenario: Scenario
+    scenario: RehearsalScenario
     command: str
     started: datetime
     partial: bool
     rehearsed: Rehearsed
-    verdict: Verdict
-    figures: Figures
+    verdict: RehearsalVerdict
+    figures: RehearsalMetrics
     load: Result
     observed: Observations
     notes: tuple[str, ...]
@@ -164,17 +164,17 @@ def read_result(path: Path) -> RehearsalResult:
         path: A `report.json`, or the folder that holds it.
 
     Raises:
-        ReportUnreadable: It is missing, or no report of a rehearsal.
+        RehearsalReportUnreadable: It is missing, or no report of a rehearsal.
     """
-    return read_report(path, RehearsalResult, command="slipway rehearse", error=ReportUnreadable)
+    return read_report(path, RehearsalResult, command="slipway rehearse", error=RehearsalReportUnreadable)
 
 
 def write_result(result: RehearsalResult, folder: Path) -> Path:
     """Write the report for machines; its path.
 
     Raises:
-        ReportError: The folder cannot be made or written, or the disk is full.
+        RehearsalReportError: The folder cannot be made or written, or the disk is full.
     """
     path = folder / REPORT
-    write_output(path, result.model_dump_json(indent=1), other="--report-dir", error=ReportError)
+    write_output(path, result.model_dump_json(indent=1), other="--report-dir", error=RehearsalReportError)
     return path

@@ -18,7 +18,7 @@ import yaml
 
 from loadtest.output_file import write_output
 from rehearsal.cluster.connection import Connection
-from rehearsal.errors import ChartRefused, ReportError
+from rehearsal.errors import ChartRefused, RehearsalReportError
 from rehearsal.experiment.run.values import RELEASE, laid_over
 from slipway.platform.launcher import launch_command
 
@@ -54,12 +54,12 @@ class Chart:
 
         Raises:
             ChartRefused: With Helm's last lines.
-            ReportError: The values cannot be written.
+            RehearsalReportError: The values cannot be written.
         """
         values = laid_over(self.values, change or {})
         file = self._folder / "values.yaml"
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-        write_output(file, text, other="--report-dir", error=ReportError)
+        write_output(file, text, other="--report-dir", error=RehearsalReportError)
         self._helm("upgrade", "--install", RELEASE, str(self._chart.resolve()), "--values", str(file.resolve()))
         self.values = values
 

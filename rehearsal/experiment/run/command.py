@@ -20,7 +20,7 @@ from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.controlplane.lifecycle import down, running
 from rehearsal.cluster.controlplane.spec import rehearsing
 from rehearsal.cluster.nodes.types import Nodes, load_nodes
-from rehearsal.errors import NoCluster, ScenarioError, StoreError
+from rehearsal.errors import NoCluster, RehearsalScenarioError, StoreError
 from rehearsal.experiment.report import PAGE
 from rehearsal.experiment.report.terminal_summary import print_summary
 from rehearsal.experiment.result.result import RehearsalResult
@@ -29,7 +29,7 @@ from rehearsal.experiment.run.instant_boot import check_pool
 from rehearsal.experiment.run.rehearse import Rehearsal, new_folder, rehearse
 from rehearsal.experiment.run.store import find_source
 from rehearsal.experiment.run.values import check_values, laid_over, read_values
-from rehearsal.experiment.scenario.schema import Scenario, load_scenario
+from rehearsal.experiment.scenario.schema import RehearsalScenario, load_scenario
 from slipway.errors import SlipwayError
 from slipway.platform.signals import signals_as_interrupt
 
@@ -88,7 +88,7 @@ def carry_out(request: Request, console: Console) -> RehearsalResult:
     ):
         if named and connection.nodes != nodes:
             where = "--nodes" if request.nodes else f"{request.scenario}: nodes.file"
-            raise ScenarioError(
+            raise RehearsalScenarioError(
                 f"{where} {named}: the cluster that is up in {request.folder} has other machines "
                 f"({connection.nodes.description}); end it with `slipway cluster down`, name another --folder, or "
                 "leave that out"
@@ -110,7 +110,7 @@ def carry_out(request: Request, console: Console) -> RehearsalResult:
     return result
 
 
-def _check(request: Request, scenario: Scenario, values: Mapping[str, Any]) -> None:
+def _check(request: Request, scenario: RehearsalScenario, values: Mapping[str, Any]) -> None:
     """What can be known without a cluster is known before one is built, which takes half an hour."""
     if request.report_dir is not None:
         for name in (REPORT, PAGE):
@@ -121,7 +121,7 @@ def _check(request: Request, scenario: Scenario, values: Mapping[str, Any]) -> N
 
 
 @contextmanager
-def _cluster(request: Request, scenario: Scenario, nodes: Nodes, console: Console) -> Iterator[Connection]:
+def _cluster(request: Request, scenario: RehearsalScenario, nodes: Nodes, console: Console) -> Iterator[Connection]:
     """The cluster that is up, or one for this alone."""
     try:
         connection = running(request.folder)
@@ -150,7 +150,7 @@ def _logs(connection: Connection, report_dir: Path, console: Console) -> Iterato
     try:
         yield keep
     except SlipwayError as exc:
-        if not isinstance(exc, ScenarioError | StoreError):  # these came before anything ran
+        if not isinstance(exc, RehearsalScenarioError | StoreError):  # these came before anything ran
             keep()
         raise
     finally:

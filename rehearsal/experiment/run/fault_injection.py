@@ -19,8 +19,8 @@ from rehearsal.experiment.run.observe import condition, gpus_of
 from rehearsal.experiment.run.recorder import PODS, Recorder
 from rehearsal.experiment.run.store import ModelStore
 from rehearsal.experiment.scenario.faults import (
-    Action,
     DamageVersion,
+    Fault,
     LoseNode,
     RepairVersion,
     Serve,
@@ -49,13 +49,13 @@ class Performer:
         self._api = api
         self._control = Control(connection)
 
-    async def run(self, actions: Sequence[Action], zero_s: float) -> None:
+    async def run(self, actions: Sequence[Fault], zero_s: float) -> None:
         """Do all of them, each at its time or as soon as the one before is done; `zero_s` is Unix time."""
         for action in sorted(actions, key=lambda action: action.at_s):
             await asyncio.sleep(max(0.0, zero_s + action.at_s - time.time()))
             await self.perform(action)
 
-    async def perform(self, action: Action) -> None:
+    async def perform(self, action: Fault) -> None:
         """Do one now; what fails is noted, and makes the rehearsal invalid."""
         await self._noted(action.do, action.describe(), self._do(action))
 

@@ -7,23 +7,23 @@ from contextlib import asynccontextmanager
 
 from rehearsal.cluster.api.client import ApiClient, patch
 from rehearsal.cluster.nodes.types import Nodes
-from rehearsal.errors import ScenarioError
-from rehearsal.experiment.scenario.schema import Scenario
+from rehearsal.errors import RehearsalScenarioError
+from rehearsal.experiment.scenario.schema import RehearsalScenario
 
 __all__ = ["check_pool", "nodes_at_once"]
 
 _CLASSES = "/apis/karpenter.kwok.sh/v1alpha1/kwoknodeclasses"
 
 
-def check_pool(scenario: Scenario, nodes: Nodes) -> None:
+def check_pool(scenario: RehearsalScenario, nodes: Nodes) -> None:
     """Refuse a limit of GPUs where no node pool has one.
 
     Raises:
-        ScenarioError: It sets one, and the machines are fixed.
+        RehearsalScenarioError: It sets one, and the machines are fixed.
     """
     limited = scenario.nodes.gpu_limit or any(action.do == "set_gpu_limit" for action in scenario.actions)
     if limited and nodes.pool != "karpenter":
-        raise ScenarioError(
+        raise RehearsalScenarioError(
             "nodes.gpu_limit and set_gpu_limit change Karpenter's node pools, and this cluster has a fixed pool; bring "
             "it up with --nodes karpenter"
         )

@@ -15,14 +15,14 @@ from loadtest.output_file import write_output
 from loadtest.result.run_result import Result
 from loadtest.run import follow_run
 from rehearsal.cluster.connection import Connection
-from rehearsal.errors import RehearsalError, ReportError
+from rehearsal.errors import RehearsalError, RehearsalReportError
 from rehearsal.experiment.run.values import MODEL, STORE
-from rehearsal.experiment.scenario.schema import Scenario
+from rehearsal.experiment.scenario.schema import RehearsalScenario
 
 __all__ = ["load_document", "offer_load"]
 
 
-def load_document(scenario: Scenario, gateway_url: str) -> dict[str, Any]:
+def load_document(scenario: RehearsalScenario, gateway_url: str) -> dict[str, Any]:
     """The load test's scenario, as its YAML would have it."""
     load = scenario.load
     return {
@@ -46,7 +46,7 @@ def load_document(scenario: Scenario, gateway_url: str) -> dict[str, Any]:
 
 
 def offer_load(
-    scenario: Scenario,
+    scenario: RehearsalScenario,
     connection: Connection,
     *,
     folder: Path,
@@ -65,7 +65,7 @@ def offer_load(
     """
     file = folder / "scenario.yaml"
     document = yaml.safe_dump(load_document(scenario, connection.gateway_url), sort_keys=False)
-    write_output(file, document, other="--report-dir", error=ReportError)
+    write_output(file, document, other="--report-dir", error=RehearsalReportError)
     request = RunRequest(
         scenario=str(file),
         overrides={},

@@ -26,8 +26,8 @@ from rehearsal.cluster.monitoring.rules import read_shortened
 from rehearsal.cluster.steps import steps
 from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES
 from rehearsal.cluster.toolchain.pins import read_pins
-from rehearsal.errors import ApiError, ClusterError, ReportError
-from rehearsal.experiment.judge import Evidence, figures, judge
+from rehearsal.errors import ApiError, ClusterError, RehearsalReportError
+from rehearsal.experiment.judge import Evidence, judge, rehearsal_metrics
 from rehearsal.experiment.report import write_report
 from rehearsal.experiment.result.observations import Observations
 from rehearsal.experiment.result.result import RehearsalResult, Rehearsed
@@ -41,7 +41,7 @@ from rehearsal.experiment.run.ready import clear, require_alone, require_healthy
 from rehearsal.experiment.run.recorder import Recorder
 from rehearsal.experiment.run.store import ModelStore
 from rehearsal.experiment.run.values import STORE, chart_values, held_up
-from rehearsal.experiment.scenario.schema import Scenario
+from rehearsal.experiment.scenario.schema import RehearsalScenario
 
 __all__ = ["Rehearsal", "new_folder", "rehearse"]
 
@@ -65,7 +65,7 @@ class Rehearsal:
     """
 
     name: str
-    scenario: Scenario
+    scenario: RehearsalScenario
     command: str
     values: Mapping[str, Any] = field(default_factory=dict)
     chart: Path = Path("helm/serving")
@@ -108,7 +108,7 @@ def rehearse(rehearsal: Rehearsal, connection: Connection, *, console: Console, 
         partial=load.partial,
         rehearsed=Rehearsed(values=chart.values, programs=_programs(), source=source),
         verdict=judge(evidence),
-        figures=figures(evidence),
+        figures=rehearsal_metrics(evidence),
         load=load,
         observed=observed,
         notes=_notes(connection, observed),
@@ -211,7 +211,7 @@ def new_folder(name: str) -> Path:
     """Make a folder below runs/rehearsal that was not there; two that ask at once get one each.
 
     Raises:
-        ReportError: It cannot be made.
+        RehearsalReportError: It cannot be made.
     """
     base = Path("runs/rehearsal") / f"{Path(name).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     for number in count(1):
@@ -221,6 +221,8 @@ def new_folder(name: str) -> Path:
         except FileExistsError:
             continue
         except OSError as exc:
-            raise ReportError(f"{folder} cannot be made: {exc.strerror}; name another with --report-dir") from exc
+            raise RehearsalReportError(
+                f"{folder} cannot be made: {exc.strerror}; name another with --report-dir"
+            ) from exc
         return folder
     raise AssertionError

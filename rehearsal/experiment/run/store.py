@@ -18,7 +18,7 @@ from google.protobuf import text_format
 
 from rehearsal.errors import StoreError
 from rehearsal.experiment.run.values import MODEL
-from rehearsal.experiment.scenario.schema import ModelSettings
+from rehearsal.experiment.scenario.sections import ModelSettings
 from slipway.contract import ModelContract
 from slipway.model_config import ContractUnreadable, ServingProfile, parse_config, read_contract
 from slipway.platform.atomic_write import replacing

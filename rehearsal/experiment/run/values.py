@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.cluster.connection import Connection
-from rehearsal.errors import ScenarioError
-from rehearsal.experiment.scenario.schema import Scenario
+from rehearsal.errors import RehearsalScenarioError
+from rehearsal.experiment.scenario.schema import RehearsalScenario
 from slipway.platform.settings import read_yaml
 
 __all__ = ["MODEL", "RELEASE", "STORE", "chart_values", "check_values", "held_up", "laid_over", "read_values"]
@@ -26,29 +26,31 @@ STORE = "model_repository"
 _BASE = Path(__file__).with_name("base-values.yaml")
 
 
-def chart_values(scenario: Scenario, connection: Connection, user: Mapping[str, Any]) -> dict[str, Any]:
+def chart_values(scenario: RehearsalScenario, connection: Connection, user: Mapping[str, Any]) -> dict[str, Any]:
     """All values of the first installation, but for what `start` holds up."""
     return _values(scenario, user, prometheus_url=connection.prometheus_url)
 
 
-def check_values(scenario: Scenario, user: Mapping[str, Any]) -> None:
+def check_values(scenario: RehearsalScenario, user: Mapping[str, Any]) -> None:
     """Refuse, before there is a cluster, what could not be rehearsed on any.
 
     Raises:
-        ScenarioError: As `held_up`.
+        RehearsalScenarioError: As `held_up`.
     """
     held_up(_values(scenario, user, prometheus_url="http://127.0.0.1:9090"), scenario)
 
 
-def held_up(values: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:
+def held_up(values: Mapping[str, Any], scenario: RehearsalScenario) -> dict[str, Any]:
     """Values whose `minReplicas` holds the replicas with which the scenario starts.
 
     Raises:
-        ScenarioError: There may not be so many, or the values do not say how many.
+        RehearsalScenarioError: There may not be so many, or the values do not say how many.
     """
     most, start = _count(values, "maxReplicas"), scenario.start.replicas
     if start > most:
-        raise ScenarioError(f"start.replicas is {start}, and autoscaling.maxReplicas allows {most}: raise it in values")
+        raise RehearsalScenarioError(
+            f"start.replicas is {start}, and autoscaling.maxReplicas allows {most}: raise it in values"
+        )
     held: dict[str, Any] = {"minReplicas": max(start, _count(values, "minReplicas"))}
     if "wake" in values["autoscaling"]:
         held["wake"] = {"query": ""}  # the chart takes one only where there may be no replica
@@ -58,15 +60,17 @@ def held_up(values: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:
 def _count(values: Mapping[str, Any], name: str) -> int:
     section = values["autoscaling"]
     if not isinstance(section, Mapping):
-        raise ScenarioError(f"values: autoscaling: expected a section with keys such as maxReplicas, got {section!r}")
+        raise RehearsalScenarioError(
+            f"values: autoscaling: expected a section with keys such as maxReplicas, got {section!r}"
+        )
     found = section.get(name, 1)
     if not isinstance(found, int):
-        raise ScenarioError(f"values: autoscaling.{name}: expected a whole number, got {found!r}")
+        raise RehearsalScenarioError(f"values: autoscaling.{name}: expected a whole number, got {found!r}")
     return found
 
 
-def _values(scenario: Scenario, user: Mapping[str, Any], *, prometheus_url: str) -> dict[str, Any]:
-    base = read_yaml(_BASE, sections="model, autoscaling", missing=str(_BASE), error=ScenarioError)
+def _values(scenario: RehearsalScenario, user: Mapping[str, Any], *, prometheus_url: str) -> dict[str, Any]:
+    base = read_yaml(_BASE, sections="model, autoscaling", missing=str(_BASE), error=RehearsalScenarioError)
     computed = {
         "autoscaling": {
             "prometheus": {"serverAddress": prometheus_url},
@@ -100,6 +104,8 @@ def read_values(path: Path) -> dict[str, Any]:
     """A user's values file.
 
     Raises:
-        ScenarioError: It is missing, or no values file.
+        RehearsalScenarioError: It is missing, or no values file.
     """
-    return read_yaml(path, sections="autoscaling, triton", missing=f"{path}: no such values file", error=ScenarioError)
+    return read_yaml(
+        path, sections="autoscaling, triton", missing=f"{path}: no such values file", error=RehearsalScenarioError
+    )

@@ -15,14 +15,14 @@ from slipway.platform.settings import Settings
 
 __all__ = [
     "AlertFired",
-    "Expectation",
+    "Assertion",
     "FailedRequests",
-    "FewestReady",
-    "FewestWanted",
     "GpuNodesAtEnd",
     "MoreReplicasAsked",
     "PodFailed",
     "Recovered",
+    "ReplicasReady",
+    "ReplicasWanted",
     "RolledOut",
     "ScaledIn",
     "SloViolation",
@@ -69,14 +69,14 @@ class SloViolation(Settings):
     at_most_s: Seconds
 
 
-class FewestWanted(Settings):
+class ReplicasWanted(Settings):
     """The number of replicas that is asked for never falls below a bound."""
 
     check: Literal["replicas_wanted"]
     at_least: Annotated[int, Field(ge=1)]
 
 
-class FewestReady(Settings):
+class ReplicasReady(Settings):
     """The number of ready replicas never falls below a bound."""
 
     check: Literal["replicas_ready"]
@@ -144,13 +144,13 @@ class ScaledIn(Settings):
     within_s: Seconds
 
 
-Expectation = Annotated[
+Assertion = Annotated[
     MoreReplicasAsked
     | Recovered
     | FailedRequests
     | SloViolation
-    | FewestWanted
-    | FewestReady
+    | ReplicasWanted
+    | ReplicasReady
     | AlertFired
     | PodFailed
     | RolledOut

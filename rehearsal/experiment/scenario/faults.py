@@ -14,8 +14,8 @@ from pydantic import Field
 from slipway.platform.settings import Settings
 
 __all__ = [
-    "Action",
     "DamageVersion",
+    "Fault",
     "LoseNode",
     "RepairVersion",
     "Serve",
@@ -28,7 +28,7 @@ __all__ = [
 At = Annotated[float, Field(ge=0, le=86_400)]
 Version = Annotated[int, Field(ge=1)]
 
-Program = Literal[
+ProgramName = Literal[
     "agent",
     "etcd",
     "gateway",
@@ -127,7 +127,7 @@ class Stop(_At):
     """Kill programs of the control plane (SIGKILL), and keep them down."""
 
     do: Literal["stop"]
-    programs: Annotated[list[Program], Field(min_length=1)]
+    programs: Annotated[list[ProgramName], Field(min_length=1)]
 
     def describe(self) -> str:
         """In a few words."""
@@ -138,14 +138,14 @@ class Start(_At):
     """Start programs of the control plane again."""
 
     do: Literal["start"]
-    programs: Annotated[list[Program], Field(min_length=1)]
+    programs: Annotated[list[ProgramName], Field(min_length=1)]
 
     def describe(self) -> str:
         """In a few words."""
         return f"{' and '.join(self.programs)} started again"
 
 
-Action = Annotated[
+Fault = Annotated[
     Serve | SetValues | DamageVersion | RepairVersion | LoseNode | SetGpuLimit | Stop | Start,
     Field(discriminator="do"),
 ]

@@ -5,7 +5,7 @@ import yaml
 
 from rehearsal.cluster.nodes.pools import instance_types, node_objects
 from rehearsal.cluster.nodes.types import load_nodes, shipped_nodes
-from rehearsal.errors import ScenarioError
+from rehearsal.errors import RehearsalScenarioError
 
 
 def test_shipped_files_are_read():
@@ -58,10 +58,10 @@ def test_a_wrong_type_is_told_with_its_key(tmp_path, change, message):
     right = {"name": "l4", "gpus": 1, "cpu": 4, "memory_gib": 16, "price_per_hour": 0.8}
     (tmp_path / "nodes.yaml").write_text(yaml.safe_dump({"types": [right | change]}))
 
-    with pytest.raises(ScenarioError, match=message):
+    with pytest.raises(RehearsalScenarioError, match=message):
         load_nodes(str(tmp_path / "nodes.yaml"))
 
 
 def test_an_unknown_name_is_told_the_shipped_ones():
-    with pytest.raises(ScenarioError, match="expected one of fixed, karpenter, or a YAML file's path"):
+    with pytest.raises(RehearsalScenarioError, match="expected one of fixed, karpenter, or a YAML file's path"):
         load_nodes("karpentr")

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from rehearsal.errors import ReportError, ReportUnreadable
+from rehearsal.errors import RehearsalReportError, RehearsalReportUnreadable
 from rehearsal.experiment.report import render_report, write_report
 from rehearsal.experiment.report.terminal_summary import print_summary
 from rehearsal.experiment.result.observations import Event
@@ -158,7 +158,7 @@ def test_the_report_for_machines_is_read_back_as_it_was(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ReportError, match="--report-dir"):
+    with pytest.raises(RehearsalReportError, match="--report-dir"):
         write_report(result(), tmp_path / "file")
 
     assert ["file"] == [path.name for path in tmp_path.iterdir()]
@@ -166,9 +166,9 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(tmp_path):
 
 def test_what_is_no_report_is_told(tmp_path):
     (tmp_path / "report.json").write_text("{}")
-    with pytest.raises(ReportUnreadable, match="no report of slipway rehearse"):
+    with pytest.raises(RehearsalReportUnreadable, match="no report of slipway rehearse"):
         read_result(tmp_path)
-    with pytest.raises(ReportUnreadable, match="cannot be read"):
+    with pytest.raises(RehearsalReportUnreadable, match="cannot be read"):
         read_result(tmp_path / "nothing.json")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rehearsal.errors import ScenarioError
+from rehearsal.errors import RehearsalScenarioError
 from rehearsal.experiment.scenario.schema import SCENARIOS, check_scenario, load_scenario, shipped_scenarios
 from tests.unit.rehearsal_results import STEP, scenario, trace
 
@@ -97,7 +97,7 @@ def test_every_mistake_is_told_at_once_with_its_place_and_the_nearest_key():
         actions=[{"at_s": 1, "do": "stop", "programs": ["prometeus"]}],
         expect=[{"check": "alert_fired"}],
     )
-    with pytest.raises(ScenarioError) as error:
+    with pytest.raises(RehearsalScenarioError) as error:
         check_scenario(wrong, where="mine.yaml")
 
     assert "mine.yaml: 3 problem(s)" in str(error.value)
@@ -121,7 +121,7 @@ def test_every_mistake_is_told_at_once_with_its_place_and_the_nearest_key():
     ],
 )
 def test_what_cannot_be_done_is_refused(changes, says):
-    with pytest.raises(ScenarioError, match=says):
+    with pytest.raises(RehearsalScenarioError, match=says):
         check_scenario(document(**changes), where="a test")
 
 
@@ -156,5 +156,5 @@ def test_node_types_of_a_file_are_relative_to_it_and_shipped_ones_are_named(tmp_
 
 
 def test_a_scenario_that_is_not_there_names_those_that_are():
-    with pytest.raises(ScenarioError, match="no scenario 'stepp': expected one of bad-version, gpu-exhausted"):
+    with pytest.raises(RehearsalScenarioError, match="no scenario 'stepp': expected one of bad-version, gpu-exhausted"):
         load_scenario("stepp")

@@ -16,7 +16,7 @@ from rehearsal.cluster.controlplane.lifecycle import down, running, up
 from rehearsal.cluster.controlplane.network import claim_network, free_port, require_ports
 from rehearsal.cluster.controlplane.spec import LOCK, locked
 from rehearsal.cluster.nodes.types import load_nodes
-from rehearsal.errors import ClusterError, ClusterExists, NoCluster, PortTaken
+from rehearsal.errors import ClusterError, ClusterExists, NoCluster, PodPortTaken
 from tests.unit import clusters
 
 
@@ -47,7 +47,7 @@ class TestNetwork:
         with socket.create_server(("0.0.0.0", 0)) as everywhere:
             port = everywhere.getsockname()[1]
 
-            with pytest.raises(PortTaken, match=rf"port {port} .*\(process {os.getpid()}\)"):
+            with pytest.raises(PodPortTaken, match=rf"port {port} .*\(process {os.getpid()}\)"):
                 require_ports("127.64", [port])
 
     def test_whoever_listens_on_another_address_is_no_obstacle(self):

@@ -25,11 +25,11 @@ def test_a_sick_control_plane_makes_it_invalid_unless_the_scenario_made_it_sick(
     done = seen.model_copy(update={"events": (action(38.1, "stop"), action(55.1, "start"))})
 
     assert "INVALID" == verdict.outcome
-    assert "prometheus did not do its work in 20 of 100 looks" in verdict.reasons[0]
+    assert "prometheus failed its health check in 20 of 100 samples" in verdict.reasons[0]
     assert "PASS" == judge(evidence(scenario(actions=down), seen=done)).outcome
 
 
-def test_a_program_that_is_unhealthy_in_the_last_looks_makes_it_invalid():
+def test_a_program_that_is_unhealthy_in_the_last_samples_makes_it_invalid():
     # The recorder tells of a program only after two failed checks in a row.
     seen = seen_from(lambda at_s: {"unhealthy": ("kserve",) if 97 <= at_s else ()})
 
@@ -37,13 +37,13 @@ def test_a_program_that_is_unhealthy_in_the_last_looks_makes_it_invalid():
 
 
 @pytest.mark.parametrize(("busy", "outcome"), [(0.97, "INVALID"), (0.8, "FAIL")])
-def test_a_full_machine_is_a_doubt_about_a_failure(busy, outcome):
+def test_a_saturated_machine_makes_a_failure_invalid(busy, outcome):
     seen = seen_from(lambda _: {"busy": busy, "wanted": 1, "desired": 1})
 
     assert outcome == judge(evidence(seen=seen)).outcome
 
 
-def test_what_passes_on_a_full_machine_passes():
+def test_what_passes_on_a_saturated_machine_passes():
     assert "PASS" == judge(evidence(seen=seen_from(lambda _: {"busy": 0.97}))).outcome
 
 

@@ -109,7 +109,7 @@ def test_what_was_before_the_window_is_not_judged():
 def test_replicas_that_nobody_saw_did_not_hold():
     seen = seen_from(lambda _: {"ready": None, "gaps": ("apiserver",)})
 
-    assert ("not seen", False) == (
+    assert ("not observed", False) == (
         (check := only({"check": "replicas_ready", "at_least": 1}, seen=seen)).got,
         check.passed,
     )

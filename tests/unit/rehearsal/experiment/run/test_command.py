@@ -21,7 +21,7 @@ from rehearsal.errors import (
     ClusterExists,
     MachineTooSmall,
     NoCluster,
-    ScenarioError,
+    RehearsalScenarioError,
     StoreError,
 )
 from rehearsal.experiment.run.command import Request, carry_out
@@ -76,7 +76,7 @@ def carried_out(place, **asked):
     ],
 )
 def test_a_cluster_with_other_machines_than_were_named_is_not_rehearsed_on(up, named, says):
-    with pytest.raises(ScenarioError, match=says):
+    with pytest.raises(RehearsalScenarioError, match=says):
         carried_out(up, **named)
 
 
@@ -97,7 +97,7 @@ def test_logs_are_kept_beside_the_report_where_a_rehearsal_cannot_be_carried_out
 
 def test_a_mistake_in_the_command_leaves_no_folder(up):
     (up / "logs").mkdir()
-    with pytest.raises(ScenarioError, match=r"start\.replicas is 9"):
+    with pytest.raises(RehearsalScenarioError, match=r"start\.replicas is 9"):
         carried_out(up, overrides={"start.replicas": "9"})
 
     assert not (up / "report").exists()
@@ -125,11 +125,11 @@ def damaged(folder):
     [
         ({"repository": Path("/nowhere")}, StoreError, "publish a version first"),
         ({"chart": Path("/nowhere")}, ChartRefused, "expected the chart helm/serving"),
-        ({"scenario": "stepp"}, ScenarioError, "no scenario 'stepp'"),
-        ({"overrides": {"start.replicas": "9"}}, ScenarioError, r"start\.replicas is 9"),
-        ({"nodes": "fixed", "overrides": {"nodes.gpu_limit": "3"}}, ScenarioError, "has a fixed pool"),
-        ({"values": (Path("/nowhere.yaml"),)}, ScenarioError, "no such values file"),
-        ({"overrides": {"load.arrivals": "{kind: trace, file: /nowhere.csv}"}}, ScenarioError, "nowhere.csv"),
+        ({"scenario": "stepp"}, RehearsalScenarioError, "no scenario 'stepp'"),
+        ({"overrides": {"start.replicas": "9"}}, RehearsalScenarioError, r"start\.replicas is 9"),
+        ({"nodes": "fixed", "overrides": {"nodes.gpu_limit": "3"}}, RehearsalScenarioError, "has a fixed pool"),
+        ({"values": (Path("/nowhere.yaml"),)}, RehearsalScenarioError, "no such values file"),
+        ({"overrides": {"load.arrivals": "{kind: trace, file: /nowhere.csv}"}}, RehearsalScenarioError, "nowhere.csv"),
     ],
     ids=["model", "chart", "scenario", "replicas", "machines", "values", "trace"],
 )
@@ -212,5 +212,5 @@ def test_a_folder_that_no_cluster_can_have_is_told_before_anything_is_built(tmp_
     "values", ["{autoscaling: 3}", "{autoscaling: {maxReplicas: x}}", "3", "{autoscaling: {minReplicas: }}"]
 )
 def test_values_of_another_shape_are_told_before_anything_is_built(tmp_path, values):
-    with pytest.raises(ScenarioError, match="values"):
+    with pytest.raises(RehearsalScenarioError, match="values"):
         carried_out(tmp_path, folder=tmp_path / "cluster", overrides={"values": values})

@@ -8,13 +8,14 @@ import yaml
 from loadtest.scenario.schema import check_scenario as check_loadtest
 from rehearsal.cluster.monitoring.programs import prometheus_folder
 from rehearsal.cluster.monitoring.rules import ShortenedWait, write_shortened
-from rehearsal.errors import ChartRefused, ReportError, ScenarioError, StoreError
+from rehearsal.errors import ChartRefused, RehearsalReportError, RehearsalScenarioError, StoreError
 from rehearsal.experiment.run.chart import Chart
 from rehearsal.experiment.run.load import load_document
 from rehearsal.experiment.run.rehearse import _notes, new_folder
 from rehearsal.experiment.run.store import ModelStore
 from rehearsal.experiment.run.values import chart_values, held_up, laid_over, read_values
-from rehearsal.experiment.scenario.schema import ModelSettings, load_scenario, shipped_scenarios
+from rehearsal.experiment.scenario.schema import load_scenario, shipped_scenarios
+from rehearsal.experiment.scenario.sections import ModelSettings
 from slipway.contract import ModelContract
 from slipway.model_config import ServingProfile, parse_config
 from slipway.repository import VersionDamaged, model_files, publish, verify
@@ -155,7 +156,7 @@ def test_sections_are_merged_and_lists_are_replaced():
 
 
 def test_a_values_file_that_is_none_is_told(tmp_path):
-    with pytest.raises(ScenarioError, match="no such values file"):
+    with pytest.raises(RehearsalScenarioError, match="no such values file"):
         read_values(tmp_path / "mine.yaml")
 
 
@@ -187,7 +188,7 @@ def test_an_empty_section_of_a_values_file_changes_nothing(tmp_path):
 
 def test_more_replicas_at_the_start_than_there_may_be_are_refused():
     plan = scenario(start={"replicas": 5})
-    with pytest.raises(ScenarioError, match=r"start\.replicas is 5, and autoscaling\.maxReplicas allows 4"):
+    with pytest.raises(RehearsalScenarioError, match=r"start\.replicas is 5, and autoscaling\.maxReplicas allows 4"):
         held_up(chart_values(plan, connection(), {}), plan)
 
 
@@ -275,7 +276,7 @@ def test_only_alerts_that_were_seen_are_told_with_the_wait_that_they_have_in_the
 
 def test_values_that_cannot_be_written_are_told_with_the_way_out(chart, tmp_path):
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(ReportError, match="--report-dir"):
+    with pytest.raises(RehearsalReportError, match="--report-dir"):
         chart("true").upgrade()
 
 

@@ -1,4 +1,4 @@
-"""The measured window in numbers: the load, the objective, the autoscaler's time, and what the GPUs cost."""
+"""Metrics of the measured window: the load, the objective, the autoscaler's reaction, and the cost of the GPUs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from itertools import pairwise
 
 from rehearsal.experiment.judge.evidence import Evidence, needed_over_time
 from rehearsal.experiment.result.observations import GpuNode
-from rehearsal.experiment.result.result import Figures
+from rehearsal.experiment.result.result import RehearsalMetrics
 
-__all__ = ["figures"]
+__all__ = ["rehearsal_metrics"]
 
 _HOUR_S = 3_600.0
 
 
-def figures(evidence: Evidence) -> Figures:
-    """Count and compare."""
+def rehearsal_metrics(evidence: Evidence) -> RehearsalMetrics:
+    """Compute the metrics of a rehearsal, and those of an oracle that knew the load."""
     load, observed = evidence.load.figures, evidence.observed
     jump_s = evidence.scenario.load.jump_s
     rises = any(b_rps > a_rps for (_, a_rps), (_, b_rps) in pairwise(evidence.scenario.load.arrivals.profile))
@@ -27,7 +27,7 @@ def figures(evidence: Evidence) -> Figures:
     paid = [(_paid_s(node, evidence.window_s) * node.gpus, node.price_per_hour / node.gpus) for node in observed.nodes]
     cheapest = min((price for gpu_s, price in paid if gpu_s), default=0.0)
     samples = list(evidence.window_samples())
-    return Figures(
+    return RehearsalMetrics(
         window_s=evidence.window_s,
         due=load.due,
         answered=load.answered,
