@@ -10,14 +10,13 @@ A lock, not a process id, says whether the owner lives: it is right across conta
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from slipway.platform.file_lock import FileLock
 from slipway.triton._backend_processes import end_orphans
 from slipway.triton._errors import ServeError
 
@@ -49,9 +48,9 @@ class RunFolder:
             _remove_abandoned(parent)
             scratch = parent / f"{_NEW}{name}"
             scratch.mkdir(mode=0o700)
-            self._lock = os.open(scratch / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self._lock = FileLock(scratch / _LOCK)
             with suppress(OSError):  # a file system without locks: then nobody takes it for abandoned
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._lock.try_acquire()
             # Renamed when it is locked: nobody sees it without its lock.
             self.path = scratch.rename(parent / name)
         except OSError as exc:
@@ -68,8 +67,7 @@ class RunFolder:
     def close(self) -> None:
         """Remove it, when the server has ended."""
         _remove(self.path)
-        with suppress(OSError):
-            os.close(self._lock)
+        self._lock.close()
 
 
 def forget_shared_memory(name: str) -> None:
@@ -92,18 +90,12 @@ def _remove_abandoned(parent: Path) -> None:
 
 def _is_abandoned(folder: Path) -> bool:
     try:
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+        with FileLock(folder / _LOCK, create=False) as lock:
+            return lock.try_acquire()
     except FileNotFoundError:
         return True  # a removal that was cut short: the lock goes first, for it is nothing but a file
     except OSError:
         return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(lock)
-    return True
 
 
 def _remove(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from rehearsal.cluster.controlplane.owner import Owner
 from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import ClusterError, ClusterExists
+from slipway.platform.file_lock import FileLock
 
 __all__ = ["LOCK", "Order", "locked", "rehearsing", "taken"]
 
@@ -77,9 +77,13 @@ def rehearsing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path, refusal: ClusterError) -> Iterator[None]:
-    with path.open("a+") as lock:
+    with FileLock(path) as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            acquired = lock.try_acquire()
         except OSError as exc:
-            raise refusal from exc
+            raise ClusterError(
+                f"{path} cannot be locked: {exc.strerror}; name a folder on a disk of this machine with --folder"
+            ) from exc
+        if not acquired:
+            raise refusal
         yield

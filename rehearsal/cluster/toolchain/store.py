@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
@@ -25,6 +24,7 @@ from rehearsal.cluster.toolchain.catalogue import Program
 from rehearsal.cluster.toolchain.pins import Pins
 from rehearsal.cluster.toolchain.toolchain import Go, go_environment, here
 from slipway.platform.cache import cache_folder
+from slipway.platform.file_lock import FileLock
 
 __all__ = ["Built", "Store", "default_cache", "linker_flags"]
 
@@ -113,24 +113,17 @@ class Store:
             OSError: The cache cannot be written.
         """
         self.cache.mkdir(parents=True, exist_ok=True)
-        with (self.cache / "lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with FileLock(self.cache / "lock") as lock:
+            if not lock.try_acquire():
                 console.print("another process is building these programs: waiting for it", highlight=False)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                lock.acquire()
             yield
 
     @contextmanager
     def if_nobody_builds(self) -> Iterator[bool]:
         """Whether nobody builds; then nobody starts to before the end."""
-        with (self.cache / "lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+        with FileLock(self.cache / "lock") as lock:
+            yield lock.try_acquire()
 
 
 def _sources(program: Program, pins: Pins) -> str:

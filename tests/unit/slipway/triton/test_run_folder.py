@@ -83,5 +83,5 @@ def test_a_cache_that_cannot_be_written_names_the_way_out(tmp_path):
 def test_a_child_does_not_hold_the_lock(tmp_path):
     folder = RunFolder(tmp_path)
 
-    assert not os.get_inheritable(folder._lock)
+    assert not os.get_inheritable(folder._lock.fileno())
     folder.close()
