@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from loadtest.engine.request import RunRequest
 from loadtest.engine.sessions import end_session
 from loadtest.errors import GeneratorError
 from slipway.platform.launcher import launch_command
+from slipway.platform.ports import free_port
 from slipway.platform.signals import signals_as_interrupt
 
 __all__ = ["LocustProcess", "locust_command"]
@@ -60,7 +60,7 @@ def locust_command(request: RunRequest, *, processes: int) -> list[str]:
     if request.junit is not None:
         words += ["--junit", str(request.junit)]
     if processes > 1:
-        port = str(_free_port())
+        port = str(free_port())
         words += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
         words += ["--master-bind-port", port, "--master-port", port]
     return words
@@ -167,10 +167,3 @@ class LocustProcess:
         said = "\n  ".join(lines) or "nothing"
         ended = "closed its messages" if exit_code is None else f"ended with code {exit_code}"
         return f"the load generator {ended} before its report; it said:\n  {said}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

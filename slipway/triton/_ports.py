@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
+from slipway.platform.ports import bound
 from slipway.triton._errors import PortTaken, ServeError
 
 if TYPE_CHECKING:
@@ -62,19 +63,12 @@ def port_taken(name: str, address: str, port: int) -> PortTaken:
 
 
 def _bind(held: ExitStack, address: str, port: int | None, name: str) -> int:
-    probe = held.enter_context(socket.socket())
-    if port is not None:
-        # What a server that ended a moment ago left in TIME_WAIT does not count as taken. A free port is chosen
-        # without this option: with it, the kernel may give one port to two of the three.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        probe.bind((address, port or 0))
+        return held.enter_context(bound(address, port))
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE and port is not None:
             raise port_taken(name, address, port) from exc
         raise ServeError(f"{name}: cannot listen on {address}:{port or 'any port'}: {exc.strerror}") from exc
-    bound: int = probe.getsockname()[1]
-    return bound
 
 
 def addresses_from_outside(address: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import pytest
 
 from loadtest.result.run_result import read_result
 from loadtest.scenario.arrivals import due_times_ns
+from slipway.platform.ports import free_port
 from tests.integration.loadtest_commands import LOCUST, LOCUSTFILE, WIDE
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(180)]
@@ -104,12 +105,6 @@ def alive(session):
             if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
                 pids.append(process.pid)
     return pids
-
-
-def free_port():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return unused.getsockname()[1]
 
 
 def master_at(port):

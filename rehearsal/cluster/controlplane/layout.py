@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.cluster.controlplane.certificates import Certificates, make_certificates
-from rehearsal.cluster.controlplane.network import GATEWAY_PORT, free_port
+from rehearsal.cluster.controlplane.network import GATEWAY_PORT
 from rehearsal.cluster.nodes.types import Nodes
+from slipway.platform.ports import free_port
 
 __all__ = ["NAMESPACE", "Site", "prepare_site"]
 

@@ -1,7 +1,6 @@
 """The loopback network that a cluster has for itself: 127.N.0.0/16, so that two clusters never meet.
 
 network, lock = claim_network()                 # "127.64", held as long as the socket is open
-port = free_port(f"{network}.0.1")
 require_ports(network)                          # PodPortTaken names who listens on every address
 """
 
@@ -14,8 +13,9 @@ from contextlib import suppress
 import psutil
 
 from rehearsal.errors import PodPortTaken
+from slipway.platform.ports import bound
 
-__all__ = ["GATEWAY_PORT", "POD_PORTS", "claim_network", "free_port", "require_ports"]
+__all__ = ["GATEWAY_PORT", "POD_PORTS", "claim_network", "require_ports"]
 
 POD_PORTS = {8080: "HTTP", 9000: "gRPC", 8002: "metrics"}
 """Ports that the serving chart gives its pods; every pod has an address of its own."""
@@ -48,14 +48,6 @@ def claim_network() -> tuple[str, socket.socket]:
     )
 
 
-def free_port(address: str) -> int:
-    """A port that nobody listens on at this address, nor on every address."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
     """Refuse ports that are taken on every address, the cluster's own addresses among them.
 
@@ -64,17 +56,15 @@ def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
     """
     address = f"{network}.1.1"
     for port in ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-                probe.listen()
-            except OSError as exc:
-                raise PodPortTaken(
-                    f"expected port {port} to be free on the pods' addresses {network}.1.*, got: "
-                    f"{_listener(address, port)} listens on every address; end it, or let it listen on 127.0.0.1 only, "
-                    "and try again"
-                ) from exc
+        try:
+            with bound(address, port):
+                pass
+        except OSError as exc:
+            raise PodPortTaken(
+                f"expected port {port} to be free on the pods' addresses {network}.1.*, got: "
+                f"{_listener(address, port)} listens on every address; end it, or let it listen on 127.0.0.1 only, "
+                "and try again"
+            ) from exc
 
 
 def _listener(address: str, port: int) -> str:

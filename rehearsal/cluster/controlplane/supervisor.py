@@ -28,13 +28,14 @@ from typing import Any, NoReturn
 
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.controlplane.layout import NAMESPACE, Site, prepare_site
-from rehearsal.cluster.controlplane.network import claim_network, free_port, require_ports
+from rehearsal.cluster.controlplane.network import claim_network, require_ports
 from rehearsal.cluster.controlplane.owner import Owner, wait_for_end
 from rehearsal.cluster.controlplane.process_manager import Fleet
 from rehearsal.cluster.controlplane.spec import LOCK, Order, locked
 from rehearsal.cluster.controlplane.startup import bring_up
 from rehearsal.errors import ClusterError
 from slipway.errors import SlipwayError
+from slipway.platform.ports import free_port
 
 __all__ = ["begin"]
 

@@ -6,7 +6,6 @@ The servers are in this process and answer on the real wires; what only a triton
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from functools import partial
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from loadtest.result.run_result import Result, read_result
+from slipway.platform.ports import free_port
 from tests import children
 from tests.unit.gevent_programs import ROOT, python
 
@@ -149,14 +149,8 @@ def test_a_follower_of_the_run_hears_where_it_is_and_where_the_report_lies(grpc_
     assert "PASS" not in said, "the follower shows the verdict"
 
 
-def free_port():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return str(unused.getsockname()[1])
-
-
 def test_two_processes_share_one_schedule_of_which_nothing_is_lost(grpc_fake, locust, report):
-    port = free_port()
+    port = str(free_port())
     crowd = ("--processes", "2", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port)
     with locust(grpc_fake.url, *crowd) as process:
         exit_code, said = ended(process)
@@ -167,7 +161,7 @@ def test_two_processes_share_one_schedule_of_which_nothing_is_lost(grpc_fake, lo
 
 
 def test_workers_that_do_not_come_are_no_verdict(grpc_fake, locust):
-    alone = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", free_port())
+    alone = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(free_port()))
     with locust(grpc_fake.url, *alone, "--expect-workers", "1", "--expect-workers-max-wait", "1") as process:
         exit_code, said = ended(process)
 
@@ -209,7 +203,7 @@ def test_whatever_breaks_ends_the_run_with_its_reason_and_never_with_success(grp
 def test_the_page_starts_runs_shows_the_report_and_keeps_reports_that_are_not_its_own(grpc_fake, locust, tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "report.json").write_text("kept")
-    port = free_port()
+    port = str(free_port())
     served = ("--web-host", "127.0.0.1", "--web-port", port)
     with (
         locust(grpc_fake.url, *served, headless=False) as process,

@@ -7,6 +7,7 @@ import pytest
 import trustme
 
 from slipway.client import Classifier, RetryPolicy, ServerUnavailable, Tls
+from slipway.platform.ports import free_port
 from tests.unit.flavours import FLAVOURS, call
 
 ONCE = RetryPolicy(max_attempts=1)
@@ -35,12 +36,6 @@ def several(monkeypatch):
         return asked
 
     return name
-
-
-def free_port():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return unused.getsockname()[1]
 
 
 def failed(flavour, url, **options):

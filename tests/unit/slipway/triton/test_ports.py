@@ -4,18 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from slipway.platform.ports import free_port
 from slipway.triton import PortTaken, ServeError, ServerSettings, addresses_from_outside
 from slipway.triton._ports import choose_ports
 
 
 def settings(**ports):
     return ServerSettings(repository=Path("/repository"), **ports)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_free_ports_are_three_different_ones():

@@ -12,7 +12,6 @@ from multiprocessing.connection import Listener
 
 import pytest
 
-from rehearsal.cluster.controlplane.network import free_port
 from rehearsal.cluster.controlplane.owner import Owner, wait_for_end
 from rehearsal.cluster.controlplane.supervisor import _answer
 from rehearsal.cluster.controlplane.supervisor_client import Control
@@ -20,6 +19,7 @@ from rehearsal.errors import ClusterError, NoCluster
 from rehearsal.experiment.run.fault_injection import Performer
 from rehearsal.experiment.run.recorder import Recorder
 from rehearsal.experiment.scenario.faults import Stop
+from slipway.platform.ports import free_port
 from tests.unit import clusters
 
 KEY = "ab" * 32

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from rehearsal.cluster.controlplane.certificates import make_certificates
-from rehearsal.cluster.controlplane.network import free_port
 from rehearsal.cluster.node_agent.log_server import Listen, serving_logs
+from slipway.platform.ports import free_port
 
 HOST = "127.213.0.1"
 RUNNING = {"running": {}}
