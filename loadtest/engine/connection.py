@@ -2,7 +2,7 @@
 
 with classifier_for(target) as classifier:
     classifier.contract()
-wiring_for(target)                    # for the senders
+connection_settings_for(target)                    # for the senders
 proxy_between(target)                 # "proxy.example:3128", or None
 """
 
@@ -13,21 +13,21 @@ import os
 from loadtest.errors import TargetError
 from loadtest.scenario.schema import TargetSettings
 from slipway.client import Classifier, KeepAlive, RetryPolicy, Tls
-from slipway.client.wire import Wiring, parse_address, proxy_for, wired
+from slipway.client.wire import ConnectionSettings, connection_settings, parse_address, proxy_for
 
-__all__ = ["classifier_for", "proxy_between", "token_of", "wiring_for"]
+__all__ = ["classifier_for", "connection_settings_for", "proxy_between", "token_of"]
 
 _LEAST_TIMEOUT_S = 5.0
 
 
-def wiring_for(target: TargetSettings) -> Wiring:
+def connection_settings_for(target: TargetSettings) -> ConnectionSettings:
     """Certificates, headers and the rest, for a transport of the load test.
 
     Raises:
         TargetError: The token is not in the environment.
         ValueError: A file or a header cannot be used.
     """
-    return wired(
+    return connection_settings(
         tls=_tls(target),
         token=token_of(target),
         headers=target.headers,

@@ -23,22 +23,22 @@ from geventhttpclient import HTTPClient
 from geventhttpclient.header import Headers
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
-from loadtest.engine.connection import wiring_for
+from loadtest.engine.connection import connection_settings_for
 from loadtest.scenario.payload import Question
 from loadtest.scenario.schema import TargetSettings
 from slipway.client import Tls
 from slipway.client.wire import (
     GRPC_INFER,
-    Fault,
     HttpRequest,
     Infer,
-    Inferred,
-    grpc_answer,
+    InferResult,
+    TransportFailure,
     grpc_channel,
-    grpc_fault,
+    grpc_failure,
     grpc_request,
-    http_answer,
+    grpc_response,
     http_request,
+    http_response,
     parse_address,
     proxy_for,
 )
@@ -91,9 +91,9 @@ class GrpcSender:
     @classmethod
     def opener(cls, target: TargetSettings, connections: int) -> Callable[[], GrpcSender]:
         """Open the connections; what is returned gives each user one of them, in turns."""
-        address, wiring = parse_address(target.url), wiring_for(target)
-        metadata = tuple(wiring.sender.headers().items())
-        channels = [grpc_channel(address, wiring) for _ in range(connections)]
+        address, settings = parse_address(target.url), connection_settings_for(target)
+        metadata = tuple(settings.request_headers.headers().items())
+        channels = [grpc_channel(address, settings) for _ in range(connections)]
         calls = itertools.cycle([channel.unary_unary(GRPC_INFER) for channel in channels])
         return lambda: cls(next(calls), metadata)
 
@@ -102,8 +102,8 @@ class GrpcSender:
         try:
             content = self._call(request.content, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as exc:
-            return _kind(grpc_fault(exc))
-        return _judge(request, grpc_answer(request.infer, content)) if check else None
+            return _kind(grpc_failure(exc))
+        return _judge(request, grpc_response(request.infer, content)) if check else None
 
     def close(self) -> None:
         """Nothing: the connections are shared."""
@@ -120,12 +120,12 @@ class HttpSender:
     @classmethod
     def opener(cls, target: TargetSettings) -> Callable[[], HttpSender]:
         """Read certificates and headers once; what is returned gives each user a connection."""
-        address, wiring = parse_address(target.url), wiring_for(target)
+        address, settings = parse_address(target.url), connection_settings_for(target)
         proxy = proxy_for(address)
-        headers = {"Accept-Encoding": "identity", **wiring.sender.headers()}
-        if wiring.authority is not None:
-            headers["Host"] = wiring.authority
-        context = (wiring.tls or Tls()).context() if address.secure else None
+        headers = {"Accept-Encoding": "identity", **settings.request_headers.headers()}
+        if settings.authority is not None:
+            headers["Host"] = settings.authority
+        context = (settings.tls or Tls()).context() if address.secure else None
         connect = partial(
             HTTPClient.from_url,
             address.target,
@@ -133,7 +133,7 @@ class HttpSender:
             concurrency=1,
             connection_timeout=target.timeout_s,
             network_timeout=target.timeout_s,
-            ssl_options={"server_hostname": wiring.server_name or address.host},
+            ssl_options={"server_hostname": settings.server_name or address.host},
             # It names public authorities to be trusted beside those of the context; those are the context's matter.
             ssl_context_factory=lambda cafile: context,  # noqa: ARG005
             proxy_host=None if proxy is None else proxy.host,
@@ -167,7 +167,7 @@ class HttpSender:
             timeout.close()
         if check or response.status_code != 200:
             headers = httpx.Headers(list(response.headers))
-            return _judge(request, http_answer(request.infer, response.status_code, headers, body))
+            return _judge(request, http_response(request.infer, response.status_code, headers, body))
         return None
 
     def close(self) -> None:
@@ -181,14 +181,14 @@ def _words(exc: Exception) -> str:
     return printable(words or type(exc).__name__, limit=100)
 
 
-def _judge(request: Request, answer: Inferred | Fault) -> str | None:
-    if isinstance(answer, Fault):
+def _judge(request: Request, answer: InferResult | TransportFailure) -> str | None:
+    if isinstance(answer, TransportFailure):
         return _kind(answer)
     right = np.array_equal(answer.probabilities.argmax(axis=1), request.question.labels)
     return None if right else WRONG_ANSWER
 
 
-def _kind(fault: Fault) -> str:
+def _kind(failure: TransportFailure) -> str:
     """Few different words for many different texts: errors are counted by them."""
-    name = fault.kind.name.lower().replace("_", " ")
-    return f"{name} ({fault.status})" if fault.status and fault.status != "DEADLINE_EXCEEDED" else name
+    name = failure.kind.name.lower().replace("_", " ")
+    return f"{name} ({failure.status})" if failure.status and failure.status != "DEADLINE_EXCEEDED" else name

@@ -38,7 +38,7 @@ from slipway.client._errors import (
 from slipway.client._microbatcher import MicroBatcher
 from slipway.client._options import KeepAlive, RetryPolicy
 from slipway.client._prediction import Prediction
-from slipway.client._trust import Tls
+from slipway.client._tls import Tls
 
 __all__ = [
     "AsyncClassifier",

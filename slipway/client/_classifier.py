@@ -11,10 +11,10 @@ from typing import Self
 from slipway.client._client import Client, Session
 from slipway.client._conversion import Fit, chosen
 from slipway.client._errors import ClientClosed
+from slipway.client._flow import AsyncTransport, SyncTransport, run, run_async
 from slipway.client._images import ImagesInput
 from slipway.client._options import seconds
 from slipway.client._prediction import Prediction
-from slipway.client._steps import AsyncTransport, SyncTransport, run, run_async
 from slipway.client._transports.grpc_transport import AsyncGrpcTransport, GrpcTransport
 from slipway.client._transports.http_transport import AsyncHttpTransport, HttpTransport
 from slipway.contract import ModelContract
@@ -133,7 +133,7 @@ class Classifier(Client[SyncTransport]):
         session = self._sessions.get(pid)
         if session is None:
             opened = GrpcTransport if self._address.protocol == "grpc" else HttpTransport
-            transport = opened(self._address, self._wiring)
+            transport = opened(self._address, self._settings)
             # Two threads may come here at once; `setdefault` is atomic and one of them wins.
             session = self._sessions.setdefault(pid, Session(self._new_core(threading.Event), transport))
             if session.transport is not transport:
@@ -196,7 +196,7 @@ class AsyncClassifier(Client[AsyncTransport]):
         session = self._sessions.get(pid)
         if session is None:
             opened = AsyncGrpcTransport if self._address.protocol == "grpc" else AsyncHttpTransport
-            transport = opened(self._address, self._wiring)
+            transport = opened(self._address, self._settings)
             session = self._sessions[pid] = Session(self._new_core(asyncio.Event), transport, loop)
         if session.loop is not loop:
             raise ClientClosed(f"{self!r} belongs to another event loop; make one client in each loop")

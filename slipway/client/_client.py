@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar
 from slipway.client._address import Address, parse_address
 from slipway.client._core import Core
 from slipway.client._errors import ClientClosed
+from slipway.client._flow import AsyncTransport, SyncTransport
 from slipway.client._options import KeepAlive, RetryPolicy, seconds
-from slipway.client._sender import Token
-from slipway.client._steps import AsyncTransport, SyncTransport
-from slipway.client._transports.wiring import wired
-from slipway.client._trust import Tls
+from slipway.client._request_headers import Token
+from slipway.client._tls import Tls
+from slipway.client._transports.connection_settings import connection_settings
 
 __all__ = ["Client", "Session"]
 
@@ -67,7 +67,7 @@ class Client(Generic[TransportT]):
         self._max_batch_size = _at_least_one("max_batch_size", max_batch_size)
         if tls is not None and not self._address.secure:
             raise ValueError(f"tls: expected with grpcs:// or https:// only, got {url}")
-        self._wiring = wired(
+        self._settings = connection_settings(
             tls=tls,
             token=token,
             headers=headers,

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 from slipway.errors import SlipwayWarning
 
-__all__ = ["AS_IT_IS", "Conversion", "Doubt", "Fit", "PictureWarning", "chosen", "warn_of"]
+__all__ = ["DEFAULT_CONVERSION", "Conversion", "Finding", "Fit", "PictureWarning", "chosen", "warn_about"]
 
 Fit: TypeAlias = Literal["stretch", "pad", "crop"]
 """What happens to a picture whose proportions are not the model's: it is stretched; or kept whole, with bars of its
@@ -46,7 +46,7 @@ class Conversion:
             raise ValueError(f"frame: expected a number from 0, got {self.frame!r}")
 
 
-AS_IT_IS = Conversion()
+DEFAULT_CONVERSION = Conversion()
 """Nothing chosen."""
 
 
@@ -57,24 +57,24 @@ def chosen(*, invert: bool, fit: Fit | None, frame: int | None) -> Conversion:
         ValueError: See `Conversion`.
     """
     if invert is False and fit is None and frame is None:
-        return AS_IT_IS
+        return DEFAULT_CONVERSION
     return Conversion(invert=invert, fit=fit, frame=frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class Finding:
     """One thing about one picture. `where` is its path or place, such as "images[3]: ", or empty."""
 
     where: str
     text: str
 
 
-def warn_of(doubts: list[Doubt]) -> None:
+def warn_about(findings: list[Finding]) -> None:
     """Emit one `PictureWarning` for all of a call, at the line outside this package that made the call."""
-    if not doubts:
+    if not findings:
         return
-    said = "; ".join(f"{doubt.where}{doubt.text}" for doubt in doubts[:_SHOWN])
-    more = f"; and {len(doubts) - _SHOWN} more such" if len(doubts) > _SHOWN else ""
+    said = "; ".join(f"{finding.where}{finding.text}" for finding in findings[:_SHOWN])
+    more = f"; and {len(findings) - _SHOWN} more such" if len(findings) > _SHOWN else ""
     warnings.warn(f"{said}{more}", PictureWarning, stacklevel=_level_of_caller())
 
 

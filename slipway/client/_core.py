@@ -1,7 +1,6 @@
-"""What a call decides, step by step, for both protocols and for both flavours of client.
+"""The logic of a call, without I/O: the same for gRPC and HTTP, blocking and asyncio.
 
-Nothing here does I/O: the generators yield `Send`, `Explain`, `Sleep` and `Wait`, and receive answers or Faults (see
-`_steps`).
+The generators yield `Send`, `Explain`, `Sleep` and `Wait`, and receive responses or transport failures (see `_flow`).
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from slipway.client._asking import Asker, Refused, attempt, patience_s
-from slipway.client._contracts import Contracts, Known
+from slipway.client._contract_cache import CachedContract, ContractCache
 from slipway.client._conversion import Conversion
-from slipway.client._diagnosis import Diagnosis
+from slipway.client._error_mapping import ErrorMapping
 from slipway.client._errors import ServerError
-from slipway.client._faults import Fault, FaultKind
+from slipway.client._flow import Flow, Sleep, ask
 from slipway.client._images import ImagesInput, to_batch
+from slipway.client._operations import Infer, InferResult, IsModelReady
 from slipway.client._options import RetryPolicy
 from slipway.client._prediction import Pixels, Prediction, prediction_of
-from slipway.client._questions import Infer, Inferred, IsModelReady
+from slipway.client._requester import FailedRequest, Requester, attempt, probe_timeout_s
 from slipway.client._retry import Deadline
-from slipway.client._steps import Sleep, Steps, ask
+from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.contract import ModelContract
 
 __all__ = ["Core"]
@@ -58,27 +57,29 @@ class Core:
         max_age_s: float,
         max_batch_size: int,
     ) -> None:
-        self._asker = Asker(url, model=model, version=version, retry=retry)
-        self._contracts = Contracts(self._asker, event=event, max_age_s=max_age_s, max_batch_size=max_batch_size)
+        self._requester = Requester(url, model=model, version=version, retry=retry)
+        self._contract_cache = ContractCache(
+            self._requester, event=event, max_age_s=max_age_s, max_batch_size=max_batch_size
+        )
 
-    def contract(self, *, timeout_s: float) -> Steps[ModelContract]:
-        """Return what is known, or learn it."""
-        known = yield from self._contracts.current(Deadline(timeout_s))
-        return known.contract
+    def contract(self, *, timeout_s: float) -> Flow[ModelContract]:
+        """Return what is cached, or learn it."""
+        cached = yield from self._contract_cache.current(Deadline(timeout_s))
+        return cached.contract
 
-    def predict(self, images: ImagesInput, conversion: Conversion, *, timeout_s: float) -> Steps[Prediction]:
+    def predict(self, images: ImagesInput, conversion: Conversion, *, timeout_s: float) -> Flow[Prediction]:
         """Classify, in requests of at most the model's batch; see `Classifier.predict`."""
         deadline = Deadline(timeout_s)
-        known = yield from self._contracts.current(deadline)
-        batch = to_batch(images, known.contract, conversion)
+        cached = yield from self._contract_cache.current(deadline)
+        batch = to_batch(images, cached.contract, conversion)
         for _ in range(_TRIES_OF_A_CHANGED_MODEL):
-            size = known.most_images
-            now, answer = yield from self._classify(batch[:size], known, deadline)
+            size = cached.most_images
+            now, answer = yield from self._classify(batch[:size], cached, deadline)
             if answer is not None:
                 break
-            if now.contract.image_shape != known.contract.image_shape:
+            if now.contract.image_shape != cached.contract.image_shape:
                 batch = to_batch(images, now.contract, conversion)
-            known = now
+            cached = now
         else:
             raise self._replaced()
         contract = now.contract
@@ -91,67 +92,73 @@ class Core:
             parts.append(answer.probabilities)
         return prediction_of(contract, np.concatenate(parts) if len(parts) > 1 else parts[0], answer.model_version)
 
-    def wait_ready(self, *, timeout_s: float) -> Steps[None]:
+    def wait_ready(self, *, timeout_s: float) -> Flow[None]:
         """Poll until the model answers; see `Classifier.wait_ready`."""
         deadline = Deadline(timeout_s)
-        question = IsModelReady(self._asker.model, self._asker.version)
+        operation = IsModelReady(self._requester.model, self._requester.version)
         polls = 0
-        diagnosis: Diagnosis | None = None
+        mapping: ErrorMapping | None = None
         while True:
-            reply = yield from ask(question, patience_s(deadline))
-            if not isinstance(reply, Fault) and reply.value:
+            reply = yield from ask(operation, probe_timeout_s(deadline))
+            if not isinstance(reply, TransportFailure) and reply.value:
                 return
-            fault = reply if isinstance(reply, Fault) else Fault(kind=FaultKind.NOT_READY, text="it is not ready")
+            failure = (
+                reply
+                if isinstance(reply, TransportFailure)
+                else TransportFailure(kind=FailureKind.NOT_READY, text="it is not ready")
+            )
             last = deadline.remaining_s() <= _POLL_PAUSE_S
             time_to_ask = last and deadline.remaining_s() > _TIME_TO_ASK_S
             if (
-                diagnosis is None
+                mapping is None
                 or time_to_ask
-                or fault.kind is not FaultKind.NOT_READY
+                or failure.kind is not FailureKind.NOT_READY
                 or polls % _POLLS_PER_DIAGNOSIS == 0
             ):
-                diagnosis = yield from self._asker.diagnose(fault, deadline)
-            hopeless = not diagnosis.retry and fault.kind is not FaultKind.DEADLINE
+                mapping = yield from self._requester.map_failure(failure, deadline)
+            hopeless = not mapping.retry and failure.kind is not FailureKind.DEADLINE
             if hopeless or last:
-                diagnosis = yield from self._asker.explain(diagnosis, fault, deadline)
-                failed = attempt(diagnosis, fault, deadline)
+                mapping = yield from self._requester.explain(mapping, failure, deadline)
+                failed = attempt(mapping, failure, deadline)
                 note = "" if hopeless else f"waited {failed.after_s:.1f} s"
-                raise diagnosis.to_error(self._asker.subject, fault, attempts=(failed,), note=note)
+                raise mapping.to_error(self._requester.subject, failure, attempts=(failed,), note=note)
             polls += 1
             yield Sleep(_POLL_PAUSE_S)
 
-    def _classify(self, images: Pixels, known: Known, deadline: Deadline) -> Steps[tuple[Known, Inferred | None]]:
+    def _classify(
+        self, images: Pixels, cached: CachedContract, deadline: Deadline
+    ) -> Flow[tuple[CachedContract, InferResult | None]]:
         """Ask once, and read the answer with the labels of the version that gave it.
 
         Returns:
             The contract of whoever answered, and the answer; None where the contract turned out to be another one than
-            `known`, under which the images were checked and which was read before they were sent.
+            `cached`, under which the images were checked and which was read before they were sent.
         """
-        asker, sent_ns = self._asker, time.monotonic_ns()
-        question = Infer(asker.model, asker.version, images, len(known.contract.labels))
-        reply = yield from asker.try_to_ask(question, deadline)
-        if isinstance(reply, Refused):
-            if reply.kind is FaultKind.INVALID:
-                self._contracts.forget()
+        requester, sent_ns = self._requester, time.monotonic_ns()
+        operation = Infer(requester.model, requester.version, images, len(cached.contract.labels))
+        reply = yield from requester.try_request(operation, deadline)
+        if isinstance(reply, FailedRequest):
+            if reply.kind is FailureKind.INVALID:
+                self._contract_cache.forget()
             raise reply.error
         answer = reply.value
-        now = yield from self._contracts.of_answer(answer.model_version, reply.connected_ns, deadline)
+        now = yield from self._contract_cache.of_answer(answer.model_version, reply.connected_ns, deadline)
         same_door = (
-            now is known
-            or now.contract == known.contract
-            or (now.read_ns <= sent_ns and now.contract.image_shape == known.contract.image_shape)
+            now is cached
+            or now.contract == cached.contract
+            or (now.read_ns <= sent_ns and now.contract.image_shape == cached.contract.image_shape)
         )
         if not same_door:
             return now, None
         classes = answer.probabilities.shape[1]
         if classes != len(now.contract.labels):
-            self._contracts.forget()
+            self._contract_cache.forget()
             expected = len(now.contract.labels)
-            raise ServerError(f"{asker.subject}: expected {expected} probabilities per image, got {classes}")
+            raise ServerError(f"{requester.subject}: expected {expected} probabilities per image, got {classes}")
         flaw = answer.flaw()
         if flaw:
-            raise ServerError(f"{asker.subject}: {flaw}")
+            raise ServerError(f"{requester.subject}: {flaw}")
         return now, answer
 
     def _replaced(self) -> ServerError:
-        return ServerError(f"{self._asker.subject}: replaced during the call by one with other labels; call again")
+        return ServerError(f"{self._requester.subject}: replaced during the call by one with other labels; call again")

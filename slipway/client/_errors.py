@@ -61,7 +61,7 @@ class Attempt:
 
 
 class ClientError(SlipwayError):
-    """A prediction, or a question to the server, failed.
+    """A prediction, or an operation to the server, failed.
 
     Attributes:
         status: The server's status, such as "UNAVAILABLE" (gRPC) or "503" (HTTP); empty where none came.
@@ -95,7 +95,7 @@ class InvalidRequest(ClientError):
 
 
 class Unauthenticated(ClientError):
-    """The token is missing, wrong or expired, or the server restricts this question."""
+    """The token is missing, wrong or expired, or the server restricts this operation."""
 
 
 class ModelNotFound(ClientError):

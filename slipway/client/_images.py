@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from slipway.client._arrays import as_array, wrong_array
-from slipway.client._conversion import AS_IT_IS, Conversion, Doubt, warn_of
+from slipway.client._conversion import DEFAULT_CONVERSION, Conversion, Finding, warn_about
 from slipway.client._errors import InvalidImage
 from slipway.client._prediction import Pixels
 
@@ -34,7 +34,7 @@ ImagesInput: TypeAlias = "ImageInput | Sequence[ImageInput]"
 """One image, several, or a uint8 array (n, h, w, c), or (n, h, w) where the model has one channel."""
 
 
-def to_batch(images: ImagesInput, contract: ModelContract, conversion: Conversion = AS_IT_IS) -> Pixels:
+def to_batch(images: ImagesInput, contract: ModelContract, conversion: Conversion = DEFAULT_CONVERSION) -> Pixels:
     """Turn images into one batch of the model's shape.
 
     Arrays must already be uint8 of the model's height and width. Pictures are turned upright, to the model's channels
@@ -54,18 +54,18 @@ def to_batch(images: ImagesInput, contract: ModelContract, conversion: Conversio
     """
     shape = contract.image_shape
     array = as_array(images, "")
-    doubts: list[Doubt] = []
+    findings: list[Finding] = []
     if array is not None:
         batch = _array_batch(array, shape)
     elif isinstance(images, Sequence) and not isinstance(images, str | bytes | bytearray | memoryview):
         if not images:
             raise InvalidImage("expected at least one image, got an empty sequence")
         batch = np.stack(
-            [_one(image, contract, conversion, f"images[{i}]: ", doubts) for i, image in enumerate(images)]
+            [_one(image, contract, conversion, f"images[{i}]: ", findings) for i, image in enumerate(images)]
         )
     else:
-        batch = _one(images, contract, conversion, "", doubts)[np.newaxis]
-    warn_of(doubts)
+        batch = _one(images, contract, conversion, "", findings)[np.newaxis]
+    warn_about(findings)
     return np.bitwise_not(batch) if conversion.invert else batch
 
 
@@ -89,12 +89,12 @@ def _one_array(array: Pixels, shape: tuple[int, int, int], where: str) -> Pixels
     return single
 
 
-def _one(image: object, contract: ModelContract, conversion: Conversion, where: str, doubts: list[Doubt]) -> Pixels:
+def _one(image: object, contract: ModelContract, conversion: Conversion, where: str, findings: list[Finding]) -> Pixels:
     array = as_array(image, where)
     if array is not None:
         return _one_array(array, contract.image_shape, where)
     from slipway.client._pictures import read_picture  # noqa: PLC0415 - Pillow is loaded by those who give pictures
 
     pixels, found = read_picture(image, contract, conversion, where)
-    doubts += found
+    findings += found
     return pixels

@@ -5,19 +5,19 @@ Metadata names tensors and shapes. It tells neither labels, which become "0", "1
 
 from __future__ import annotations
 
-from slipway.client._questions import TensorMetadata
+from slipway.client._operations import TensorMetadata
 from slipway.contract import IMAGE, PROBABILITIES, ModelContract
 from slipway.model_config import ContractUnreadable, checked_contract
 from slipway.printable import printable
 
-__all__ = ["contract_of_metadata"]
+__all__ = ["contract_from_metadata"]
 
 _ANY = -1
 _IMAGE = (IMAGE, "UINT8", 4)  # name, type and number of axes
 _PROBABILITIES = (PROBABILITIES, "FP32", 2)
 
 
-def contract_of_metadata(
+def contract_from_metadata(
     model: str, inputs: tuple[TensorMetadata, ...], outputs: tuple[TensorMetadata, ...], *, max_batch_size: int
 ) -> ModelContract:
     """Read a contract out of a model's metadata.

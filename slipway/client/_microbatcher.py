@@ -267,9 +267,9 @@ class MicroBatcher:
         if not calls:
             return
         try:
-            patience_s = max(0.001, *(call.deadline.remaining_s() for call in calls))
+            probe_timeout_s = max(0.001, *(call.deadline.remaining_s() for call in calls))
             batch = np.concatenate([call.images for call in calls])
-            whole = self._classifier.predict(batch, timeout_s=patience_s)
+            whole = self._classifier.predict(batch, timeout_s=probe_timeout_s)
             start = 0
             for call in calls:
                 call.prediction = rows_of(whole, start, start + len(call.images))

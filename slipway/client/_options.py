@@ -85,7 +85,7 @@ class KeepAlive:
     try opens another. HTTP needs none: a call that times out takes its connection with it.
 
     Attributes:
-        interval_s: Silence before the question, in seconds, at least 1. A server may count questions that come too
+        interval_s: Silence before the operation, in seconds, at least 1. A server may count operations that come too
             often and end the connection: Triton takes two that come within five minutes without any data between them
             (`--grpc-http2-min-recv-ping-interval-without-data`, `--grpc-http2-max-ping-strikes`), and calls that
             answer sooner reset its count.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageOps
 
-from slipway.client._conversion import Conversion, Doubt
+from slipway.client._conversion import Conversion, Finding
 from slipway.client._errors import InvalidImage
 from slipway.client._open_picture import Opened, open_picture, place, translated
 from slipway.client._prediction import Pixels
@@ -26,7 +26,7 @@ _CONTRAST = 32
 
 def read_picture(
     source: object, contract: ModelContract, conversion: Conversion, where: str
-) -> tuple[Pixels, list[Doubt]]:
+) -> tuple[Pixels, list[Finding]]:
     """Read a picture, whichever way it comes, and look whether the model knows such pictures.
 
     Args:
@@ -57,8 +57,8 @@ def read_picture(
         flat = _composited(image, canvas) if transparent else image
         converted = flat.convert(_MODES[channels])
         look = converted.resize((width, height), Image.Resampling.BOX)
-        doubts = [
-            Doubt(where=where, text=text)
+        findings = [
+            Finding(where=where, text=text)
             for text in (
                 *_doubts_of_depth(opened),
                 *_doubts_of_proportions(converted.size, (width, height), conversion),
@@ -66,7 +66,7 @@ def read_picture(
             )
         ]
         pixels = np.asarray(_fitted(converted, (width, height), conversion, look), dtype=np.uint8)
-    return pixels.reshape(contract.image_shape), doubts
+    return pixels.reshape(contract.image_shape), findings
 
 
 def _canvas(contract: ModelContract, conversion: Conversion) -> str:

@@ -1,9 +1,9 @@
 """Inference requests as bytes and the answers back, for programs that bring their own transport.
 
     stub = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")    # passes bytes through
-    question = Infer("mnist", "", images)
-    content = grpc_request(question, timeout_s=2.0)
-    answer = grpc_answer(question, stub(content))
+    operation = Infer("mnist", "", images)
+    content = grpc_request(operation, timeout_s=2.0)
+    answer = grpc_response(operation, stub(content))
 
 `Classifier` is the client for applications. This is for load generators and gateways, which prepare a request once
 and send it many times, and must not spend their time on what surrounds it.
@@ -17,74 +17,78 @@ from typing import Any
 import grpc
 
 from slipway.client._address import Address, parse_address
-from slipway.client._faults import Fault, FaultKind
+from slipway.client._operations import Infer, InferResult
 from slipway.client._page import PageUnreadable, read_page
-from slipway.client._questions import Infer, Inferred
+from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.client._transports import grpc_codec, http_codec
+from slipway.client._transports.connection_settings import ConnectionSettings, connection_settings
 from slipway.client._transports.grpc_channel import open_channel
 from slipway.client._transports.http_codec import HttpRequest, HttpResponse
 from slipway.client._transports.proxies import Proxy, proxy_for
-from slipway.client._transports.wiring import Wiring, wired
 
 __all__ = [
     "GRPC_INFER",
     "Address",
-    "Fault",
-    "FaultKind",
+    "ConnectionSettings",
+    "FailureKind",
     "HttpRequest",
     "Infer",
-    "Inferred",
+    "InferResult",
     "PageUnreadable",
     "Proxy",
-    "Wiring",
-    "grpc_answer",
+    "TransportFailure",
+    "connection_settings",
     "grpc_channel",
-    "grpc_fault",
+    "grpc_failure",
     "grpc_request",
-    "http_answer",
+    "grpc_response",
     "http_request",
+    "http_response",
     "parse_address",
     "proxy_for",
     "read_page",
-    "wired",
 ]
 
 GRPC_INFER = f"{grpc_codec.SERVICE}/{grpc_codec.CALLS[Infer].method}"
 """The remote procedure that `grpc_request` is for."""
 
 
-def grpc_channel(address: Address, wiring: Wiring) -> grpc.Channel:
+def grpc_channel(address: Address, settings: ConnectionSettings) -> grpc.Channel:
     """Open a blocking channel as `Classifier` does: the same proxies, trust, keepalive and pauses between attempts.
 
     Raises:
         InvalidAddress: See `proxy_for`.
         ValueError: A certificate cannot be read any more.
     """
-    return open_channel(grpc, address, wiring)
+    return open_channel(grpc, address, settings)
 
 
-def grpc_request(question: Infer, *, timeout_s: float) -> bytes:
-    """Serialise a question; `timeout_s` is told to the server."""
-    return grpc_codec.encode(question, timeout_s)
+def grpc_request(operation: Infer, *, timeout_s: float) -> bytes:
+    """Serialise an operation; `timeout_s` is told to the server."""
+    return grpc_codec.encode(operation, timeout_s)
 
 
-def grpc_answer(question: Infer, content: bytes) -> Inferred | Fault:
-    """Read the serialised answer to a question."""
-    answer: Inferred | Fault = grpc_codec.decode(question, content)
+def grpc_response(operation: Infer, content: bytes) -> InferResult | TransportFailure:
+    """Read the serialised answer to an operation."""
+    answer: InferResult | TransportFailure = grpc_codec.decode(operation, content)
     return answer
 
 
-def grpc_fault(exc: Any) -> Fault:  # noqa: ANN401 - grpc.RpcError declares none of the methods that every instance has
+def grpc_failure(exc: Any) -> TransportFailure:  # noqa: ANN401 - grpc.RpcError declares none of the methods that every instance has
     """Why a gRPC call failed."""
-    return grpc_codec.fault(exc)
+    return grpc_codec.rpc_failure(exc)
 
 
-def http_request(question: Infer, *, timeout_s: float) -> HttpRequest:
-    """Write a question with the binary tensor extension; `path` is relative to the server's URL."""
-    return http_codec.encode(question, timeout_s)
+def http_request(operation: Infer, *, timeout_s: float) -> HttpRequest:
+    """Write an operation with the binary tensor extension; `path` is relative to the server's URL."""
+    return http_codec.encode(operation, timeout_s)
 
 
-def http_answer(question: Infer, status: int, headers: Mapping[str, str], body: bytes) -> Inferred | Fault:
-    """Read the answer to a question; names in `headers` are looked up without regard to case."""
-    answer: Inferred | Fault = http_codec.decode(question, HttpResponse(status=status, headers=headers, body=body))
+def http_response(
+    operation: Infer, status: int, headers: Mapping[str, str], body: bytes
+) -> InferResult | TransportFailure:
+    """Read the answer to an operation; names in `headers` are looked up without regard to case."""
+    answer: InferResult | TransportFailure = http_codec.decode(
+        operation, HttpResponse(status=status, headers=headers, body=body)
+    )
     return answer

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from tritonclient.grpc import service_pb2
 
-from slipway.client._questions import Infer, IsModelReady, IsServerReady, ReadConfig
+from slipway.client._operations import Infer, IsModelReady, IsServerReady, ReadConfig
 from slipway.client._transports import grpc_codec, http_codec
 from tests.chart.egress import reaches
 from tests.chart.rendering import ROOT, noted

@@ -1,6 +1,6 @@
 """What a real tritonserver says when things go wrong, and the error that the client makes of it.
 
-This pins the tables of `slipway.client._faults`: they were read in Triton's sources, and texts change.
+This pins the tables of `slipway.client._transport_failures`: they were read in Triton's sources, and texts change.
 """
 
 import dataclasses

@@ -9,14 +9,14 @@ import grpc
 
 from slipway.client._address import Address
 from slipway.client._options import KeepAlive
+from slipway.client._tls import grpc_certificates
+from slipway.client._transports.connection_settings import ConnectionSettings
 from slipway.client._transports.grpc_sockets import OPTIONS
 from slipway.client._transports.proxies import proxy_for
-from slipway.client._transports.wiring import Wiring
-from slipway.client._trust import contents_for_grpc
 
 __all__ = ["open_channel"]
 
-_LONGEST_MESSAGE_BYTES = (64 << 20) + (1 << 20)  # probabilities of one request, see `_questions`
+_LONGEST_MESSAGE_BYTES = (64 << 20) + (1 << 20)  # probabilities of one request, see `_operations`
 
 _OPTIONS: tuple[tuple[str, str | int], ...] = (
     # A name with several addresses (a headless Service) has its calls spread over them.
@@ -34,18 +34,18 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
 )
 
 
-def open_channel(flavour: ModuleType, address: Address, wiring: Wiring, *, watched: bool = False) -> Any:  # noqa: ANN401 - grpc ships no types
+def open_channel(flavour: ModuleType, address: Address, settings: ConnectionSettings, *, watched: bool = False) -> Any:  # noqa: ANN401 - grpc ships no types
     """Open a channel of `grpc` or `grpc.aio`, with everything that a client of ours has; `watched` is for `Sockets`."""
-    options = [*_OPTIONS, *_keepalive(wiring.keepalive), *(OPTIONS if watched else ())]
+    options = [*_OPTIONS, *_keepalive(settings.keepalive), *(OPTIONS if watched else ())]
     proxy = proxy_for(address)
     options.append(("grpc.enable_http_proxy", 0 if proxy is None else 1))
     if proxy is not None:
         options.append(("grpc.http_proxy", proxy.url))
-    if wiring.authority is not None:
-        options.append(("grpc.default_authority", wiring.authority))
+    if settings.authority is not None:
+        options.append(("grpc.default_authority", settings.authority))
     if not address.secure:
         return flavour.insecure_channel(address.target, options=options)
-    credentials = grpc.ssl_channel_credentials(*contents_for_grpc(wiring.tls))
+    credentials = grpc.ssl_channel_credentials(*grpc_certificates(settings.tls))
     return flavour.secure_channel(address.target, credentials, options=options)
 
 

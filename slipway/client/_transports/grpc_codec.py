@@ -13,23 +13,23 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from slipway import protocol as pb
-from slipway.client._faults import Fault, FaultKind, grpc_kind, plain_text
-from slipway.client._options import NO_LIMIT_S
-from slipway.client._questions import (
+from slipway.client._operations import (
     Infer,
-    Inferred,
+    InferResult,
     IsModelReady,
     IsServerReady,
     ListModels,
     ModelState,
-    Question,
+    Operation,
     ReadConfig,
     ReadMetadata,
     TensorMetadata,
 )
+from slipway.client._options import NO_LIMIT_S
+from slipway.client._transport_failures import FailureKind, TransportFailure, grpc_kind, plain_text
 from slipway.contract import IMAGE, PROBABILITIES
 
-__all__ = ["CALLS", "SERVICE", "GrpcCall", "decode", "encode", "fault"]
+__all__ = ["CALLS", "SERVICE", "GrpcCall", "decode", "encode", "rpc_failure"]
 
 SERVICE = "/inference.GRPCInferenceService"
 """In front of each procedure's name."""
@@ -37,13 +37,13 @@ SERVICE = "/inference.GRPCInferenceService"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrpcCall:
-    """How one kind of question travels.
+    """How one kind of operation travels.
 
     Attributes:
         method: The remote procedure.
-        encode: From the question and the time left, in seconds, to the request.
+        encode: From the operation and the time left, in seconds, to the request.
         response: The class of the response.
-        decode: From the question and the response to the answer, or a Fault where the response makes no sense.
+        decode: From the operation and the response to the result; a TransportFailure for a malformed response.
     """
 
     method: str
@@ -52,29 +52,29 @@ class GrpcCall:
     decode: Callable[[Any, pb.Message], Any]
 
 
-def encode(question: Question[Any], timeout_s: float) -> bytes:
-    """Serialise a question; `timeout_s` is the time left for it."""
-    content: bytes = CALLS[type(question)].encode(question, timeout_s).SerializeToString()
+def encode(operation: Operation[Any], timeout_s: float) -> bytes:
+    """Serialise an operation; `timeout_s` is the time left for it."""
+    content: bytes = CALLS[type(operation)].encode(operation, timeout_s).SerializeToString()
     return content
 
 
-def decode(question: Question[Any], content: bytes) -> Any:  # noqa: ANN401 - the question's type names it
-    """Read the serialised answer to a question, or a Fault where it makes no sense."""
-    call = CALLS[type(question)]
-    if len(content) > question.max_answer_bytes:
-        text = f"expected an answer of at most {question.max_answer_bytes} bytes, got {len(content)}"
-        return Fault(kind=FaultKind.FAILED, text=text)
+def decode(operation: Operation[Any], content: bytes) -> Any:  # noqa: ANN401 - the operation's type names it
+    """Read the serialised answer to an operation, or a TransportFailure where it makes no sense."""
+    call = CALLS[type(operation)]
+    if len(content) > operation.max_response_bytes:
+        text = f"expected an answer of at most {operation.max_response_bytes} bytes, got {len(content)}"
+        return TransportFailure(kind=FailureKind.FAILED, text=text)
     try:
         response = call.response.FromString(content)
     except (DecodeError, ValueError) as exc:  # ValueError: a text that is no UTF-8
         name = call.response.DESCRIPTOR.name
-        return Fault(kind=FaultKind.FAILED, text=f"expected a {name}, got {content[:40]!r}", cause=exc)
-    return call.decode(question, response)
+        return TransportFailure(kind=FailureKind.FAILED, text=f"expected a {name}, got {content[:40]!r}", cause=exc)
+    return call.decode(operation, response)
 
 
-def _infer_request(question: Infer, timeout_s: float) -> pb.Message:
-    images = question.images
-    request = pb.ModelInferRequest(model_name=question.model, model_version=question.version)
+def _infer_request(operation: Infer, timeout_s: float) -> pb.Message:
+    images = operation.images
+    request = pb.ModelInferRequest(model_name=operation.model, model_version=operation.version)
     request.inputs.add(name=IMAGE, datatype="UINT8", shape=images.shape)
     request.raw_input_contents.append(images.tobytes())
     # Read only by a model whose queue policy allows it: the server then drops what nobody waits for any more.
@@ -83,17 +83,19 @@ def _infer_request(question: Infer, timeout_s: float) -> pb.Message:
     return request
 
 
-def _inferred(question: Infer, response: pb.Message) -> Inferred | Fault:
+def _inferred(operation: Infer, response: pb.Message) -> InferResult | TransportFailure:
     for output, content in zip(response.outputs, response.raw_output_contents, strict=False):
         if output.name == PROBABILITIES and output.datatype == "FP32":
-            return Inferred.from_wire(
+            return InferResult.from_wire(
                 content,
                 shape=tuple(output.shape),
-                images=len(question.images),
+                images=len(operation.images),
                 model_version=response.model_version,
             )
     got = [f"{output.name} {output.datatype}" for output in response.outputs[:5]]
-    return Fault(kind=FaultKind.FAILED, text=f"expected an output {PROBABILITIES} FP32 in raw bytes, got {got}")
+    return TransportFailure(
+        kind=FailureKind.FAILED, text=f"expected an output {PROBABILITIES} FP32 in raw bytes, got {got}"
+    )
 
 
 def _model_states(_: ListModels, response: pb.Message) -> tuple[ModelState, ...]:
@@ -107,23 +109,23 @@ def _metadata(_: ReadMetadata, response: pb.Message) -> tuple[tuple[TensorMetada
     return read(response.inputs), read(response.outputs)
 
 
-CALLS: dict[type[Question[Any]], GrpcCall] = {
+CALLS: dict[type[Operation[Any]], GrpcCall] = {
     Infer: GrpcCall(method="ModelInfer", encode=_infer_request, response=pb.ModelInferResponse, decode=_inferred),
     ReadConfig: GrpcCall(
         method="ModelConfig",
-        encode=lambda question, _: pb.ModelConfigRequest(name=question.model, version=question.version),
+        encode=lambda operation, _: pb.ModelConfigRequest(name=operation.model, version=operation.version),
         response=pb.ModelConfigResponse,
         decode=lambda _, response: response.config,
     ),
     ReadMetadata: GrpcCall(
         method="ModelMetadata",
-        encode=lambda question, _: pb.ModelMetadataRequest(name=question.model, version=question.version),
+        encode=lambda operation, _: pb.ModelMetadataRequest(name=operation.model, version=operation.version),
         response=pb.ModelMetadataResponse,
         decode=_metadata,
     ),
     IsModelReady: GrpcCall(
         method="ModelReady",
-        encode=lambda question, _: pb.ModelReadyRequest(name=question.model, version=question.version),
+        encode=lambda operation, _: pb.ModelReadyRequest(name=operation.model, version=operation.version),
         response=pb.ModelReadyResponse,
         decode=lambda _, response: bool(response.ready),
     ),
@@ -142,9 +144,9 @@ CALLS: dict[type[Question[Any]], GrpcCall] = {
 }
 
 
-def fault(exc: Any) -> Fault:  # noqa: ANN401 - grpc.RpcError declares none of the methods that every instance has
+def rpc_failure(exc: Any) -> TransportFailure:  # noqa: ANN401 - grpc.RpcError declares none of the methods that every instance has
     """Translate a `grpc.RpcError`, blocking or asyncio."""
     status, text = exc.code().name, exc.details() or ""
     kind = grpc_kind(status, text)
-    text = "still waiting for it" if kind is FaultKind.DEADLINE else plain_text(text)
-    return Fault(kind=kind, text=text, status=status, cause=exc)
+    text = "still waiting for it" if kind is FailureKind.DEADLINE else plain_text(text)
+    return TransportFailure(kind=kind, text=text, status=status, cause=exc)

@@ -15,21 +15,21 @@ from google.protobuf import json_format
 
 from slipway import protocol as pb
 from slipway.client._address import without_secrets
-from slipway.client._faults import Fault, FaultKind, http_kind, plain_text
-from slipway.client._options import NO_LIMIT_S
-from slipway.client._questions import (
+from slipway.client._operations import (
     Infer,
-    Inferred,
+    InferResult,
     IsModelReady,
     IsServerReady,
     ListModels,
     ModelState,
-    Question,
+    Operation,
     ReadConfig,
     ReadMetadata,
     TensorMetadata,
 )
-from slipway.client._transports.http_content import NotReadable, readable, what_came
+from slipway.client._options import NO_LIMIT_S
+from slipway.client._transport_failures import FailureKind, TransportFailure, http_kind, plain_text
+from slipway.client._transports.http_content import BodyUnreadable, decompressed, describe_response
 from slipway.contract import IMAGE, PROBABILITIES
 
 __all__ = ["HttpRequest", "HttpResponse", "decode", "encode"]
@@ -64,37 +64,37 @@ class _HttpCall:
     decode: Callable[[Any, HttpResponse], Any]
 
 
-def encode(question: Question[Any], timeout_s: float) -> HttpRequest:
-    """Write a question; `timeout_s` is the time left for it."""
-    return _CALLS[type(question)].encode(question, timeout_s)
+def encode(operation: Operation[Any], timeout_s: float) -> HttpRequest:
+    """Write an operation; `timeout_s` is the time left for it."""
+    return _CALLS[type(operation)].encode(operation, timeout_s)
 
 
-def decode(question: Question[Any], response: HttpResponse) -> Any:  # noqa: ANN401 - the question's type names it
-    """Read the answer to a question, or a Fault where the server refused or makes no sense."""
+def decode(operation: Operation[Any], response: HttpResponse) -> Any:  # noqa: ANN401 - the operation's type names it
+    """Read the answer to an operation, or a TransportFailure where the server refused or makes no sense."""
     try:
-        body = readable(response.headers, response.body, limit=question.max_answer_bytes)
+        body = decompressed(response.headers, response.body, limit=operation.max_response_bytes)
         response = replace(response, body=body)
         if 300 <= response.status < 400:
             return _redirect(response)
-        return _CALLS[type(question)].decode(question, response)
-    except NotReadable as exc:
-        came = what_came(response.status, response.headers, b"")
-        return Fault(kind=FaultKind.NOT_V2, text=f"{exc}, {came}", status=str(response.status))
+        return _CALLS[type(operation)].decode(operation, response)
+    except BodyUnreadable as exc:
+        came = describe_response(response.status, response.headers, b"")
+        return TransportFailure(kind=FailureKind.NOT_V2, text=f"{exc}, {came}", status=str(response.status))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, json_format.ParseError) as exc:
         return _nonsense(response, cause=exc)
 
 
-def _nonsense(response: HttpResponse, cause: Exception | None = None) -> Fault:
-    came = what_came(response.status, response.headers, response.body)
-    kind = FaultKind.FAILED if came.startswith("HTTP status 200, application/") else FaultKind.NOT_V2
+def _nonsense(response: HttpResponse, cause: Exception | None = None) -> TransportFailure:
+    came = describe_response(response.status, response.headers, response.body)
+    kind = FailureKind.FAILED if came.startswith("HTTP status 200, application/") else FailureKind.NOT_V2
     text = f"expected an answer of the V2 protocol, got {came}"
-    return Fault(kind=kind, text=text, status=str(response.status), cause=cause)
+    return TransportFailure(kind=kind, text=text, status=str(response.status), cause=cause)
 
 
-def _redirect(response: HttpResponse) -> Fault:
+def _redirect(response: HttpResponse) -> TransportFailure:
     where = without_secrets(response.headers.get("location", "nowhere"))
     text = f"expected an answer of the V2 protocol, got HTTP status {response.status}, a redirection to {where}"
-    return Fault(kind=FaultKind.NOT_V2, text=text, status=str(response.status))
+    return TransportFailure(kind=FailureKind.NOT_V2, text=text, status=str(response.status))
 
 
 def _model_path(model: str, version: str) -> str:
@@ -102,9 +102,9 @@ def _model_path(model: str, version: str) -> str:
     return f"{path}/versions/{quote(version, safe='')}" if version else path
 
 
-def _infer_request(question: Infer, timeout_s: float) -> HttpRequest:
-    pixels = question.images.tobytes()
-    tensor = {"name": IMAGE, "datatype": "UINT8", "shape": question.images.shape}
+def _infer_request(operation: Infer, timeout_s: float) -> HttpRequest:
+    pixels = operation.images.tobytes()
+    tensor = {"name": IMAGE, "datatype": "UINT8", "shape": operation.images.shape}
     parameters: dict[str, bool | int] = {"binary_data_output": True}
     if timeout_s < NO_LIMIT_S:
         # Read only by a model whose queue policy allows it: the server then drops what nobody waits for any more.
@@ -113,13 +113,13 @@ def _infer_request(question: Infer, timeout_s: float) -> HttpRequest:
     header = json.dumps({"inputs": inputs, "parameters": parameters}).encode()
     return HttpRequest(
         method="POST",
-        path=f"{_model_path(question.model, question.version)}/infer",
+        path=f"{_model_path(operation.model, operation.version)}/infer",
         headers={_HEADER_LENGTH: str(len(header)), "Content-Type": "application/octet-stream"},
         content=header + pixels,
     )
 
 
-def _inferred(question: Infer, response: HttpResponse) -> Inferred | Fault:
+def _inferred(operation: Infer, response: HttpResponse) -> InferResult | TransportFailure:
     if response.status != 200:
         return _refusal(response)
     length = int(response.headers.get(_HEADER_LENGTH.lower(), len(response.body)))
@@ -128,18 +128,18 @@ def _inferred(question: Infer, response: HttpResponse) -> Inferred | Fault:
     for output in header["outputs"]:
         size = output.get("parameters", {}).get("binary_data_size", 0)
         if output["name"] == PROBABILITIES and output["datatype"] == "FP32":
-            return Inferred.from_wire(
+            return InferResult.from_wire(
                 response.body[offset : offset + size],
                 shape=tuple(int(length) for length in output["shape"]),
-                images=len(question.images),
+                images=len(operation.images),
                 model_version=str(header.get("model_version", "")),
             )
         offset += size
     got = [f"{output['name']} {output['datatype']}" for output in header["outputs"][:5]]
-    return Fault(kind=FaultKind.FAILED, text=f"expected an output {PROBABILITIES} FP32, got {got}")
+    return TransportFailure(kind=FailureKind.FAILED, text=f"expected an output {PROBABILITIES} FP32, got {got}")
 
 
-def _config(_: ReadConfig, response: HttpResponse) -> pb.Message | Fault:
+def _config(_: ReadConfig, response: HttpResponse) -> pb.Message | TransportFailure:
     if response.status != 200:
         return _refusal(response)
     config = json.loads(response.body)
@@ -158,7 +158,7 @@ def _tensor(line: dict[str, Any]) -> dict[str, Any]:
 
 def _metadata(
     _: ReadMetadata, response: HttpResponse
-) -> tuple[tuple[TensorMetadata, ...], tuple[TensorMetadata, ...]] | Fault:
+) -> tuple[tuple[TensorMetadata, ...], tuple[TensorMetadata, ...]] | TransportFailure:
     if response.status != 200:
         return _refusal(response)
     told = json.loads(response.body)
@@ -172,7 +172,7 @@ def _metadata(
     return read(told["inputs"]), read(told["outputs"])
 
 
-def _is_ready(_: object, response: HttpResponse) -> bool | Fault:
+def _is_ready(_: object, response: HttpResponse) -> bool | TransportFailure:
     # Triton says "not ready" with 400, and so does it for a version that is no number.
     if response.status == 200:
         return _says_ready(response)
@@ -181,7 +181,7 @@ def _is_ready(_: object, response: HttpResponse) -> bool | Fault:
     return _refusal(response)
 
 
-def _says_ready(response: HttpResponse) -> bool | Fault:
+def _says_ready(response: HttpResponse) -> bool | TransportFailure:
     """Triton says it with no words, other servers with a JSON object; a page for people says nothing of a model."""
     if not response.body.strip():
         return True
@@ -191,7 +191,7 @@ def _says_ready(response: HttpResponse) -> bool | Fault:
     return _nonsense(response)
 
 
-def _model_states(_: ListModels, response: HttpResponse) -> tuple[ModelState, ...] | Fault:
+def _model_states(_: ListModels, response: HttpResponse) -> tuple[ModelState, ...] | TransportFailure:
     if response.status != 200:
         return _refusal(response)
     return tuple(
@@ -202,15 +202,15 @@ def _model_states(_: ListModels, response: HttpResponse) -> tuple[ModelState, ..
     )
 
 
-def _refusal(response: HttpResponse) -> Fault:
+def _refusal(response: HttpResponse) -> TransportFailure:
     """What the server said in the protocol's JSON, or what somebody in front of it sent instead."""
     words = _words(response.body)
     retry_after = response.headers.get("retry-after", "")
     kind = http_kind(response.status, words or "")
-    if words is None and kind in (FaultKind.NOT_FOUND, FaultKind.INVALID):
+    if words is None and kind in (FailureKind.NOT_FOUND, FailureKind.INVALID):
         return _nonsense(response)
-    came = what_came(response.status, response.headers, response.body)
-    return Fault(
+    came = describe_response(response.status, response.headers, response.body)
+    return TransportFailure(
         kind=kind,
         text=plain_text(words) if words else came,
         status=str(response.status),
@@ -231,21 +231,21 @@ def _words(body: bytes) -> str | None:
     return str(said)[:2000]
 
 
-_CALLS: dict[type[Question[Any]], _HttpCall] = {
+_CALLS: dict[type[Operation[Any]], _HttpCall] = {
     Infer: _HttpCall(encode=_infer_request, decode=_inferred),
     ReadConfig: _HttpCall(
-        encode=lambda question, _: HttpRequest(
-            method="GET", path=f"{_model_path(question.model, question.version)}/config"
+        encode=lambda operation, _: HttpRequest(
+            method="GET", path=f"{_model_path(operation.model, operation.version)}/config"
         ),
         decode=_config,
     ),
     ReadMetadata: _HttpCall(
-        encode=lambda question, _: HttpRequest(method="GET", path=_model_path(question.model, question.version)),
+        encode=lambda operation, _: HttpRequest(method="GET", path=_model_path(operation.model, operation.version)),
         decode=_metadata,
     ),
     IsModelReady: _HttpCall(
-        encode=lambda question, _: HttpRequest(
-            method="GET", path=f"{_model_path(question.model, question.version)}/ready"
+        encode=lambda operation, _: HttpRequest(
+            method="GET", path=f"{_model_path(operation.model, operation.version)}/ready"
         ),
         decode=_is_ready,
     ),

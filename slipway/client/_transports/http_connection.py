@@ -10,14 +10,14 @@ import httpcore
 import httpx
 
 from slipway.client._address import Address
-from slipway.client._faults import Fault, FaultKind
 from slipway.client._retry import Deadline
+from slipway.client._tls import ca_certificates_of_environment
+from slipway.client._transport_failures import FailureKind, TransportFailure
+from slipway.client._transports.connection_settings import ConnectionSettings
 from slipway.client._transports.http_async_sockets import AsyncBackend
 from slipway.client._transports.http_codec import HttpRequest, HttpResponse
 from slipway.client._transports.http_sockets import DeadlineBackend
 from slipway.client._transports.proxies import proxy_for
-from slipway.client._transports.wiring import Wiring
-from slipway.client._trust import authorities_of_environment
 
 __all__ = ["AsyncConnection", "Connection", "Words", "connection_maker"]
 
@@ -29,23 +29,23 @@ _KEPT_S = 5.0  # an idle connection is closed; servers and gateways in between f
 class Words:
     """Turns the codec's requests into `httpcore`'s, with everything that is the same for each."""
 
-    def __init__(self, address: Address, wiring: Wiring) -> None:
+    def __init__(self, address: Address, settings: ConnectionSettings) -> None:
         self._base = address.target
-        self._sender = wiring.sender
+        self._request_headers = settings.request_headers
         bracketed = f"[{address.host}]" if ":" in address.host else address.host
         usual = address.port == (443 if address.secure else 80)
-        host = wiring.authority or (bracketed if usual else f"{bracketed}:{address.port}")
+        host = settings.authority or (bracketed if usual else f"{bracketed}:{address.port}")
         # Compressing 40 bytes costs Triton more than it saves the wire.
         self._headers = {"host": host, "accept": "*/*", "accept-encoding": "identity", "user-agent": "slipway"}
-        self._extensions = {} if wiring.server_name is None else {"sni_hostname": wiring.server_name}
+        self._extensions = {} if settings.server_name is None else {"sni_hostname": settings.server_name}
 
     def write(self, request: HttpRequest, deadline: Deadline) -> httpcore.Request:
         """Write one request.
 
         Raises:
-            TokenUnusable: See `Sender.headers`.
+            TokenUnusable: See `RequestHeaders.headers`.
         """
-        headers = {**self._headers, **self._sender.headers(), **request.headers}
+        headers = {**self._headers, **self._request_headers.headers(), **request.headers}
         if request.content or request.method == "POST":
             headers["content-length"] = str(len(request.content))
         return httpcore.Request(
@@ -86,8 +86,8 @@ class Connection:
         """`time.monotonic_ns()` before the connection that answered last was opened."""
         return self._backend.connected_ns
 
-    def exchange(self, request: httpcore.Request, *, limit: int) -> HttpResponse | Fault:
-        """Ask and read the answer to its end; more than `limit` bytes are a Fault."""
+    def exchange(self, request: httpcore.Request, *, limit: int) -> HttpResponse | TransportFailure:
+        """Ask and read the answer to its end; more than `limit` bytes are a TransportFailure."""
         response = self._pool.handle_request(request)
         try:
             body = bytearray()
@@ -123,7 +123,7 @@ class AsyncConnection:
         """See `Connection`."""
         return self._backend.connected_ns
 
-    async def exchange(self, request: httpcore.Request, *, limit: int) -> HttpResponse | Fault:
+    async def exchange(self, request: httpcore.Request, *, limit: int) -> HttpResponse | TransportFailure:
         """See `Connection`."""
         response = await self._pool.handle_async_request(request)
         try:
@@ -144,7 +144,7 @@ class AsyncConnection:
 
 
 def connection_maker(
-    address: Address, wiring: Wiring, kind: Callable[[Mapping[str, Any], Mapping[str, Any]], ConnectionT]
+    address: Address, settings: ConnectionSettings, kind: Callable[[Mapping[str, Any], Mapping[str, Any]], ConnectionT]
 ) -> Callable[[], ConnectionT]:
     """Read certificates and the environment once, for all connections to come.
 
@@ -155,7 +155,7 @@ def connection_maker(
     options: dict[str, Any] = {
         "max_connections": 1,
         "keepalive_expiry": _KEPT_S,
-        "ssl_context": _trust(address, wiring),
+        "ssl_context": _trust(address, settings),
     }
     proxy = proxy_for(address)
     through: dict[str, Any] = {}
@@ -166,9 +166,9 @@ def connection_maker(
     return lambda: kind(options, through)
 
 
-def _too_long(status: int, limit: int) -> Fault:
+def _too_long(status: int, limit: int) -> TransportFailure:
     text = f"expected an answer of at most {limit} bytes, got more"
-    return Fault(kind=FaultKind.FAILED, text=text, status=str(status))
+    return TransportFailure(kind=FailureKind.FAILED, text=text, status=str(status))
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -193,9 +193,9 @@ def _unread(connection: object) -> bool:
     return parser is not None and bool(parser.trailing_data[0])
 
 
-def _trust(address: Address, wiring: Wiring) -> ssl.SSLContext:
+def _trust(address: Address, settings: ConnectionSettings) -> ssl.SSLContext:
     if not address.secure:  # a context that trusts nobody: to load the public authorities takes 100 ms
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if wiring.tls is None or wiring.tls.ca_file is None:
-        authorities_of_environment()  # or a refusal in words
-    return httpx.create_ssl_context() if wiring.tls is None else wiring.tls.context()
+    if settings.tls is None or settings.tls.ca_file is None:
+        ca_certificates_of_environment()  # or a refusal in words
+    return httpx.create_ssl_context() if settings.tls is None else settings.tls.context()

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 from slipway.printable import printable
 
-__all__ = ["NotReadable", "readable", "what_came"]
+__all__ = ["BodyUnreadable", "decompressed", "describe_response"]
 
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
-class NotReadable(Exception):
+class BodyUnreadable(Exception):
     """The body is compressed in an unknown way, damaged, or too large; says so."""
 
 
-def readable(headers: Mapping[str, str], body: bytes, *, limit: int) -> bytes:
+def decompressed(headers: Mapping[str, str], body: bytes, *, limit: int) -> bytes:
     """Decompress a body: the client asks for none that is compressed, and some gateways do it anyway.
 
     Args:
@@ -25,28 +25,30 @@ def readable(headers: Mapping[str, str], body: bytes, *, limit: int) -> bytes:
         limit: Most bytes of the result; a small body may hold gigabytes.
 
     Raises:
-        NotReadable: See the class.
+        BodyUnreadable: See the class.
     """
     coding = headers.get("content-encoding", "").strip().lower()
     if coding in ("", "identity") or not body:
         if len(body) > limit:
-            raise NotReadable(f"expected an answer of at most {limit} bytes, got more")
+            raise BodyUnreadable(f"expected an answer of at most {limit} bytes, got more")
         return body
     if coding not in _WINDOW_BITS:
-        raise NotReadable(f"expected an answer that is not compressed, or with gzip, got {printable(coding, limit=40)}")
+        raise BodyUnreadable(
+            f"expected an answer that is not compressed, or with gzip, got {printable(coding, limit=40)}"
+        )
     decoder = zlib.decompressobj(_WINDOW_BITS[coding])
     try:
         content = decoder.decompress(body, limit + 1)
     except zlib.error as exc:
-        raise NotReadable(f"expected an answer in {coding}, got damaged bytes ({exc})") from exc
+        raise BodyUnreadable(f"expected an answer in {coding}, got damaged bytes ({exc})") from exc
     if len(content) > limit:
-        raise NotReadable(f"expected an answer of at most {limit} bytes, got more in {coding}")
+        raise BodyUnreadable(f"expected an answer of at most {limit} bytes, got more in {coding}")
     if not decoder.eof:
-        raise NotReadable(f"expected an answer in {coding}, got only a part of it")
+        raise BodyUnreadable(f"expected an answer in {coding}, got only a part of it")
     return content
 
 
-def what_came(status: int, headers: Mapping[str, str], body: bytes) -> str:
+def describe_response(status: int, headers: Mapping[str, str], body: bytes) -> str:
     """Describe an answer in one line: status, content type, and how its body begins."""
     kind = printable(headers.get("content-type", "") or "no content type", limit=60).partition(";")[0]
     start = printable(body[:400].decode(errors="replace").strip(), limit=120)

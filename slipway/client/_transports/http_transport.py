@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import httpcore
 
 from slipway.client._address import Address
-from slipway.client._faults import Fault, FaultKind, closed
+from slipway.client._flow import Response
+from slipway.client._operations import Operation
 from slipway.client._options import limited
-from slipway.client._questions import Question
+from slipway.client._request_headers import TokenUnusable, conceal
 from slipway.client._retry import Deadline
-from slipway.client._sender import TokenUnusable, conceal
-from slipway.client._steps import Answered
+from slipway.client._transport_failures import FailureKind, TransportFailure, closed
+from slipway.client._transports.connection_settings import ConnectionSettings
 from slipway.client._transports.http_codec import HttpResponse, decode, encode
 from slipway.client._transports.http_connection import (
     AsyncConnection,
@@ -29,8 +30,7 @@ from slipway.client._transports.http_connection import (
     Words,
     connection_maker,
 )
-from slipway.client._transports.http_faults import FOREIGN, fault_of
-from slipway.client._transports.wiring import Wiring
+from slipway.client._transports.http_failures import TRANSPORT_ERRORS, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -43,28 +43,28 @@ A = TypeVar("A")
 class HttpTransport:
     """Blocking; as many kept connections as threads that call at once, up to a limit."""
 
-    def __init__(self, address: Address, wiring: Wiring) -> None:
-        self._wiring = wiring
-        self._request = Words(address, wiring)
-        self._open = connection_maker(address, wiring, Connection)
-        self._limit = wiring.max_connections
-        self._places = threading.BoundedSemaphore(wiring.max_connections)
+    def __init__(self, address: Address, settings: ConnectionSettings) -> None:
+        self._settings = settings
+        self._request = Words(address, settings)
+        self._open = connection_maker(address, settings, Connection)
+        self._limit = settings.max_connections
+        self._places = threading.BoundedSemaphore(settings.max_connections)
         self._idle: deque[Connection] = deque()  # the newest is used first, so that the others may end
         self._all: set[Connection] = set()
         self._closed = False
 
-    def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
+    def send(self, operation: Operation[A], timeout_s: float) -> Response[A] | TransportFailure:
         """See `SyncTransport`."""
         deadline, sent_ns = Deadline(timeout_s), time.monotonic_ns()
         try:
-            request = self._request.write(encode(question, timeout_s), deadline)
+            request = self._request.write(encode(operation, timeout_s), deadline)
             with self._connection(deadline) as connection:
-                response = connection.exchange(request, limit=question.max_answer_bytes)
+                response = connection.exchange(request, limit=operation.max_response_bytes)
         except TokenUnusable as exc:
-            return Fault(kind=FaultKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
-        except FOREIGN as exc:
-            return closed(exc) if self._closed else fault_of(exc)
-        return _answered(question, response, connection.connected_ns, sent_ns)
+            return TransportFailure(kind=FailureKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
+        except TRANSPORT_ERRORS as exc:
+            return closed(exc) if self._closed else failure_of(exc)
+        return _answered(operation, response, connection.connected_ns, sent_ns)
 
     @contextmanager
     def _connection(self, deadline: Deadline) -> Iterator[Connection]:
@@ -94,13 +94,13 @@ class HttpTransport:
             raise RuntimeError("the client is closed")
         return connection
 
-    def conceal(self, fault: Fault) -> Fault:
-        """See `_sender`."""
-        return conceal(fault, self._wiring.sender.secrets)
+    def conceal(self, failure: TransportFailure) -> TransportFailure:
+        """See `_request_headers`."""
+        return conceal(failure, self._settings.request_headers.secrets)
 
-    def explain(self, fault: Fault, timeout_s: float) -> Fault:  # noqa: ARG002 - as in `SyncTransport`
+    def explain(self, failure: TransportFailure, timeout_s: float) -> TransportFailure:  # noqa: ARG002 - as in `SyncTransport`
         """See `SyncTransport`; a connection that failed has told of every address."""
-        return fault
+        return failure
 
     def close(self) -> None:
         """See `SyncTransport`."""
@@ -114,35 +114,35 @@ class HttpTransport:
 class AsyncHttpTransport:
     """For the event loop in which it is used first."""
 
-    def __init__(self, address: Address, wiring: Wiring) -> None:
-        self._wiring = wiring
-        self._request = Words(address, wiring)
-        self._open = connection_maker(address, wiring, AsyncConnection)
-        self._limit = wiring.max_connections
-        self._places = asyncio.Semaphore(wiring.max_connections)
+    def __init__(self, address: Address, settings: ConnectionSettings) -> None:
+        self._settings = settings
+        self._request = Words(address, settings)
+        self._open = connection_maker(address, settings, AsyncConnection)
+        self._limit = settings.max_connections
+        self._places = asyncio.Semaphore(settings.max_connections)
         self._idle: deque[AsyncConnection] = deque()
         self._all: set[AsyncConnection] = set()
         self._closed = False
 
-    async def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
+    async def send(self, operation: Operation[A], timeout_s: float) -> Response[A] | TransportFailure:
         """See `AsyncTransport`."""
         deadline, sent_ns = Deadline(timeout_s), time.monotonic_ns()
         waiting = True
         try:
-            request = self._request.write(encode(question, timeout_s), deadline)
+            request = self._request.write(encode(operation, timeout_s), deadline)
             async with asyncio.timeout(limited(max(0.0, timeout_s))):
                 async with self._connection() as connection:
                     waiting = False
-                    response = await connection.exchange(request, limit=question.max_answer_bytes)
+                    response = await connection.exchange(request, limit=operation.max_response_bytes)
         except TokenUnusable as exc:
-            return Fault(kind=FaultKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
-        except FOREIGN as exc:
+            return TransportFailure(kind=FailureKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
+        except TRANSPORT_ERRORS as exc:
             if self._closed:
                 return closed(exc)
             if waiting and isinstance(exc, TimeoutError):
-                return fault_of(httpcore.PoolTimeout(f"all {self._limit} connections are busy"))
-            return fault_of(exc)
-        return _answered(question, response, connection.connected_ns, sent_ns)
+                return failure_of(httpcore.PoolTimeout(f"all {self._limit} connections are busy"))
+            return failure_of(exc)
+        return _answered(operation, response, connection.connected_ns, sent_ns)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
@@ -159,13 +159,13 @@ class AsyncHttpTransport:
                 raise
             self._idle.append(connection)
 
-    def conceal(self, fault: Fault) -> Fault:
-        """See `_sender`."""
-        return conceal(fault, self._wiring.sender.secrets)
+    def conceal(self, failure: TransportFailure) -> TransportFailure:
+        """See `_request_headers`."""
+        return conceal(failure, self._settings.request_headers.secrets)
 
-    async def explain(self, fault: Fault, timeout_s: float) -> Fault:  # noqa: ARG002 - as in `AsyncTransport`
+    async def explain(self, failure: TransportFailure, timeout_s: float) -> TransportFailure:  # noqa: ARG002 - as in `AsyncTransport`
         """See `HttpTransport`."""
-        return fault
+        return failure
 
     async def close(self) -> None:
         """See `AsyncTransport`."""
@@ -176,9 +176,9 @@ class AsyncHttpTransport:
 
 
 def _answered(
-    question: Question[A], response: HttpResponse | Fault, connected_ns: int, sent_ns: int
-) -> Answered[A] | Fault:
-    reply: Any = response if isinstance(response, Fault) else decode(question, response)
-    if isinstance(reply, Fault):
+    operation: Operation[A], response: HttpResponse | TransportFailure, connected_ns: int, sent_ns: int
+) -> Response[A] | TransportFailure:
+    reply: Any = response if isinstance(response, TransportFailure) else decode(operation, response)
+    if isinstance(reply, TransportFailure):
         return reply
-    return Answered(cast("A", reply), connected_ns, max(sent_ns, connected_ns))
+    return Response(cast("A", reply), connected_ns, max(sent_ns, connected_ns))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from slipway.client import ClientError, RetryPolicy
-from slipway.client._faults import Fault
-from slipway.client._questions import Infer, IsModelReady, IsServerReady, ListModels, ReadConfig, ReadMetadata
+from slipway.client._operations import Infer, IsModelReady, IsServerReady, ListModels, ReadConfig, ReadMetadata
+from slipway.client._transport_failures import TransportFailure
 from slipway.client._transports.http_codec import HttpResponse, decode
-from slipway.client.wire import grpc_answer, parse_address
+from slipway.client.wire import grpc_response, parse_address
 from slipway.model_config import ContractUnreadable, read_contract
 from tests.unit.flavours import FLAVOURS, call
 
@@ -132,7 +132,7 @@ def test_any_http_answer_is_an_answer_or_a_fault(question, seed):
         }
         status = random_.choice([200, 200, 200, 301, 400, 401, 404, 405, 429, 500, 503])
         reply = decode(question, HttpResponse(status=status, headers=headers, body=body))
-        if isinstance(question, ReadConfig) and not isinstance(reply, Fault):
+        if isinstance(question, ReadConfig) and not isinstance(reply, TransportFailure):
             with contextlib.suppress(ContractUnreadable):
                 read_contract(reply)
 
@@ -141,7 +141,7 @@ def test_any_http_answer_is_an_answer_or_a_fault(question, seed):
 def test_any_grpc_payload_is_an_answer_or_a_fault(seed):
     random_ = random.Random(seed)
     for _ in range(500):
-        grpc_answer(QUESTIONS[0], random_.randbytes(random_.randint(0, 80)))
+        grpc_response(QUESTIONS[0], random_.randbytes(random_.randint(0, 80)))
 
 
 @pytest.fixture

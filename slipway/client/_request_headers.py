@@ -1,6 +1,6 @@
-"""What every request says of its sender: the token, and the headers that a gateway asks for.
+"""What every request says of its request_headers: the token, and the headers that a gateway asks for.
 
-    Sender(token=lambda: os.environ["TOKEN"], headers={"X-Team": "vision"}).headers()
+    RequestHeaders(token=lambda: os.environ["TOKEN"], headers={"X-Team": "vision"}).headers()
 
 Nothing here shows a value: a token in a message, a log or a traceback is a token to change. A server may repeat one in
 its answer, so `conceal` takes it out of what the server said.
@@ -15,9 +15,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from slipway.client._faults import Fault
+from slipway.client._transport_failures import TransportFailure
 
-__all__ = ["Sender", "Token", "TokenUnusable", "checked_authority", "checked_headers", "checked_token", "conceal"]
+__all__ = [
+    "RequestHeaders",
+    "Token",
+    "TokenUnusable",
+    "checked_authority",
+    "checked_headers",
+    "checked_token",
+    "conceal",
+]
 
 Token: TypeAlias = str | Callable[[], str]
 """A bearer token, or a function that is asked for the current one before each try (keep it fast: cache inside)."""
@@ -53,7 +61,7 @@ class TokenUnusable(Exception):
     """The token cannot be sent, or its function failed; the text shows nothing of it."""
 
 
-class Sender:
+class RequestHeaders:
     """Writes the headers of each request.
 
     Args:
@@ -72,7 +80,7 @@ class Sender:
         return frozenset({*self._headers.values(), *self._tokens})
 
     def __repr__(self) -> str:
-        return "Sender()"
+        return "RequestHeaders()"
 
     def headers(self) -> dict[str, str]:
         """Names in small letters, as HTTP/2 wants them, and values.
@@ -164,20 +172,20 @@ def _flaw(token: str) -> str:
     return "" if _TOKEN.fullmatch(token.strip()) else "expected printable ASCII without blanks, got other characters"
 
 
-def conceal(fault: Fault, secrets: Collection[str]) -> Fault:
-    """Take tokens and values of headers out of a fault's words, and drop a cause whose traceback shows one.
+def conceal(failure: TransportFailure, secrets: Collection[str]) -> TransportFailure:
+    """Take tokens and values of headers out of a failure's words, and drop a cause whose traceback shows one.
 
     Args:
-        fault: Why a question got no answer.
+        failure: Why an operation got no answer.
         secrets: What was sent; those shorter than four characters are passed over.
     """
     long_enough = sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
     if not long_enough:
-        return fault
-    cause = fault.cause
+        return failure
+    cause = failure.cause
     if cause is not None and _shows(cause, long_enough):
         cause = None
-    return replace(fault, text=_hidden(fault.text, long_enough), cause=cause)
+    return replace(failure, text=_hidden(failure.text, long_enough), cause=cause)
 
 
 def _hidden(text: str, secrets: list[str]) -> str:

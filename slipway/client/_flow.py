@@ -1,7 +1,7 @@
-"""The language between what a call decides and what carries it out.
+"""Calls as generators, written once for blocking and asyncio transports.
 
-A call is a generator: it yields `Send`, `Explain`, `Sleep` and `Wait`, receives the answer or the Fault, and returns
-its result. So it is written once; `run` carries it out with a blocking transport, `run_async` with an asyncio one.
+A call yields `Send`, `Explain`, `Sleep` and `Wait`, receives the response or a `TransportFailure`, and returns its
+result. `run` executes it with a blocking transport, `run_async` with an asyncio transport.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from slipway.client._faults import Fault
+from slipway.client._operations import Operation
 from slipway.client._options import NO_LIMIT_S, limited
-from slipway.client._questions import Question
+from slipway.client._transport_failures import TransportFailure
 
 __all__ = [
-    "Answered",
     "AsyncTransport",
     "Explain",
+    "Flow",
+    "Response",
     "Send",
     "Sleep",
-    "Steps",
     "SyncTransport",
     "Wait",
     "ask",
@@ -35,7 +35,7 @@ A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Generic[A]):
+class Response(Generic[A]):
     """An answer, and what is known of the connection that brought it.
 
     Whoever answers may be another from one connection to the next; over one connection it is always the same server.
@@ -43,27 +43,27 @@ class Answered(Generic[A]):
     Attributes:
         value: The answer.
         connected_ns: `time.monotonic_ns()` when the connection was opened, or later.
-        true_ns: A time at which the answer was true of whoever is at the other end of that connection, or earlier.
+        valid_ns: A time at which the answer was true of whoever is at the other end of that connection, or earlier.
     """
 
     value: A
     connected_ns: int
-    true_ns: int
+    valid_ns: int
 
 
 @dataclass(slots=True)
 class Send:
-    """Ask the server; the reply is `Answered` or a Fault, at most `timeout_s` later."""
+    """Ask the server; the reply is `Response` or a TransportFailure, at most `timeout_s` later."""
 
-    question: Question[Any]
+    operation: Operation[Any]
     timeout_s: float
 
 
 @dataclass(slots=True)
 class Explain:
-    """Look closer at why no address could be used; the reply is a Fault, about `timeout_s` later at most."""
+    """Look closer at why no address could be used; the reply is a TransportFailure, about `timeout_s` later at most."""
 
-    fault: Fault
+    failure: TransportFailure
     timeout_s: float
 
 
@@ -82,49 +82,49 @@ class Wait:
     timeout_s: float
 
 
-Steps: TypeAlias = Generator[Send | Explain | Sleep | Wait, Any, T]
+Flow: TypeAlias = Generator[Send | Explain | Sleep | Wait, Any, T]
 """A call that returns T when it is carried out."""
 
 
 class SyncTransport(Protocol):
-    """Carries questions over one protocol, blocking; thread-safe."""
+    """Carries operations over one protocol, blocking; thread-safe."""
 
-    def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
+    def send(self, operation: Operation[A], timeout_s: float) -> Response[A] | TransportFailure:
         """Ask; never raises for what the network or the server does."""
 
-    def conceal(self, fault: Fault) -> Fault:
+    def conceal(self, failure: TransportFailure) -> TransportFailure:
         """Take what was sent in confidence out of its words."""
 
-    def explain(self, fault: Fault, timeout_s: float) -> Fault:
+    def explain(self, failure: TransportFailure, timeout_s: float) -> TransportFailure:
         """Say more of a connection that failed, where there is more to find out."""
 
     def close(self) -> None:
-        """Give connections back; calls under way end with `FaultKind.CLOSED`."""
+        """Give connections back; calls under way end with `FailureKind.CLOSED`."""
 
 
 class AsyncTransport(Protocol):
-    """Carries questions over one protocol, in one event loop."""
+    """Carries operations over one protocol, in one event loop."""
 
-    async def send(self, question: Question[A], timeout_s: float) -> Answered[A] | Fault:
+    async def send(self, operation: Operation[A], timeout_s: float) -> Response[A] | TransportFailure:
         """Ask; never raises for what the network or the server does."""
 
-    def conceal(self, fault: Fault) -> Fault:
+    def conceal(self, failure: TransportFailure) -> TransportFailure:
         """Take what was sent in confidence out of its words."""
 
-    async def explain(self, fault: Fault, timeout_s: float) -> Fault:
+    async def explain(self, failure: TransportFailure, timeout_s: float) -> TransportFailure:
         """Say more of a connection that failed, where there is more to find out."""
 
     async def close(self) -> None:
-        """Give connections back; calls under way end with `FaultKind.CLOSED`."""
+        """Give connections back; calls under way end with `FailureKind.CLOSED`."""
 
 
-def ask(question: Question[A], timeout_s: float) -> Steps[Answered[A] | Fault]:
+def ask(operation: Operation[A], timeout_s: float) -> Flow[Response[A] | TransportFailure]:
     """Send with the answer's type kept, for calls that are not on the fast path."""
-    reply: Answered[A] | Fault = yield Send(question, timeout_s)
+    reply: Response[A] | TransportFailure = yield Send(operation, timeout_s)
     return reply
 
 
-def run(steps: Steps[T], transport: SyncTransport) -> T:
+def run(steps: Flow[T], transport: SyncTransport) -> T:
     """Carry a call out in this thread."""
     reply: object = None
     try:
@@ -132,14 +132,14 @@ def run(steps: Steps[T], transport: SyncTransport) -> T:
             step = steps.send(reply)
             reply = None
             if isinstance(step, Send):
-                reply = transport.send(step.question, step.timeout_s)
+                reply = transport.send(step.operation, step.timeout_s)
             elif isinstance(step, Explain):
-                reply = transport.explain(step.fault, step.timeout_s)
+                reply = transport.explain(step.failure, step.timeout_s)
             elif isinstance(step, Sleep):
                 time.sleep(step.seconds)
             else:
                 step.signal.wait(min(step.timeout_s, NO_LIMIT_S))
-            if isinstance(reply, Fault):
+            if isinstance(reply, TransportFailure):
                 reply = transport.conceal(reply)
     except StopIteration as done:
         result: T = done.value
@@ -148,7 +148,7 @@ def run(steps: Steps[T], transport: SyncTransport) -> T:
         steps.close()
 
 
-async def run_async(steps: Steps[T], transport: AsyncTransport) -> T:
+async def run_async(steps: Flow[T], transport: AsyncTransport) -> T:
     """Carry a call out in the running event loop."""
     reply: object = None
     try:
@@ -156,14 +156,14 @@ async def run_async(steps: Steps[T], transport: AsyncTransport) -> T:
             step = steps.send(reply)
             reply = None
             if isinstance(step, Send):
-                reply = await transport.send(step.question, step.timeout_s)
+                reply = await transport.send(step.operation, step.timeout_s)
             elif isinstance(step, Explain):
-                reply = await transport.explain(step.fault, step.timeout_s)
+                reply = await transport.explain(step.failure, step.timeout_s)
             elif isinstance(step, Sleep):
                 await asyncio.sleep(step.seconds)
             else:
                 await _wait(step)
-            if isinstance(reply, Fault):
+            if isinstance(reply, TransportFailure):
                 reply = transport.conceal(reply)
     except StopIteration as done:
         result: T = done.value

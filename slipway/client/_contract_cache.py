@@ -1,4 +1,4 @@
-"""What is known of a model: read once by many calls, and read again when somebody else may answer.
+"""What is cached of a model: read once by many calls, and read again when somebody else may answer.
 
 A contract is as good as the connection that it came over. Behind one address another server may answer tomorrow, with
 the same name, version and shapes and with other labels. So an answer counts only with a contract that was read no
@@ -15,18 +15,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.client._asking import Asker, Refused
 from slipway.client._errors import ClientError, DeadlineExceeded, UnsupportedModel
-from slipway.client._faults import FaultKind
-from slipway.client._metadata_contract import contract_of_metadata
+from slipway.client._flow import Flow, Response, Wait
+from slipway.client._metadata_contract import contract_from_metadata
+from slipway.client._operations import ReadConfig, ReadMetadata
 from slipway.client._options import NO_LIMIT_S
-from slipway.client._questions import ReadConfig, ReadMetadata
+from slipway.client._requester import FailedRequest, Requester
 from slipway.client._retry import Deadline
-from slipway.client._steps import Answered, Steps, Wait
+from slipway.client._transport_failures import FailureKind
 from slipway.contract import ModelContract
 from slipway.model_config import ContractUnreadable, read_contract
 
-__all__ = ["Contracts", "Known"]
+__all__ = ["CachedContract", "ContractCache"]
 
 _MOST_VERSIONS = 64
 _MOST_ANSWER_BYTES = 32 << 20
@@ -35,12 +35,12 @@ _NO_CONFIGURATION = ("UNIMPLEMENTED", "404", "405", "501")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CachedContract:
     """A contract, and what follows from it once for all calls.
 
     Attributes:
         contract: What the model takes and gives.
-        read_ns: It was read at this time or later (`time.monotonic_ns()`), so since then it is known to be true.
+        read_ns: It was read at this time or later (`time.monotonic_ns()`), so since then it is cached to be true.
         most_images: Of one request: the model's limit, and what one message can carry in both directions.
     """
 
@@ -49,8 +49,8 @@ class Known:
     most_images: int
 
 
-class _Reading:
-    """One question under way, for which other calls wait."""
+class _PendingRead:
+    """One operation under way, for which other calls wait."""
 
     __slots__ = ("done", "error")
 
@@ -59,35 +59,37 @@ class _Reading:
         self.error: ClientError | None = None
 
 
-class Contracts:
+class ContractCache:
     """The contracts of one model by the versions that answer, shared by all calls of a client.
 
     Args:
-        asker: Asks for them.
+        requester: Asks for them.
         event: Makes what a call waits for while another reads: `threading.Event` or `asyncio.Event`.
         max_age_s: After so long a contract is read again, in seconds.
         max_batch_size: Of a server that tells none.
     """
 
-    def __init__(self, asker: Asker, *, event: Callable[[], Any], max_age_s: float, max_batch_size: int) -> None:
-        self._asker = asker
+    def __init__(
+        self, requester: Requester, *, event: Callable[[], Any], max_age_s: float, max_batch_size: int
+    ) -> None:
+        self._requester = requester
         self._event = event
         self._max_age_ns = int(min(max_age_s, NO_LIMIT_S) * 1e9)
         self._max_batch_size = max_batch_size
         self._lock = threading.Lock()
-        self._chosen: Known | None = None  # of the version that the client asks for, or the server's choice
+        self._chosen: CachedContract | None = None  # of the version that the client asks for, or the server's choice
         self._chosen_version: str | None = None  # which one that turned out to be
-        self._others: dict[str, Known] = {}
-        self._readings: dict[str, _Reading] = {}
+        self._others: dict[str, CachedContract] = {}
+        self._readings: dict[str, _PendingRead] = {}
 
-    def current(self, deadline: Deadline) -> Steps[Known]:
-        """Return what is known and not too old, or learn it."""
-        known = self._chosen
-        if known is not None and self._is_young(known):
-            return known
-        return (yield from self._learn(self._asker.version, time.monotonic_ns() - self._max_age_ns, deadline))
+    def current(self, deadline: Deadline) -> Flow[CachedContract]:
+        """Return what is cached and not too old, or learn it."""
+        cached = self._chosen
+        if cached is not None and self._is_young(cached):
+            return cached
+        return (yield from self._learn(self._requester.version, time.monotonic_ns() - self._max_age_ns, deadline))
 
-    def of_answer(self, model_version: str, connected_ns: int, deadline: Deadline) -> Steps[Known]:
+    def of_answer(self, model_version: str, connected_ns: int, deadline: Deadline) -> Flow[CachedContract]:
         """Return the contract under which an answer was given.
 
         Args:
@@ -99,11 +101,11 @@ class Contracts:
             if self._chosen_version is None and self._chosen is not None:
                 self._chosen_version = model_version  # the first version met is the one whose contract was read
             is_chosen = model_version == self._chosen_version
-            known = self._chosen if is_chosen else self._others.get(model_version)
-        if known is not None and known.read_ns >= connected_ns and self._is_young(known):
-            return known
+            cached = self._chosen if is_chosen else self._others.get(model_version)
+        if cached is not None and cached.read_ns >= connected_ns and self._is_young(cached):
+            return cached
         since_ns = max(connected_ns, time.monotonic_ns() - self._max_age_ns)
-        return (yield from self._learn(self._asker.version if is_chosen else model_version, since_ns, deadline))
+        return (yield from self._learn(self._requester.version if is_chosen else model_version, since_ns, deadline))
 
     def forget(self) -> None:
         """Learn anew with the next call."""
@@ -111,32 +113,32 @@ class Contracts:
             self._chosen = self._chosen_version = None
             self._others.clear()
 
-    def _is_young(self, known: Known) -> bool:
-        return time.monotonic_ns() - known.read_ns <= self._max_age_ns
+    def _is_young(self, cached: CachedContract) -> bool:
+        return time.monotonic_ns() - cached.read_ns <= self._max_age_ns
 
-    def _learn(self, version: str, since_ns: int, deadline: Deadline) -> Steps[Known]:
+    def _learn(self, version: str, since_ns: int, deadline: Deadline) -> Flow[CachedContract]:
         """Read a contract, or wait for the call that does; the result was read at `since_ns` or later."""
         while True:
             with self._lock:
                 reading = self._readings.get(version)
                 if reading is None:
-                    mine = self._readings[version] = _Reading(self._event())
+                    mine = self._readings[version] = _PendingRead(self._event())
             if reading is None:
                 return (yield from self._read(version, mine, deadline))
             if deadline.remaining_s() <= 0:
-                raise DeadlineExceeded(f"{self._asker.subject}: no answer within {deadline.timeout_s:g} s")
+                raise DeadlineExceeded(f"{self._requester.subject}: no answer within {deadline.timeout_s:g} s")
             yield Wait(reading.done, deadline.remaining_s())
             if reading.error is not None and not isinstance(reading.error, DeadlineExceeded):
                 raise copy.copy(reading.error) from reading.error.__cause__
-            known = self._chosen if version == self._asker.version else self._others.get(version)
-            if known is not None and known.read_ns >= since_ns:
-                return known
+            cached = self._chosen if version == self._requester.version else self._others.get(version)
+            if cached is not None and cached.read_ns >= since_ns:
+                return cached
 
-    def _read(self, version: str, reading: _Reading, deadline: Deadline) -> Steps[Known]:
+    def _read(self, version: str, reading: _PendingRead, deadline: Deadline) -> Flow[CachedContract]:
         try:
             answered = yield from self._ask(version, deadline)
-            known = Known(answered.value, answered.true_ns, _most_images(answered.value))
-            self._keep(version, known)
+            cached = CachedContract(answered.value, answered.valid_ns, _most_images(answered.value))
+            self._keep(version, cached)
         except ClientError as exc:
             reading.error = exc
             raise
@@ -144,37 +146,37 @@ class Contracts:
             with self._lock:
                 self._readings.pop(version, None)
             reading.done.set()
-        return known
+        return cached
 
-    def _keep(self, version: str, known: Known) -> None:
+    def _keep(self, version: str, cached: CachedContract) -> None:
         with self._lock:
-            if version == self._asker.version:
-                if self._chosen is not None and self._chosen.contract != known.contract:
+            if version == self._requester.version:
+                if self._chosen is not None and self._chosen.contract != cached.contract:
                     self._chosen_version = None
                     self._others.clear()
-                self._chosen = known
+                self._chosen = cached
             else:
                 if len(self._others) >= _MOST_VERSIONS:
                     self._others.clear()
-                self._others[version] = known
+                self._others[version] = cached
 
-    def _ask(self, version: str, deadline: Deadline) -> Steps[Answered[ModelContract]]:
-        asker = self._asker
-        reply = yield from asker.try_to_ask(ReadConfig(asker.model, version), deadline)
-        if isinstance(reply, Refused) and version != asker.version and reply.kind in _ABSENT:
-            # Behind a balancer the question went to a server that has only the other version.
-            version = asker.version
-            reply = yield from asker.try_to_ask(ReadConfig(asker.model, version), deadline)
+    def _ask(self, version: str, deadline: Deadline) -> Flow[Response[ModelContract]]:
+        requester = self._requester
+        reply = yield from requester.try_request(ReadConfig(requester.model, version), deadline)
+        if isinstance(reply, FailedRequest) and version != requester.version and reply.kind in _ABSENT:
+            # Behind a balancer the operation went to a server that has only the other version.
+            version = requester.version
+            reply = yield from requester.try_request(ReadConfig(requester.model, version), deadline)
         try:
-            if not isinstance(reply, Refused):
-                return Answered(read_contract(reply.value), reply.connected_ns, reply.true_ns)
+            if not isinstance(reply, FailedRequest):
+                return Response(read_contract(reply.value), reply.connected_ns, reply.valid_ns)
             if reply.status in _NO_CONFIGURATION and (reply.kind in _UNKNOWN_QUESTION):
-                told = yield from asker.try_to_ask(ReadMetadata(asker.model, version), deadline)
-                if not isinstance(told, Refused):
-                    contract = contract_of_metadata(asker.model, *told.value, max_batch_size=self._max_batch_size)
-                    return Answered(contract, told.connected_ns, told.true_ns)
+                told = yield from requester.try_request(ReadMetadata(requester.model, version), deadline)
+                if not isinstance(told, FailedRequest):
+                    contract = contract_from_metadata(requester.model, *told.value, max_batch_size=self._max_batch_size)
+                    return Response(contract, told.connected_ns, told.valid_ns)
         except ContractUnreadable as exc:
-            raise UnsupportedModel(f"{asker.subject}: {exc}") from exc
+            raise UnsupportedModel(f"{requester.subject}: {exc}") from exc
         raise reply.error
 
 
@@ -184,5 +186,5 @@ def _most_images(contract: ModelContract) -> int:
     return max(1, min(contract.max_batch_size, fitting))
 
 
-_ABSENT = (FaultKind.NOT_FOUND, FaultKind.NOT_READY)
-_UNKNOWN_QUESTION = (FaultKind.NOT_FOUND, FaultKind.NOT_V2, FaultKind.FAILED)
+_ABSENT = (FailureKind.NOT_FOUND, FailureKind.NOT_READY)
+_UNKNOWN_QUESTION = (FailureKind.NOT_FOUND, FailureKind.NOT_V2, FailureKind.FAILED)

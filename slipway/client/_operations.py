@@ -1,6 +1,6 @@
 """What a client can ask a server, in no protocol's words.
 
-Each question names the type of its answer; a transport returns that, or a `Fault`.
+Each operation names the type of its answer; a transport returns that, or a `TransportFailure`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from slipway import protocol as pb
-from slipway.client._faults import Fault, FaultKind
 from slipway.client._prediction import Pixels, Probabilities
+from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.contract import PROBABILITIES
 
 __all__ = [
     "Infer",
-    "Inferred",
+    "InferResult",
     "IsModelReady",
     "IsServerReady",
     "ListModels",
     "ModelState",
-    "Question",
+    "Operation",
     "ReadConfig",
     "ReadMetadata",
     "TensorMetadata",
@@ -36,13 +36,13 @@ _LONGEST_TEXT_BYTES = 16 << 20
 _LONGEST_PROBABILITIES_BYTES = 64 << 20
 
 
-class Question(Generic[Answer_co]):
-    """Base of every question; the type argument is the answer's."""
+class Operation(Generic[Answer_co]):
+    """Base of every operation; the type argument is the answer's."""
 
     __slots__ = ()
 
     @property
-    def max_answer_bytes(self) -> int:
+    def max_response_bytes(self) -> int:
         """A longer answer is none: it is not read to its end."""
         return _LONGEST_TEXT_BYTES
 
@@ -52,18 +52,20 @@ _FEW_NUMBERS = 256  # so many are added up in less time without NumPy than with 
 
 
 @dataclass(frozen=True, slots=True)
-class Inferred:
+class InferResult:
     """Probabilities, float32, shape (n, classes), and the version of the model that gave them."""
 
     probabilities: Probabilities
     model_version: str
 
     @classmethod
-    def from_wire(cls, content: bytes, *, shape: tuple[int, ...], images: int, model_version: str) -> Inferred | Fault:
+    def from_wire(
+        cls, content: bytes, *, shape: tuple[int, ...], images: int, model_version: str
+    ) -> InferResult | TransportFailure:
         """Read little-endian float32 without a copy, or say why these bytes are no answer for so many images."""
         if len(shape) != 2 or shape[0] != images or len(content) != 4 * shape[0] * shape[1]:
-            return Fault(
-                kind=FaultKind.FAILED,
+            return TransportFailure(
+                kind=FailureKind.FAILED,
                 text=f"expected {PROBABILITIES} FP32 [{images}, labels] and all its bytes, "
                 f"got {list(shape)} in {len(content)} bytes",
             )
@@ -102,7 +104,7 @@ class ModelState:
 
 
 @dataclass(frozen=True, slots=True)
-class Infer(Question[Inferred]):
+class Infer(Operation[InferResult]):
     """Classify `images`, uint8 (n, height, width, channels); `version` is empty for the server's choice."""
 
     model: str
@@ -111,7 +113,7 @@ class Infer(Question[Inferred]):
     classes: int | None = None
 
     @property
-    def max_answer_bytes(self) -> int:
+    def max_response_bytes(self) -> int:
         """What so many images give, where the number of classes is known."""
         if self.classes is None:
             return _LONGEST_PROBABILITIES_BYTES
@@ -119,7 +121,7 @@ class Infer(Question[Inferred]):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadConfig(Question[pb.Message]):
+class ReadConfig(Operation[pb.Message]):
     """The model's configuration (`ModelConfig`), with which the contract travels. Triton's own extension."""
 
     model: str
@@ -136,7 +138,7 @@ class TensorMetadata:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadMetadata(Question[tuple[tuple[TensorMetadata, ...], tuple[TensorMetadata, ...]]]):
+class ReadMetadata(Operation[tuple[tuple[TensorMetadata, ...], tuple[TensorMetadata, ...]]]):
     """The inputs and the outputs of the model, of a server that has no `ReadConfig`."""
 
     model: str
@@ -144,7 +146,7 @@ class ReadMetadata(Question[tuple[tuple[TensorMetadata, ...], tuple[TensorMetada
 
 
 @dataclass(frozen=True, slots=True)
-class IsModelReady(Question[bool]):
+class IsModelReady(Operation[bool]):
     """Whether the model answers now."""
 
     model: str
@@ -152,10 +154,10 @@ class IsModelReady(Question[bool]):
 
 
 @dataclass(frozen=True, slots=True)
-class IsServerReady(Question[bool]):
+class IsServerReady(Operation[bool]):
     """Whether the server counts itself ready: one broken model says no for all."""
 
 
 @dataclass(frozen=True, slots=True)
-class ListModels(Question[tuple[ModelState, ...]]):
+class ListModels(Operation[tuple[ModelState, ...]]):
     """Every model of the server's repository, with the state of each version."""

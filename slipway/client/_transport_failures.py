@@ -1,8 +1,8 @@
-"""Why a question got no answer: gRPC's and HTTP's many ways to say it, as one value.
+"""Why an operation got no answer: gRPC's and HTTP's many ways to say it, as one value.
 
 The tables were read in Triton's sources and are pinned against a running tritonserver in
 `tests/integration/test_client_faults.py`. Triton says UNAVAILABLE (HTTP 503) for overload, for a model that is
-loading, for a restricted question and for its own shutdown alike, so there the text decides.
+loading, for a restricted operation and for its own shutdown alike, so there the text decides.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-__all__ = ["Fault", "FaultKind", "closed", "grpc_kind", "http_kind", "plain_text", "tls_kind"]
+__all__ = ["FailureKind", "TransportFailure", "closed", "grpc_kind", "http_kind", "plain_text", "tls_kind"]
 
 
-class FaultKind(enum.Enum):
+class FailureKind(enum.Enum):
     """What happened, as far as the wire can tell."""
 
     UNREACHABLE = enum.auto()
@@ -34,8 +34,8 @@ class FaultKind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One question without an answer.
+class TransportFailure:
+    """One operation without an answer.
 
     Attributes:
         kind: Decides about a retry and about the error class.
@@ -45,16 +45,16 @@ class Fault:
         retry_after_s: The server's own wish, in seconds.
     """
 
-    kind: FaultKind
+    kind: FailureKind
     text: str
     status: str = ""
     cause: BaseException | None = None
     retry_after_s: float = 0.0
 
 
-def closed(cause: BaseException) -> Fault:
+def closed(cause: BaseException) -> TransportFailure:
     """Whatever a transport raises once its owner has closed it."""
-    return Fault(kind=FaultKind.CLOSED, text="closed by its owner", cause=cause)
+    return TransportFailure(kind=FailureKind.CLOSED, text="closed by its owner", cause=cause)
 
 
 # What two sides who do not trust each other say, OpenSSL and BoringSSL; a repeat changes nothing.
@@ -70,44 +70,44 @@ _UNTRUSTED = (
 )
 
 _UNAVAILABLE_BY_TEXT = (
-    *((words, FaultKind.UNTRUSTED) for words in _UNTRUSTED),
-    ("Exceeds maximum queue size", FaultKind.OVERLOADED),
-    ("Request timeout expired", FaultKind.OVERLOADED),
-    ("is not at ready state", FaultKind.NOT_READY),
-    ("Server not ready", FaultKind.NOT_READY),
-    ("is restricted, expecting header", FaultKind.UNAUTHENTICATED),
-    ("Server is stopping", FaultKind.DRAINING),
-    ("shutting down", FaultKind.DRAINING),
-    ("failed to connect to all addresses", FaultKind.UNREACHABLE),
-    ("connections to all backends failing", FaultKind.UNREACHABLE),
-    ("errors resolving", FaultKind.UNREACHABLE),
-    ("DNS resolution failed", FaultKind.UNREACHABLE),
+    *((words, FailureKind.UNTRUSTED) for words in _UNTRUSTED),
+    ("Exceeds maximum queue size", FailureKind.OVERLOADED),
+    ("Request timeout expired", FailureKind.OVERLOADED),
+    ("is not at ready state", FailureKind.NOT_READY),
+    ("Server not ready", FailureKind.NOT_READY),
+    ("is restricted, expecting header", FailureKind.UNAUTHENTICATED),
+    ("Server is stopping", FailureKind.DRAINING),
+    ("shutting down", FailureKind.DRAINING),
+    ("failed to connect to all addresses", FailureKind.UNREACHABLE),
+    ("connections to all backends failing", FailureKind.UNREACHABLE),
+    ("errors resolving", FailureKind.UNREACHABLE),
+    ("DNS resolution failed", FailureKind.UNREACHABLE),
 )
 
 _NO_VERSION = "has no available versions"
 
 _GRPC = {
-    "CANCELLED": FaultKind.DRAINING,
-    "DEADLINE_EXCEEDED": FaultKind.DEADLINE,
-    "INVALID_ARGUMENT": FaultKind.INVALID,
-    "NOT_FOUND": FaultKind.NOT_FOUND,
-    "OUT_OF_RANGE": FaultKind.INVALID,
-    "PERMISSION_DENIED": FaultKind.UNAUTHENTICATED,
-    "RESOURCE_EXHAUSTED": FaultKind.OVERLOADED,
-    "UNAUTHENTICATED": FaultKind.UNAUTHENTICATED,
+    "CANCELLED": FailureKind.DRAINING,
+    "DEADLINE_EXCEEDED": FailureKind.DEADLINE,
+    "INVALID_ARGUMENT": FailureKind.INVALID,
+    "NOT_FOUND": FailureKind.NOT_FOUND,
+    "OUT_OF_RANGE": FailureKind.INVALID,
+    "PERMISSION_DENIED": FailureKind.UNAUTHENTICATED,
+    "RESOURCE_EXHAUSTED": FailureKind.OVERLOADED,
+    "UNAUTHENTICATED": FailureKind.UNAUTHENTICATED,
 }
 
 _HTTP = {
-    400: FaultKind.INVALID,
-    401: FaultKind.UNAUTHENTICATED,
-    403: FaultKind.UNAUTHENTICATED,
-    404: FaultKind.NOT_FOUND,
-    408: FaultKind.DRAINING,  # said by gateways that end an idle connection, whatever has just been asked on it
-    413: FaultKind.INVALID,
-    429: FaultKind.OVERLOADED,
-    499: FaultKind.DRAINING,
-    502: FaultKind.UNREACHABLE,
-    504: FaultKind.OVERLOADED,
+    400: FailureKind.INVALID,
+    401: FailureKind.UNAUTHENTICATED,
+    403: FailureKind.UNAUTHENTICATED,
+    404: FailureKind.NOT_FOUND,
+    408: FailureKind.DRAINING,  # said by gateways that end an idle connection, whatever has just been asked on it
+    413: FailureKind.INVALID,
+    429: FailureKind.OVERLOADED,
+    499: FailureKind.DRAINING,
+    502: FailureKind.UNREACHABLE,
+    504: FailureKind.OVERLOADED,
 }
 
 
@@ -122,38 +122,38 @@ _GRPC_WHERE = re.compile(r"^(?:[A-Z_]+: )?ipv[46]:(\S+): ")
 _GRPC_NUMBER = re.compile(r" \(\d+\)$")
 
 
-def grpc_kind(status: str, text: str) -> FaultKind:
+def grpc_kind(status: str, text: str) -> FailureKind:
     """Classify a gRPC status name and its details.
 
     UNAVAILABLE with a text that is not Triton's comes from gRPC itself, about a connection that was there and broke.
     NOT_FOUND is said of an unknown name, and of a known one whose versions are all loading, unloading or gone.
     """
     if status == "UNAVAILABLE":
-        return _by_text(text, otherwise=FaultKind.DRAINING)
+        return _by_text(text, otherwise=FailureKind.DRAINING)
     if status == "NOT_FOUND" and _NO_VERSION in text:
-        return FaultKind.NOT_READY
+        return FailureKind.NOT_READY
     if status in ("UNKNOWN", "INTERNAL") and any(words in text for words in _GRPC_STREAM_ENDED):
-        return FaultKind.DRAINING
+        return FailureKind.DRAINING
     if status == "RESOURCE_EXHAUSTED" and "larger than" in text:
-        return FaultKind.INVALID
-    return _GRPC.get(status, FaultKind.FAILED)
+        return FailureKind.INVALID
+    return _GRPC.get(status, FailureKind.FAILED)
 
 
-def http_kind(status: int, text: str) -> FaultKind:
+def http_kind(status: int, text: str) -> FailureKind:
     """Classify an HTTP status and the error text of its body.
 
     503 with a text that is not Triton's comes from a gateway that has no server to ask.
     """
     if status == 503:
-        return _by_text(text, otherwise=FaultKind.UNREACHABLE)
+        return _by_text(text, otherwise=FailureKind.UNREACHABLE)
     if status == 404 and _NO_VERSION in text:
-        return FaultKind.NOT_READY
-    return _HTTP.get(status, FaultKind.FAILED)
+        return FailureKind.NOT_READY
+    return _HTTP.get(status, FailureKind.FAILED)
 
 
-def tls_kind(text: str, *, otherwise: FaultKind) -> FaultKind:
+def tls_kind(text: str, *, otherwise: FailureKind) -> FailureKind:
     """Classify OpenSSL's words: no trust between the two sides, or a connection that broke."""
-    return FaultKind.UNTRUSTED if any(words in text for words in _UNTRUSTED) else otherwise
+    return FailureKind.UNTRUSTED if any(words in text for words in _UNTRUSTED) else otherwise
 
 
 def plain_text(text: str) -> str:
@@ -165,5 +165,5 @@ def plain_text(text: str) -> str:
     return _GRPC_NUMBER.sub("", text.replace("Failed to connect to remote host: ", "").replace(": connect: ", ": "))
 
 
-def _by_text(text: str, *, otherwise: FaultKind) -> FaultKind:
+def _by_text(text: str, *, otherwise: FailureKind) -> FailureKind:
     return next((kind for words, kind in _UNAVAILABLE_BY_TEXT if words in text), otherwise)

@@ -15,7 +15,7 @@ from typing import cast
 from slipway.client._errors import InvalidAddress
 from slipway.printable import printable
 
-__all__ = ["Tls", "authorities_of_environment", "contents_for_grpc"]
+__all__ = ["Tls", "ca_certificates_of_environment", "grpc_certificates"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,20 +86,20 @@ class Tls:
         return ca, key, certificate
 
 
-def contents_for_grpc(tls: Tls | None) -> tuple[bytes | None, bytes | None, bytes | None]:
+def grpc_certificates(tls: Tls | None) -> tuple[bytes | None, bytes | None, bytes | None]:
     """Authorities, key and certificate, as gRPC wants them; the authorities are those that https:// would trust.
 
     Raises:
-        InvalidAddress: See `authorities_of_environment`.
+        InvalidAddress: See `ca_certificates_of_environment`.
         ValueError: A certificate cannot be read any more.
     """
     ca, key, certificate = (None, None, None) if tls is None else tls.contents()
     if ca is None and "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" not in os.environ:
-        ca = authorities_of_environment()
+        ca = ca_certificates_of_environment()
     return ca, key, certificate
 
 
-def authorities_of_environment() -> bytes | None:
+def ca_certificates_of_environment() -> bytes | None:
     """The authorities that `SSL_CERT_FILE` names instead of the public ones, in PEM; None where it is not set.
 
     OpenSSL knows the variable and overlooks a file that it cannot read; gRPC does not know it.

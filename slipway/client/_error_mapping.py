@@ -1,4 +1,4 @@
-"""From a Fault to the error that a person reads: what was asked of whom, what happened, what to do now."""
+"""From a TransportFailure to the error that a person reads: what was asked of whom, what happened, what to do now."""
 
 from __future__ import annotations
 
@@ -19,39 +19,41 @@ from slipway.client._errors import (
     ServerUnavailable,
     Unauthenticated,
 )
-from slipway.client._faults import Fault, FaultKind
-from slipway.client._questions import ModelState
+from slipway.client._operations import ModelState
+from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.printable import printable
 
-__all__ = ["Diagnosis", "diagnose", "diagnose_model"]
+__all__ = ["ErrorMapping", "map_failure", "map_model_states"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
-    """What a Fault means.
+class ErrorMapping:
+    """What a TransportFailure means.
 
     Attributes:
         error: The class to raise.
         text: What happened and the way out, one sentence or two.
-        retry: Whether the same question may get an answer a little later.
+        retry: Whether the same operation may get an answer a little later.
     """
 
     error: type[ClientError]
     text: str
     retry: bool = False
 
-    def to_error(self, subject: str, fault: Fault, *, attempts: tuple[Attempt, ...], note: str) -> ClientError:
+    def to_error(
+        self, subject: str, failure: TransportFailure, *, attempts: tuple[Attempt, ...], note: str
+    ) -> ClientError:
         """Build the exception, caused by the foreign one.
 
         Args:
             subject: Who was asked, in front of the message.
-            fault: The last try's.
+            failure: The last try's.
             attempts: All failed tries of the call, the last included.
             note: How long it was tried, behind the message in parentheses; may be empty.
         """
         text = f"{subject}: {self.text}{f' ({note})' if note else ''}"
-        error = self.error(text, status=fault.status, attempts=attempts)
-        error.__cause__ = fault.cause
+        error = self.error(text, status=failure.status, attempts=attempts)
+        error.__cause__ = failure.cause
         return error
 
 
@@ -76,40 +78,42 @@ _HINTS = (
     ("Connection refused", _SERVER_DOWN),  # last: of several addresses, one that answers tells more
 )
 
-_DIAGNOSES = {
-    FaultKind.UNREACHABLE: Diagnosis(error=ServerUnavailable, text="connection failed: {said}{hint}", retry=True),
-    FaultKind.UNTRUSTED: Diagnosis(error=ServerUnavailable, text="connection failed: {said}{hint}"),
-    FaultKind.DRAINING: Diagnosis(
+_MAPPINGS = {
+    FailureKind.UNREACHABLE: ErrorMapping(error=ServerUnavailable, text="connection failed: {said}{hint}", retry=True),
+    FailureKind.UNTRUSTED: ErrorMapping(error=ServerUnavailable, text="connection failed: {said}{hint}"),
+    FailureKind.DRAINING: ErrorMapping(
         error=ServerDraining, text="the server ended the call, it shuts down or died: {said}{hint}", retry=True
     ),
-    FaultKind.OVERLOADED: Diagnosis(
+    FailureKind.OVERLOADED: ErrorMapping(
         error=ServerOverloaded, text="the server has more requests than it can answer: {said}", retry=True
     ),
-    FaultKind.NOT_FOUND: Diagnosis(error=ModelNotFound, text="the server knows no such model: {said}"),
-    FaultKind.NOT_READY: Diagnosis(error=ModelNotReady, text="the model is not served now: {said}", retry=True),
-    FaultKind.INVALID: Diagnosis(error=InvalidRequest, text="the server refused the request: {said}"),
-    FaultKind.UNAUTHENTICATED: Diagnosis(
+    FailureKind.NOT_FOUND: ErrorMapping(error=ModelNotFound, text="the server knows no such model: {said}"),
+    FailureKind.NOT_READY: ErrorMapping(error=ModelNotReady, text="the model is not served now: {said}", retry=True),
+    FailureKind.INVALID: ErrorMapping(error=InvalidRequest, text="the server refused the request: {said}"),
+    FailureKind.UNAUTHENTICATED: ErrorMapping(
         error=Unauthenticated, text="the server does not let this client ask, give a valid `token`: {said}"
     ),
-    FaultKind.NO_TOKEN: Diagnosis(error=Unauthenticated, text="nothing was sent, there is no usable token: {said}"),
-    FaultKind.NOT_V2: Diagnosis(
+    FailureKind.NO_TOKEN: ErrorMapping(
+        error=Unauthenticated, text="nothing was sent, there is no usable token: {said}"
+    ),
+    FailureKind.NOT_V2: ErrorMapping(
         error=ServerError,
         text="what answers there is no server of models: {said}{hint}",
     ),
-    FaultKind.DEADLINE: Diagnosis(error=DeadlineExceeded, text="no answer within {timeout_s:g} s ({said})"),
-    FaultKind.FAILED: Diagnosis(error=ServerError, text="the server failed: {said}"),
-    FaultKind.CLOSED: Diagnosis(error=ClientClosed, text="the client was closed during the call"),
+    FailureKind.DEADLINE: ErrorMapping(error=DeadlineExceeded, text="no answer within {timeout_s:g} s ({said})"),
+    FailureKind.FAILED: ErrorMapping(error=ServerError, text="the server failed: {said}"),
+    FailureKind.CLOSED: ErrorMapping(error=ClientClosed, text="the client was closed during the call"),
 }
 
 
-def diagnose(fault: Fault, *, timeout_s: float) -> Diagnosis:
-    """Say what a Fault means in a call of `timeout_s`; `diagnose_model` knows more about NOT_FOUND and NOT_READY."""
-    template = _DIAGNOSES[fault.kind]
-    text = template.text.format(said=printable(fault.text), hint=_hint(fault), timeout_s=timeout_s)
+def map_failure(failure: TransportFailure, *, timeout_s: float) -> ErrorMapping:
+    """Map a failure of a call of `timeout_s`; `map_model_states` is more precise for NOT_FOUND and NOT_READY."""
+    template = _MAPPINGS[failure.kind]
+    text = template.text.format(said=printable(failure.text), hint=_hint(failure), timeout_s=timeout_s)
     return replace(template, text=text)
 
 
-def diagnose_model(model: str, version: str, states: tuple[ModelState, ...], said: str) -> Diagnosis:
+def map_model_states(model: str, version: str, states: tuple[ModelState, ...], said: str) -> ErrorMapping:
     """Say why a model does not answer, from the server's list of models.
 
     Args:
@@ -121,33 +125,33 @@ def diagnose_model(model: str, version: str, states: tuple[ModelState, ...], sai
     lines = [state for state in states if state.name == model]
     if not lines:
         known = _names(sorted({state.name for state in states}))
-        return Diagnosis(error=ModelNotFound, text=f"the server has no model of this name, it has: {known}")
+        return ErrorMapping(error=ModelNotFound, text=f"the server has no model of this name, it has: {known}")
     versions = [state for state in lines if state.version]
     if version and versions and version not in {state.version for state in versions}:
         known = _names([state.version for state in versions])
-        return Diagnosis(error=ModelNotFound, text=f"the model has no version {version} there, it has: {known}")
+        return ErrorMapping(error=ModelNotFound, text=f"the model has no version {version} there, it has: {known}")
     chosen = [state for state in versions if not version or state.version == version]
     if any(state.state in ("LOADING", "UNLOADING") for state in chosen):
         words = "loading" if any(state.state == "LOADING" for state in chosen) else "unloading"
-        return Diagnosis(error=ModelNotReady, text=f"the server is {words} the model", retry=True)
+        return ErrorMapping(error=ModelNotReady, text=f"the server is {words} the model", retry=True)
     failed = [state for state in chosen if state.state == "UNAVAILABLE" and state.reason not in ("", "unloaded")]
     if failed and not any(state.state == "READY" for state in chosen):
         reason = printable((failed[-1].reason.strip().splitlines() or ["no reason given"])[0])
         version = printable(failed[-1].version, limit=20)
         text = f"the server could not load version {version}: {reason}; its log has the rest"
-        return Diagnosis(error=ModelLoadFailed, text=text)
+        return ErrorMapping(error=ModelLoadFailed, text=text)
     if any(state.state == "READY" for state in chosen):
-        return Diagnosis(
+        return ErrorMapping(
             error=ModelNotReady, text=f"the model was not served a moment ago: {printable(said)}", retry=True
         )
-    return Diagnosis(
+    return ErrorMapping(
         error=ModelNotReady, text="the server has the model in its repository and has not loaded it", retry=True
     )
 
 
-def _hint(fault: Fault) -> str:
-    hint = next((hint for words, hint in _HINTS if words in fault.text), "")
-    if fault.kind is FaultKind.NOT_V2 and not hint:
+def _hint(failure: TransportFailure) -> str:
+    hint = next((hint for words, hint in _HINTS if words in failure.text), "")
+    if failure.kind is FailureKind.NOT_V2 and not hint:
         hint = "are host, port and path of the URL right?"
     return f"; {hint}" if hint else ""
 

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from slipway.client._options import KeepAlive
-from slipway.client._sender import Sender, Token, checked_authority, checked_headers, checked_token
-from slipway.client._trust import Tls
+from slipway.client._request_headers import RequestHeaders, Token, checked_authority, checked_headers, checked_token
+from slipway.client._tls import Tls
 
-__all__ = ["Wiring", "wired"]
+__all__ = ["ConnectionSettings", "connection_settings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wiring:
+class ConnectionSettings:
     """One client's choices, checked, for whichever of the four transports is opened.
 
     Attributes:
-        sender: Writes token and headers.
+        request_headers: Writes token and headers.
         tls: Certificates; None: the public authorities.
         authority: The name under which a gateway knows the server: HTTP's Host, gRPC's :authority, and the name that
             the certificate must carry; None: the URL's host.
@@ -25,7 +25,7 @@ class Wiring:
         max_connections: HTTP: most connections at once.
     """
 
-    sender: Sender = field(default_factory=lambda: Sender(token=None, headers={}))
+    request_headers: RequestHeaders = field(default_factory=lambda: RequestHeaders(token=None, headers={}))
     tls: Tls | None = None
     authority: str | None = None
     keepalive: KeepAlive | None = field(default_factory=KeepAlive)
@@ -40,7 +40,7 @@ class Wiring:
         return name.strip("[]")
 
 
-def wired(
+def connection_settings(
     *,
     tls: Tls | None = None,
     token: Token | None = None,
@@ -48,15 +48,15 @@ def wired(
     authority: str | None = None,
     keepalive: KeepAlive | None = None,
     max_connections: int = 100,
-) -> Wiring:
+) -> ConnectionSettings:
     """Check what a `Classifier` takes under the same names, for it or for a transport of one's own.
 
     Raises:
         ValueError: One of them cannot be sent; its value is not shown.
         TypeError: A token or headers are of another type.
     """
-    return Wiring(
-        sender=Sender(token=checked_token(token), headers=checked_headers(headers)),
+    return ConnectionSettings(
+        request_headers=RequestHeaders(token=checked_token(token), headers=checked_headers(headers)),
         tls=tls,
         authority=checked_authority(authority),
         keepalive=keepalive,

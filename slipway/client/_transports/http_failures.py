@@ -1,4 +1,4 @@
-"""What an HTTP exchange raises, as a Fault: its kind, and the reason in words."""
+"""What an HTTP exchange raises, as a TransportFailure: its kind, and the reason in words."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import httpcore
 
-from slipway.client._faults import Fault, FaultKind, tls_kind
+from slipway.client._transport_failures import FailureKind, TransportFailure, tls_kind
 
-__all__ = ["FOREIGN", "fault_of"]
+__all__ = ["TRANSPORT_ERRORS", "failure_of"]
 
-FOREIGN: tuple[type[Exception], ...] = (
+TRANSPORT_ERRORS: tuple[type[Exception], ...] = (
     httpcore.NetworkError,
     httpcore.TimeoutException,
     httpcore.ProtocolError,
@@ -26,26 +26,26 @@ thread or task has closed."""
 
 _NUMBERS = re.compile(r"^\[Errno -?\d+\] | \(_ssl\.c:\d+\)$")
 
-_KINDS: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
-    ((httpcore.TimeoutException, TimeoutError), FaultKind.DEADLINE),
-    ((httpcore.ConnectError, httpcore.ProxyError), FaultKind.UNREACHABLE),
-    ((httpcore.NetworkError, httpcore.RemoteProtocolError), FaultKind.DRAINING),
-    ((OSError,), FaultKind.DRAINING),
+_KINDS: tuple[tuple[tuple[type[Exception], ...], FailureKind], ...] = (
+    ((httpcore.TimeoutException, TimeoutError), FailureKind.DEADLINE),
+    ((httpcore.ConnectError, httpcore.ProxyError), FailureKind.UNREACHABLE),
+    ((httpcore.NetworkError, httpcore.RemoteProtocolError), FailureKind.DRAINING),
+    ((OSError,), FailureKind.DRAINING),
 )
 
 
-def fault_of(exc: Exception) -> Fault:
+def failure_of(exc: Exception) -> TransportFailure:
     """Why an exchange failed."""
     leaves = list(_leaves(exc))
     said = _words(exc, leaves)
-    kind = next((kind for types, kind in _KINDS if isinstance(exc, types)), FaultKind.FAILED)
-    if kind is FaultKind.DEADLINE:
+    kind = next((kind for types, kind in _KINDS if isinstance(exc, types)), FailureKind.FAILED)
+    if kind is FailureKind.DEADLINE:
         said = _waited_for(exc)
     elif any(isinstance(leaf, ssl.SSLError) for leaf in leaves):
         kind = tls_kind(said, otherwise=kind)
     elif isinstance(exc, httpcore.RemoteProtocolError) and "disconnected" not in said and "closed" not in said:
-        kind = FaultKind.UNREACHABLE  # somebody is there and speaks no HTTP
-    return Fault(kind=kind, text=said, cause=exc)
+        kind = FailureKind.UNREACHABLE  # somebody is there and speaks no HTTP
+    return TransportFailure(kind=kind, text=said, cause=exc)
 
 
 def _waited_for(exc: Exception) -> str:
