@@ -47,7 +47,7 @@ def data(
     from training.recipe import load_recipe
 
     chosen = load_recipe(recipe)
-    report = inspect(load_dataset(chosen.dataset, own=own, cache_dir=cache_dir, seed=chosen.seed))
+    report = inspect(load_dataset(chosen.dataset, user_file=own, cache_dir=cache_dir, seed=chosen.seed))
     if as_json:
         Console().print_json(data=report.to_dict())
     else:

@@ -12,8 +12,7 @@ import pytest
 
 from slipway.platform.cache import cache_folder
 from training.data import inspect, load_dataset
-from training.data.cache import Cache
-from training.data.mnist import MNIST_SHA256
+from training.data.mnist import MNIST_SHA256, Cache
 from training.data.wheel import MnistWheel
 from training.errors import DataRefused, DataUnavailable
 from training.recipe import DatasetSettings

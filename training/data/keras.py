@@ -12,9 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from training.data.arrays import ARRAY_NAMES, Arrays
-from training.data.canonical import canonical
-from training.data.checksum import check_sha256
+from training.data.arrays import ARRAY_NAMES, Arrays, canonical
+from training.data.mnist import check_sha256
 from training.data.npz import read_npz
 from training.errors import DataUnavailable
 

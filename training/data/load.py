@@ -1,36 +1,40 @@
-"""From a recipe's settings to three splits."""
+"""From a recipe's settings to three splits: training, validation, test."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
 from slipway.platform.cache import cache_folder
 from slipway.printable import printable
 from training.data.arrays import Arrays
-from training.data.cache import Cache
 from training.data.dataset import Dataset, Split
 from training.data.keras import KerasDownload
-from training.data.mnist import MNIST_LABELS, first_good
-from training.data.own import read_own
-from training.data.split import stratified_rows
+from training.data.mnist import MNIST_LABELS, Cache, first_good
+from training.data.user_arrays import read_user_arrays
 from training.data.wheel import MnistWheel
+from training.errors import DataRefused
 from training.recipe import DatasetSettings
 
 __all__ = ["load_dataset"]
 
-ONE_IN = 6
-MOST_ASIDE = 5_000
-"""Validation images, where the recipe names no number: 5,000 of MNIST's 60,000 are enough to tell epochs apart."""
+VALIDATION_DIVISOR = 6
+MAX_VALIDATION_IMAGES = 5_000
+"""Where the recipe names no number, one training image in six is set aside, and at most this many: 5,000 of MNIST's
+60,000 are enough to tell epochs apart."""
 
 
 def load_dataset(
-    settings: DatasetSettings, *, own: Path | None = None, cache_dir: Path | None = None, seed: int
+    settings: DatasetSettings, *, user_file: Path | None = None, cache_dir: Path | None = None, seed: int
 ) -> Dataset:
     """Get the images and set validation images aside.
 
     Args:
         settings: The recipe's section `dataset`.
-        own: A user's `.npz` with x_train, y_train, x_test, y_test, in place of MNIST.
+        user_file: A user's `.npz` with x_train, y_train, x_test, y_test, in place of MNIST.
         cache_dir: Where MNIST is kept on this machine; see `slipway.platform.cache` for the default.
         seed: Equal seeds choose equal validation images.
 
@@ -39,19 +43,21 @@ def load_dataset(
         DataRefused: The user's arrays cannot be used, or there are too few images to set some aside; the text
             names the rows.
     """
-    if own is None:
+    if user_file is None:
         cache = Cache(path=(cache_dir or cache_folder()) / "mnist.npz")
         arrays, source = first_good(cache, (KerasDownload(), MnistWheel()))
         return _split(arrays, settings, seed, name=settings.name, source=source, labels=MNIST_LABELS)
-    arrays, labels = read_own(own)
-    return _split(arrays, settings, seed, name=printable(own.stem), source=printable(str(own)), labels=labels)
+    arrays, labels = read_user_arrays(user_file)
+    return _split(
+        arrays, settings, seed, name=printable(user_file.stem), source=printable(str(user_file)), labels=labels
+    )
 
 
 def _split(
     arrays: Arrays, settings: DatasetSettings, seed: int, *, name: str, source: str, labels: tuple[str, ...]
 ) -> Dataset:
-    aside = settings.validation_images or min(MOST_ASIDE, len(arrays.y_train) // ONE_IN)
-    train, validation = stratified_rows(arrays.y_train, validation_images=max(aside, len(labels)), seed=seed)
+    count = settings.validation_images or min(MAX_VALIDATION_IMAGES, len(arrays.y_train) // VALIDATION_DIVISOR)
+    train, validation = _stratified_rows(arrays.y_train, validation_images=max(count, len(labels)), seed=seed)
     return Dataset(
         name=name,
         source=source,
@@ -61,3 +67,38 @@ def _split(
         validation=Split(images=arrays.x_train[validation], labels=arrays.y_train[validation], rows=validation),
         test=Split(images=arrays.x_test, labels=arrays.y_test),
     )
+
+
+def _stratified_rows(
+    labels: NDArray[np.int64], *, validation_images: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose the rows to train on and the rows to validate on, each class in proportion.
+
+    Args:
+        labels: int64, (n,), of all training images.
+        validation_images: How many rows to set aside.
+        seed: Equal seeds choose equal rows.
+
+    Returns:
+        Rows to train on and rows to validate on: int64, each ascending, together 0 to n - 1.
+
+    Raises:
+        DataRefused: There are too few images for that, overall or of one class.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(labels) - validation_images < len(classes):
+        raise DataRefused(
+            f"x_train: expected more than dataset.validation_images ({validation_images}) images, by at least one "
+            f"for each of {len(classes)} classes, got {len(labels)}; add images, or leave dataset.validation_images "
+            "out of the recipe: one image in six is set aside then"
+        )
+    if validation_images < len(classes) or counts.min() < 2:
+        rare = int(classes[counts.argmin()])
+        raise DataRefused(
+            f"y_train: expected at least 2 images of each class and dataset.validation_images >= {len(classes)} "
+            f"classes, got {int(counts.min())} image(s) of class {rare} and {validation_images} validation images"
+        )
+    train, validation = train_test_split(
+        np.arange(len(labels)), test_size=validation_images, stratify=labels, random_state=seed
+    )
+    return np.sort(train), np.sort(validation)

@@ -1,18 +1,25 @@
-"""MNIST, from the first source that has it; every source must deliver the same arrays."""
+"""MNIST, from the first source that has it: the copy on this machine, else a download that is then kept.
+
+Every source must deliver the same arrays, and every downloaded file is compared with its pinned checksum.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 from rich.console import Console
 
-from training.data.arrays import Arrays
-from training.data.cache import Cache
+from training.data.arrays import ARRAY_NAMES, Arrays, canonical
+from training.data.npz import read_npz, write_npz
 from training.errors import DataError, DataRefused, DataUnavailable
 
-__all__ = ["MNIST_LABELS", "MNIST_SHA256", "Source", "first_good"]
+__all__ = ["MNIST_LABELS", "MNIST_SHA256", "Cache", "Source", "check_sha256", "first_good"]
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +44,57 @@ class Source(Protocol):
             DataError: They cannot be had, or are damaged.
             OSError: A disk or network failed.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """A file of four arrays.
+
+    Attributes:
+        path: The file.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        home = Path.home()
+        shown = Path("~", self.path.relative_to(home)) if self.path.is_relative_to(home) else self.path
+        return f"cache {shown}"
+
+    def fetch(self) -> Arrays:
+        """Read the arrays.
+
+        Raises:
+            DataUnavailable: There is no file.
+            DataRefused: The file is damaged.
+        """
+        try:
+            raw = read_npz(self.path, required=ARRAY_NAMES)
+        except FileNotFoundError as exc:
+            raise DataUnavailable("no file yet") from exc
+        return canonical(raw)
+
+    def store(self, arrays: Arrays) -> None:
+        """Keep the arrays for the next time. A folder that cannot be written is a warning: the data is there."""
+        narrow = {
+            "x_train": arrays.x_train.squeeze(-1),
+            "y_train": arrays.y_train.astype(np.uint8),
+            "x_test": arrays.x_test.squeeze(-1),
+            "y_test": arrays.y_test.astype(np.uint8),
+        }
+        try:
+            write_npz(self.path, narrow)
+        except OSError as exc:
+            log.warning("%s: not written (%s); the data set will be downloaded again next time", self.name, exc)
+
+    def discard(self) -> None:
+        """Remove a file that is not what it claims to be."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as exc:
+            log.warning("%s: cannot be removed (%s); remove it by hand", self.name, exc)
 
 
 def first_good(cache: Cache, downloads: Sequence[Source], *, digest: str = MNIST_SHA256) -> tuple[Arrays, str]:
@@ -82,3 +140,19 @@ def _check_digest(arrays: Arrays, expected: str) -> None:
             f"these are not the arrays of MNIST: expected digest {expected}, got {got} "
             f"(x_train {arrays.x_train.shape}, x_test {arrays.x_test.shape})"
         )
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Refuse a file of other bytes.
+
+    Args:
+        path: The file.
+        expected: SHA-256 in hex, lower case.
+
+    Raises:
+        DataRefused: The file is cut short, damaged, or another one.
+    """
+    with path.open("rb") as file:
+        got = hashlib.file_digest(file, "sha256").hexdigest()
+    if got != expected:
+        raise DataRefused(f"{path.name} ({path.stat().st_size:,} bytes): expected sha256 {expected}, got {got}")

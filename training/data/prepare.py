@@ -44,7 +44,9 @@ def prepare_data(request: TrainingRequest, steps: Steps) -> PreparedData:
     """
     recipe = request.recipe
     with steps.step("data") as note:
-        dataset = load_dataset(recipe.dataset, own=request.data_file, cache_dir=request.cache_dir, seed=recipe.seed)
+        dataset = load_dataset(
+            recipe.dataset, user_file=request.data_file, cache_dir=request.cache_dir, seed=recipe.seed
+        )
         note(
             f"{dataset.name} from {dataset.source}: {len(dataset.train.labels):,} to train, "
             f"{len(dataset.validation.labels):,} to choose by, {len(dataset.test.labels):,} to test"

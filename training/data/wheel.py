@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.arrays import Arrays
-from training.data.canonical import canonical
-from training.data.checksum import check_sha256
+from training.data.arrays import Arrays, canonical
+from training.data.mnist import check_sha256
 from training.errors import DataRefused, DataUnavailable
 
 __all__ = ["MnistWheel", "read_wheel"]

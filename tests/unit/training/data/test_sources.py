@@ -15,10 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from training.data.arrays import Arrays
-from training.data.cache import Cache
-from training.data.canonical import canonical
-from training.data.mnist import first_good
+from training.data.arrays import Arrays, canonical
+from training.data.mnist import Cache, first_good
 from training.errors import DataUnavailable
 
 

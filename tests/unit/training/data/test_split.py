@@ -24,7 +24,7 @@ def own(tmp_path_factory):
 
 
 def load(own, *, seed, validation_images=500):
-    return load_dataset(DatasetSettings(validation_images=validation_images), own=own, seed=seed)
+    return load_dataset(DatasetSettings(validation_images=validation_images), user_file=own, seed=seed)
 
 
 def test_each_class_is_set_aside_in_proportion(own):

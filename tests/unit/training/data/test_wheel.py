@@ -13,7 +13,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from training.data.canonical import canonical
+from training.data.arrays import canonical
 from training.data.wheel import MEMBER, MnistWheel, read_wheel
 from training.errors import DataRefused, DataUnavailable
 

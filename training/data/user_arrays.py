@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.arrays import ARRAY_NAMES, Arrays
-from training.data.canonical import canonical
-from training.data.forms import form_hint
+from training.data.arrays import ARRAY_NAMES, Arrays, canonical
+from training.data.format_hints import format_hint
 from training.data.npz import read_npz
 from training.data.rows import SHOWN, Rows
-from training.data.text import csv_hint
 from training.errors import DataRefused, DataUnavailable
 
-__all__ = ["read_own"]
+__all__ = ["read_user_arrays"]
 
 
-def read_own(path: Path) -> tuple[Arrays, tuple[str, ...]]:
+def read_user_arrays(path: Path) -> tuple[Arrays, tuple[str, ...]]:
     """Read and check a user's arrays.
 
     Args:
@@ -44,7 +42,7 @@ def read_own(path: Path) -> tuple[Arrays, tuple[str, ...]]:
     except OSError as exc:
         raise DataUnavailable(f"{path}: {exc.strerror}; give the path of an .npz file that can be read") from exc
     except DataRefused as exc:
-        hint = form_hint(path) or csv_hint(path)
+        hint = format_hint(path)
         problems = (hint or str(exc)).replace("\n", "\n  - ")
         raise DataRefused(
             f"{path} cannot be trained on; write it again, with np.savez, when this is right:\n  - {problems}"
@@ -80,10 +78,10 @@ def _class_problems(name: str, arrays: Arrays, labels: range | tuple[str, ...]) 
     values: NDArray[np.int64] = getattr(arrays, name)
     outside = (values < 0) | (values >= len(labels))
     if outside.any():
-        found = Rows.where(outside)
+        rows = Rows.where(outside)
         yield (
             f"{name}: expected labels from 0 to {len(labels) - 1}, got "
-            f"{', '.join(str(values[row]) for row in found.first)} in {found}"
+            f"{', '.join(str(values[row]) for row in rows.first)} in {rows}"
         )
     present = set(values[~outside].tolist())
     missing = len(labels) - len(present)

@@ -41,7 +41,7 @@ def load(tmp_path):
     def load(**replaced):
         path = tmp_path / "own.npz"
         np.savez(path, **arrays(**replaced))
-        return load_dataset(SETTINGS, own=path, seed=0)
+        return load_dataset(SETTINGS, user_file=path, seed=0)
 
     return load
 
@@ -244,7 +244,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path, kept):
     path.write_bytes(content[: int(len(content) * kept)])
 
     with pytest.raises(DataRefused, match=r"own\.npz cannot be trained on; .*:\n  - not a whole npz file"):
-        load_dataset(SETTINGS, own=path, seed=0)
+        load_dataset(SETTINGS, user_file=path, seed=0)
 
 
 def test_a_flipped_byte_in_an_array_is_refused(tmp_path):
@@ -255,7 +255,7 @@ def test_a_flipped_byte_in_an_array_is_refused(tmp_path):
     path.write_bytes(content)
 
     with pytest.raises(DataRefused, match="Bad CRC-32"):
-        load_dataset(SETTINGS, own=path, seed=0)
+        load_dataset(SETTINGS, user_file=path, seed=0)
 
 
 def test_text_and_single_arrays_are_refused_as_no_npz(tmp_path):
@@ -264,9 +264,9 @@ def test_text_and_single_arrays_are_refused_as_no_npz(tmp_path):
     np.save(single, np.zeros(3))
 
     with pytest.raises(DataRefused, match="this is text"):
-        load_dataset(SETTINGS, own=text, seed=0)
+        load_dataset(SETTINGS, user_file=text, seed=0)
     with pytest.raises(DataRefused, match="got one array"):
-        load_dataset(SETTINGS, own=single, seed=0)
+        load_dataset(SETTINGS, user_file=single, seed=0)
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
@@ -276,7 +276,7 @@ def test_an_idx_file_is_answered_with_the_command_that_reads_it(tmp_path, packed
     path = tmp_path / "t10k-images-idx3-ubyte"
     path.write_bytes(gzip.compress(content) if packed else content)
     with pytest.raises(DataRefused, match="this is an IDX file") as refused:
-        load_dataset(SETTINGS, own=path, seed=0)
+        load_dataset(SETTINGS, user_file=path, seed=0)
     command = re.search(r"np\.frombuffer.*?\.reshape\([^)]*\)", str(refused.value))[0]
 
     read = eval(command.replace("PATH", repr(str(path))), {"np": np, "gzip": gzip, "Path": Path})
@@ -288,7 +288,7 @@ def test_a_folder_is_answered_with_the_commands_that_read_it(tmp_path):
     with pytest.raises(
         DataRefused, match=r"expected a file, got a folder\. With one for each class .*convert\('L'\).*np\.savez"
     ):
-        load_dataset(SETTINGS, own=tmp_path, seed=0)
+        load_dataset(SETTINGS, user_file=tmp_path, seed=0)
 
 
 def test_members_that_are_no_arrays_are_named(tmp_path):
@@ -298,12 +298,12 @@ def test_members_that_are_no_arrays_are_named(tmp_path):
         archive.writestr("x_train.npy", "5,0,4,1")
 
     with pytest.raises(DataRefused, match="no arrays in: x_train"):
-        load_dataset(SETTINGS, own=path, seed=0)
+        load_dataset(SETTINGS, user_file=path, seed=0)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataUnavailable, match=r"absent\.npz: No such file or directory; give the path"):
-        load_dataset(SETTINGS, own=tmp_path / "absent.npz", seed=0)
+        load_dataset(SETTINGS, user_file=tmp_path / "absent.npz", seed=0)
 
 
 OF_ANOTHER_KIND = (
@@ -336,7 +336,7 @@ def test_a_csv_is_answered_with_the_commands_that_make_an_npz_of_it(tmp_path, te
     path.write_text(text)
 
     with pytest.raises(DataRefused, match=f"this is text: .*{words}") as refused:
-        load_dataset(SETTINGS, own=path, seed=0)
+        load_dataset(SETTINGS, user_file=path, seed=0)
     assert "pickle" not in str(refused.value)
 
 
@@ -346,7 +346,7 @@ def test_the_commands_for_a_csv_work(tmp_path, monkeypatch):
     rows = np.column_stack([np.arange(300) % 3, np.random.default_rng(0).integers(0, 256, (300, 30))])
     np.savetxt("own.csv", rows, fmt="%d", delimiter=";", header="label;pixels", comments="")
     with pytest.raises(DataRefused) as refused:
-        load_dataset(SETTINGS, own=tmp_path / "own.csv", seed=0)
+        load_dataset(SETTINGS, user_file=tmp_path / "own.csv", seed=0)
     message = str(refused.value)
     commands = message[message.index("t = np.loadtxt") :].replace("then np.", "np.")
 
@@ -359,7 +359,7 @@ def test_the_commands_for_a_csv_work(tmp_path, monkeypatch):
 
 def test_a_folder_is_refused_as_no_file(tmp_path):
     with pytest.raises(DataRefused, match="expected a file, got a folder"):
-        load_dataset(SETTINGS, own=tmp_path, seed=0)
+        load_dataset(SETTINGS, user_file=tmp_path, seed=0)
 
 
 @pytest.mark.parametrize(("images", "aside"), [(300, 50), (60, 10), (12, 3)])
@@ -367,6 +367,6 @@ def test_one_image_in_six_is_set_aside_unless_the_recipe_names_a_number(tmp_path
     few = {name: arrays()[name][:images] for name in ("x_train", "y_train")}
     np.savez(tmp_path / "own.npz", **arrays(**few))
 
-    dataset = load_dataset(DatasetSettings(), own=tmp_path / "own.npz", seed=0)
+    dataset = load_dataset(DatasetSettings(), user_file=tmp_path / "own.npz", seed=0)
 
     assert (images - aside, aside) == (len(dataset.train.images), len(dataset.validation.images))
