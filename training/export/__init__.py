@@ -9,8 +9,7 @@ Nothing is written to disk, and the network is only read.
 
 from __future__ import annotations
 
-from training.export.facts import OnnxFacts, describe_onnx
-from training.export.onnx import IR_VERSION, MAX_OPSET, MIN_OPSET, export_onnx
+from training.export.onnx import IR_VERSION, MAX_OPSET, MIN_OPSET, OnnxFacts, describe_onnx, export_onnx
 from training.export.parity import Parity, keras_probabilities, measure_parity, onnx_probabilities
 
 __all__ = [

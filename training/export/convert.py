@@ -14,7 +14,7 @@ from tf2onnx.utils import make_name, map_onnx_to_numpy_type
 from slipway.contract import IMAGE, PROBABILITIES, ModelContract
 from training._tensorflow import keras, tf
 from training.errors import ExportError
-from training.pixels import WHITE
+from training.pixels import scaled
 from training.recipe import InputRange
 
 __all__ = ["convert"]
@@ -37,8 +37,7 @@ def convert(model: keras.Model, contract: ModelContract, *, opset: int, takes: I
     """
 
     def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        pixels = tf.cast(image, tf.float32)
-        answers = model(pixels / WHITE if takes == "unit" else pixels, training=False)
+        answers = model(scaled(tf.cast(image, tf.float32), takes), training=False)
         return {PROBABILITIES: tf.cast(answers, tf.float32)}
 
     signature = [tf.TensorSpec((None, *contract.image.dims), tf.uint8, name=IMAGE)]

@@ -1,6 +1,9 @@
-"""The way of a network through the export: convert, simplify, name, check."""
+"""Write a network as an ONNX file: convert, rewrite, name, check; and describe the file."""
 
 from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
 
 import onnx
 
@@ -9,12 +12,11 @@ from training._tensorflow import keras
 from training.builder import MAX_PARAMETERS
 from training.errors import ExportError
 from training.export.convert import convert
+from training.export.graph_rewrites import fold_scaling, freeze_reshapes
 from training.export.naming import canonical
-from training.export.reshapes import freeze_reshapes
-from training.export.scaling import fold_scaling
 from training.recipe import InputRange
 
-__all__ = ["IR_VERSION", "MAX_OPSET", "MIN_OPSET", "export_onnx"]
+__all__ = ["IR_VERSION", "MAX_OPSET", "MIN_OPSET", "OnnxFacts", "describe_onnx", "export_onnx"]
 
 IR_VERSION = 8
 """Of the file format; with an opset of at most 17, every Triton since 23.05 loads the file."""
@@ -23,6 +25,27 @@ MIN_OPSET = 13
 MAX_OPSET = 17
 
 _BATCH = "batch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxFacts:
+    """One ONNX file.
+
+    Attributes:
+        opset: Version of the default operator set.
+        ir_version: Version of the file format.
+        nodes: Operators in the graph.
+        parameters: Numbers in the weights, integer constants such as shapes left out.
+        size_bytes: Length of the file.
+        sha256: Hex digest of the file.
+    """
+
+    opset: int
+    ir_version: int
+    nodes: int
+    parameters: int
+    size_bytes: int
+    sha256: str
 
 
 def export_onnx(
@@ -54,7 +77,7 @@ def export_onnx(
             f"{model.count_params():,}"
         )
     proto = convert(model, contract, opset=opset, takes=takes)
-    _set_door(proto, contract)
+    _set_signature(proto, contract)
     fold_scaling(proto.graph)
     try:
         freeze_reshapes(proto)
@@ -71,14 +94,28 @@ def export_onnx(
     return serialized
 
 
-def _set_door(proto: onnx.ModelProto, contract: ModelContract) -> None:
+def _set_signature(proto: onnx.ModelProto, contract: ModelContract) -> None:
     """Give both tensors the contract's shape; the converter calls the batch axis `unk__<counter>`."""
-    door = (
+    signature = (
         (proto.graph.input, IMAGE, onnx.TensorProto.UINT8, contract.image.dims),
         (proto.graph.output, PROBABILITIES, onnx.TensorProto.FLOAT, contract.probabilities.dims),
     )
-    for tensors, name, element_type, dims in door:
+    for tensors, name, element_type, dims in signature:
         if [tensor.name for tensor in tensors] != [name]:
             raise ExportError(f"the converted network: expected one tensor {name!r}, got {[t.name for t in tensors]}")
         tensors[0].CopyFrom(onnx.helper.make_tensor_value_info(name, element_type, [_BATCH, *dims]))
     proto.graph.name = contract.name
+
+
+def describe_onnx(onnx_bytes: bytes) -> OnnxFacts:
+    """Read the facts out of a file that `export_onnx` wrote."""
+    proto = onnx.ModelProto.FromString(onnx_bytes)
+    weights = [one for one in proto.graph.initializer if one.data_type == onnx.TensorProto.FLOAT]
+    return OnnxFacts(
+        opset=next(one.version for one in proto.opset_import if not one.domain),
+        ir_version=proto.ir_version,
+        nodes=len(proto.graph.node),
+        parameters=sum(onnx.numpy_helper.to_array(one).size for one in weights),
+        size_bytes=len(onnx_bytes),
+        sha256=hashlib.sha256(onnx_bytes).hexdigest(),
+    )
