@@ -1,33 +1,40 @@
 """Pixels as a network takes them: one place for the scale, for training, export and the demo alike.
 
-as_input(images, "unit")      # uint8 0 to 255 -> float32 0.0 to 1.0
-as_input(images, "raw")       # uint8 0 to 255 -> float32 0.0 to 255.0, for a network that scales by itself
+    as_input(images, "unit")      # uint8 0 to 255 -> float32 0.0 to 1.0
+    as_input(images, "raw")       # uint8 0 to 255 -> float32 0.0 to 255.0, for a network that scales by itself
 
-The images of a data set are always uint8; only here do they become numbers.
+The images of a data set are always uint8; only here, and in the graphs that call `scaled`, do they become numbers.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.recipe import InputRange
 
-__all__ = ["WHITE", "as_input"]
+__all__ = ["as_input", "scaled"]
 
-WHITE = 255.0
+_WHITE = 255.0
 """The brightest pixel of an image."""
 
 
-def as_input(images: NDArray[np.uint8], takes: InputRange) -> NDArray[np.float32]:
+def as_input(images: NDArray[np.uint8], input_range: InputRange) -> NDArray[np.float32]:
     """Convert images to what a network takes.
 
     Args:
         images: uint8, any shape, 0 to 255.
-        takes: The range.
+        input_range: The network's.
 
     Returns:
-        float32, the same shape.
+        float32, the same shape, in that range.
     """
-    pixels = images.astype(np.float32)
-    return pixels / np.float32(WHITE) if takes == "unit" else pixels
+    converted: NDArray[np.float32] = scaled(images.astype(np.float32), input_range)
+    return converted
+
+
+def scaled(pixels: Any, input_range: InputRange) -> Any:  # noqa: ANN401  # NumPy arrays and TensorFlow's tensors alike
+    """Scale float32 pixels, an array or a tensor of 0 to 255, to the range."""
+    return pixels / _WHITE if input_range == "unit" else pixels

@@ -22,13 +22,12 @@ from pydantic import TypeAdapter
 from slipway.contract import ModelContract
 from slipway.distribution import DISTRIBUTION
 from slipway.platform.atomic_write import write_atomically
-from training.card.pages import render_page
+from training.card.pages import counted, render_page, shown_size
 from training.card.plots import Plot
 from training.evaluate.gates import GateResult
 from training.evaluate.metrics import Evaluation
 from training.export import OnnxFacts, Parity
 from training.fit.history import EpochRecord
-from training.formatting import counted, shown_size
 from training.recipe import Recipe
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""HTML pages that need no other file: templates of this package, with pictures inside."""
+"""HTML pages that need no other file: templates of this package, pictures inside, numbers as people read them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from slipway.platform import pages as slipway_pages
-from training.formatting import counted
 
-__all__ = ["as_png", "render_page"]
+__all__ = ["as_png", "counted", "render_page", "shown_size"]
 
+_KB = 1000
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -32,3 +32,17 @@ def as_png(image: NDArray[np.uint8]) -> bytes:
 
 def _png_url(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """As in `1 image` and `1,200 images`."""
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
+
+
+def shown_size(size_bytes: int) -> str:
+    """As in `612 bytes`, `171 kB` and `4.2 MB`; a kB is 1,000 bytes."""
+    if size_bytes < _KB:
+        return counted(size_bytes, "byte")
+    if size_bytes < _KB**2:
+        return f"{size_bytes / _KB:.3g} kB" if size_bytes < 999.5 * _KB else "1 MB"
+    return f"{size_bytes / _KB**2:,.1f} MB"

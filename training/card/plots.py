@@ -1,28 +1,22 @@
 """Pictures of a training run, as PNG bytes.
 
-    plots = draw_plots(history, evaluation, images=images, labels=labels, probabilities=probabilities)
-    Path("curves.png").write_bytes(plots[0].png)
-
-The colours are those of Okabe and Ito, which colour-blind people tell apart.
+plots = draw_plots(history, evaluation, images=images, labels=labels, probabilities=probabilities)
+Path("curves.png").write_bytes(plots[0].png)
 """
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from PIL import Image
 
+from training.card.plot_style import BLUE, GREY, ORANGE, PALE_BLUE, drawn_png, set_log_scale
 from training.evaluate.metrics import Evaluation
 from training.fit.history import EpochRecord
 
@@ -35,27 +29,9 @@ __all__ = [
     "worst_mistakes",
 ]
 
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#6B6B6B"
-_PALE_BLUE = "#D6E8F3"
 _MOST_CLASSES_WITH_NUMBERS = 20
 _MISTAKES_PER_ROW = 8
 _MOST_MISTAKES = 24
-_STYLE: dict[Any, Any] = {
-    "axes.edgecolor": "#8A8A8A",
-    "axes.axisbelow": "line",
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "text.parse_math": False,  # a label may hold dollar signs
-    "axes.titlesize": 11,
-    "figure.dpi": 144,
-    "figure.titlesize": 12,
-    "font.size": 10,
-    "grid.color": "#E4E4E4",
-    "legend.frameon": False,
-    "lines.linewidth": 2,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,28 +102,20 @@ def learning_curves(history: Sequence[EpochRecord]) -> bytes:
     def draw(figure: Figure) -> None:
         loss, accuracy = figure.subplots(1, 2)
         _curves(loss, epochs, [one.loss for one in history], [one.val_loss for one in history])
-        _plain_log_scale(loss, steps=(1, 2, 5))
+        set_log_scale(loss, steps=(1, 2, 5))
         loss.set_title("Loss (log scale)")
         _curves(accuracy, epochs, [one.accuracy for one in history], [one.val_accuracy for one in history])
         accuracy.set_title(f"Accuracy (validation at best {best.val_accuracy:.4f})")
         loss.legend()
 
-    return _png((9, 3.4), draw)
+    return drawn_png((9, 3.4), draw)
 
 
 def _curves(axes: Axes, epochs: list[int], training: list[float], validation: list[float]) -> None:
-    axes.plot(epochs, training, color=_BLUE, linestyle="--", marker="o", markersize=4, label="training")
-    axes.plot(epochs, validation, color=_ORANGE, marker="s", markersize=4, label="validation")
+    axes.plot(epochs, training, color=BLUE, linestyle="--", marker="o", markersize=4, label="training")
+    axes.plot(epochs, validation, color=ORANGE, marker="s", markersize=4, label="validation")
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _plain_log_scale(axes: Axes, *, steps: tuple[int, ...]) -> None:
-    """Label a logarithmic axis with ordinary numbers, at these multiples of the powers of ten."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=steps))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def confusion_matrix(evaluation: Evaluation) -> bytes:
@@ -168,7 +136,7 @@ def confusion_matrix(evaluation: Evaluation) -> bytes:
         most = max(wrong.max(), 1)
         # The square root lifts a single mistake out of the white without drowning it beside fifty.
         axes.imshow(wrong, cmap="Oranges", norm=PowerNorm(0.5, vmin=0, vmax=most))
-        axes.imshow(np.ma.masked_equal(np.eye(len(counts)), 0), cmap=ListedColormap([_PALE_BLUE]))
+        axes.imshow(np.ma.masked_equal(np.eye(len(counts)), 0), cmap=ListedColormap([PALE_BLUE]))
         axes.set_xticks(classes, evaluation.class_names, rotation=90 if longest > 3 else 0)
         axes.set_yticks(classes, evaluation.class_names)
         axes.set(xlabel="answered", ylabel="true", title=_confusion_title(evaluation, wrong))
@@ -178,7 +146,7 @@ def confusion_matrix(evaluation: Evaluation) -> bytes:
                 if count:
                     axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=9)
 
-    return _png((6.4, 6.2), draw)
+    return drawn_png((6.4, 6.2), draw)
 
 
 def _confusion_title(evaluation: Evaluation, wrong: NDArray[np.float64]) -> str:
@@ -199,17 +167,17 @@ def reliability_diagram(evaluation: Evaluation) -> bytes:
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        upper.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1, label="as confident as right")
-        upper.plot(confidence, [one.accuracy for one in filled], color=_BLUE, marker="o", label="this model")
+        upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as confident as right")
+        upper.plot(confidence, [one.accuracy for one in filled], color=BLUE, marker="o", label="this model")
         upper.set(ylabel="accuracy", ylim=(-0.03, 1.03), xlim=(0, 1))
         upper.set_title(f"Expected calibration error {evaluation.expected_calibration_error:.4f}")
         upper.legend(loc="upper left")
-        lower.bar(centres, [one.images for one in evaluation.reliability], 0.9 * width, color=_BLUE)
-        _plain_log_scale(lower, steps=(1,))
+        lower.bar(centres, [one.images for one in evaluation.reliability], 0.9 * width, color=BLUE)
+        set_log_scale(lower, steps=(1,))
         lower.set_axisbelow(True)
         lower.set(xlabel="confidence (highest probability)", ylabel="images", ylim=(0.5, 2 * evaluation.images))
 
-    return _png((5.6, 5.4), draw)
+    return drawn_png((5.6, 5.4), draw)
 
 
 def worst_mistakes(
@@ -250,21 +218,8 @@ def worst_mistakes(
     longest = max(len(name) for name in class_names)
     tall = 0.9 * images.shape[1] / images.shape[2]  # of a picture, in units of a column
     pitch = tall + 0.32  # from one row of pictures to the next
-    return _png((9, 0.5 + 1.13 * pitch * rows), draw)
+    return drawn_png((9, 0.5 + 1.13 * pitch * rows), draw)
 
 
 def _drawable(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image if image.shape[2] == 3 else image[:, :, 0]
-
-
-def _png(size_inches: tuple[float, float], draw: Callable[[Figure], None]) -> bytes:
-    """Run `draw` on a fresh figure. No pyplot: nothing outlives the call."""
-    drawn, png = io.BytesIO(), io.BytesIO()
-    with rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as an empty box
-        figure = Figure(figsize=size_inches, layout="constrained")
-        draw(figure)
-        figure.savefig(drawn, format="png")
-    # A palette keeps a card that holds every picture small: a third of the bytes, nothing to be seen.
-    Image.open(drawn).convert("RGB").quantize(128).save(png, "png", optimize=True)
-    return png.getvalue()

@@ -16,7 +16,7 @@ from training._tensorflow import tf
 from training.data import Split
 from training.errors import FitError
 from training.fit.augmentation import distort, draw_distortions
-from training.pixels import WHITE
+from training.pixels import scaled
 from training.recipe import AugmentationSettings, InputRange, Recipe
 
 __all__ = ["BatchPlan", "Share", "training_batches", "validation_batches"]
@@ -157,5 +157,4 @@ def _labels(labels: tf.Tensor, one_hot: int | None) -> tf.Tensor:
 
 
 def _as_input(images: tf.Tensor, takes: InputRange) -> tf.Tensor:
-    pixels = tf.cast(images, tf.float32)
-    return pixels / WHITE if takes == "unit" else pixels
+    return scaled(tf.cast(images, tf.float32), takes)

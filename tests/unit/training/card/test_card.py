@@ -12,12 +12,12 @@ from pydantic import TypeAdapter
 
 from slipway.contract import ModelContract
 from training.card.card import CARD_SCHEMA, ModelCard, TrainingFacts, build_card, render_html, render_json, write_card
+from training.card.pages import shown_size
 from training.card.plots import Plot
 from training.evaluate.gates import check_gates
 from training.evaluate.metrics import evaluate
 from training.export import OnnxFacts, Parity
 from training.fit.history import EpochRecord
-from training.formatting import shown_size
 from training.recipe import load_recipe
 
 HOSTILE = "<script>alert('1')</script>"
