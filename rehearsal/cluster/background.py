@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from rehearsal.cluster.connection import Connection, read_connection
 from slipway.errors import SlipwayError
+from slipway.platform.signals import until_signalled
 
 __all__ = ["mark_ready", "run_background"]
 
@@ -40,7 +40,7 @@ def run_background(module: str, run: Run, *, options: Callable[[argparse.Argumen
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        asyncio.run(_until_signalled(run(read_connection(arguments.cluster), arguments)))
+        asyncio.run(until_signalled(run(read_connection(arguments.cluster), arguments)))
     except* (SlipwayError, OSError) as group:
         error = _first(group)
         sys.stderr.write(f"error: {error}\n")
@@ -61,25 +61,6 @@ def mark_ready(connection: Connection, module: str) -> None:
 
 def _ready_file(folder: Path, module: str) -> Path:
     return folder / f"{module.rpartition('.')[2]}.ready"
-
-
-async def _until_signalled(program: Awaitable[None]) -> None:
-    task = asyncio.ensure_future(program)
-    loop = asyncio.get_running_loop()
-    signalled = False
-
-    def stop() -> None:
-        nonlocal signalled
-        signalled = True
-        task.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not signalled:
-            raise
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from slipway.cli._sigterm import ended_by_sigterm
 from slipway.distribution import NotInstalled, install_hint
+from slipway.platform.signals import ended_by_sigterm
 from slipway.printable import printable
 
 if TYPE_CHECKING:

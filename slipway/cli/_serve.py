@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from slipway.cli._cores import bind_to
+from slipway.platform.signals import handling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -200,7 +201,6 @@ def _stop_signals(end_at_once: Callable[[], None]) -> Iterator[_Stop]:
 
     Whoever stops a command may send it both signals, or one of them twice, in one go: that is one request.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM)
     stop = _Stop()
 
     def handle(*_: object) -> None:
@@ -211,9 +211,5 @@ def _stop_signals(end_at_once: Callable[[], None]) -> Iterator[_Stop]:
             stop.at_once = True
             end_at_once()
 
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
+    with handling(handle, signal.SIGINT, signal.SIGTERM):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

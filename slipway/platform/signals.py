@@ -1,34 +1,118 @@
-"""Being told to end from outside, treated as Ctrl-C: what cleans up after Ctrl-C cleans up then too.
+"""What a program does when it is told to end, in the ways that its commands need.
 
-with signals_as_interrupt():
-    ...                        # SIGTERM, or a terminal that is closed, raises KeyboardInterrupt
+    with signals_as_interrupt():       # SIGTERM, or a terminal that is closed, is as good as Ctrl-C
+    with ended_by_sigterm():           # what is held is given back, then exit code 143
+    with stop_requests() as stop:      # a loop looks at `stop` where it can stop
+    await until_signalled(serve())     # of asyncio: cancelled at SIGTERM and SIGINT
+    with handling(handler, signal.SIGINT):      # anything else
+
+All but `stop_requests` are for the main thread, where Python takes signal handlers.
 """
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["signals_as_interrupt"]
+__all__ = [
+    "ended_by_sigterm",
+    "handling",
+    "raise_interrupt",
+    "signals_as_interrupt",
+    "stop_requests",
+    "until_signalled",
+]
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def handling(handler: Handler, *numbers: signal.Signals, once: bool = False) -> Iterator[None]:
+    """Handle signals within the block; with `once` only the first, and the next does what it did before."""
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if once:
+            restore()
+        handler(number, frame)
+
+    try:
+        for number in numbers:
+            signal.signal(number, handle)
+        yield
+    finally:
+        restore()
+
+
+def raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """A handler: as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 @contextmanager
 def signals_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM and SIGHUP; one that is ignored, as under nohup, stays so.
+    """Raise KeyboardInterrupt at SIGTERM and SIGHUP; one that is ignored, as under nohup, stays so."""
+    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    with handling(raise_interrupt, *heard):
+        yield
 
-    To be entered in the main thread.
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Leave the block with `SystemExit` when SIGTERM arrives.
+
+    A pod that is evicted gets SIGTERM, and as process 1 it would not even notice.
     """
 
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
 
-    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in heard}
-    try:
+    with handling(leave, signal.SIGTERM):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+
+@contextmanager
+def stop_requests() -> Iterator[threading.Event]:
+    """Give an event that the first SIGINT or SIGTERM sets; a second one does what it did before.
+
+    For loops in which Python's own answer to Ctrl-C, an exception between any two instructions, may come up inside a
+    finalizer and be lost; and beside TensorFlow's multi-worker runtime, which catches SIGTERM for itself. Outside the
+    main thread the event stays unset.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    with handling(lambda *_: stop.set(), signal.SIGINT, signal.SIGTERM, once=True):
+        yield stop
+
+
+async def until_signalled(program: Awaitable[None]) -> None:
+    """Await a program, which is cancelled at SIGTERM or SIGINT; for what ends with its event loop."""
+    task = asyncio.ensure_future(program)
+    loop = asyncio.get_running_loop()
+    signalled = False
+
+    def stop() -> None:
+        nonlocal signalled
+        signalled = True
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not signalled:
+            raise

@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 
 from slipway.errors import SlipwayError
+from slipway.platform.signals import stop_requests
 from training._tensorflow import keras, tf
 from training.data import Dataset
 from training.errors import FitError, FitInterrupted, in_short, is_full_disk
@@ -28,7 +29,6 @@ from training.fit.checkpoint import CheckpointFolder, RunIdentity
 from training.fit.distribution import Placement, choose_placement
 from training.fit.history import EpochRecord
 from training.fit.input_pipeline import BatchPlan, training_batches, validation_batches
-from training.fit.interrupt import stop_requests
 from training.fit.objective import Objective, choose_objective, own_optimizers, own_steps
 from training.fit.pixel_scale import refuse_other_range
 from training.fit.progress import EpochProgress

@@ -23,8 +23,7 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection as Line
 from multiprocessing.connection import Listener, answer_challenge, deliver_challenge
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.controlplane.layout import NAMESPACE, Site, prepare_site
@@ -36,6 +35,7 @@ from rehearsal.cluster.controlplane.startup import bring_up
 from rehearsal.errors import ClusterError
 from slipway.errors import SlipwayError
 from slipway.platform.ports import free_port
+from slipway.platform.signals import raise_interrupt
 
 __all__ = ["begin"]
 
@@ -152,14 +152,10 @@ def _leave_terminal(logs: Path) -> None:
             os.dup2(log.fileno(), stream)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def _main() -> int:
     # Ctrl-C in the terminal is for whoever started this; they send SIGTERM when they give up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, raise_interrupt)
     order = Order.model_validate_json(sys.stdin.buffer.read())
     try:
         begin(order)

@@ -40,3 +40,71 @@ def test_a_program_that_nohup_started_outlives_its_terminal():
         said, _ = program.communicate("go on\n", timeout=20)
 
     assert ("begun\n", "read\n") == (begun, said)
+
+
+STOPPED = """
+import signal, time
+from slipway.platform.signals import stop_requests
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with stop_requests() as stop:
+    print("begun", flush=True)
+    assert stop.wait(60)
+    try:
+        print("asked", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_a_loop_to_stop_and_the_second_interrupts_it(first):
+    with subprocess.Popen([sys.executable, "-c", STOPPED], stdout=-1, text=True) as program:
+        begun = program.stdout.readline()
+        program.send_signal(first)
+        asked = program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        said, _ = program.communicate(timeout=20)
+
+    assert ("begun\n", "asked\n", "interrupted\n") == (begun, asked, said)
+
+
+def test_sigterm_gives_back_what_is_held_and_ends_with_143():
+    held = """
+import sys
+from slipway.platform.signals import ended_by_sigterm
+with ended_by_sigterm():
+    try:
+        print("begun", flush=True)
+        sys.stdin.readline()
+    finally:
+        print("given back")
+"""
+    with subprocess.Popen([sys.executable, "-c", held], stdin=-1, stdout=-1, text=True) as program:
+        program.stdout.readline()
+        program.send_signal(signal.SIGTERM)
+        said = program.stdout.read()
+
+        assert ("given back\n", 143) == (said, program.wait(timeout=20))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_of_asyncio_is_cancelled_and_ends_well(number):
+    served = """
+import asyncio
+from slipway.platform.signals import until_signalled
+async def serve():
+    print("begun", flush=True)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("cleaned up")
+asyncio.run(until_signalled(serve()))
+"""
+    with subprocess.Popen([sys.executable, "-c", served], stdout=-1, text=True) as program:
+        program.stdout.readline()
+        program.send_signal(number)
+        said = program.stdout.read()
+
+        assert ("cleaned up\n", 0) == (said, program.wait(timeout=20))
