@@ -92,11 +92,11 @@ def values(
     from rich.markup import escape
 
     try:
-        from slipway.deploy.values import ValuesOrder, make_values, write_values
+        from slipway.deploy.values import ValuesRequest, make_values, write_values
     except ModuleNotFoundError as exc:
         raise NotInstalled(f"no module {exc.name!r}: {install_hint('deploy')}") from exc
 
-    order = ValuesOrder(
+    request = ValuesRequest(
         capacity=capacity,
         repository=repository,
         cluster=cluster,
@@ -116,12 +116,12 @@ def values(
         namespace=namespace,
         output=output or Path("values.yaml"),
     )
-    made = make_values(order, now=datetime.now(UTC))
+    values_file = make_values(request, now=datetime.now(UTC))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if output is None:
-        typer.echo(made.text, nl=False)
+        typer.echo(values_file.text, nl=False)
     else:
-        write_values(made.text, output, overwrite=force)
+        write_values(values_file.text, output, overwrite=force)
         console.print(f"written: [bold]{escape(str(output))}[/]; its first lines say what to run next")
-    for warning in made.warnings:
+    for warning in values_file.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}")

@@ -1,9 +1,9 @@
-"""`capacity.yaml` as its reader needs it. `slipway capacity` writes it; a test reads what that writes.
+"""Reads the part of `capacity.yaml` that a values file needs. `slipway capacity` writes it; a test reads its output.
 
     capacity = read_capacity(Path("capacity.yaml"))
     capacity.target.in_flight
 
-Keys that nobody here needs are not looked at, so the writer may add some without a new format.
+Other keys are ignored, so the writer may add some without a new format.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Part(Settings):
     model_config = ConfigDict(extra="ignore")
 
 
-class Load(_Part):
+class MeasuredLoad(_Part):
     """One rate. `in_flight`: mean number of requests inside the server at it."""
 
     requests_per_s: float = Field(gt=0)
@@ -35,7 +35,7 @@ class Load(_Part):
 
 
 class TargetServer(_Part):
-    """Who was measured."""
+    """The server that was measured."""
 
     url: str
     model: str
@@ -50,23 +50,23 @@ class TargetServer(_Part):
 
 
 class Machine(_Part):
-    """Where the load came from."""
+    """The machine that generated the load."""
 
     machine: str
 
 
-class Capacity(_Part):
+class MeasuredCapacity(_Part):
     """What one replica carries.
 
     Attributes:
-        target_server: Who was measured.
+        target_server: The server that was measured.
         images_per_request: Mean of the requests that were sent.
         slo: The objectives that held, by name.
         limited_by: `generator`: the server may hold more than could be offered.
         replica: At the highest rate within the objectives.
         head_room: Share of it that `target` leaves free.
         target: What a replica gets before another one is added.
-        machine: Where the load came from; the server ran there too when it is local.
+        machine: The machine that generated the load; the server ran on it too when it is local.
         measured: With its time zone.
     """
 
@@ -75,9 +75,9 @@ class Capacity(_Part):
     images_per_request: float = Field(gt=0)
     slo: dict[str, float]
     limited_by: Literal["server", "generator"]
-    replica: Load
+    replica: MeasuredLoad
     head_room: float = Field(ge=0, lt=1)
-    target: Load
+    target: MeasuredLoad
     machine: Machine
     measured: datetime
 
@@ -89,7 +89,7 @@ class Capacity(_Part):
         return moment.replace(tzinfo=UTC) if isinstance(moment, datetime) and moment.tzinfo is None else moment
 
 
-def read_capacity(path: Path) -> Capacity:
+def read_capacity(path: Path) -> MeasuredCapacity:
     """Read and check.
 
     Raises:
@@ -108,5 +108,5 @@ def read_capacity(path: Path) -> Capacity:
             f"{path}: expected format {FORMAT}, got {document['format']!r}: use the slipway that wrote it, or {_AGAIN}"
         )
     if "target" not in document:
-        raise CapacityUnreadable(f"{path}: names no target, so nobody knows when to add a replica; {_AGAIN}")
-    return check_settings(document, Capacity, where=str(path), error=CapacityUnreadable)
+        raise CapacityUnreadable(f"{path}: names no target, which says when to add a replica; {_AGAIN}")
+    return check_settings(document, MeasuredCapacity, where=str(path), error=CapacityUnreadable)

@@ -4,7 +4,7 @@
   - CapacityUnreadable   the file is missing, of another format, or names no target
   - ValuesRefused        these choices cannot become a values file
   - ValuesNotWritten     the file system refused
-      - ValuesExist          the file is there already
+      - ValuesExist          the file exists already
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class ValuesRefused(DeployError):
 
 
 class ValuesNotWritten(DeployError):
-    """The values file cannot be written; what was there is as it was."""
+    """The values file cannot be written; an existing one is unchanged."""
 
 
 class ValuesExist(ValuesNotWritten):
-    """The file is there already, and nobody said that it may be overwritten."""
+    """The file exists already, and overwriting was not requested."""
 
     exit_status = 2

@@ -32,7 +32,7 @@ ANNOTATION = "slipway/model-version"
 FIELD_MANAGER = "slipway-promote"
 TIMEOUT_S = 30
 SHORTEST_TOKEN = 8
-"""A shorter one stands in ordinary words by chance, and protects nothing."""
+"""A shorter token occurs in ordinary words by chance, and protects nothing."""
 
 
 class PromotionRefused(DeployError):
@@ -51,8 +51,8 @@ class Promotion:
 
     Attributes:
         inference_service: The InferenceService.
-        before: The number that was there; None: there was none, each new pod took the newest version.
-        version: The number that is there now.
+        before: The annotation's number before; None: it had none, each new pod took the newest version.
+        version: Its number now.
     """
 
     inference_service: str
@@ -78,12 +78,12 @@ def promote(inference_service: str, version: int, *, namespace: str) -> Promotio
 
     Raises:
         PromotionForbidden: There is no such InferenceService, or the cluster does not allow it.
-        PromotionRefused: Nobody answers, or the API server is in trouble.
+        PromotionRefused: The API server does not answer, or reports an error of its own.
     """
-    with _opened(inference_service, namespace) as found:
-        promotion = Promotion(inference_service=inference_service, before=found.version(), version=version)
+    with _opened(inference_service, namespace) as service:
+        promotion = Promotion(inference_service=inference_service, before=service.version(), version=version)
         if promotion.changed:
-            found.patch(str(version))
+            service.patch(str(version))
     return promotion
 
 
@@ -95,25 +95,25 @@ def check_promotable(inference_service: str, *, namespace: str) -> str | None:
 
     Raises:
         PromotionForbidden: There is no such InferenceService, or the cluster does not allow it.
-        PromotionRefused: Nobody answers, or the API server is in trouble.
+        PromotionRefused: The API server does not answer, or reports an error of its own.
     """
-    with _opened(inference_service, namespace) as found:
-        version = found.version()
-        found.patch(version or "1", dry_run=True)
+    with _opened(inference_service, namespace) as service:
+        version = service.version()
+        service.patch(version or "1", dry_run=True)
     return version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InferenceService:
-    """One InferenceService behind an API server that was found."""
+    """One InferenceService, and the client of its API server."""
 
     api: client.CustomObjectsApi
     where: tuple[str, str, str, str, str]
 
     def version(self) -> str | None:
         """What the annotation holds now."""
-        found: Any = self.api.get_namespaced_custom_object(*self.where, _request_timeout=TIMEOUT_S)
-        annotations = found.get("spec", {}).get("predictor", {}).get("annotations") or {}
+        document: Any = self.api.get_namespaced_custom_object(*self.where, _request_timeout=TIMEOUT_S)
+        annotations = document.get("spec", {}).get("predictor", {}).get("annotations") or {}
         version: str | None = annotations.get(ANNOTATION)
         return version
 
@@ -133,15 +133,15 @@ class _InferenceService:
 def _opened(name: str, namespace: str) -> Iterator[_InferenceService]:
     where = ("serving.kserve.io", "v1beta1", namespace, "inferenceservices", name)
     hidden: set[str] = set()
-    with _translated(name, namespace, hidden), _api_client(hidden) as api_client:
+    with _map_errors(name, namespace, hidden), _api_client(hidden) as api_client:
         yield _InferenceService(api=client.CustomObjectsApi(api_client), where=where)
 
 
 @contextmanager
 def _api_client(hidden: set[str]) -> Iterator[client.ApiClient]:
-    """Connect as this pod, or as the person at the desk; add to `hidden` what no text may show."""
+    """Connect with this pod's credentials, or the kubeconfig's; add to `hidden` the tokens that no text may show."""
     configuration = client.Configuration()
-    configuration.proxy = None  # what stands here after the kubeconfig was read is its `proxy-url`
+    configuration.proxy = None  # set afterwards only by the kubeconfig's `proxy-url`
     kubeconfig = os.environ.get("KUBECONFIG")
     try:
         if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
@@ -155,7 +155,7 @@ def _api_client(hidden: set[str]) -> Iterator[client.ApiClient]:
     tokens = (str(key).removeprefix("Bearer ") for key in configuration.api_key.values())
     hidden |= {token for token in tokens if len(token) >= SHORTEST_TOKEN}
     configuration.proxy = configuration.proxy or _environments_proxy(configuration.host)
-    configuration.no_proxy = None  # it is judged already
+    configuration.no_proxy = None  # `_environments_proxy` has applied it
     configuration.retries = 3
     with client.ApiClient(configuration) as api_client:
         yield api_client
@@ -169,49 +169,49 @@ def _environments_proxy(url: str) -> str | None:
 
 
 _REMEDIES = {
-    401: "the credentials are not valid there: log in again",
+    401: "the API server rejects these credentials: log in again",
     403: "allow `get` and `patch` on it, as the Role of helm/training does",
     404: "name the Helm release of helm/serving and its namespace (`kubectl get inferenceservice -A`)",
 }
 
 _POLICY = "ValidatingAdmissionPolicy"
-_POLICY_REMEDY = "the rights are there, an admission policy refuses the change: its message says what it lets through"
+_POLICY_REMEDY = "the permissions suffice, an admission policy rejects the change: its message says what it allows"
 
 
 @contextmanager
-def _translated(name: str, namespace: str, hidden: AbstractSet[str]) -> Iterator[None]:
-    """Say what the Kubernetes client raises; no text, and no traceback of a cause that holds one, shows a token."""
+def _map_errors(name: str, namespace: str, hidden: AbstractSet[str]) -> Iterator[None]:
+    """Map what the Kubernetes client raises; no text, and no traceback of a cause that holds one, shows a token."""
     what = f"cannot promote to InferenceService {name!r} in namespace {namespace!r}"
 
-    def said(text: object) -> str:
-        shown = str(text)
-        for word in sorted(hidden, key=len, reverse=True):
-            shown = shown.replace(word, "***")
-        return printable(shown, limit=1_000)
+    def redacted(text: object) -> str:
+        without = str(text)
+        for secret in sorted(hidden, key=len, reverse=True):
+            without = without.replace(secret, "***")
+        return printable(without, limit=1_000)
 
     try:
         yield
     except SlipwayError:
-        raise  # a proxy of the environment that cannot be meant
+        raise  # an invalid proxy in the environment
     except ApiException as exc:
-        body = said(exc.body)
+        body = redacted(exc.body)
         remedy = _POLICY_REMEDY if _POLICY in body else _REMEDIES.get(exc.status or 0, "see the API server's message")
         error = PromotionForbidden if exc.status in _REMEDIES else PromotionRefused
-        raise error(f"{what}: {exc.status} {said(exc.reason)}; {remedy}. The API server says: {body}") from _shown(
+        raise error(f"{what}: {exc.status} {redacted(exc.reason)}; {remedy}. The API server says: {body}") from _shown(
             exc, hidden
         )
     except ConfigException as exc:
         raise PromotionRefused(
-            f"{what}: no cluster to ask ({said(exc)}): set KUBECONFIG, or run inside the cluster"
+            f"{what}: no cluster to ask ({redacted(exc)}): set KUBECONFIG, or run inside the cluster"
         ) from _shown(exc, hidden)
     except (HTTPError, OSError) as exc:
         raise PromotionRefused(
-            f"{what}: the API server does not answer: {said(exc)}; check the network and its policy"
+            f"{what}: the API server does not answer: {redacted(exc)}; check the network and its policy"
         ) from _shown(exc, hidden)
     except ValueError:
         raise PromotionForbidden(
             f"{what}: the token or the server's address holds characters that a request cannot carry, such as a line "
-            "break: log in again, or put the kubeconfig right"
+            "break: log in again, or correct the kubeconfig"
         ) from None
 
 

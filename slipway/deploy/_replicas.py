@@ -1,7 +1,7 @@
 """How many replicas a peak needs, by arithmetic that fits into a comment. Pure.
 
 replicas = plan_replicas(peak_rps=3_000, quiet_share=0.2, target_rps=865)
-replicas.most          # 3,000 / 865, rounded up, is 4; and one to spare
+replicas.maximum          # 3,000 / 865, rounded up, is 4; and one to spare
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ class Replicas:
     """The two bounds of the scale.
 
     Attributes:
-        fewest: Carry the quiet hours; at least 1.
+        minimum: Carry the quiet hours; at least 1.
         needed: Carry the peak, none to spare.
-        most: The same with `SPARE`.
+        maximum: The same with `SPARE`.
     """
 
-    fewest: int
+    minimum: int
     needed: int
 
     @property
-    def most(self) -> int:
+    def maximum(self) -> int:
         """Replicas that the autoscaler may ask for."""
         return self.needed + SPARE
 
@@ -38,7 +38,7 @@ def plan_replicas(*, peak_rps: float, quiet_share: float, target_rps: float) -> 
     """Divide and round up.
 
     Args:
-        peak_rps: Requests per second that are expected at the most.
+        peak_rps: Requests per second at the expected peak.
         quiet_share: Share of them in the quiet hours, from 0 to 1.
         target_rps: What one replica gets before another is added.
 
@@ -49,7 +49,7 @@ def plan_replicas(*, peak_rps: float, quiet_share: float, target_rps: float) -> 
         raise ValuesRefused(f"--peak-rps: expected requests per second, above 0, got {peak_rps:g}")
     if not 0 <= quiet_share <= 1:
         raise ValuesRefused(f"--quiet-share: expected a share from 0 to 1, got {quiet_share:g}")
-    return Replicas(fewest=_rounded_up(peak_rps * quiet_share / target_rps), needed=_rounded_up(peak_rps / target_rps))
+    return Replicas(minimum=_rounded_up(peak_rps * quiet_share / target_rps), needed=_rounded_up(peak_rps / target_rps))
 
 
 def _rounded_up(replicas: float) -> int:

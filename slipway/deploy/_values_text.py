@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
-from slipway.deploy._capacity import Capacity
-from slipway.deploy._entries import CHART, Entry, Value
-from slipway.deploy._order import ValuesOrder
+from slipway.deploy._capacity import MeasuredCapacity
+from slipway.deploy._chart_values import CHART_DEFAULTS, ChartValue, YamlValue
+from slipway.deploy._request import ValuesRequest
 
 _WIDTH = 118
 _PLAIN = re.compile(r"[A-Za-z][\w./-]*(:[\w./-]+)*", re.ASCII)
@@ -21,15 +21,22 @@ _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
 def render_values(
-    entries: Iterable[Entry], *, order: ValuesOrder, capacity: Capacity, release: str, caveats: Iterable[str]
+    chart_values: Iterable[ChartValue],
+    *,
+    request: ValuesRequest,
+    capacity: MeasuredCapacity,
+    release: str,
+    warnings: Iterable[str],
 ) -> str:
     """The whole file."""
-    lines = [*_header(order, capacity, release, tuple(caveats)), *_body(entries)]
+    lines = [*_header(request, capacity, release, tuple(warnings)), *_body(chart_values)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _header(order: ValuesOrder, capacity: Capacity, release: str, caveats: tuple[str, ...]) -> Iterator[str]:
-    server, source = capacity.target_server, order.capacity.name
+def _header(
+    request: ValuesRequest, capacity: MeasuredCapacity, release: str, warnings: tuple[str, ...]
+) -> Iterator[str]:
+    server, source = capacity.target_server, request.capacity.name
     objectives = ", ".join(f"{name} {bound:g}" for name, bound in capacity.slo.items())
     yield from _comment(
         f"Values of helm/serving for the release {release}: what differs from the chart's defaults, and why. Made by "
@@ -39,30 +46,30 @@ def _header(order: ValuesOrder, capacity: Capacity, release: str, caveats: tuple
         f"{source}: model {server.model} version {server.version}, measured {capacity.measured:%Y-%m-%d} against "
         f"{server.url}. One replica holds {capacity.replica.requests_per_s:,.4g} requests/s within {objectives}."
     )
-    if caveats:
+    if warnings:
         yield "#"
         yield "# Before you rely on it:"
-        for caveat in caveats:
-            yield from _comment(caveat, first="#   - ", rest="#     ")
+        for warning in warnings:
+            yield from _comment(warning, first="#   - ", rest="#     ")
     yield "#"
     yield "# Next, in the folder that holds helm/:"
-    install = ["helm", "upgrade", "--install", release, "helm/serving", "--namespace", order.namespace]
-    yield f"#   {_one_line(shlex.join([*install, '--values', str(order.output)]))}"
-    yield f"#   {shlex.join(['helm', 'test', release, '--namespace', order.namespace])}"
+    install = ["helm", "upgrade", "--install", release, "helm/serving", "--namespace", request.namespace]
+    yield f"#   {_one_line(shlex.join([*install, '--values', str(request.output)]))}"
+    yield f"#   {shlex.join(['helm', 'test', release, '--namespace', request.namespace])}"
 
 
-def _body(entries: Iterable[Entry]) -> Iterator[str]:
+def _body(chart_values: Iterable[ChartValue]) -> Iterator[str]:
     """Sections open when their first value comes, so that none is empty: Helm takes an empty one for "delete it"."""
     opened: list[str] = []
     section = ""
-    for entry in entries:
-        *parents, name = entry.key.split(".")
+    for chart_value in chart_values:
+        *parents, name = chart_value.key.split(".")
         if parents[0] != section:
             section = parents[0]
             yield ""
         kept = _shared(opened, parents)
-        if entry.value == CHART[entry.key]:
-            stays = f"{entry.key} stays {_scalars(entry.value)}, as the chart has it. {entry.why}."
+        if chart_value.value == CHART_DEFAULTS[chart_value.key]:
+            stays = f"{chart_value.key} stays {_scalars(chart_value.value)}, as the chart has it. {chart_value.why}."
             yield from _comment(stays, first="  " * kept + "# ")
             opened = opened[:kept]
             continue
@@ -70,8 +77,8 @@ def _body(entries: Iterable[Entry]) -> Iterator[str]:
             yield f"{'  ' * depth}{parents[depth]}:"
         opened = parents
         indent = "  " * len(parents)
-        yield from _comment(f"{entry.why}.", first=f"{indent}# ")
-        yield f"{indent}{name}: {_scalars(entry.value)}"
+        yield from _comment(f"{chart_value.why}.", first=f"{indent}# ")
+        yield f"{indent}{name}: {_scalars(chart_value.value)}"
 
 
 def _shared(one: list[str], other: list[str]) -> int:
@@ -98,7 +105,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _scalars(value: Value) -> str:
+def _scalars(value: YamlValue) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_scalars, value))}]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:

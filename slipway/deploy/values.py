@@ -1,6 +1,6 @@
 """From a measurement to a values file of helm/serving: read, decide, render; and one function that writes.
 
-    values = make_values(ValuesOrder(...), now=datetime.now(UTC))
+    values = make_values(ValuesRequest(...), now=datetime.now(UTC))
     write_values(values.text, Path("values.yaml"), overwrite=False)
 
 Needs the extra `deploy`.
@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 
 from slipway.deploy._capacity import read_capacity
-from slipway.deploy._caveats import age_caveat, caveats
-from slipway.deploy._entries import entries
+from slipway.deploy._chart_values import decide_chart_values
 from slipway.deploy._errors import CapacityUnreadable, DeployError, ValuesExist, ValuesNotWritten, ValuesRefused
-from slipway.deploy._order import ValuesOrder, check_order, release_name
-from slipway.deploy._served_model import newest_intact_version, read_served_model
+from slipway.deploy._published_model import newest_intact_version, read_published_model
+from slipway.deploy._request import ValuesRequest, check_request, release_name
 from slipway.deploy._values_text import render_values
+from slipway.deploy._warnings import age_warning, warnings_for
 from slipway.platform.atomic_write import write_atomically
 
 __all__ = [
@@ -27,8 +27,8 @@ __all__ = [
     "ValuesExist",
     "ValuesFile",
     "ValuesNotWritten",
-    "ValuesOrder",
     "ValuesRefused",
+    "ValuesRequest",
     "make_values",
     "write_values",
 ]
@@ -47,38 +47,42 @@ class ValuesFile:
     warnings: tuple[str, ...]
 
 
-def make_values(order: ValuesOrder, *, now: datetime) -> ValuesFile:
+def make_values(request: ValuesRequest, *, now: datetime) -> ValuesFile:
     """Read the measurement and the repository, and decide.
 
     Args:
-        order: The choices.
+        request: The choices.
         now: With its time zone; says only how old the measurement is.
 
     Raises:
-        DeployError: The choices cannot be meant, or the measurement is not readable.
-        RepositoryError: There is no repository, or the version that is to be pinned is damaged.
+        DeployError: The choices contradict each other, or the measurement is not readable.
+        RepositoryError: There is no repository, or the version to be pinned is damaged.
     """
-    check_order(order)
-    capacity = read_capacity(order.capacity)
-    name = order.model or capacity.target_server.model
-    model = read_served_model(order.repository, name, on_gpu=order.on_gpu)
-    pinned = newest_intact_version(order.repository, name) if order.pin else None
-    release = release_name(order, name)
-    known = caveats(order, capacity, model, pinned=pinned)
+    check_request(request)
+    capacity = read_capacity(request.capacity)
+    name = request.model or capacity.target_server.model
+    model = read_published_model(request.repository, name, on_gpu=request.on_gpu)
+    pinned = newest_intact_version(request.repository, name) if request.pin else None
+    release = release_name(request, name)
+    warnings = warnings_for(request, capacity, model, pinned=pinned)
     text = render_values(
-        entries(order, capacity, model, pinned=pinned), order=order, capacity=capacity, release=release, caveats=known
+        decide_chart_values(request, capacity, model, pinned=pinned),
+        request=request,
+        capacity=capacity,
+        release=release,
+        warnings=warnings,
     )
-    return ValuesFile(text=text, warnings=(*known, *age_caveat(order, capacity, now=now)))
+    return ValuesFile(text=text, warnings=(*warnings, *age_warning(request, capacity, now=now)))
 
 
 def write_values(text: str, path: Path, *, overwrite: bool) -> None:
     """Write it whole, or not at all.
 
     Raises:
-        ValuesNotWritten: The file is there and may not be overwritten, or the file system refused.
+        ValuesNotWritten: The file exists and may not be overwritten, or the file system refused.
     """
     if path.exists() and not overwrite:
-        raise ValuesExist(f"{path} is there already: overwrite it with --force, or name another with --output")
+        raise ValuesExist(f"{path} exists already: overwrite it with --force, or name another with --output")
     try:
         write_atomically(path, text)
     except OSError as exc:

@@ -6,8 +6,8 @@ import re
 import pytest
 import yaml
 
-from slipway.deploy._entries import CHART
-from slipway.deploy._order import STORAGE_SCHEMES
+from slipway.deploy._chart_values import CHART_DEFAULTS
+from slipway.deploy._request import STORAGE_SCHEMES
 from tests.chart.rendering import HELM, values_of
 from tests.unit.values_inputs import made
 
@@ -114,8 +114,8 @@ def test_products_are_the_only_nodes(installed):
 def test_the_commands_defaults_are_the_charts():
     values = chart_values()
 
-    assert {key: dotted(values, key) for key in CHART} == {
-        key: list(value) if isinstance(value, tuple) else value for key, value in CHART.items()
+    assert {key: dotted(values, key) for key in CHART_DEFAULTS} == {
+        key: list(value) if isinstance(value, tuple) else value for key, value in CHART_DEFAULTS.items()
     }
 
 
@@ -130,7 +130,7 @@ def test_the_commands_order_is_the_charts():
             section = section[part]
         return places
 
-    assert sorted(CHART, key=place) == list(CHART)
+    assert sorted(CHART_DEFAULTS, key=place) == list(CHART_DEFAULTS)
 
 
 def test_the_command_knows_the_charts_storage():

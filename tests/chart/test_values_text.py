@@ -8,9 +8,9 @@ import helm_python
 import pytest
 import yaml
 
-from slipway.deploy._entries import Entry
+from slipway.deploy._chart_values import ChartValue
 from slipway.deploy._values_text import render_values
-from tests.unit.values_inputs import measured, ordered
+from tests.unit.values_inputs import measured, requested
 
 KEY = "autoscaling.prometheus.serverAddress"
 WORDS = {
@@ -67,9 +67,9 @@ ALPHABET = "yYnNoO0123456789eExX+-._:~ #'\"\\{}[],&*!|>%@`=\n\ttrufalsinf\u00e9\
 
 def written(tmp_path, value):
     """The file with this one value."""
-    entry = Entry(key=KEY, value=value, why="a test")
-    order = ordered(tmp_path)
-    return render_values([entry], order=order, capacity=measured(), release="mnist", caveats=())
+    entry = ChartValue(key=KEY, value=value, why="a test")
+    request = requested(tmp_path)
+    return render_values([entry], request=request, capacity=measured(), release="mnist", warnings=())
 
 
 def read(text):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from loadtest.capacity.file import Capacity, Load, write_capacity
 from loadtest.result.run_result import Environment, TargetFacts
 from slipway.contract import ModelContract
-from slipway.deploy.values import ValuesOrder, make_values
+from slipway.deploy.values import ValuesRequest, make_values
 from slipway.model_config import ServingProfile
 from slipway.repository import model_files, publish
 
@@ -49,15 +49,15 @@ def measured(*, url=REMOTE, model="mnist", version="1", max_batch_size=16, **cha
     return Capacity(**facts | changes)
 
 
-def ordered(tmp_path, *, capacity=None, **choices):
+def requested(tmp_path, *, capacity=None, **choices):
     """The choices, with the repository and the capacity that they name on disk."""
     if not (tmp_path / "models").exists():
         published(tmp_path / "models")
     write_capacity(capacity or measured(), tmp_path / "capacity.yaml")
     usual = {"cluster": "gpu", "storage_uri": "pvc://models/model_repository"}
-    return ValuesOrder(capacity=tmp_path / "capacity.yaml", repository=tmp_path / "models", **usual | choices)
+    return ValuesRequest(capacity=tmp_path / "capacity.yaml", repository=tmp_path / "models", **usual | choices)
 
 
 def made(tmp_path, *, now=NOW, **choices):
     """The values file of the choices."""
-    return make_values(ordered(tmp_path, **choices), now=now)
+    return make_values(requested(tmp_path, **choices), now=now)

@@ -78,7 +78,7 @@ def test_a_refusal_by_a_policy_is_not_called_a_missing_right(api):
     api.refuse_patches_with = 403
     api.refusal = "ValidatingAdmissionPolicy 'a' with binding 'a' denied request: nothing else"
 
-    with pytest.raises(PromotionForbidden, match="an admission policy refuses the change") as refused:
+    with pytest.raises(PromotionForbidden, match="an admission policy rejects the change") as refused:
         promote("mnist", 3, namespace="serving")
     assert "denied request: nothing else" in str(refused.value)
     assert "allow `get`" not in str(refused.value)

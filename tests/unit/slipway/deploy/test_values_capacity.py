@@ -7,7 +7,7 @@ import yaml
 
 from loadtest.capacity.file import Capacity as Written
 from loadtest.capacity.file import write_capacity
-from slipway.deploy._capacity import FORMAT, Capacity, read_capacity
+from slipway.deploy._capacity import FORMAT, MeasuredCapacity, read_capacity
 from slipway.deploy.values import CapacityUnreadable
 from tests.unit.values_inputs import MEASURED, measured
 
@@ -49,7 +49,7 @@ def test_what_the_load_test_writes_is_read(tmp_path):
 
 
 def test_every_key_that_is_read_is_a_key_that_is_written():
-    reader, writer = Capacity.model_fields, Written.model_fields
+    reader, writer = MeasuredCapacity.model_fields, Written.model_fields
 
     assert reader.keys() <= writer.keys()
     assert FORMAT == writer["format"].default

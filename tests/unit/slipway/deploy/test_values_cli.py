@@ -8,14 +8,23 @@ import yaml
 from typer.testing import CliRunner
 
 from slipway.cli import app, main
-from tests.unit.values_inputs import measured, ordered
+from tests.unit.values_inputs import measured, requested
 
 
 @pytest.fixture
 def values(tmp_path):
     """Run the command on a local measurement of sixteen images a request: two warnings."""
-    order = ordered(tmp_path, capacity=measured(url="grpc://localhost:8001", images_per_request=16.0))
-    common = ["values", order.capacity, "-r", order.repository, "--storage-uri", order.storage_uri, "--cluster", "gpu"]
+    request = requested(tmp_path, capacity=measured(url="grpc://localhost:8001", images_per_request=16.0))
+    common = [
+        "values",
+        request.capacity,
+        "-r",
+        request.repository,
+        "--storage-uri",
+        request.storage_uri,
+        "--cluster",
+        "gpu",
+    ]
 
     def run(*arguments):
         return CliRunner(env={"COLUMNS": "160"}).invoke(app, [str(word) for word in (*common, *arguments)])

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from slipway.contract import ModelContract
-from slipway.deploy._caveats import OLD
-from slipway.deploy._entries import CHART
+from slipway.deploy._chart_values import CHART_DEFAULTS
+from slipway.deploy._warnings import OLD
 from slipway.deploy.values import ValuesNotWritten, ValuesRefused, make_values, write_values
 from slipway.repository import VersionDamaged
-from tests.unit.values_inputs import MEASURED, MNIST, made, measured, ordered, published
+from tests.unit.values_inputs import MEASURED, MNIST, made, measured, published, requested
 
 ROOT = Path(__file__).parents[4]
 LOCAL = "grpc://localhost:8001"
@@ -83,7 +83,7 @@ def test_only_what_differs_from_the_chart_is_a_value(tmp_path):
 def test_keys_stand_in_the_charts_order_and_none_is_empty(tmp_path, choices):
     values = values_of(tmp_path, **choices)
 
-    assert [key for key in CHART if key in values] == list(values)
+    assert [key for key in CHART_DEFAULTS if key in values] == list(values)
     assert None not in values.values()
 
 
@@ -113,14 +113,16 @@ def test_comments_name_file_day_server_and_arithmetic(tmp_path):
 def test_a_value_that_is_the_charts_own_is_explained_in_a_comment(tmp_path):
     text = made(tmp_path, peak_rps=2000).text
 
-    assert 4 == CHART["autoscaling.maxReplicas"]
+    assert 4 == CHART_DEFAULTS["autoscaling.maxReplicas"]
     assert "maxReplicas:" not in text
     assert "# autoscaling.maxReplicas stays 4, as the chart has it. --peak-rps: 2,000 / 864.9" in text
 
 
 def test_the_header_says_what_to_run_next(tmp_path):
     text = make_values(
-        dataclasses.replace(ordered(tmp_path), output=tmp_path / "my values.yaml", release="digits", namespace="prod"),
+        dataclasses.replace(
+            requested(tmp_path), output=tmp_path / "my values.yaml", release="digits", namespace="prod"
+        ),
         now=MEASURED,
     ).text
 
@@ -181,7 +183,7 @@ def test_a_name_that_yaml_takes_for_something_else_is_quoted(tmp_path, name):
         ({"release": "my_release"}, r"--release: .*got 'my_release'"),
         ({"release": "r" * 41}, r"--release: expected at most 40"),
         ({"namespace": "Serving"}, r"--namespace: .*got 'Serving'"),
-        ({"model": "letters"}, r"holds no model 'letters'; there are: mnist: name one with --model"),
+        ({"model": "letters"}, r"has no model 'letters'; available: mnist: name one with --model"),
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
@@ -211,16 +213,16 @@ def test_pin_names_the_newest_version_once_its_files_are_verified(tmp_path):
 
 @pytest.mark.parametrize(("cluster", "file"), [("cpu", "config.pbtxt"), ("gpu", "configs/gpu.pbtxt")])
 def test_the_published_configuration_must_be_the_clusters(tmp_path, cluster, file):
-    order = ordered(tmp_path, cluster=cluster)
+    request = requested(tmp_path, cluster=cluster)
     both = {"cpu": "configs/gpu.pbtxt", "gpu": "config.pbtxt"}
     mine, other = (tmp_path / "models" / "mnist" / name for name in (file, both[cluster]))
     mine.write_text(other.read_text())
 
     with pytest.raises(ValuesRefused, match=rf"{file}: expected instances on the {cluster.upper()}"):
-        make_values(order, now=MEASURED)
+        make_values(request, now=MEASURED)
     mine.unlink()
     with pytest.raises(ValuesRefused, match=rf"{file} cannot be read.*another --cluster"):
-        make_values(order, now=MEASURED)
+        make_values(request, now=MEASURED)
 
 
 LETTERS = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=("a", "b"), max_batch_size=16)
@@ -274,7 +276,7 @@ def test_a_file_that_is_there_is_overwritten_only_when_asked(tmp_path):
     path = tmp_path / "new" / "values.yaml"
     write_values("one\n", path, overwrite=False)
 
-    with pytest.raises(ValuesNotWritten, match=r"values\.yaml is there already: overwrite it with --force"):
+    with pytest.raises(ValuesNotWritten, match=r"values\.yaml exists already: overwrite it with --force"):
         write_values("two\n", path, overwrite=False)
     assert "one\n" == path.read_text()
     write_values("two\n", path, overwrite=True)

@@ -3,26 +3,26 @@
 import pytest
 import yaml
 
-from slipway.deploy._entries import three_digits
+from slipway.deploy._chart_values import three_digits
 from slipway.deploy._replicas import plan_replicas
 from slipway.deploy.values import ValuesRefused
 from tests.unit.values_inputs import made
 
 
 def scale(tmp_path, **choices):
-    """(fewest, most) of the file; None where the chart's own stays."""
+    """(minimum, maximum) of the file; None where the chart's own stays."""
     section = yaml.safe_load(made(tmp_path, **choices).text)["autoscaling"]
     return section.get("minReplicas"), section.get("maxReplicas")
 
 
 @pytest.mark.parametrize(
-    ("peak_rps", "fewest", "needed", "most"),
+    ("peak_rps", "minimum", "needed", "maximum"),
     [(1, 1, 1, 2), (1000, 1, 1, 2), (1000.1, 1, 2, 3), (3000, 1, 3, 4), (5000, 1, 5, 6), (5001, 2, 6, 7)],
 )
-def test_a_peak_is_divided_rounded_up_and_given_one_to_spare(peak_rps, fewest, needed, most):
+def test_a_peak_is_divided_rounded_up_and_given_one_to_spare(peak_rps, minimum, needed, maximum):
     plan = plan_replicas(peak_rps=peak_rps, quiet_share=0.2, target_rps=1000)
 
-    assert (fewest, needed, most) == (plan.fewest, plan.needed, plan.most)
+    assert (minimum, needed, maximum) == (plan.minimum, plan.needed, plan.maximum)
 
 
 def test_the_last_digits_of_a_float_are_no_replica():

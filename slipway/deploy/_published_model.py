@@ -1,6 +1,6 @@
-"""What the repository says of a model, on the accelerator that is chosen.
+"""How the repository serves a model on the chosen accelerator.
 
-The recipe is not asked: the configuration that is published is what the pods read.
+The published configuration is read, not the recipe: it is what the pods read.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from slipway.repository import find_model, list_models, verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedModel:
+class PublishedModel:
     """A model, and how it is served.
 
     Attributes:
-        contract: Its door.
+        contract: Its inputs, outputs and labels.
         profile: Instances and batching on the chosen accelerator.
-        config_file: Where both stand, below the model's folder.
-        newest: Highest published version; None: there is none here.
+        config_file: The file that both were read from, below the model's folder.
+        newest: Highest published version; None: no version is published.
     """
 
     contract: ModelContract
@@ -31,7 +31,7 @@ class ServedModel:
     newest: int | None
 
 
-def read_served_model(repository: Path, name: str, *, on_gpu: bool) -> ServedModel:
+def read_published_model(repository: Path, name: str, *, on_gpu: bool) -> PublishedModel:
     """Read the configuration of one accelerator.
 
     Raises:
@@ -42,7 +42,7 @@ def read_served_model(repository: Path, name: str, *, on_gpu: bool) -> ServedMod
     models = {entry.name: entry for entry in list_models(repository)}
     if name not in models:
         raise ValuesRefused(
-            f"{repository} holds no model {name!r}; there are: {', '.join(models) or 'none'}: name one with --model, "
+            f"{repository} has no model {name!r}; available: {', '.join(models) or 'none'}: name one with --model, "
             "or its repository with --repository"
         )
     entry = models[name]
@@ -55,14 +55,14 @@ def read_served_model(repository: Path, name: str, *, on_gpu: bool) -> ServedMod
         ) from exc
     config = parse_config(text)
     profile = read_profile(config)
-    wanted = "gpu" if on_gpu else "cpu"
-    if profile.accelerator != wanted:
+    expected = "gpu" if on_gpu else "cpu"
+    if profile.accelerator != expected:
         raise ValuesRefused(
-            f"{entry.path / config_file}: expected instances on the {wanted.upper()}, got "
+            f"{entry.path / config_file}: expected instances on the {expected.upper()}, got "
             f"{profile.accelerator.upper()}: publish the model again, or choose another --cluster"
         )
     newest = entry.versions[-1].version if entry.versions else None
-    return ServedModel(contract=read_contract(config), profile=profile, config_file=config_file, newest=newest)
+    return PublishedModel(contract=read_contract(config), profile=profile, config_file=config_file, newest=newest)
 
 
 def newest_intact_version(repository: Path, name: str) -> int:

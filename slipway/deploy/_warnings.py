@@ -1,52 +1,54 @@
-"""What a reader should know before relying on the numbers: where the measurement is not of what will be deployed."""
+"""Warnings about a values file: where the measurement differs from what will be deployed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from slipway.deploy._capacity import Capacity
-from slipway.deploy._entries import planned, three_digits
-from slipway.deploy._order import ValuesOrder
-from slipway.deploy._served_model import ServedModel
+from slipway.deploy._capacity import MeasuredCapacity
+from slipway.deploy._chart_values import plan_for, three_digits
+from slipway.deploy._published_model import PublishedModel
+from slipway.deploy._request import ValuesRequest
 
 OLD = timedelta(days=90)
 _TEST_LABEL = "7"
-"""What the picture shows about which the chart's own `helm test` asks."""
+"""What the picture of the chart's own `helm test` shows."""
 
 
-def caveats(order: ValuesOrder, capacity: Capacity, model: ServedModel, *, pinned: int | None) -> tuple[str, ...]:
-    """A sentence or two each; the same today and tomorrow, so they stand in the file too."""
+def warnings_for(
+    request: ValuesRequest, capacity: MeasuredCapacity, model: PublishedModel, *, pinned: int | None
+) -> tuple[str, ...]:
+    """A sentence or two each, whatever the date: they stand in the file too."""
     return (
-        *_about_the_measurement(order, capacity),
+        *_about_the_measurement(request, capacity),
         *_about_the_model(capacity, model, pinned=pinned),
-        *_about_the_scale(order, capacity),
+        *_about_the_scale(request, capacity),
     )
 
 
-def age_caveat(order: ValuesOrder, capacity: Capacity, *, now: datetime) -> tuple[str, ...]:
-    """One sentence where the measurement is old; nothing for the file, which is the same every day."""
+def age_warning(request: ValuesRequest, capacity: MeasuredCapacity, *, now: datetime) -> tuple[str, ...]:
+    """One sentence where the measurement is old; not for the file, which does not depend on the date."""
     if now - capacity.measured <= OLD:
         return ()
     return (
-        f"{order.capacity.name} was measured {capacity.measured:%Y-%m-%d}, over {OLD.days} days ago: measure again",
+        f"{request.capacity.name} was measured {capacity.measured:%Y-%m-%d}, over {OLD.days} days ago: measure again",
     )
 
 
-def _about_the_measurement(order: ValuesOrder, capacity: Capacity) -> Iterator[str]:
-    server, source = capacity.target_server, order.capacity.name
+def _about_the_measurement(request: ValuesRequest, capacity: MeasuredCapacity) -> Iterator[str]:
+    server, source = capacity.target_server, request.capacity.name
     if capacity.limited_by == "generator":
         yield (
             f"{source} says limited_by: generator: one replica holds at least "
             f"{capacity.replica.requests_per_s:,.4g} requests/s and may hold more, so replicas are added earlier than "
             "needed; measure again with more --processes, or from a machine of its own"
         )
-    if server.is_local and order.on_gpu:
+    if server.is_local and request.on_gpu:
         yield (
             f"{source} was measured against {server.url}, so probably on that machine ({capacity.machine.machine}) and "
-            f"not on the GPU of --cluster {order.cluster}: inFlight is a start; measure again on one replica there"
+            f"not on the GPU of --cluster {request.cluster}: inFlight is a start; measure again on one replica there"
         )
-    if server.is_local and not order.on_gpu:
+    if server.is_local and not request.on_gpu:
         yield (
             f"{source} was measured against {server.url}, so probably on that machine ({capacity.machine.machine}) and "
             "not with a pod's share of a node (`resources` of the chart): measure again on one replica in the cluster"
@@ -58,12 +60,12 @@ def _about_the_measurement(order: ValuesOrder, capacity: Capacity) -> Iterator[s
         )
 
 
-def _about_the_model(capacity: Capacity, model: ServedModel, *, pinned: int | None) -> Iterator[str]:
+def _about_the_model(capacity: MeasuredCapacity, model: PublishedModel, *, pinned: int | None) -> Iterator[str]:
     measured, largest = capacity.target_server, model.contract.max_batch_size
     if measured.model != model.contract.name:
         yield (
             f"model {measured.model} was measured, and {model.contract.name} will be served: unless both are the same "
-            "network, what one holds says nothing of the other"
+            "network, the capacity of one says nothing of the other"
         )
     if measured.max_batch_size != largest:
         yield (
@@ -81,16 +83,16 @@ def _about_the_model(capacity: Capacity, model: ServedModel, *, pinned: int | No
         )
 
 
-def _about_the_scale(order: ValuesOrder, capacity: Capacity) -> Iterator[str]:
-    plan = planned(order, capacity)
-    if plan is None or order.peak_rps is None:
+def _about_the_scale(request: ValuesRequest, capacity: MeasuredCapacity) -> Iterator[str]:
+    plan = plan_for(request, capacity)
+    if plan is None or request.peak_rps is None:
         return
-    fixed = order.max_replicas
-    if order.autoscaling == "none":
-        fixed = order.min_replicas or order.max_replicas
+    fixed = request.max_replicas
+    if request.autoscaling == "none":
+        fixed = request.min_replicas or request.max_replicas
     if fixed is not None and fixed < plan.needed:
         yield (
             f"the peak needs {plan.needed} replicas and the budget is {fixed}: at the peak each gets "
-            f"{three_digits(order.peak_rps / fixed):,g} requests/s, and one holds "
+            f"{three_digits(request.peak_rps / fixed):,g} requests/s, and one holds "
             f"{three_digits(capacity.replica.requests_per_s):,g} within the objectives"
         )

@@ -1,4 +1,4 @@
-"""What somebody chose on the command line, and what cannot be meant."""
+"""The choices for one values file, and which of them contradict each other."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ QUIET_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValuesOrder:
-    """One values file, as it was asked for.
+class ValuesRequest:
+    """The choices for one values file.
 
     Attributes:
         capacity: The file that `slipway capacity` wrote.
@@ -35,7 +35,7 @@ class ValuesOrder:
         storage_uri: Where the cluster finds the repository.
         model: None: the one that was measured.
         pin: Name the newest published version.
-        peak_rps: Requests per second expected at the most; None: the number of replicas is not computed.
+        peak_rps: Requests per second at the expected peak; None: the number of replicas is not computed.
         quiet_share: Share of them in the quiet hours.
         min_replicas: None: computed, or the chart's.
         max_replicas: As `min_replicas`.
@@ -79,26 +79,26 @@ class ValuesOrder:
         return self.gpu_resource or (_SHARED_GPU if self.cluster == "time-sliced" else "nvidia.com/gpu")
 
 
-def check_order(order: ValuesOrder) -> None:
-    """See that the choices go together.
+def check_request(request: ValuesRequest) -> None:
+    """Reject choices that contradict each other.
 
     Raises:
         ValuesRefused: With the option, what was expected, and what came.
     """
-    _check_storage(order.storage_uri)
-    _check_gpu(order)
-    _check_autoscaling(order)
-    if not _NAMESPACE.fullmatch(order.namespace):
-        raise ValuesRefused(f"--namespace: expected lower-case letters, digits and dashes, got {order.namespace!r}")
+    _check_storage(request.storage_uri)
+    _check_gpu(request)
+    _check_autoscaling(request)
+    if not _NAMESPACE.fullmatch(request.namespace):
+        raise ValuesRefused(f"--namespace: expected lower-case letters, digits and dashes, got {request.namespace!r}")
 
 
-def release_name(order: ValuesOrder, model: str) -> str:
+def release_name(request: ValuesRequest, model: str) -> str:
     """Helm's release, which is the InferenceService's name.
 
     Raises:
         ValuesRefused: KServe would not take it.
     """
-    name = order.release or model
+    name = request.release or model
     if not _RELEASE.fullmatch(name) or len(name) > _LONGEST_RELEASE:
         raise ValuesRefused(
             f"--release: expected at most {_LONGEST_RELEASE} lower-case letters, digits and dashes, a letter first, "
@@ -116,43 +116,43 @@ def _check_storage(uri: str) -> None:
         )
 
 
-def _check_gpu(order: ValuesOrder) -> None:
-    if order.cluster == "cpu" and (order.gpu_products or order.gpu_resource):
+def _check_gpu(request: ValuesRequest) -> None:
+    if request.cluster == "cpu" and (request.gpu_products or request.gpu_resource):
         raise ValuesRefused(
             "--gpu-product and --gpu-resource choose a GPU, got --cluster cpu: leave them out, or choose gpu"
         )
-    if order.cluster == "mig" and order.gpu_resource is None:
+    if request.cluster == "mig" and request.gpu_resource is None:
         raise ValuesRefused(
             "--cluster mig: expected the slice that a replica gets, such as --gpu-resource nvidia.com/mig-1g.10gb; "
             "`kubectl describe nodes | grep nvidia.com/mig-` lists those of the cluster"
         )
-    if order.cluster == "mig" and "/mig-" not in order.resource_name:
+    if request.cluster == "mig" and "/mig-" not in request.resource_name:
         raise ValuesRefused(
-            f"--cluster mig: expected a slice such as nvidia.com/mig-1g.10gb, got {order.resource_name!r}: name one, "
+            f"--cluster mig: expected a slice such as nvidia.com/mig-1g.10gb, got {request.resource_name!r}: name one, "
             "or take --cluster gpu"
         )
-    if not re.fullmatch(r"[a-z0-9.-]+/[A-Za-z0-9_.-]+", order.resource_name):
-        raise ValuesRefused(f"--gpu-resource: expected a name such as nvidia.com/gpu, got {order.resource_name!r}")
+    if not re.fullmatch(r"[a-z0-9.-]+/[A-Za-z0-9_.-]+", request.resource_name):
+        raise ValuesRefused(f"--gpu-resource: expected a name such as nvidia.com/gpu, got {request.resource_name!r}")
 
 
-def _check_autoscaling(order: ValuesOrder) -> None:
-    if order.prometheus_url is not None and order.autoscaling != "keda":
+def _check_autoscaling(request: ValuesRequest) -> None:
+    if request.prometheus_url is not None and request.autoscaling != "keda":
         raise ValuesRefused(
-            f"--prometheus-url is what KEDA asks, got --autoscaling {order.autoscaling}: leave it out, or choose keda"
+            f"--prometheus-url is what KEDA asks, got --autoscaling {request.autoscaling}: leave it out, or choose keda"
         )
-    if order.prometheus_url is not None and not re.fullmatch(r"https?://\S+", order.prometheus_url):
-        raise ValuesRefused(f"--prometheus-url: expected http:// or https://, got {order.prometheus_url!r}")
-    if order.peak_rps is None and order.quiet_share != QUIET_SHARE:
+    if request.prometheus_url is not None and not re.fullmatch(r"https?://\S+", request.prometheus_url):
+        raise ValuesRefused(f"--prometheus-url: expected http:// or https://, got {request.prometheus_url!r}")
+    if request.peak_rps is None and request.quiet_share != QUIET_SHARE:
         raise ValuesRefused("--quiet-share is a share of --peak-rps, got no peak: add --peak-rps, or leave it out")
-    if order.headroom_replicas and order.autoscaling == "none":
+    if request.headroom_replicas and request.autoscaling == "none":
         raise ValuesRefused(
             "--headroom-replicas is room for added replicas, and --autoscaling none adds none: drop one"
         )
-    for option, count in (("min", order.min_replicas), ("max", order.max_replicas)):
+    for option, count in (("min", request.min_replicas), ("max", request.max_replicas)):
         if count is not None and count < 1:
             raise ValuesRefused(
                 f"--{option}-replicas: expected at least 1, got {count}; to scale to zero write minReplicas: 0 and "
                 "wake.query into the values by hand"
             )
-    if order.headroom_replicas < 0:
-        raise ValuesRefused(f"--headroom-replicas: expected 0 or more, got {order.headroom_replicas}")
+    if request.headroom_replicas < 0:
+        raise ValuesRefused(f"--headroom-replicas: expected 0 or more, got {request.headroom_replicas}")
