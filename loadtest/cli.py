@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,30 +11,14 @@ from typer.core import TyperGroup
 
 from loadtest.capacity.cli import capacity
 from loadtest.cli_options import (
-    REPOSITORY,
+    AccessOptions,
     ForceOption,
-    ImagesOption,
-    MetricsOption,
-    ModelOption,
+    ObjectiveOptions,
     ProcessesOption,
-    RepositoryOption,
     ScenarioArgument,
-    SetOption,
-    SloOption,
-    UrlOption,
-    named_values,
-    overridden,
-    spelled,
-)
-from loadtest.command_line import command_line
-from slipway.connection_options import (
-    AuthorityOption,
-    CaFileOption,
-    CertFileOption,
-    HeaderOption,
-    KeyFileOption,
-    TokenEnvOption,
-    VersionOption,
+    TargetOptions,
+    grouped,
+    run_request,
 )
 
 __all__ = ["ScenarioOrCommand", "capacity", "loadtest"]
@@ -60,28 +43,18 @@ loadtest = typer.Typer(
 
 
 @loadtest.command("run")
+@grouped
 def run(
     scenario: ScenarioArgument,
     *,
-    url: UrlOption = None,
-    model: ModelOption = None,
-    version: VersionOption = None,
-    images: ImagesOption = None,
-    repository: RepositoryOption = REPOSITORY,
+    target: TargetOptions,
     rate: Annotated[float | None, typer.Option(help="Requests per second, of a scenario with one rate.")] = None,
     duration_s: Annotated[float | None, typer.Option(help="Length of the measured window.")] = None,
-    slo: SloOption = None,
-    override: SetOption = None,
+    objectives: ObjectiveOptions,
     closed_loop: Annotated[
         int | None, typer.Option(help="For comparison: so many users who wait for each answer.", metavar="USERS")
     ] = None,
-    metrics_url: MetricsOption = None,
-    header: HeaderOption = None,
-    authority: AuthorityOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_env: TokenEnvOption = None,
+    access: AccessOptions,
     processes: ProcessesOption = 1,
     report_dir: Annotated[
         Path | None, typer.Option("--report-dir", "-o", help="Folder of the report; a new one below runs/loadtest.")
@@ -103,41 +76,22 @@ def run(
 
     Example: slipway loadtest steady --slo p99_ms=20 --junit verdict.xml
     """
-    from loadtest.engine.request import RunRequest
     from loadtest.report.terminal_summary import print_summary
     from loadtest.result.verdict import EXIT_CODES
     from loadtest.run import run_scenario
 
-    arrivals = {} if closed_loop is None else _closed(scenario, closed_loop)
-    if rate is not None:
-        arrivals["arrivals.rate_rps"] = str(rate)
-    if duration_s is not None:
-        arrivals["arrivals.duration_s"] = str(duration_s)
-    named = named_values(
-        url=url,
-        model=model,
-        version=version,
-        images=images,
-        metrics_url=metrics_url,
-        header=header,
-        authority=authority,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        token_env=token_env,
-    )
-    typed = {"arrivals": closed_loop, "arrivals.rate_rps": rate, "arrivals.duration_s": duration_s}
-    request = RunRequest(
-        scenario=scenario,
-        overrides=arrivals | overridden(named, slo=slo, override=override),
-        spelled=spelled({**named, **typed}, slo=slo, override=override),
-        repository=repository,
+    request = run_request(
+        scenario,
+        target=target,
+        objectives=objectives,
+        access=access,
+        closed_loop=closed_loop,
+        rate=rate,
+        duration_s=duration_s,
         report_dir=report_dir,
         junit=junit,
-        command=command_line(sys.argv),
         force=force,
     )
-    request.load()  # a mistake in it is told before anything starts
     request.refuse_to_overwrite()
     console = Console()
     result, page = run_scenario(request, processes=processes, console=console)
@@ -211,11 +165,3 @@ def compare(
         render(comparison, Console())
     if not comparison.judged:
         raise typer.Exit(EXIT_CODES["INVALID"])
-
-
-def _closed(scenario: str, users: int) -> dict[str, str]:
-    """The same length, with waiting users in place of the scenario's arrivals."""
-    from loadtest.scenario.schema import load_scenario
-
-    seconds = load_scenario(scenario).arrivals.seconds
-    return {"arrivals": f"{{kind: closed, users: {users}, duration_s: {seconds}}}"}

@@ -1,35 +1,49 @@
-"""The options that several commands of the load test share, and how a mistake in one is named."""
+"""The options that several commands of the load test share, in groups, and how a mistake in one is named.
+
+    @grouped
+    def run(scenario: ScenarioArgument, *, target: TargetOptions, objectives: ObjectiveOptions) -> None: ...
+
+Runs in the command's process.
+"""
 
 from __future__ import annotations
 
+import inspect
 import json
 import shlex
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from slipway.connection_options import connection
+from loadtest.command_line import command_line
+from slipway.connection_options import (
+    AuthorityOption,
+    CaFileOption,
+    CertFileOption,
+    HeaderOption,
+    KeyFileOption,
+    TokenEnvOption,
+    VersionOption,
+    connection,
+)
+
+if TYPE_CHECKING:
+    from loadtest.engine.request import RunRequest
 
 __all__ = [
-    "REPOSITORY",
+    "AccessOptions",
     "ForceOption",
-    "ImagesOption",
-    "MetricsOption",
-    "ModelOption",
+    "ObjectiveOptions",
     "ProcessesOption",
-    "RepositoryOption",
     "ScenarioArgument",
-    "SetOption",
-    "SloOption",
-    "UrlOption",
-    "named_values",
-    "overridden",
-    "spelled",
+    "TargetOptions",
+    "grouped",
+    "run_request",
 ]
-
-REPOSITORY = Path("model_repository")
 
 ScenarioArgument = Annotated[
     str,
@@ -61,6 +75,70 @@ MetricsOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 ProcessesOption = Annotated[int, typer.Option(min=1, max=64, help="Processes that make the load, about one a core.")]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetOptions:
+    """Who is asked, with what."""
+
+    url: UrlOption = None
+    model: ModelOption = None
+    version: VersionOption = None
+    images: ImagesOption = None
+    repository: RepositoryOption = Path("model_repository")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveOptions:
+    """What replaces values of the scenario."""
+
+    slo: SloOption = None
+    override: SetOption = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessOptions:
+    """How the target and its metrics are reached."""
+
+    metrics_url: MetricsOption = None
+    header: HeaderOption = None
+    authority: AuthorityOption = None
+    ca_file: CaFileOption = None
+    cert_file: CertFileOption = None
+    key_file: KeyFileOption = None
+    token_env: TokenEnvOption = None
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of its groups: a parameter whose type is a dataclass stands for the fields of that."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+
+    def options_of(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+        if parameter.name not in groups:
+            return [parameter.replace(annotation=hints[parameter.name])]
+        kinds = get_type_hints(groups[parameter.name], include_extras=True)
+        return [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kinds[field.name]
+            )
+            for field in fields(groups[parameter.name])
+        ]
+
+    def with_groups(**values: Any) -> None:  # noqa: ANN401 - whatever the options hold
+        chosen = {
+            name: kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            for name, kind in groups.items()
+        }
+        command(**values, **chosen)
+
+    parameters = inspect.signature(command).parameters.values()
+    signature = inspect.Signature([option for parameter in parameters for option in options_of(parameter)])
+    with_groups.__signature__ = signature  # type: ignore[attr-defined] # `inspect` and typer look there
+    with_groups.__annotations__ = {name: option.annotation for name, option in signature.parameters.items()}
+    with_groups.__name__, with_groups.__doc__ = command.__name__, command.__doc__
+    return with_groups
+
+
 _OPTIONS = {
     "target.url": "url",
     "target.model": "model",
@@ -80,61 +158,91 @@ _OPTIONS = {
 _AS_TYPED = ("target.url", "target.metrics_url", "target.version", "target.headers")
 
 
-def named_values(
+def run_request(
+    scenario: str,
     *,
-    url: str | None,
-    model: str | None,
-    version: int | None,
-    images: Path | None,
-    metrics_url: str | None,
-    header: list[str] | None,
-    authority: str | None,
-    ca_file: Path | None,
-    cert_file: Path | None,
-    key_file: Path | None,
-    token_env: str | None,
-) -> dict[str, object]:
-    """What options of their own say, by the scenario's key; None where one is not given.
+    target: TargetOptions,
+    objectives: ObjectiveOptions,
+    access: AccessOptions,
+    closed_loop: int | None = None,
+    rate: float | None = None,
+    duration_s: float | None = None,
+    report_dir: Path | None = None,
+    junit: Path | None = None,
+    force: bool,
+) -> RunRequest:
+    """Read the scenario once, with what the options replace in it.
 
     Raises:
         ConnectionUnclear: A header is none.
+        ScenarioError: The scenario cannot be run; the option that is to blame is named.
     """
-    headers = connection(header=header).headers
+    from loadtest.engine.request import RunRequest
+    from loadtest.scenario.schema import read_scenario
+
+    file = read_scenario(scenario)
+    arrivals = {
+        "arrivals": closed_loop,
+        "arrivals.rate_rps": rate,
+        "arrivals.duration_s": duration_s,
+    }
+    offered = {key: str(value) for key, value in arrivals.items() if value is not None}
+    if closed_loop is not None:  # the same length, with waiting users in place of the scenario's arrivals
+        seconds = file.check({}).arrivals.seconds
+        offered["arrivals"] = f"{{kind: closed, users: {closed_loop}, duration_s: {seconds}}}"
+    named = _by_key(target, access)
+    return RunRequest(
+        name=Path(scenario).stem,
+        scenario=file.check(
+            offered | _overrides(named, objectives),
+            spelled=_as_typed({**named, **arrivals}, objectives),
+        ),
+        repository=target.repository,
+        report_dir=report_dir,
+        junit=junit,
+        command=command_line(sys.argv),
+        force=force,
+    )
+
+
+def _by_key(target: TargetOptions, access: AccessOptions) -> dict[str, object]:
+    """What options of their own say, by the scenario's key; None where one is not given."""
+    headers = connection(header=access.header).headers
     return {
-        "target.url": url,
-        "target.model": model,
-        "target.version": version,
+        "target.url": target.url,
+        "target.model": target.model,
+        "target.version": target.version,
         "target.headers": json.dumps(headers) if headers else None,
-        "target.authority": authority,
-        "target.ca_file": ca_file,
-        "target.certificate_file": cert_file,
-        "target.key_file": key_file,
-        "target.token_env": token_env,
-        "target.metrics_url": metrics_url,
-        "payload.images": images,
+        "target.authority": access.authority,
+        "target.ca_file": access.ca_file,
+        "target.certificate_file": access.cert_file,
+        "target.key_file": access.key_file,
+        "target.token_env": access.token_env,
+        "target.metrics_url": access.metrics_url,
+        "payload.images": target.images,
     }
 
 
-def overridden(named: Mapping[str, object], *, slo: list[str] | None, override: list[str] | None) -> dict[str, str]:
+def _overrides(named: Mapping[str, object], objectives: ObjectiveOptions) -> dict[str, str]:
     """Values in YAML by dotted key: options that were given, then `--slo`, then `--set`; a later one wins."""
+    from loadtest.engine.request import parse_overrides
+
     given = {
         key: str(value) if key in _AS_TYPED else json.dumps(str(value))  # a model may be called 007
         for key, value in named.items()
         if value is not None
     }
-    from loadtest.engine.request import parse_overrides
-
-    objectives = parse_overrides([f"slo.{text}" for text in slo or []])
-    return given | objectives | parse_overrides(override or [])
+    slo = parse_overrides([f"slo.{text}" for text in objectives.slo or []])
+    return given | slo | parse_overrides(objectives.override or [])
 
 
-def spelled(named: Mapping[str, object], *, slo: list[str] | None, override: list[str] | None) -> dict[str, str]:
+def _as_typed(named: Mapping[str, object], objectives: ObjectiveOptions) -> dict[str, str]:
     """What was typed, by the key that it sets: what a mistake is blamed on."""
     typed = {
         key: f"--{_OPTIONS[key]}" if key == "target.headers" else f"--{_OPTIONS[key]} {shlex.quote(str(value))}"
         for key, value in named.items()
         if value is not None
     }
-    for option, prefix, texts in (("--slo", "slo.", slo), ("--set", "", override)):
+    for option, prefix, texts in (("--slo", "slo.", objectives.slo), ("--set", "", objectives.override)):
         typed |= {prefix + text.partition("=")[0].strip(): f"{option} {text}" for text in texts or []}
     return typed

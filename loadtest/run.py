@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from loadtest.engine.locust_process import LocustProcess, locust_command
+from loadtest.engine.locust_process import LocustProcess
 from loadtest.engine.request import RunRequest
 from loadtest.errors import GeneratorError, RunRefused
 from loadtest.report.terminal_summary import milliseconds
@@ -61,7 +61,7 @@ def follow_run(
         RunRefused: It did not begin; with the reason's own exit code.
     """
     last: Mapping[str, Any] = {}
-    with LocustProcess(locust_command(request, processes=processes)) as locust:
+    with LocustProcess(request, processes=processes) as locust:
         for last in locust.messages():
             if "refused" in last:
                 raise _refusal(last)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,52 +10,26 @@ import typer
 from rich.console import Console
 
 from loadtest.cli_options import (
-    REPOSITORY,
+    AccessOptions,
     ForceOption,
-    ImagesOption,
-    MetricsOption,
-    ModelOption,
+    ObjectiveOptions,
     ProcessesOption,
-    RepositoryOption,
     ScenarioArgument,
-    SetOption,
-    SloOption,
-    UrlOption,
-    named_values,
-    overridden,
-    spelled,
-)
-from loadtest.command_line import command_line
-from slipway.connection_options import (
-    AuthorityOption,
-    CaFileOption,
-    CertFileOption,
-    HeaderOption,
-    KeyFileOption,
-    TokenEnvOption,
-    VersionOption,
+    TargetOptions,
+    grouped,
+    run_request,
 )
 
 __all__ = ["capacity"]
 
 
+@grouped
 def capacity(
     scenario: ScenarioArgument,
     *,
-    url: UrlOption = None,
-    model: ModelOption = None,
-    version: VersionOption = None,
-    images: ImagesOption = None,
-    repository: RepositoryOption = REPOSITORY,
-    slo: SloOption = None,
-    override: SetOption = None,
-    metrics_url: MetricsOption = None,
-    header: HeaderOption = None,
-    authority: AuthorityOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_env: TokenEnvOption = None,
+    target: TargetOptions,
+    objectives: ObjectiveOptions,
+    access: AccessOptions,
     processes: ProcessesOption = 1,
     head_room: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of the capacity to be left free while a replica starts.")
@@ -96,32 +69,9 @@ def capacity(
     """
     from loadtest.capacity.measure import CapacityOrder
     from loadtest.capacity.run import run_capacity
-    from loadtest.engine.request import RunRequest
     from loadtest.output_file import refuse_to_overwrite
 
-    named = named_values(
-        url=url,
-        model=model,
-        version=version,
-        images=images,
-        metrics_url=metrics_url,
-        header=header,
-        authority=authority,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        token_env=token_env,
-    )
-    request = RunRequest(
-        scenario=scenario,
-        overrides=overridden(named, slo=slo, override=override),
-        spelled=spelled(named, slo=slo, override=override),
-        repository=repository,
-        report_dir=None,
-        junit=None,
-        command=command_line(sys.argv),
-        force=force,
-    )
+    request = run_request(scenario, target=target, objectives=objectives, access=access, force=force)
     refuse_to_overwrite(output, other="--output", force=force)
     folder = report_dir or Path("runs/capacity") / f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     order = CapacityOrder(

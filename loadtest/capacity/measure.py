@@ -63,12 +63,11 @@ def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:
         LoadTestError: The scenario cannot be searched, or a run could not be made.
         CapacityError: No rate holds the objectives.
     """
-    scenario = order.request.load()
+    scenario = order.request.scenario
     start_rps = check_searchable(scenario)
     probe = RateProbe(
         request=order.request,
         folder=order.folder,
-        scenario=scenario,
         processes=order.processes,
         console=console,
         shortest_s=order.shortest_s,

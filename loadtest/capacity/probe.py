@@ -8,7 +8,7 @@ together and count for fewer. A measurement that confirms takes twice as long.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -58,9 +58,8 @@ class RateProbe:
     """Measures rates of one scenario; remembers the last result whole.
 
     Attributes:
-        request: The scenario, its overrides, and where the reports go: a folder each.
+        request: The scenario, and where the reports go: a folder each.
         folder: Of the reports.
-        scenario: `request`, read.
         processes: That make the load.
         console: One line a measurement, with the bounds that are known so far; where no bar is drawn, one before it.
         shortest_s: Shortest measurement.
@@ -68,7 +67,6 @@ class RateProbe:
 
     request: RunRequest
     folder: Path
-    scenario: Scenario
     processes: int
     console: Console
     shortest_s: float = SHORTEST_S
@@ -77,17 +75,11 @@ class RateProbe:
 
     def __call__(self, rate_rps: float, longer: bool) -> Held:
         """Offer the rate, from independent users, and hold the answers against the objectives."""
-        seconds = window_s(self.scenario, rate_rps, shortest_s=self.shortest_s) * (2 if longer else 1)
-        arrivals = f"{{kind: poisson, rate_rps: {rate_rps!r}, duration_s: {seconds!r}}}"
+        seconds = window_s(self.request.scenario, rate_rps, shortest_s=self.shortest_s) * (2 if longer else 1)
+        arrivals = {"kind": "poisson", "rate_rps": rate_rps, "duration_s": seconds}
         number = len(self.results) + 1
-        request = replace(
-            self.request,
-            overrides={
-                **self.request.overrides,
-                "arrivals": arrivals,
-                "warmup_s": str(WARMUP_S),
-                "slo.min_rps": "null",
-            },
+        request = self.request.with_changes(
+            {"arrivals": arrivals, "warmup_s": WARMUP_S, "slo.min_rps": None},
             page=False,
             report_dir=self.folder / f"{number:02d}-at-{rate_rps:.0f}-rps",
         )

@@ -39,7 +39,7 @@ def run_capacity(
 def _tuned(order: CapacityOrder, grid: tuple[str, str | None], console: Console) -> Capacity:
     from loadtest.capacity.tune import best, proposal, render_rows, tune  # noqa: PLC0415 - only then is a server started
 
-    scenario = order.request.load()
+    scenario = order.request.scenario
     repository, model = order.request.repository, scenario.target.model
     config = parse_config((find_model(repository, model).path / "config.pbtxt").read_text(encoding="utf-8"))
     instances, sizes = grid

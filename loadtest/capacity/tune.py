@@ -66,7 +66,7 @@ def tune(
         ServeError: A server does not start.
         LoadTestError: A run could not be made.
     """
-    target = order.request.load().target
+    target = order.request.scenario.target
     protocol = parse_address(target.url).protocol
     rows = []
     for count, size in product(instances, max_batch_sizes):
@@ -74,14 +74,8 @@ def tune(
         console.print(f"[bold]{count} instances, batches of at most {size}[/]", highlight=False)
         with _served(repository, target.model, setting) as server:
             url = server.grpc_url if protocol == "grpc" else server.http_url
-            request = replace(
-                order.request,
-                overrides={
-                    **order.request.overrides,
-                    "target.url": url,
-                    "target.metrics_url": server.metrics_url,
-                },
-                repository=repository,
+            request = order.request.with_changes(
+                {"target.url": url, "target.metrics_url": server.metrics_url}, repository=repository
             )
             folder = order.folder / f"instances-{count}-batch-{size}"
             try:

@@ -6,6 +6,7 @@ every worker cut it short, and what is known by then is reported as partial.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -37,6 +38,7 @@ from loadtest.result.build import Run, WorkerRecord, conclude
 from loadtest.result.run_result import Result, write_result
 from loadtest.result.verdict import EXIT_CODES
 from loadtest.scenario.plan import Plan
+from loadtest.scenario.schema import load_scenario
 from slipway.client.wire import parse_address
 from slipway.errors import SlipwayError
 
@@ -58,6 +60,33 @@ _PREPARE_S, _PREPARE_CALLS = 120.0, 40
 _LOCAL = "local"
 
 
+def requested(options: argparse.Namespace, *, host: str | None) -> RunRequest:
+    """Read the request: the command's, or what somebody typed after `locust -f`.
+
+    Args:
+        options: Of Locust's command line, or of the fields of its page.
+        host: Locust's own option for the target; counts where ours is not given.
+
+    Raises:
+        ScenarioError: The scenario cannot be run.
+    """
+    if options.request_fd >= 0:
+        return RunRequest.from_descriptor(options.request_fd)
+    overrides = parse_overrides(options.override)
+    if url := options.target or host:
+        overrides["target.url"] = url
+    return RunRequest(
+        name=Path(options.scenario).stem,
+        scenario=load_scenario(options.scenario, overrides),
+        repository=Path(options.repository),
+        report_dir=Path(options.report_dir) if options.report_dir else None,
+        junit=Path(options.junit) if options.junit else None,
+        page=not options.no_page,
+        force=options.force,
+        command=command_line(sys.argv),
+    )
+
+
 class Conductor:
     """Of one Locust; leads one run after another, as the web page asks for them."""
 
@@ -65,26 +94,20 @@ class Conductor:
         self._environment = environment
         self._runner = runner
         self._options = environment.parsed_options
+        self._request: RunRequest | None = None
         self._lead: Lead | None = None
         self._page: Path | None = None
         self._written: set[Path] = set()
 
     def request(self) -> RunRequest:
-        """What Locust's options, or the fields of its page, ask for now."""
-        options = self._options
-        overrides = parse_overrides(options.override)
-        if url := options.target or self._environment.host:
-            overrides["target.url"] = url
-        return RunRequest(
-            scenario=options.scenario,
-            overrides=overrides,
-            repository=Path(options.repository),
-            report_dir=Path(options.report_dir) if options.report_dir else None,
-            junit=Path(options.junit) if options.junit else None,
-            page=not options.no_page,
-            force=options.force,
-            command=options.command_line or command_line(sys.argv),
-        )
+        """What is asked for: read once; with a page, whose fields may change it, read anew for each run.
+
+        Raises:
+            ScenarioError: Its scenario cannot be run.
+        """
+        if self._request is None or self._environment.web_ui is not None:
+            self._request = requested(self._options, host=self._environment.host)
+        return self._request
 
     def begin(self) -> None:
         """Prepare a run and send every process its plan; what keeps it from beginning is told, and ends it."""
@@ -143,7 +166,7 @@ class Conductor:
     def _begin(self) -> None:
         request = self.request()
         request.refuse_to_overwrite(own=self._written)  # the page may name another folder for each run
-        longest_s = _PREPARE_S + _PREPARE_CALLS * max(5.0, request.load().target.timeout_s)
+        longest_s = _PREPARE_S + _PREPARE_CALLS * max(5.0, request.scenario.target.timeout_s)
         late = GeneratorError(f"the run could not begin: its preparation took more than {longest_s:g} s")
         with gevent.Timeout(longest_s, late):
             prepared, watch = self._prepare(request)

@@ -101,14 +101,14 @@ def _add_arguments(parser: Any) -> None:  # noqa: ANN401 - Locust's parser takes
         help="Also print report.json, as one line after the summary: where only the log is kept, so is the report.",
     )
     parser.add_argument("--no-page", action="store_true", include_in_web_ui=False, help=argparse.SUPPRESS)
-    parser.add_argument("--command-line", default="", include_in_web_ui=False, help=argparse.SUPPRESS)
+    parser.add_argument("--request-fd", type=int, default=-1, include_in_web_ui=False, help=argparse.SUPPRESS)
     parser.add_argument("--progress-fd", type=int, default=-1, include_in_web_ui=False, help=argparse.SUPPRESS)
 
 
 def _on_init(environment: Environment, runner: Runner, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds
     init_gevent()  # after Locust's fork, before the first channel
     if isinstance(runner, WorkerRunner):
-        _forget_progress(environment.parsed_options)
+        _close_inherited(environment.parsed_options)
     if isinstance(runner, (WorkerRunner, LocalRunner)):
         runner.register_message(PLAN, _on_plan)
         environment.events.test_stop.add_listener(_stop_generator)
@@ -116,12 +116,16 @@ def _on_init(environment: Environment, runner: Runner, **_: Any) -> None:  # noq
         _lead(environment, runner)
 
 
-def _forget_progress(options: argparse.Namespace) -> None:
-    """Close what only the leader tells its progress through: who listens there takes an open end for a running run."""
-    if options.progress_fd >= 0:
-        with suppress(OSError):
-            os.close(options.progress_fd)
-        options.progress_fd = -1
+def _close_inherited(options: argparse.Namespace) -> None:
+    """Close what only the leader uses.
+
+    Who listens to the progress takes an open end for a running run; the request is the leader's to read.
+    """
+    for name in ("progress_fd", "request_fd"):
+        if getattr(options, name) >= 0:
+            with suppress(OSError):
+                os.close(getattr(options, name))
+            setattr(options, name, -1)
 
 
 def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
@@ -129,12 +133,12 @@ def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
     conductor = Conductor(environment, runner)
     try:
         request = conductor.request()  # a mistake in it is told now, not when the test starts
-        scenario = request.load()
         request.refuse_to_overwrite()
     except SlipwayError as exc:
         conductor.refuse(exc)
         _end_own_workers(runner)
         sys.exit(exc.exit_status)
+    scenario = request.scenario
     if options.num_users is None:
         arrivals = scenario.arrivals
         options.num_users = arrivals.users if isinstance(arrivals, ClosedArrivals) else scenario.generator.max_in_flight

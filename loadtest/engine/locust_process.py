@@ -1,9 +1,10 @@
 """Run Locust in a process of its own and follow what it tells.
 
-    with LocustProcess(command_line) as locust:
+    with LocustProcess(request, processes=1) as locust:
         for message in locust.messages():
             ...
 
+The request travels in a file that both processes hold open, so that no secret of its headers stands on a command line.
 Locust prepares Python for gevent when it is imported; whoever starts a run stays untouched by that. Ctrl-C reaches
 this process only: it asks Locust to stop, which reports what it has, and then ends. Locust ends too when this process
 is killed.
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,7 @@ from slipway.platform.launcher import launch_command
 from slipway.platform.ports import free_port
 from slipway.platform.signals import signals_as_interrupt
 
-__all__ = ["LocustProcess", "locust_command"]
+__all__ = ["LOCUSTFILE", "LocustProcess"]
 
 LOCUSTFILE = Path(__file__).parents[1] / "locustfile.py"
 _SILENCE_S = 600.0
@@ -45,32 +46,13 @@ _LOOK_S = 0.5
 _LOG_LINES = 8
 
 
-def locust_command(request: RunRequest, *, processes: int) -> list[str]:
-    """The `locust` command line of a request, without the parts of `LocustProcess`."""
-    words = ["-f", str(LOCUSTFILE), "--headless", "--only-summary", "--scenario", request.scenario]
-    for key, value in request.overrides.items():
-        words += ["--override", f"{key}={value}"]
-    words += ["--repository", str(request.repository), "--command-line", request.command]
-    if request.report_dir is not None:
-        words += ["--report-dir", str(request.report_dir)]
-    if not request.page:
-        words.append("--no-page")
-    if request.force:
-        words.append("--force")
-    if request.junit is not None:
-        words += ["--junit", str(request.junit)]
-    if processes > 1:
-        port = str(free_port())
-        words += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
-        words += ["--master-bind-port", port, "--master-port", port]
-    return words
-
-
 class LocustProcess:
     """One Locust with its workers, from its start to the last word and the last process."""
 
-    def __init__(self, words: Sequence[str], *, silence_s: float = _SILENCE_S, stop_s: float = _STOP_S) -> None:
-        self._words = words
+    def __init__(
+        self, request: RunRequest, *, processes: int = 1, silence_s: float = _SILENCE_S, stop_s: float = _STOP_S
+    ) -> None:
+        self._request, self._processes = request, processes
         self._silence_s, self._stop_s = silence_s, stop_s
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._stop_at_s: float | None = None
@@ -80,20 +62,27 @@ class LocustProcess:
         read_end, write_end = os.pipe()
         self._lines = Lines(read_end)
         try:
-            self._process = subprocess.Popen(
-                launch_command(
-                    (sys.executable, "-P", "-m", "locust", *self._words, "--progress-fd", str(write_end)),
-                    last_signal=signal.SIGTERM,
-                ),
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                pass_fds=[write_end],
-                start_new_session=True,
-            )
+            with self._request.to_file() as request:
+                self._process = subprocess.Popen(
+                    launch_command(self._command(request.fileno(), write_end), last_signal=signal.SIGTERM),
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[request.fileno(), write_end],
+                    start_new_session=True,
+                )
         finally:
             os.close(write_end)
         return self
+
+    def _command(self, request: int, progress: int) -> tuple[str, ...]:
+        """Of Locust; the descriptors of what is asked, and of where to tell how it goes."""
+        command = [sys.executable, "-P", "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
+        if self._processes > 1:
+            port = str(free_port())
+            command += ["--processes", str(self._processes), "--master-bind-host", "127.0.0.1"]
+            command += ["--master-bind-port", port, "--master-port", port]
+        return (*command, "--request-fd", str(request), "--progress-fd", str(progress))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
+from typing import IO, Self
+
+from pydantic import BaseModel, ConfigDict
 
 from loadtest.engine.target import inspect
 from loadtest.errors import ScenarioError
 from loadtest.output_file import refuse_to_overwrite
 from loadtest.result.run_result import PAGE, REPORT, TargetFacts
 from loadtest.scenario.payload import Payload, load_payload
-from loadtest.scenario.schema import Scenario, load_scenario
+from loadtest.scenario.schema import WITH_SECRETS, Scenario, changed
 
 __all__ = ["Prepared", "RunRequest", "parse_overrides"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """One run, as it was asked for.
+class RunRequest(BaseModel):
+    """One run, as it was asked for; the command writes it for the process that leads the run.
 
     Attributes:
-        scenario: A shipped scenario's name, or a file's path.
-        overrides: Values in YAML by dotted key.
-        spelled: What was typed for a key, for messages; `KEY=VALUE` where it is not told.
+        name: The scenario's, without folder and suffix.
+        scenario: Read and checked, with what replaces its values.
         repository: Where the served version was published.
         report_dir: Where the report goes; None: a new folder below runs/loadtest.
         junit: Where the verdict goes as JUnit XML; None: nowhere.
@@ -34,28 +36,37 @@ class RunRequest:
         force: Reports that are there already may be overwritten.
     """
 
-    scenario: str
-    overrides: Mapping[str, str]
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    scenario: Scenario
     repository: Path
     report_dir: Path | None
     junit: Path | None
     command: str
     page: bool = True
     force: bool = False
-    spelled: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def name(self) -> str:
-        """The scenario's, without folder and suffix."""
-        return Path(self.scenario).stem
+    def to_file(self) -> IO[bytes]:
+        """A file without a name, for nobody but whom it is handed to: headers may hold a secret."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        file.write(self.model_dump_json(context=WITH_SECRETS).encode())
+        file.seek(0)
+        return file
 
-    def load(self) -> Scenario:
-        """Read and check the scenario.
+    @classmethod
+    def from_descriptor(cls, descriptor: int) -> Self:
+        """Read what `to_file` wrote, and close it."""
+        with open(descriptor, "rb") as file:
+            return cls.model_validate_json(file.read())
+
+    def with_changes(self, changes: Mapping[str, object], **others: object) -> Self:
+        """The request with other values in its scenario, by dotted key, and other attributes.
 
         Raises:
-            ScenarioError: See `load_scenario`.
+            ScenarioError: The scenario is none with them.
         """
-        return load_scenario(self.scenario, self.overrides, spelled=self.spelled)
+        return self.model_copy(update={"scenario": changed(self.scenario, changes), **others})
 
     def refuse_to_overwrite(self, *, own: Collection[Path] = ()) -> None:
         """See before the load that the files of this run would replace no others.
@@ -81,12 +92,12 @@ class RunRequest:
         return next(path for path in map(base.with_name, names) if not path.exists())
 
     def prepare(self) -> Prepared:
-        """Read the scenario, ask the target, read the images.
+        """Ask the target, and read the images.
 
         Raises:
             LoadTestError: Whatever keeps the run from beginning.
         """
-        scenario = self.load()
+        scenario = self.scenario
         facts, contract = inspect(scenario.target)
         payload = load_payload(
             scenario.payload, contract, version=facts.version, repository=self.repository, seed=scenario.seed

@@ -10,6 +10,7 @@ Whatever a file gets wrong is told at once, with key, expected and got.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,10 +31,13 @@ __all__ = [
     "GeneratorSettings",
     "PayloadSettings",
     "Scenario",
+    "ScenarioFile",
     "Slo",
     "TargetSettings",
+    "changed",
     "check_scenario",
     "load_scenario",
+    "read_scenario",
     "shipped_scenarios",
 ]
 
@@ -213,6 +217,61 @@ def shipped_scenarios() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in SCENARIOS.glob("*.yaml")))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioFile:
+    """A scenario as it was read, not yet checked: `document` is what the YAML of `path` holds."""
+
+    path: Path
+    document: dict[str, Any]
+
+    def check(self, overrides: Mapping[str, str], *, spelled: Mapping[str, str] | None = None) -> Scenario:
+        """Put the overrides in place and check the whole; see `load_scenario`."""
+        try:
+            return check_scenario(overridden(self.document, overrides, error=ScenarioError), where=str(self.path))
+        except ScenarioError:
+            blamed = self._blamed(overrides)
+            if not blamed:
+                raise
+        typed = [without_secrets((spelled or {}).get(key, f"{key}={value}")) for key, value in blamed.items()]
+        where = f"{', '.join(typed)} (in place of what {self.path} says)"
+        return check_scenario(overridden(self.document, overrides, error=ScenarioError), where=where)
+
+    def _blamed(self, overrides: Mapping[str, str]) -> dict[str, str]:
+        """The overrides that make a sound document wrong; empty where it is wrong by itself."""
+
+        def sound(some: Mapping[str, str]) -> bool:
+            try:
+                check_scenario(overridden(self.document, some, error=ScenarioError), where="")
+            except ScenarioError:
+                return False
+            return True
+
+        if not sound({}):
+            return {}
+        alone = {key: text for key, text in overrides.items() if not sound({key: text})}
+        needed = {
+            key: text for key, text in overrides.items() if sound({k: v for k, v in overrides.items() if k != key})
+        }
+        return needed or alone or dict(overrides)
+
+
+def read_scenario(name_or_path: str) -> ScenarioFile:
+    """Read a shipped scenario, or a file, without a look at what it says.
+
+    Raises:
+        ScenarioError: There is no such file, or it is no YAML mapping.
+    """
+    path = find_settings_file(name_or_path, SCENARIOS)
+    document = read_yaml(
+        path,
+        sections="'arrivals:' and 'slo:'",
+        missing=f"no scenario {name_or_path!r}: expected one of {', '.join(shipped_scenarios())}, or a YAML file",
+        error=ScenarioError,
+    )
+    _resolve_files(document, path.parent)
+    return ScenarioFile(path=path, document=document)
+
+
 def load_scenario(
     name_or_path: str, overrides: Mapping[str, str] | None = None, *, spelled: Mapping[str, str] | None = None
 ) -> Scenario:
@@ -226,35 +285,20 @@ def load_scenario(
     Raises:
         ScenarioError: With file or override, key, expected, got, and the nearest known key for an unknown one.
     """
-    path = find_settings_file(name_or_path, SCENARIOS)
-    document = read_yaml(
-        path,
-        sections="'arrivals:' and 'slo:'",
-        missing=f"no scenario {name_or_path!r}: expected one of {', '.join(shipped_scenarios())}, or a YAML file",
-        error=ScenarioError,
-    )
-    _resolve_files(document, path.parent)
-    blamed = _blamed(document, overrides or {})
-    typed = [without_secrets((spelled or {}).get(key, f"{key}={value}")) for key, value in blamed.items()]
-    where = f"{', '.join(typed)} (in place of what {path} says)" if typed else str(path)
-    return check_scenario(overridden(document, overrides or {}, error=ScenarioError), where=where)
+    return read_scenario(name_or_path).check(overrides or {}, spelled=spelled)
 
 
-def _blamed(document: dict[str, Any], overrides: Mapping[str, str]) -> dict[str, str]:
-    """The overrides that make a sound document wrong; empty where it is wrong by itself, or right with them."""
+def changed(scenario: Scenario, changes: Mapping[str, object]) -> Scenario:
+    """The scenario with other values by dotted key, checked like one that was read.
 
-    def sound(some: Mapping[str, str]) -> bool:
-        try:
-            check_scenario(overridden(document, some, error=ScenarioError), where="")
-        except ScenarioError:
-            return False
-        return True
-
-    if sound(overrides) or not sound({}):
-        return {}
-    alone = {key: text for key, text in overrides.items() if not sound({key: text})}
-    needed = {key: text for key, text in overrides.items() if sound({k: v for k, v in overrides.items() if k != key})}
-    return needed or alone or dict(overrides)
+    Raises:
+        ScenarioError: It is none with them.
+    """
+    document = scenario.model_dump(context=WITH_SECRETS)
+    for key, value in changes.items():
+        section, _, name = key.rpartition(".")
+        (document[section] if section else document)[name] = value
+    return check_scenario(document, where=f"the scenario with another {', '.join(changes)}")
 
 
 def check_scenario(document: dict[str, Any], *, where: str) -> Scenario:

@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from loadtest.engine.request import RunRequest
-from loadtest.errors import GeneratorError, RunRefused
+from loadtest.errors import GeneratorError, RunRefused, ScenarioError
 from loadtest.output_file import write_output
 from loadtest.result.run_result import Result
 from loadtest.run import follow_run
+from loadtest.scenario.schema import check_scenario
 from rehearsal.cluster.connection import Connection
 from rehearsal.errors import RehearsalError, RehearsalReportError
 from rehearsal.experiment.run.values import MODEL, STORE
@@ -64,11 +65,15 @@ def offer_load(
         RehearsalError: It could not begin, or ended without a report.
     """
     file = folder / "scenario.yaml"
-    document = yaml.safe_dump(load_document(scenario, connection.gateway_url), sort_keys=False)
-    write_output(file, document, other="--report-dir", error=RehearsalReportError)
+    document = load_document(scenario, connection.gateway_url)
+    write_output(file, yaml.safe_dump(document, sort_keys=False), other="--report-dir", error=RehearsalReportError)
+    try:
+        load = check_scenario(document, where=str(file))
+    except ScenarioError as exc:
+        raise RehearsalError(f"the load could not begin: {exc}") from exc
     request = RunRequest(
-        scenario=str(file),
-        overrides={},
+        name=file.stem,
+        scenario=load,
         repository=connection.model_store / STORE,
         report_dir=folder,
         junit=None,

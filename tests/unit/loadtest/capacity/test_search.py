@@ -260,10 +260,15 @@ def probing(monkeypatch, outcomes, *, terminal=False):
 
     monkeypatch.setattr("loadtest.capacity.probe.run_scenario", run)
     request = RunRequest(
-        scenario="steady", overrides={}, repository=Path(), report_dir=None, junit=None, command="slipway capacity"
+        name="steady",
+        scenario=scenario(),
+        repository=Path(),
+        report_dir=None,
+        junit=None,
+        command="slipway capacity",
     )
     console = Console(file=out, width=500, force_terminal=terminal)
-    probe = RateProbe(request=request, folder=Path("x"), scenario=scenario(), processes=1, console=console)
+    probe = RateProbe(request=request, folder=Path("x"), processes=1, console=console)
     for i in range(len(outcomes)):
         probe(100.0 * (i + 1), False)
     return out.getvalue().splitlines()
@@ -285,7 +290,7 @@ def test_the_rate_that_leaves_head_room_is_measured_after_the_search_and_written
     rates = []
 
     def run(request, **_):
-        rates.append(yaml.safe_load(request.overrides["arrivals"])["rate_rps"])
+        rates.append(request.scenario.arrivals.rate_rps)
         run = result()
         word, check = ("PASS", 0.5) if rates[-1] <= 700 else ("FAIL", 10.0)
         checks = tuple(each.model_copy(update={"got": each.bound * check}) for each in run.verdict.checks)
@@ -307,7 +312,7 @@ def test_a_measurement_that_is_stopped_ends_the_search_without_a_capacity(monkey
     rates = []
 
     def stopped(request, **_):
-        rates.append(request.overrides["arrivals"])
+        rates.append(request.scenario.arrivals)
         return result(partial=True), None
 
     monkeypatch.setattr("loadtest.capacity.probe.run_scenario", stopped)

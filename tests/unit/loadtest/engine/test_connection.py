@@ -35,7 +35,7 @@ def test_every_option_of_the_connection_arrives_in_the_scenario(command, monkeyp
     monkeypatch.setattr("loadtest.capacity.run.run_capacity", understood)
     ended = CliRunner().invoke(app, [*command, *WORDS])
     (request,) = requests
-    target = request.load().target
+    target = request.scenario.target
 
     assert isinstance(ended.exception, Understood)
     assert ("grpcs://models.test:443", "007", 3) == (target.url, target.model, target.version)

@@ -13,8 +13,12 @@ from functools import partial
 import httpx
 import numpy as np
 import pytest
+import yaml
 
+from loadtest.engine.request import RunRequest
 from loadtest.result.run_result import Result, read_result
+from loadtest.run import follow_run
+from loadtest.scenario.schema import load_scenario
 from slipway.platform.ports import free_port
 from tests import children
 from tests.unit.gevent_programs import ROOT, python
@@ -147,6 +151,38 @@ def test_a_follower_of_the_run_hears_where_it_is_and_where_the_report_lies(grpc_
     assert all(shown == set(message) for message in told[:-1])
     assert {"report": "report/report.json", "exit_code": 0} == told[-1]
     assert "PASS" not in said, "the follower shows the verdict"
+
+
+def test_the_scenario_of_a_request_is_read_before_the_processes_start_and_never_again(grpc_fake, images, tmp_path):
+    trace, file = tmp_path / "trace.csv", tmp_path / "mine.yaml"
+    trace.write_text("at_s,rate_rps\n0,50\n1,50\n")
+    target = {"url": grpc_fake.url, "metrics_url": None, "headers": {"X-Key": "s3cret-value"}}
+    document = {
+        "description": "one second",
+        "target": target,
+        "payload": {"images": str(images)},
+        "arrivals": {"kind": "trace", "process": "constant", "file": "trace.csv"},
+        "warmup_s": 0.5,
+        "slo": {"p50_ms": 5000},
+        "generator": {"max_lag_ms": 10_000},
+    }
+    file.write_text(yaml.safe_dump(document))
+    request = RunRequest(
+        name="mine",
+        scenario=load_scenario(str(file)),
+        repository=tmp_path,
+        report_dir=tmp_path / "report",
+        junit=None,
+        command="slipway loadtest mine.yaml",
+        page=False,
+    )
+    file.unlink()
+    trace.unlink()
+    done, _ = follow_run(request, processes=2, tell=lambda _: None)
+
+    assert ("PASS", 50, 2) == (done.verdict.outcome, done.figures.answered, len(done.generator.workers))
+    assert {"X-Key": "…"} == done.scenario.target.headers
+    assert ("mine", request.command, request.scenario.arrivals) == (done.name, done.command, done.scenario.arrivals)
 
 
 def test_two_processes_share_one_schedule_of_which_nothing_is_lost(grpc_fake, locust, report):

@@ -10,9 +10,12 @@ import psutil
 import pytest
 
 from loadtest.engine.locust_process import LocustProcess
+from loadtest.engine.request import RunRequest
 from loadtest.engine.sessions import end_session
 from loadtest.errors import GeneratorError
+from tests.unit.loadtest_results import scenario
 
+SECRET = "s3cret-value"
 FAKE = """
 import json, os, signal, subprocess, sys, time
 tell = lambda **message: os.write(int(sys.argv[-1]), json.dumps(message).encode() + b"\\n")
@@ -31,7 +34,15 @@ def locust(tmp_path, monkeypatch):
         (package / "__main__.py").write_text(FAKE + program)
         others = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []  # an empty entry is the folder here
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *others]))
-        return LocustProcess(("-f", "x"), **bounds)
+        request = RunRequest(
+            name="smoke",
+            scenario=scenario(target={"headers": {"X-Key": SECRET}}),
+            repository=tmp_path,
+            report_dir=None,
+            junit=None,
+            command="slipway loadtest smoke",
+        )
+        return LocustProcess(request, **bounds)
 
     return start
 
@@ -59,6 +70,23 @@ def test_what_lies_in_the_working_folder_is_not_taken_for_the_generator(locust, 
         messages = list(run.messages())
 
     assert [{"report": "x", "exit_code": 0}] == messages
+
+
+def test_the_request_arrives_whole_and_nothing_of_it_stands_on_the_command_line(locust):
+    program = """
+descriptor = int(sys.argv[sys.argv.index("--request-fd") + 1])
+tell(arguments=sys.argv, request=os.read(descriptor, 1 << 20).decode(), links=os.fstat(descriptor).st_nlink)
+tell(report='x', exit_code=0)
+"""
+    with locust(program) as run:
+        told = next(run.messages())
+        list(run.messages())
+        request = run._request
+
+    assert request == RunRequest.model_validate_json(told["request"])
+    assert {"X-Key": SECRET} == request.scenario.target.headers
+    assert not [word for word in told["arguments"] if SECRET in word or "smoke" in word]
+    assert 0 == told["links"], "others can open it by its name"
 
 
 def test_a_leader_that_dies_and_leaves_workers_with_its_messages_open_is_not_waited_for(locust):
