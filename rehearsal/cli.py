@@ -161,12 +161,12 @@ def run(
     """
     from loadtest.engine.request import parse_overrides
     from rehearsal.experiment.result.result import EXIT_CODES
-    from rehearsal.experiment.run.command import Request, carry_out
+    from rehearsal.experiment.run.command import RehearsalRequest, run_rehearsal
 
     overrides = parse_overrides(override or [])
     if trace is not None:
         overrides["load.arrivals"] = json.dumps({"kind": "trace", "file": str(trace)})
-    request = Request(
+    request = RehearsalRequest(
         scenario=scenario,
         overrides=overrides,
         values=tuple(values or ()),
@@ -179,7 +179,7 @@ def run(
         force=force,
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     )
-    raise typer.Exit(EXIT_CODES[carry_out(request, Console()).verdict.outcome])
+    raise typer.Exit(EXIT_CODES[run_rehearsal(request, Console()).verdict.outcome])
 
 
 @rehearse.command("list")

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("helm_python")
 
-from rehearsal.experiment.run.values import RELEASE, chart_values
+from rehearsal.experiment.run.chart_values import RELEASE, chart_values
 from rehearsal.experiment.scenario.assertions import AlertFired
 from rehearsal.experiment.scenario.schema import load_scenario, shipped_scenarios
 from tests.chart.rendering import rendered

@@ -17,7 +17,7 @@ from rehearsal.cluster.connection import read_connection
 from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES
 from rehearsal.cluster.toolchain.pins import read_pins
 from rehearsal.cluster.toolchain.store import Store, default_cache
-from rehearsal.experiment.run.store import ModelStore
+from rehearsal.experiment.run.model_store import ModelStore
 from rehearsal.experiment.scenario.sections import ModelSettings
 from tests.cluster import rehearsing
 from tests.cluster.kube import Kube, eventually_nothing

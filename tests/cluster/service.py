@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from rehearsal.cluster.connection import Connection
-from rehearsal.experiment.run.values import laid_over
+from rehearsal.experiment.run.chart_values import merge_values
 from tests.chart.rendering import HELM, ROOT
 from tests.cluster.kube import Kube
 
@@ -66,7 +66,7 @@ def gpu(connection: Connection, **changes: Any) -> dict[str, Any]:
         "probes": {"startup": {"periodSeconds": 1}, "readiness": {"periodSeconds": 1}},
         "shutdown": {"drainSeconds": 1, "exitTimeoutSeconds": 2, "marginSeconds": 1},
     }
-    return laid_over(values, changes)
+    return merge_values(values, changes)
 
 
 def cpu(connection: Connection, **changes: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def cpu(connection: Connection, **changes: Any) -> dict[str, Any]:
         "autoscaling": {"mode": "none"},
         "monitoring": {"podMonitor": {"enabled": False}, "rules": {"enabled": False}, "dashboard": {"enabled": False}},
     }
-    return laid_over(gpu(connection, **values), changes)
+    return merge_values(gpu(connection, **values), changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from rehearsal.cluster.gateway.services import Endpoint, Service
 from rehearsal.cluster.monitoring.files import RehearsedFiles, write_files
 from rehearsal.cluster.monitoring.rules import ShortenedWait
 from rehearsal.experiment import report as rehearsal_report
-from rehearsal.experiment.run.store import ModelStore
+from rehearsal.experiment.run.model_store import ModelStore
 from slipway.cli import app
 from slipway.deploy.values import write_values
 from slipway.model_config import ServingProfile

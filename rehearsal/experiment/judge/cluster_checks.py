@@ -108,7 +108,7 @@ def check_pod_failed(assertion: PodFailed, evidence: Evidence) -> AssertionResul
         for each in of_version
         if each.reason == assertion.reason and any(assertion.says in line for line in each.lines)
     ]
-    other = f"{of_version[-1].reason}: {of_version[-1].last_word}" if of_version else _NEVER
+    other = f"{of_version[-1].reason}: {of_version[-1].cause}" if of_version else _NEVER
     return AssertionResult(
         name=f"replica of version {assertion.version} fails",
         expected=f"{assertion.reason}, and says “{assertion.says}”",

@@ -11,7 +11,7 @@ from typing import Literal
 
 from loadtest.result.metrics import Value
 
-__all__ = ["AlertSeen", "Event", "FailedContainer", "GpuNode", "Observations", "PodSeen", "Sample", "tells_why"]
+__all__ = ["AlertSeen", "Event", "FailedContainer", "GpuNode", "Observations", "PodSeen", "Sample", "names_cause"]
 
 _REASON = re.compile(r"unrecognized option|invalid option|requires an argument|is ambiguous|^error", re.IGNORECASE)
 
@@ -141,8 +141,8 @@ class Event(Value):
     count: int = 1
 
 
-def tells_why(line: str) -> bool:
-    """Whether a line of a log names the reason of an end: an error, or an argument that tritonserver refuses."""
+def names_cause(line: str) -> bool:
+    """Whether a line of a log names the cause of an exit: an error, or an argument that tritonserver rejects."""
     return _REASON.search(line) is not None
 
 
@@ -168,9 +168,9 @@ class FailedContainer(Value):
     lines: tuple[str, ...]
 
     @property
-    def last_word(self) -> str:
+    def cause(self) -> str:
         """The line that says most: the last one that tells why, else the last with a letter in it."""
-        errors = [line for line in self.lines if tells_why(line)]
+        errors = [line for line in self.lines if names_cause(line)]
         words = [line for line in self.lines if any(map(str.isalpha, line))]
         return next(iter(reversed(errors or words)), "nothing")
 

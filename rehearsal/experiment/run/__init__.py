@@ -1,5 +1,6 @@
-"""An experiment on a running cluster: chart, load, what the scenario does meanwhile, what is seen, and the result."""
+"""Runs an experiment on a cluster: installs the chart, offers the load, injects faults, observes and reports."""
 
-from rehearsal.experiment.run.rehearse import Rehearsal, rehearse
+from rehearsal.experiment.run.context import RehearsalPlan
+from rehearsal.experiment.run.rehearse import rehearse
 
-__all__ = ["Rehearsal", "rehearse"]
+__all__ = ["RehearsalPlan", "rehearse"]

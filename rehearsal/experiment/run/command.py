@@ -1,4 +1,4 @@
-"""What `slipway rehearse SCENARIO` does around the rehearsal: files, a cluster, the report's place."""
+"""What `slipway rehearse SCENARIO` does around a rehearsal: reads files, provides a cluster, places the report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import reduce
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +22,28 @@ from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.controlplane.lifecycle import down, running
 from rehearsal.cluster.controlplane.spec import rehearsing
 from rehearsal.cluster.nodes.types import Nodes, load_nodes
-from rehearsal.errors import NoCluster, RehearsalScenarioError, StoreError
+from rehearsal.errors import NoCluster, RehearsalReportError, RehearsalScenarioError, StoreError
 from rehearsal.experiment.report import PAGE
 from rehearsal.experiment.report.terminal_summary import print_summary
 from rehearsal.experiment.result.result import RehearsalResult
-from rehearsal.experiment.run.chart import require_chart
-from rehearsal.experiment.run.instant_boot import check_pool
-from rehearsal.experiment.run.rehearse import Rehearsal, new_folder, rehearse
-from rehearsal.experiment.run.store import find_source
-from rehearsal.experiment.run.values import check_values, laid_over, read_values
+from rehearsal.experiment.run.chart_values import check_values, merge_values, read_values
+from rehearsal.experiment.run.context import RehearsalPlan
+from rehearsal.experiment.run.helm_release import require_chart
+from rehearsal.experiment.run.model_store import find_source
+from rehearsal.experiment.run.node_pools import check_gpu_limit
+from rehearsal.experiment.run.rehearse import rehearse
 from rehearsal.experiment.scenario.schema import RehearsalScenario, load_scenario
 from slipway.errors import SlipwayError
 from slipway.platform.signals import signals_as_interrupt
 
-__all__ = ["Request", "carry_out"]
+__all__ = ["RehearsalRequest", "new_report_folder", "run_rehearsal"]
 
 _NODES = "karpenter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A rehearsal as it was asked for on a command line.
+class RehearsalRequest:
+    """A rehearsal as requested on a command line.
 
     Attributes:
         scenario: A shipped scenario's name, or a file's path.
@@ -69,31 +72,31 @@ class Request:
     command: str
 
 
-def carry_out(request: Request, console: Console) -> RehearsalResult:
-    """Rehearse, and print the result. To be called in the main thread, for Ctrl-C; SIGTERM and SIGHUP are as good.
+def run_rehearsal(request: RehearsalRequest, console: Console) -> RehearsalResult:
+    """Rehearse, and print the result. To be called in the main thread: Ctrl-C, SIGTERM and SIGHUP end it alike.
 
     Raises:
         RehearsalError: It could not be carried out; a cluster that was brought up for it is gone.
         LoadTestError: So too, and the reason lies in the load.
     """
     scenario = load_scenario(request.scenario, request.overrides)
-    values: dict[str, Any] = reduce(laid_over, map(read_values, request.values), {})
-    named = request.nodes or scenario.nodes.file
-    nodes = load_nodes(named or _NODES)
+    values: dict[str, Any] = reduce(merge_values, map(read_values, request.values), {})
+    nodes_name = request.nodes or scenario.nodes.file
+    nodes = load_nodes(nodes_name or _NODES)
     _check(request, scenario, values)
     with (
         signals_as_interrupt(),
         _cluster(request, scenario, nodes, console) as connection,
         rehearsing(connection.folder),
     ):
-        if named and connection.nodes != nodes:
-            where = "--nodes" if request.nodes else f"{request.scenario}: nodes.file"
+        if nodes_name and connection.nodes != nodes:
+            option = "--nodes" if request.nodes else f"{request.scenario}: nodes.file"
             raise RehearsalScenarioError(
-                f"{where} {named}: the cluster that is up in {request.folder} has other machines "
+                f"{option} {nodes_name}: the cluster that is up in {request.folder} has other machines "
                 f"({connection.nodes.description}); end it with `slipway cluster down`, name another --folder, or "
                 "leave that out"
             )
-        rehearsal = Rehearsal(
+        plan = RehearsalPlan(
             name=Path(request.scenario).stem,
             scenario=scenario,
             command=request.command,
@@ -101,17 +104,17 @@ def carry_out(request: Request, console: Console) -> RehearsalResult:
             chart=request.chart,
             repository=request.repository,
         )
-        report_dir = request.report_dir or new_folder(request.scenario)
+        report_dir = request.report_dir or new_report_folder(request.scenario)
         with _logs(connection, report_dir, console) as keep:
-            result = rehearse(rehearsal, connection, console=console, report_dir=report_dir)
+            result = rehearse(plan, connection, console=console, report_dir=report_dir)
             print_summary(result, report_dir / PAGE, console)
             if result.verdict.outcome != "PASS":
                 keep()
     return result
 
 
-def _check(request: Request, scenario: RehearsalScenario, values: Mapping[str, Any]) -> None:
-    """What can be known without a cluster is known before one is built, which takes half an hour."""
+def _check(request: RehearsalRequest, scenario: RehearsalScenario, values: Mapping[str, Any]) -> None:
+    """Check what needs no cluster before one is built, which takes half an hour."""
     if request.report_dir is not None:
         for name in (REPORT, PAGE):
             refuse_to_overwrite(request.report_dir / name, other="--report-dir", force=request.force)
@@ -121,12 +124,14 @@ def _check(request: Request, scenario: RehearsalScenario, values: Mapping[str, A
 
 
 @contextmanager
-def _cluster(request: Request, scenario: RehearsalScenario, nodes: Nodes, console: Console) -> Iterator[Connection]:
-    """The cluster that is up, or one for this alone."""
+def _cluster(
+    request: RehearsalRequest, scenario: RehearsalScenario, nodes: Nodes, console: Console
+) -> Iterator[Connection]:
+    """The cluster that is up, or one that lives for this rehearsal."""
     try:
         connection = running(request.folder)
     except NoCluster:
-        check_pool(scenario, nodes)
+        check_gpu_limit(scenario, nodes)
         connection = bring_up(request.folder, nodes, console, owner_pid=None if request.keep else os.getpid())
         try:
             yield connection
@@ -139,20 +144,44 @@ def _cluster(request: Request, scenario: RehearsalScenario, nodes: Nodes, consol
 
 @contextmanager
 def _logs(connection: Connection, report_dir: Path, console: Console) -> Iterator[Callable[[], None]]:
-    """Yields what copies the cluster's logs beside the report, for they may end with the cluster; an error does too."""
+    """Yields a function that copies the cluster's logs beside the report, before the cluster removes them.
+
+    An error copies them too.
+    """
 
     def keep() -> None:
-        kept = report_dir / "logs"
-        with suppress(OSError):  # what the user wants to read is what went wrong before
-            shutil.copytree(connection.logs, kept, dirs_exist_ok=True)
-            console.print(f"logs of the cluster and of its pods: {kept}", soft_wrap=True, highlight=False)
+        copy = report_dir / "logs"
+        with suppress(OSError):  # must not hide the error that came before
+            shutil.copytree(connection.logs, copy, dirs_exist_ok=True)
+            console.print(f"logs of the cluster and of its pods: {copy}", soft_wrap=True, highlight=False)
 
     try:
         yield keep
     except SlipwayError as exc:
-        if not isinstance(exc, RehearsalScenarioError | StoreError):  # these came before anything ran
+        if not isinstance(exc, RehearsalScenarioError | StoreError):  # raised before anything ran
             keep()
         raise
     finally:
         with suppress(OSError):
-            report_dir.rmdir()  # of a rehearsal that did not come to write anything
+            report_dir.rmdir()  # empty if nothing was written
+
+
+def new_report_folder(name: str) -> Path:
+    """Make a folder below runs/rehearsal that was not there; two that ask at once get one each.
+
+    Raises:
+        RehearsalReportError: It cannot be made.
+    """
+    base = Path("runs/rehearsal") / f"{Path(name).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    for number in count(1):
+        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as exc:
+            raise RehearsalReportError(
+                f"{folder} cannot be made: {exc.strerror}; name another with --report-dir"
+            ) from exc
+        return folder
+    raise AssertionError

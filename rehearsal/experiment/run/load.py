@@ -17,7 +17,7 @@ from loadtest.run import follow_run
 from loadtest.scenario.schema import check_scenario
 from rehearsal.cluster.connection import Connection
 from rehearsal.errors import RehearsalError, RehearsalReportError
-from rehearsal.experiment.run.values import MODEL, STORE
+from rehearsal.experiment.run.chart_values import MODEL, STORE
 from rehearsal.experiment.scenario.schema import RehearsalScenario
 
 __all__ = ["load_document", "offer_load"]
@@ -81,13 +81,13 @@ def offer_load(
         page=False,
         force=True,  # the folder is the rehearsal's own, and whether it may be overwritten was asked before
     )
-    zero_s = float("inf")
+    window_start_s = float("inf")
 
     def tell(message: Mapping[str, Any]) -> None:
-        nonlocal zero_s
+        nonlocal window_start_s
         # The message was late rather than early, so the earliest guess is the best.
-        zero_s = min(zero_s, time.time() - message["second"])
-        follow(message, zero_s)
+        window_start_s = min(window_start_s, time.time() - message["second"])
+        follow(message, window_start_s)
 
     try:
         return follow_run(request, processes=1, tell=tell)[0]

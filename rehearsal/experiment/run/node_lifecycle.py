@@ -1,23 +1,21 @@
-"""GPU nodes from look to look: when each was asked for, ready, lost and gone. Moments are Unix time in seconds."""
+"""GPU nodes from sample to sample: when each was requested, ready, lost and gone. Times are Unix time in seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from rehearsal.cluster.nodes.pools import LOST
 from rehearsal.experiment.result.observations import GpuNode
-from rehearsal.experiment.run.observe import condition, gpus_of, unix_s
+from rehearsal.experiment.run.responses import Json, condition, gpus_of, unix_s
 
-__all__ = ["NodeLives"]
+__all__ = ["NodeLifecycles"]
 
-Json = Mapping[str, Any]
 _TYPE = "node.kubernetes.io/instance-type"
 
 
 @dataclass(slots=True)
-class _Life:
+class _NodeLifecycle:
     name: str
     type: str
     gpus: int
@@ -28,76 +26,76 @@ class _Life:
 
 
 @dataclass(slots=True)
-class NodeLives:
-    """Every GPU node that was seen.
+class NodeLifecycles:
+    """The lifecycle of every GPU node that was observed.
 
     Attributes:
         price_per_hour: Price by instance type.
     """
 
     price_per_hour: Callable[[str], float]
-    _lives: dict[str, _Life] = field(default_factory=dict)
+    _lifecycles: dict[str, _NodeLifecycle] = field(default_factory=dict)
 
-    def look(self, nodes: Iterable[Json], claims: Iterable[Json], *, at_s: float) -> None:
-        """Take what is there now: nodes, and Karpenter's claims, which come before their nodes and go after them."""
-        there = set()
+    def update(self, nodes: Iterable[Json], claims: Iterable[Json], *, at_s: float) -> None:
+        """Take the current nodes, and Karpenter's claims, which come before their nodes and go after them."""
+        present = set()
         for claim in claims:
-            there.add(self._take_claim(claim))
+            present.add(self._take_claim(claim))
         for node in nodes:
             if gpus_of(node):
-                there.add(self._take_node(node, at_s=at_s))
-        for key, life in self._lives.items():
-            if key not in there and life.gone_s is None:
-                life.gone_s = at_s
+                present.add(self._take_node(node, at_s=at_s))
+        for key, lifecycle in self._lifecycles.items():
+            if key not in present and lifecycle.gone_s is None:
+                lifecycle.gone_s = at_s
 
-    def lives(self, zero_s: float) -> tuple[GpuNode, ...]:
-        """What was seen, in seconds from `zero_s`, in the order in which they were asked for."""
+    def nodes(self, window_start_s: float) -> tuple[GpuNode, ...]:
+        """All nodes, in seconds from `window_start_s`, in the order in which they were requested."""
 
-        def moved(at_s: float | None) -> float | None:
-            return None if at_s is None else round(at_s - zero_s, 1)
+        def relative(at_s: float | None) -> float | None:
+            return None if at_s is None else round(at_s - window_start_s, 1)
 
         return tuple(
             GpuNode(
-                name=life.name,
-                type=life.type,
-                gpus=max(1, life.gpus),
-                price_per_hour=self.price_per_hour(life.type),
-                asked_s=round(life.asked_s - zero_s, 1),
-                ready_s=moved(life.ready_s),
-                lost_s=moved(life.lost_s),
-                gone_s=moved(life.gone_s),
+                name=lifecycle.name,
+                type=lifecycle.type,
+                gpus=max(1, lifecycle.gpus),
+                price_per_hour=self.price_per_hour(lifecycle.type),
+                asked_s=round(lifecycle.asked_s - window_start_s, 1),
+                ready_s=relative(lifecycle.ready_s),
+                lost_s=relative(lifecycle.lost_s),
+                gone_s=relative(lifecycle.gone_s),
             )
-            for life in sorted(self._lives.values(), key=lambda life: life.asked_s)
+            for lifecycle in sorted(self._lifecycles.values(), key=lambda node: node.asked_s)
         )
 
     def _take_claim(self, claim: Json) -> str:
         metadata = claim["metadata"]
         key = str(claim.get("status", {}).get("providerID") or metadata["name"])
-        if key not in self._lives:
-            # A claim that has a provider's id now was kept under its own name before.
-            known = self._lives.pop(metadata["name"], None)
-            self._lives[key] = known or _Life(
+        if key not in self._lifecycles:
+            # A claim that has its provider's id now was stored under its own name before.
+            earlier = self._lifecycles.pop(metadata["name"], None)
+            self._lifecycles[key] = earlier or _NodeLifecycle(
                 name=metadata["name"], type="", gpus=0, asked_s=unix_s(metadata["creationTimestamp"])
             )
-        life = self._lives[key]
-        life.gpus = life.gpus or gpus_of(claim)
-        life.type = life.type or metadata.get("labels", {}).get(_TYPE, "")
+        lifecycle = self._lifecycles[key]
+        lifecycle.gpus = lifecycle.gpus or gpus_of(claim)
+        lifecycle.type = lifecycle.type or metadata.get("labels", {}).get(_TYPE, "")
         return key
 
     def _take_node(self, node: Json, *, at_s: float) -> str:
         metadata = node["metadata"]
         key = str(node.get("spec", {}).get("providerID") or metadata["name"])
-        life = self._lives.setdefault(
-            key, _Life(name=metadata["name"], type="", gpus=0, asked_s=unix_s(metadata["creationTimestamp"]))
+        lifecycle = self._lifecycles.setdefault(
+            key, _NodeLifecycle(name=metadata["name"], type="", gpus=0, asked_s=unix_s(metadata["creationTimestamp"]))
         )
-        life.name, life.gpus = metadata["name"], gpus_of(node)
-        life.type = metadata.get("labels", {}).get(_TYPE, life.type)
+        lifecycle.name, lifecycle.gpus = metadata["name"], gpus_of(node)
+        lifecycle.type = metadata.get("labels", {}).get(_TYPE, lifecycle.type)
         ready = condition(node, "Ready")
-        if life.ready_s is None and ready.get("status") == "True":
-            # Kubernetes writes whole seconds, so the moment may seem to lie before the claim.
-            life.ready_s = max(
-                life.asked_s, unix_s(ready["lastTransitionTime"]) if "lastTransitionTime" in ready else at_s
+        if lifecycle.ready_s is None and ready.get("status") == "True":
+            # Kubernetes writes whole seconds, so the time may seem to lie before the claim.
+            lifecycle.ready_s = max(
+                lifecycle.asked_s, unix_s(ready["lastTransitionTime"]) if "lastTransitionTime" in ready else at_s
             )
-        if life.lost_s is None and metadata.get("annotations", {}).get(LOST) == "true":
-            life.lost_s = at_s
+        if lifecycle.lost_s is None and metadata.get("annotations", {}).get(LOST) == "true":
+            lifecycle.lost_s = at_s
         return key

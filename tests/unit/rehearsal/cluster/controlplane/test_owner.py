@@ -16,8 +16,8 @@ from rehearsal.cluster.controlplane.owner import Owner, wait_for_end
 from rehearsal.cluster.controlplane.supervisor import _answer
 from rehearsal.cluster.controlplane.supervisor_client import Control
 from rehearsal.errors import ClusterError, NoCluster
-from rehearsal.experiment.run.fault_injection import Performer
-from rehearsal.experiment.run.recorder import Recorder
+from rehearsal.experiment.run.cluster_sampler import Recorder
+from rehearsal.experiment.run.fault_injector import Performer
 from rehearsal.experiment.scenario.faults import Stop
 from slipway.platform.ports import free_port
 from tests.unit import clusters

@@ -181,8 +181,8 @@ def test_a_failure_of_another_kind_is_told_with_the_line_that_says_most():
     check = only(FAILS, seen=observed(failures=(failure(lines=lines),)))
 
     assert "CrashLoopBackOff: error: load failed for model 'mnist'" == check.got
-    assert "At:" == failure(lines=("", "At:", ";")).last_word
-    assert "nothing" == failure(lines=()).last_word
+    assert "At:" == failure(lines=("", "At:", ";")).cause
+    assert "nothing" == failure(lines=()).cause
 
 
 def test_a_roll_out_is_over_when_all_replicas_that_stay_are_new_and_ready():

@@ -24,7 +24,7 @@ from rehearsal.errors import (
     RehearsalScenarioError,
     StoreError,
 )
-from rehearsal.experiment.run.command import Request, carry_out
+from rehearsal.experiment.run.command import RehearsalRequest, run_rehearsal
 from slipway.repository import publish
 from tests.unit import clusters
 from tests.unit.digits_repository import DIGITS, FILES, damage_byte, holding
@@ -60,10 +60,10 @@ def carried_out(place, **asked):
     }
     if not (place / "published").exists():
         published(place / "published")
-    request = Request(**(usual | asked))
+    request = RehearsalRequest(**(usual | asked))
     console = Console(file=StringIO())
     try:
-        carry_out(request, console)
+        run_rehearsal(request, console)
     finally:
         place.joinpath("printed").write_text(console.file.getvalue())
 

@@ -9,11 +9,12 @@ from loadtest.scenario.schema import check_scenario as check_loadtest
 from rehearsal.cluster.monitoring.programs import prometheus_folder
 from rehearsal.cluster.monitoring.rules import ShortenedWait, write_shortened
 from rehearsal.errors import ChartRefused, RehearsalReportError, RehearsalScenarioError, StoreError
-from rehearsal.experiment.run.chart import Chart
+from rehearsal.experiment.run.chart_values import chart_values, hold_start_replicas, merge_values, read_values
+from rehearsal.experiment.run.command import new_report_folder
+from rehearsal.experiment.run.helm_release import HelmRelease
 from rehearsal.experiment.run.load import load_document
-from rehearsal.experiment.run.rehearse import _notes, new_folder
-from rehearsal.experiment.run.store import ModelStore
-from rehearsal.experiment.run.values import chart_values, held_up, laid_over, read_values
+from rehearsal.experiment.run.model_store import ModelStore
+from rehearsal.experiment.run.rehearse import _notes
 from rehearsal.experiment.scenario.schema import load_scenario, shipped_scenarios
 from rehearsal.experiment.scenario.sections import ModelSettings
 from slipway.contract import ModelContract
@@ -151,7 +152,7 @@ def test_a_replicas_capacity_is_that_of_its_simulated_batches():
 def test_sections_are_merged_and_lists_are_replaced():
     below = {"a": {"b": 1, "c": [1, 2]}, "d": 4}
 
-    assert {"a": {"b": 1, "c": [3]}, "d": {"e": 5}} == laid_over(below, {"a": {"c": [3]}, "d": {"e": 5}})
+    assert {"a": {"b": 1, "c": [3]}, "d": {"e": 5}} == merge_values(below, {"a": {"c": [3]}, "d": {"e": 5}})
     assert {"a": {"b": 1, "c": [1, 2]}, "d": 4} == below
 
 
@@ -164,17 +165,17 @@ def test_replicas_at_the_start_are_held_by_the_fewest_that_may_be():
     plan = scenario(start={"replicas": 3})
     values = chart_values(plan, connection(), {})
 
-    assert 3 == held_up(values, plan)["autoscaling"]["minReplicas"]
+    assert 3 == hold_start_replicas(values, plan)["autoscaling"]["minReplicas"]
     assert 1 == values["autoscaling"]["minReplicas"]
 
 
 def test_a_service_that_may_be_scaled_to_zero_is_held_up_without_its_wake_query():
     plan = scenario(start={"replicas": 2})
     values = chart_values(plan, connection(), {"autoscaling": {"minReplicas": 0, "wake": {"query": "sum(x)"}}})
-    held = held_up(values, plan)["autoscaling"]
+    held = hold_start_replicas(values, plan)["autoscaling"]
 
     assert (2, {"query": ""}) == (held["minReplicas"], held["wake"])
-    assert values["autoscaling"] == laid_over(held, values["autoscaling"])
+    assert values["autoscaling"] == merge_values(held, values["autoscaling"])
 
 
 def test_an_empty_section_of_a_values_file_changes_nothing(tmp_path):
@@ -189,7 +190,7 @@ def test_an_empty_section_of_a_values_file_changes_nothing(tmp_path):
 def test_more_replicas_at_the_start_than_there_may_be_are_refused():
     plan = scenario(start={"replicas": 5})
     with pytest.raises(RehearsalScenarioError, match=r"start\.replicas is 5, and autoscaling\.maxReplicas allows 4"):
-        held_up(chart_values(plan, connection(), {}), plan)
+        hold_start_replicas(chart_values(plan, connection(), {}), plan)
 
 
 @pytest.mark.parametrize("name", shipped_scenarios())
@@ -225,7 +226,7 @@ def chart(tmp_path):
 
     def made(says):
         helm = program(tmp_path / "bin", says)
-        return Chart(
+        return HelmRelease(
             connection(tmp_path, executables={"helm": helm}),
             tmp_path / "chart",
             {"a": {"b": 1}},
@@ -256,7 +257,7 @@ def test_what_helm_refuses_is_told_in_its_words_and_not_kept(chart):
 
 def test_a_folder_that_is_no_chart_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(ChartRefused, match="expected the chart helm/serving"):
-        Chart(connection(), tmp_path, {}, folder=tmp_path)
+        HelmRelease(connection(), tmp_path, {}, folder=tmp_path)
 
 
 def test_only_alerts_that_were_seen_are_told_with_the_wait_that_they_have_in_the_chart(tmp_path):
@@ -283,7 +284,7 @@ def test_values_that_cannot_be_written_are_told_with_the_way_out(chart, tmp_path
 def test_two_rehearsals_that_begin_at_once_have_a_folder_each(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with ThreadPoolExecutor(8) as pool:
-        folders = set(pool.map(new_folder, ["mine/step.yaml"] * 8))
+        folders = set(pool.map(new_report_folder, ["mine/step.yaml"] * 8))
 
     assert 8 == len(folders)
     assert all(folder.is_dir() and folder.name.startswith("step-") for folder in folders)

@@ -17,7 +17,7 @@ from typing import Literal
 from google.protobuf import text_format
 
 from rehearsal.errors import StoreError
-from rehearsal.experiment.run.values import MODEL
+from rehearsal.experiment.run.chart_values import MODEL
 from rehearsal.experiment.scenario.sections import ModelSettings
 from slipway.contract import ModelContract
 from slipway.model_config import ContractUnreadable, ServingProfile, parse_config, read_contract

@@ -1,4 +1,4 @@
-"""From what the API server and Prometheus answer to what the report keeps. Pure; moments are Unix time in seconds."""
+"""Parses responses of the API server and of Prometheus into observations. Pure; times are Unix time in seconds."""
 
 from __future__ import annotations
 
@@ -6,28 +6,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rehearsal.experiment.result.observations import AlertSeen, Event, EventKind, FailedContainer, PodSeen, Sample
+from rehearsal.experiment.result.observations import AlertSeen, Event, EventKind, PodSeen, Sample
 
 __all__ = [
-    "alerts_seen",
+    "MODEL_VERSION",
+    "Json",
     "condition",
-    "events_told",
-    "failures",
+    "containers_of",
     "gpus_of",
     "health_changes",
-    "hpa_seen",
-    "pods_seen",
-    "records_seen",
+    "parse_alerts",
+    "parse_autoscaler",
+    "parse_events",
+    "parse_pods",
+    "parse_recorded_series",
     "unix_s",
 ]
 
 Json = Mapping[str, Any]
 
 _GPU = "nvidia.com/gpu"
-_VERSION = "slipway/model-version"
-_DULL = frozenset(
+MODEL_VERSION = "slipway/model-version"
+"""Annotation of a pod."""
+_IGNORED_REASONS = frozenset(
     {
-        # What every start of a pod tells.
+        # Every start of a pod has them.
         "Pulling",
         "Pulled",
         "Created",
@@ -35,7 +38,7 @@ _DULL = frozenset(
         "SuccessfulCreate",
         "SuccessfulDelete",
         "DisruptionBlocked",
-        # What follows from pods on loopback addresses, and from a cluster without Istio.
+        # Caused by pods on loopback addresses, and by a cluster without Istio.
         "FailedToUpdateEndpoint",
         "FailedToUpdateEndpointSlices",
         "FailedToCreateEndpoint",
@@ -70,7 +73,7 @@ def gpus_of(item: Json) -> int:
     return int((status.get("allocatable") or status.get("capacity") or {}).get(_GPU, 0))
 
 
-def pods_seen(items: Iterable[Json]) -> tuple[PodSeen, ...]:
+def parse_pods(items: Iterable[Json]) -> tuple[PodSeen, ...]:
     """The replicas, by name."""
     return tuple(sorted((_pod(item) for item in items), key=lambda pod: pod.name))
 
@@ -78,66 +81,42 @@ def pods_seen(items: Iterable[Json]) -> tuple[PodSeen, ...]:
 def _pod(item: Json) -> PodSeen:
     metadata, status = item["metadata"], item.get("status", {})
     waiting = [
-        each["state"]["waiting"].get("reason", "") for each in _containers(item) if "waiting" in each.get("state", {})
+        each["state"]["waiting"].get("reason", "") for each in containers_of(item) if "waiting" in each.get("state", {})
     ]
     unscheduled = condition(item, "PodScheduled")
     reason = unscheduled.get("reason", "") if unscheduled.get("status") == "False" else ""
     return PodSeen(
         name=metadata["name"],
-        version=metadata.get("annotations", {}).get(_VERSION, ""),
+        version=metadata.get("annotations", {}).get(MODEL_VERSION, ""),
         phase=status.get("phase", "Pending"),
         ready=condition(item, "Ready").get("status") == "True",
         leaving="deletionTimestamp" in metadata,
         node=item["spec"].get("nodeName", ""),
-        restarts=sum(each.get("restartCount", 0) for each in _containers(item)),
+        restarts=sum(each.get("restartCount", 0) for each in containers_of(item)),
         reason=next((each for each in waiting if each not in {"", "ContainerCreating", "PodInitializing"}), reason),
     )
 
 
-def failures(items: Iterable[Json], *, at_s: float) -> list[FailedContainer]:
-    """Containers of replicas that ended by themselves with an error, with their last words as the status keeps them."""
-    found = []
-    for item in items:
-        if "deletionTimestamp" in item["metadata"]:
-            continue
-        for each in _containers(item):
-            ended = each.get("state", {}).get("terminated") or each.get("lastState", {}).get("terminated")
-            if not ended or not ended.get("exitCode"):
-                continue
-            waiting = each.get("state", {}).get("waiting", {})
-            found.append(
-                FailedContainer(
-                    at_s=at_s,
-                    pod=item["metadata"]["name"],
-                    version=item["metadata"].get("annotations", {}).get(_VERSION, ""),
-                    container=each["name"],
-                    reason=waiting.get("reason") or ended.get("reason") or "Error",
-                    exit_code=ended["exitCode"],
-                    lines=tuple((ended.get("message") or "").strip().splitlines()),
-                )
-            )
-    return found
-
-
-def _containers(item: Json) -> list[Json]:
+def containers_of(item: Json) -> list[Json]:
+    """Statuses of a pod's init containers and containers."""
     status = item.get("status", {})
     return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
 
 
-def hpa_seen(items: Sequence[Json], target: str) -> dict[str, Any]:
+def parse_autoscaler(items: Sequence[Json], target: str) -> dict[str, Any]:
     """`desired`, `metrics` and `scaling_active` of the autoscaler of a Deployment; empty where there is none."""
-    found = next((item for item in items if item["spec"]["scaleTargetRef"]["name"] == target), None)
-    if found is None:
+    autoscaler = next((item for item in items if item["spec"]["scaleTargetRef"]["name"] == target), None)
+    if autoscaler is None:
         return {}
     metrics = {}
-    for each in found.get("status", {}).get("currentMetrics") or ():
+    for each in autoscaler.get("status", {}).get("currentMetrics") or ():
         external = each.get("external", {})
         value = external.get("current", {}).get("averageValue")
         if value is not None:
             metrics[external["metric"]["name"]] = _quantity(value)
-    active = condition(found, "ScalingActive").get("status")
+    active = condition(autoscaler, "ScalingActive").get("status")
     return {
-        "desired": found.get("status", {}).get("desiredReplicas"),
+        "desired": autoscaler.get("status", {}).get("desiredReplicas"),
         "metrics": metrics,
         "scaling_active": None if active is None else active == "True",
     }
@@ -149,49 +128,49 @@ def _quantity(text: str) -> float:
     return float(text) if scale is None else float(text[:-1]) * scale
 
 
-def alerts_seen(answer: Json, namespace: str) -> tuple[AlertSeen, ...]:
+def parse_alerts(response: Json, namespace: str) -> tuple[AlertSeen, ...]:
     """Alerts of a namespace, by name."""
-    seen = {
+    alerts = {
         AlertSeen(name=labels["alertname"], cause=labels.get("cause", ""), state=each["state"])
-        for each in answer["data"]["alerts"]
+        for each in response["data"]["alerts"]
         if (labels := each["labels"]).get("namespace") == namespace and each["state"] in {"pending", "firing"}
     }
-    return tuple(sorted(seen, key=lambda alert: (alert.name, alert.cause, alert.state)))
+    return tuple(sorted(alerts, key=lambda alert: (alert.name, alert.cause, alert.state)))
 
 
-def records_seen(answer: Json) -> dict[str, float]:
+def parse_recorded_series(response: Json) -> dict[str, float]:
     """`in_flight` and `pending` from a query for both recorded series."""
     names = {"slipway:inference_in_flight:sum": "in_flight", "slipway:inference_pending:sum": "pending"}
     return {
         names[each["metric"]["__name__"]]: float(each["value"][1])
-        for each in answer["data"]["result"]
+        for each in response["data"]["result"]
         if each["metric"].get("__name__") in names
     }
 
 
-def events_told(items: Iterable[Json]) -> dict[str, Event]:
-    """Events by uid, without those that every start of a pod tells; the newest look at one has its final count."""
-    told = {}
+def parse_events(items: Iterable[Json]) -> dict[str, Event]:
+    """Events by uid, without those of every start of a pod; the newest sample of one has its final count."""
+    events = {}
     for item in items:
-        about = item.get("involvedObject", {})
+        regarding = item.get("involvedObject", {})
         when = item.get("firstTimestamp") or item.get("eventTime") or item["metadata"].get("creationTimestamp")
-        if not when or item.get("reason") in _DULL:
+        if not when or item.get("reason") in _IGNORED_REASONS:
             continue
         series = item.get("series") or {}
-        told[item["metadata"]["uid"]] = Event(
+        events[item["metadata"]["uid"]] = Event(
             at_s=unix_s(when),
-            kind=_KINDS.get(about.get("kind", ""), "other"),
-            subject=about.get("name", ""),
+            kind=_KINDS.get(regarding.get("kind", ""), "other"),
+            subject=regarding.get("name", ""),
             what=item.get("reason", ""),
             detail=(item.get("message") or "").strip(),
             warning=item.get("type") == "Warning",
             count=max(int(item.get("count") or 1), int(series.get("count") or 1)),
         )
-    return told
+    return events
 
 
 def health_changes(samples: Sequence[Sample]) -> list[Event]:
-    """When a program of the control plane fell ill, and when it was well again."""
+    """When a program of the control plane became unhealthy, and when healthy again."""
     events = []
     before: frozenset[str] = frozenset()
     for sample in samples:

@@ -7,17 +7,18 @@ import pytest
 from rehearsal.cluster.nodes.pools import LOST, node_objects
 from rehearsal.cluster.nodes.types import load_nodes
 from rehearsal.errors import ClusterError, NotServing
-from rehearsal.experiment.run.ready import clear, require_alone, wait_until_serving
+from rehearsal.experiment.run.preparation import remove_leftovers, require_exclusive_namespace
+from rehearsal.experiment.run.readiness import wait_until_serving
 from tests.unit.api_answers import Api
 from tests.unit.clusters import connection
-from tests.unit.rehearsal.experiment.run.test_observe import CRASHING, node, pod
+from tests.unit.rehearsal.experiment.run.test_responses import CRASHING, node, pod
 
 
 def waiting(api, **changes):
     async def main():
         async with api.client() as client:
             await wait_until_serving(
-                client, connection(), **{"replicas": 2, "within_s": 0.0, "tell": lambda _: None} | changes
+                client, connection(), **{"replicas": 2, "within_s": 0.0, "show": lambda _: None} | changes
             )
 
     asyncio.run(main())
@@ -51,7 +52,7 @@ def test_what_an_earlier_rehearsal_left_is_taken_away_at_once():
 
     async def main():
         async with api.client() as client:
-            await clear(client, connection())
+            await remove_leftovers(client, connection())
 
     asyncio.run(main())
 
@@ -71,7 +72,7 @@ def test_lost_nodes_of_a_fixed_pool_are_put_back():
 
     async def main():
         async with api.client() as client:
-            await clear(client, connection(nodes=fixed))
+            await remove_leftovers(client, connection(nodes=fixed))
 
     asyncio.run(main())
 
@@ -86,7 +87,7 @@ def test_a_namespace_with_somebody_elses_service_is_not_rehearsed_in():
 
         async def main():
             async with api.client() as client:
-                await require_alone(client, connection())
+                await require_exclusive_namespace(client, connection())
 
         asyncio.run(main())
 

@@ -1,6 +1,6 @@
-"""Values of the chart: the rehearsal's own, the user's over them, the scenario's over both. Merged as Helm does it.
+"""Values of the serving chart: the rehearsal's own, then the user's, then the scenario's, merged as Helm does.
 
-What says where the model and Prometheus are is not taken from the user's: they name those of another cluster.
+Where the model and Prometheus are is not taken from the user's values: they name those of another cluster.
 """
 
 from __future__ import annotations
@@ -16,45 +16,59 @@ from rehearsal.errors import RehearsalScenarioError
 from rehearsal.experiment.scenario.schema import RehearsalScenario
 from slipway.platform.settings import read_yaml
 
-__all__ = ["MODEL", "RELEASE", "STORE", "chart_values", "check_values", "held_up", "laid_over", "read_values"]
+__all__ = [
+    "DEPLOYMENT",
+    "MODEL",
+    "PODS",
+    "RELEASE",
+    "STORE",
+    "chart_values",
+    "check_values",
+    "hold_start_replicas",
+    "merge_values",
+    "read_values",
+]
 
 MODEL = RELEASE = "mnist"
 """Name of the model, and of the release that serves it."""
 STORE = "model_repository"
 """The folder below the claim."""
+DEPLOYMENT = f"{RELEASE}-predictor"
+PODS = f"serving.kserve.io/inferenceservice={RELEASE},component=predictor"
+"""Label selector of the replicas."""
 
 _BASE = Path(__file__).with_name("base-values.yaml")
 
 
 def chart_values(scenario: RehearsalScenario, connection: Connection, user: Mapping[str, Any]) -> dict[str, Any]:
-    """All values of the first installation, but for what `start` holds up."""
+    """All values of the first installation, without the replicas that `start` asks for."""
     return _values(scenario, user, prometheus_url=connection.prometheus_url)
 
 
 def check_values(scenario: RehearsalScenario, user: Mapping[str, Any]) -> None:
-    """Refuse, before there is a cluster, what could not be rehearsed on any.
+    """Reject, before there is a cluster, values that could not be rehearsed on any.
 
     Raises:
-        RehearsalScenarioError: As `held_up`.
+        RehearsalScenarioError: As `hold_start_replicas`.
     """
-    held_up(_values(scenario, user, prometheus_url="http://127.0.0.1:9090"), scenario)
+    hold_start_replicas(_values(scenario, user, prometheus_url="http://127.0.0.1:9090"), scenario)
 
 
-def held_up(values: Mapping[str, Any], scenario: RehearsalScenario) -> dict[str, Any]:
-    """Values whose `minReplicas` holds the replicas with which the scenario starts.
+def hold_start_replicas(values: Mapping[str, Any], scenario: RehearsalScenario) -> dict[str, Any]:
+    """Values whose `minReplicas` keeps the replicas with which the scenario starts.
 
     Raises:
-        RehearsalScenarioError: There may not be so many, or the values do not say how many.
+        RehearsalScenarioError: More than `maxReplicas`, or the values are no numbers.
     """
-    most, start = _count(values, "maxReplicas"), scenario.start.replicas
-    if start > most:
+    max_replicas, start = _count(values, "maxReplicas"), scenario.start.replicas
+    if start > max_replicas:
         raise RehearsalScenarioError(
-            f"start.replicas is {start}, and autoscaling.maxReplicas allows {most}: raise it in values"
+            f"start.replicas is {start}, and autoscaling.maxReplicas allows {max_replicas}: raise it in values"
         )
     held: dict[str, Any] = {"minReplicas": max(start, _count(values, "minReplicas"))}
     if "wake" in values["autoscaling"]:
         held["wake"] = {"query": ""}  # the chart takes one only where there may be no replica
-    return laid_over(values, {"autoscaling": held})
+    return merge_values(values, {"autoscaling": held})
 
 
 def _count(values: Mapping[str, Any], name: str) -> int:
@@ -63,10 +77,10 @@ def _count(values: Mapping[str, Any], name: str) -> int:
         raise RehearsalScenarioError(
             f"values: autoscaling: expected a section with keys such as maxReplicas, got {section!r}"
         )
-    found = section.get(name, 1)
-    if not isinstance(found, int):
-        raise RehearsalScenarioError(f"values: autoscaling.{name}: expected a whole number, got {found!r}")
-    return found
+    count = section.get(name, 1)
+    if not isinstance(count, int):
+        raise RehearsalScenarioError(f"values: autoscaling.{name}: expected a whole number, got {count!r}")
+    return count
 
 
 def _values(scenario: RehearsalScenario, user: Mapping[str, Any], *, prometheus_url: str) -> dict[str, Any]:
@@ -81,20 +95,20 @@ def _values(scenario: RehearsalScenario, user: Mapping[str, Any], *, prometheus_
             },
         }
     }
-    own = laid_over(base, computed)
-    values = laid_over(own, user)
-    values["model"] = laid_over(values["model"], {**own["model"], "name": MODEL})
-    values["autoscaling"]["prometheus"] = own["autoscaling"]["prometheus"]
-    return laid_over(values, scenario.values)
+    defaults = merge_values(base, computed)
+    values = merge_values(defaults, user)
+    values["model"] = merge_values(values["model"], {**defaults["model"], "name": MODEL})
+    values["autoscaling"]["prometheus"] = defaults["autoscaling"]["prometheus"]
+    return merge_values(values, scenario.values)
 
 
-def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge_values(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     """Sections are merged, everything else is replaced; a section that is empty in the file changes nothing."""
-    merged = copy.deepcopy(dict(below))
-    for key, value in above.items():
+    merged = copy.deepcopy(dict(base))
+    for key, value in override.items():
         known = merged.get(key)
         if isinstance(known, Mapping) and isinstance(value, Mapping | None):
-            merged[key] = laid_over(known, value or {})
+            merged[key] = merge_values(known, value or {})
         else:
             merged[key] = copy.deepcopy(value)
     return merged

@@ -3,18 +3,17 @@
 import pytest
 
 from rehearsal.experiment.result.observations import FailedContainer
-from rehearsal.experiment.run.node_lifecycle import NodeLives
-from rehearsal.experiment.run.observe import (
-    alerts_seen,
-    events_told,
-    failures,
+from rehearsal.experiment.run.container_failures import add_causes, failed_containers
+from rehearsal.experiment.run.node_lifecycle import NodeLifecycles
+from rehearsal.experiment.run.responses import (
     health_changes,
-    hpa_seen,
-    pods_seen,
-    records_seen,
+    parse_alerts,
+    parse_autoscaler,
+    parse_events,
+    parse_pods,
+    parse_recorded_series,
     unix_s,
 )
-from rehearsal.experiment.run.pod_logs import with_causes
 from tests.unit.rehearsal_results import sample
 
 NOON = "2030-05-17T12:00:00Z"
@@ -48,14 +47,14 @@ CRASHING = {
 
 
 def test_a_pod_that_serves_is_seen_with_version_and_node():
-    (seen,) = pods_seen([pod()])
+    (seen,) = parse_pods([pod()])
 
     assert ("2", "gpu-a", True, "") == (seen.version, seen.node, seen.ready, seen.reason)
 
 
 def test_a_pod_that_waits_for_a_node_says_so():
     unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-    (seen,) = pods_seen([pod(ready=False, node="", conditions=[unscheduled])])
+    (seen,) = parse_pods([pod(ready=False, node="", conditions=[unscheduled])])
 
     assert ("Unschedulable", "", False) == (seen.reason, seen.node, seen.ready)
 
@@ -63,25 +62,25 @@ def test_a_pod_that_waits_for_a_node_says_so():
 def test_a_pod_that_is_only_starting_has_no_reason():
     starting = {"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}}
 
-    assert [""] == [each.reason for each in pods_seen([pod(ready=False, containers=[starting])])]
+    assert [""] == [each.reason for each in parse_pods([pod(ready=False, containers=[starting])])]
 
 
 def test_a_crashing_container_is_kept_with_its_last_words():
-    (found,) = failures([pod(ready=False, containers=[CRASHING])], at_s=9.0)
+    (found,) = failed_containers([pod(ready=False, containers=[CRASHING])], at_s=9.0)
 
     assert ("CrashLoopBackOff", 1, ("model.onnx: FAILED", "start-triton: no")) == (
         found.reason,
         found.exit_code,
         found.lines,
     )
-    assert 3 == pods_seen([pod(containers=[CRASHING])])[0].restarts
+    assert 3 == parse_pods([pod(containers=[CRASHING])])[0].restarts
 
 
 def test_a_container_that_ends_because_it_is_told_to_has_not_failed():
     leaving = pod(containers=[CRASHING], metadata={"deletionTimestamp": NOON})
     over = {"name": "c", "state": {"terminated": {"exitCode": 0}}}
 
-    assert [] == failures([leaving, pod(containers=[over])], at_s=9.0)
+    assert [] == failed_containers([leaving, pod(containers=[over])], at_s=9.0)
 
 
 @pytest.mark.parametrize(("text", "value"), [("8", 8.0), ("7500m", 7.5), ("1k", 1_000.0)])
@@ -98,10 +97,10 @@ def test_the_autoscaler_says_what_it_wants_and_measures(text, value):
         },
     }
 
-    assert {"desired": 3, "metrics": {"s0-prometheus": value}, "scaling_active": True} == hpa_seen(
+    assert {"desired": 3, "metrics": {"s0-prometheus": value}, "scaling_active": True} == parse_autoscaler(
         [hpa], "mnist-predictor"
     )
-    assert {} == hpa_seen([hpa], "another-predictor")
+    assert {} == parse_autoscaler([hpa], "another-predictor")
 
 
 def test_only_the_services_own_alerts_count_and_each_once():
@@ -121,7 +120,7 @@ def test_only_the_services_own_alerts_count_and_each_once():
     }
 
     assert [("Blind", "firing"), ("Loop", "pending")] == [
-        (each.name, each.state) for each in alerts_seen(answer, "serving")
+        (each.name, each.state) for each in parse_alerts(answer, "serving")
     ]
 
 
@@ -131,7 +130,7 @@ def test_recorded_series_are_told_apart_by_their_names():
 
     result = [series("slipway:inference_in_flight:sum", "27.5"), series("slipway:inference_pending:sum", "3")]
 
-    assert {"in_flight": 27.5, "pending": 3.0} == records_seen({"data": {"result": result}})
+    assert {"in_flight": 27.5, "pending": 3.0} == parse_recorded_series({"data": {"result": result}})
 
 
 def event(uid, reason, **changes):
@@ -148,7 +147,7 @@ def event(uid, reason, **changes):
 
 
 def test_events_keep_their_first_moment_and_their_last_count():
-    (told,) = events_told([event("1", "BackOff")]).values()
+    (told,) = parse_events([event("1", "BackOff")]).values()
 
     assert (NOON_S + 7, "pod", "it is so", True, 4) == (
         told.at_s,
@@ -163,7 +162,7 @@ def test_events_without_a_first_moment_and_what_every_start_tells_do_no_harm():
     hpa = {"kind": "HorizontalPodAutoscaler", "name": "keda-hpa-mnist"}
     new = event("2", "SuccessfulRescale", firstTimestamp=None, eventTime=at(9), count=None, involvedObject=hpa)
 
-    assert ["autoscaler"] == [each.kind for each in events_told([event("1", "Pulled"), new]).values()]
+    assert ["autoscaler"] == [each.kind for each in parse_events([event("1", "Pulled"), new]).values()]
 
 
 def test_a_program_that_falls_ill_and_recovers_is_two_events():
@@ -196,44 +195,44 @@ def node(*, ready="True", lost=False, gpus="1", provider="kwok://x", since=31):
 
 
 @pytest.fixture
-def lives():
-    return NodeLives(price_per_hour={"g6.xlarge": 0.8, "": 0.0}.__getitem__)
+def lifecycles():
+    return NodeLifecycles(price_per_hour={"g6.xlarge": 0.8, "": 0.0}.__getitem__)
 
 
-def test_a_node_lives_from_its_claim_until_both_are_gone(lives):
-    lives.look([], [claim(gpus="0")], at_s=NOON_S + 1)
-    lives.look([], [claim(provider="kwok://x")], at_s=NOON_S + 5)
-    lives.look([node(ready="False")], [claim(provider="kwok://x")], at_s=NOON_S + 30)
-    lives.look([node()], [claim(provider="kwok://x")], at_s=NOON_S + 32)
-    lives.look([node()], [], at_s=NOON_S + 50)
-    lives.look([], [], at_s=NOON_S + 55)
-    (seen,) = lives.lives(NOON_S)
+def test_a_node_lives_from_its_claim_until_both_are_gone(lifecycles):
+    lifecycles.update([], [claim(gpus="0")], at_s=NOON_S + 1)
+    lifecycles.update([], [claim(provider="kwok://x")], at_s=NOON_S + 5)
+    lifecycles.update([node(ready="False")], [claim(provider="kwok://x")], at_s=NOON_S + 30)
+    lifecycles.update([node()], [claim(provider="kwok://x")], at_s=NOON_S + 32)
+    lifecycles.update([node()], [], at_s=NOON_S + 50)
+    lifecycles.update([], [], at_s=NOON_S + 55)
+    (seen,) = lifecycles.nodes(NOON_S)
 
     assert ("node-x", "g6.xlarge", 1, 0.8) == (seen.name, seen.type, seen.gpus, seen.price_per_hour)
     assert (0.0, 31.0, 55.0, None) == (seen.asked_s, seen.ready_s, seen.gone_s, seen.lost_s)
 
 
-def test_a_node_that_becomes_unready_was_ready_when_it_first_was(lives):
-    lives.look([node()], [], at_s=NOON_S + 32)
-    lives.look([node(ready="Unknown")], [], at_s=NOON_S + 40)
-    lives.look([node(since=50)], [], at_s=NOON_S + 51)
+def test_a_node_that_becomes_unready_was_ready_when_it_first_was(lifecycles):
+    lifecycles.update([node()], [], at_s=NOON_S + 32)
+    lifecycles.update([node(ready="Unknown")], [], at_s=NOON_S + 40)
+    lifecycles.update([node(since=50)], [], at_s=NOON_S + 51)
 
-    assert [31.0] == [each.ready_s for each in lives.lives(NOON_S)]
+    assert [31.0] == [each.ready_s for each in lifecycles.nodes(NOON_S)]
 
 
-def test_a_lost_node_is_lost_and_still_paid_for(lives):
-    lives.look([node()], [], at_s=NOON_S + 32)
-    lives.look([node(lost=True)], [], at_s=NOON_S + 40)
-    (seen,) = lives.lives(NOON_S)
+def test_a_lost_node_is_lost_and_still_paid_for(lifecycles):
+    lifecycles.update([node()], [], at_s=NOON_S + 32)
+    lifecycles.update([node(lost=True)], [], at_s=NOON_S + 40)
+    (seen,) = lifecycles.nodes(NOON_S)
 
     assert (40.0, None) == (seen.lost_s, seen.gone_s)
     assert (False, True) == (seen.is_ready(45.0), seen.exists(45.0))
 
 
-def test_nodes_without_gpus_are_not_counted(lives):
-    lives.look([node(gpus="0")], [], at_s=NOON_S + 32)
+def test_nodes_without_gpus_are_not_counted(lifecycles):
+    lifecycles.update([node(gpus="0")], [], at_s=NOON_S + 32)
 
-    assert () == lives.lives(NOON_S)
+    assert () == lifecycles.nodes(NOON_S)
 
 
 def test_a_refused_argument_is_named_although_the_log_ends_with_the_usage(tmp_path):
@@ -250,7 +249,7 @@ def test_a_refused_argument_is_named_although_the_log_ends_with_the_usage(tmp_pa
         lines=("y", "y"),
     )
 
-    told = with_causes(failure, logs=tmp_path, namespace="serving")
+    told = add_causes(failure, logs=tmp_path, namespace="serving")
 
-    assert "tritonserver: unrecognized option '--no-such-flag'" == told.last_word
-    assert failure == with_causes(failure, logs=tmp_path, namespace="other")
+    assert "tritonserver: unrecognized option '--no-such-flag'" == told.cause
+    assert failure == add_causes(failure, logs=tmp_path, namespace="other")

@@ -1,7 +1,7 @@
-"""A thread that looks at the cluster and does the scenario's actions, while the main thread offers the load.
+"""A thread that observes the cluster and carries out the actions, while the main thread offers the load.
 
-with Observer(connection, recorder, work) as observer:
-    observer.begin(zero_s)                  # as soon as the start of the measured window is known
+with ObservationThread(context, work) as thread:
+    thread.begin(window_start_s)                  # as soon as the start of the measured window is known
 """
 
 from __future__ import annotations
@@ -13,29 +13,27 @@ from types import TracebackType
 from typing import Self
 
 from rehearsal.cluster.api.client import ApiClient
-from rehearsal.cluster.connection import Connection
 from rehearsal.errors import ClusterError
-from rehearsal.experiment.run.recorder import Recorder
+from rehearsal.experiment.run.context import RehearsalContext
 
-__all__ = ["Observer", "Work"]
+__all__ = ["ObservationThread", "Work"]
 
 Work = Callable[[ApiClient, float], Awaitable[None]]
-"""Given the API server and the Unix time at which the window begins, in seconds."""
+"""Takes the API client and the Unix time at which the window begins, in seconds."""
 
 
-class Observer:
-    """Looks from the beginning of the block to its end."""
+class ObservationThread:
+    """Observes from the beginning of the block to its end."""
 
-    def __init__(self, connection: Connection, recorder: Recorder, work: Work) -> None:
-        self._connection = connection
-        self._recorder = recorder
+    def __init__(self, context: RehearsalContext, work: Work) -> None:
+        self._context = context
         self._work = work
         self._loop = asyncio.new_event_loop()
-        self._zero_s: asyncio.Future[float] = self._loop.create_future()
+        self._window_start_s: asyncio.Future[float] = self._loop.create_future()
         self._task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
         self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="observation", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -51,21 +49,21 @@ class Observer:
             self.require_alive()
 
     def require_alive(self) -> None:
-        """Whether anybody still looks.
+        """Check that the cluster is still observed.
 
         Raises:
             ClusterError: The thread ended by an error.
         """
         if self._error is not None:
-            raise ClusterError(f"nobody looks at the cluster any more: {self._error!r}") from self._error
+            raise ClusterError(f"the cluster is no longer observed: {self._error!r}") from self._error
 
-    def begin(self, zero_s: float) -> None:
+    def begin(self, window_start_s: float) -> None:
         """Let the scenario's work begin; later calls change nothing."""
-        self._call(self._begin, zero_s)
+        self._call(self._begin, window_start_s)
 
-    def _begin(self, zero_s: float) -> None:
-        if not self._zero_s.done():
-            self._zero_s.set_result(zero_s)
+    def _begin(self, window_start_s: float) -> None:
+        if not self._window_start_s.done():
+            self._window_start_s.set_result(window_start_s)
 
     def _cancel(self) -> None:
         if self._task is not None:
@@ -90,9 +88,9 @@ class Observer:
             self._loop.close()
 
     async def _main(self) -> None:
-        async with ApiClient.from_kubeconfig(self._connection.kubeconfig) as api, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._recorder.run(api))
+        async with ApiClient.from_kubeconfig(self._context.connection.kubeconfig) as api, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._context.sampler.run(api))
             tasks.create_task(self._do_work(api))
 
     async def _do_work(self, api: ApiClient) -> None:
-        await self._work(api, await self._zero_s)
+        await self._work(api, await self._window_start_s)

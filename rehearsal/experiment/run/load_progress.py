@@ -1,31 +1,48 @@
-"""What a person sees while a rehearsal runs: a line with the load's time, rate and latency, replicas and nodes."""
+"""Progress of a rehearsal on the console: time, rate and latency of the load, replicas, and what is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from rich.console import Console
 
 from loadtest.report.terminal_summary import milliseconds
+from loadtest.run import load_bar, move_bar
 from rehearsal.experiment.result.observations import Sample
 
-__all__ = ["LoadLines", "load_line"]
+__all__ = ["LoadProgress", "load_line"]
 
 _EVERY_S = 15
 
 
-class LoadLines:
-    """The line now and then, where there is no terminal for a bar."""
+class LoadProgress:
+    """A bar at a terminal; elsewhere a line now and then."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._bar = load_bar(console, width=18)
+        self._task = self._bar.add_task("load", total=None, figures="starting")
         self._next_s = -float("inf")
 
-    def follow(self, message: Mapping[str, Any], line: str) -> None:
-        """Print it, if the last one is long enough ago in the load's own time."""
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, message: Mapping[str, Any], sample: Sample | None) -> None:
+        """Show a message of the load test; a line is printed once enough of the load's own time has passed."""
+        line = load_line(message, sample)
+        if self._console.is_terminal:
+            move_bar(self._bar, self._task, message, figures=line)
+            return
         second = message["second"]
-        if self._console.is_terminal or second < self._next_s:
+        if second < self._next_s:
             return
         self._next_s = second + _EVERY_S
         self._console.print(
@@ -34,7 +51,7 @@ class LoadLines:
 
 
 def load_line(message: Mapping[str, Any], sample: Sample | None) -> str:
-    """How it goes, from the load test's message and the newest look at the cluster."""
+    """One line, from the load test's message and the newest sample of the cluster."""
     if message["second"] < 0:
         parts = ["warming up"]
     else:

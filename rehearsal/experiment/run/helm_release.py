@@ -1,8 +1,8 @@
-"""The serving chart on the cluster, by the commands that a user types.
+"""The Helm release of the serving chart on the cluster, managed with the commands that a user types.
 
-chart = Chart(connection, Path("helm/serving"), values, folder=report / "chart")
-chart.upgrade()
-chart.upgrade({"model": {"version": "2"}})
+release = HelmRelease(connection, Path("helm/serving"), values, folder=report / "chart")
+release.upgrade()
+release.upgrade({"model": {"version": "2"}})
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import yaml
 from loadtest.output_file import write_output
 from rehearsal.cluster.connection import Connection
 from rehearsal.errors import ChartRefused, RehearsalReportError
-from rehearsal.experiment.run.values import RELEASE, laid_over
+from rehearsal.experiment.run.chart_values import RELEASE, merge_values
 from slipway.platform.launcher import launch_command
 
-__all__ = ["Chart", "require_chart"]
+__all__ = ["HelmRelease", "require_chart"]
 
 _TIMEOUT_S = 120.0
-_LINES = 12
+_OUTPUT_LINES = 12
 
 
 def require_chart(folder: Path) -> None:
@@ -38,11 +38,11 @@ def require_chart(folder: Path) -> None:
         raise ChartRefused(f"{folder}: expected the chart helm/serving; run in the repository, or name it: --chart")
 
 
-class Chart:
-    """A release of the serving chart, and the values that are in force."""
+class HelmRelease:
+    """A release of the serving chart, and the values in effect."""
 
     def __init__(self, connection: Connection, chart: Path, values: Mapping[str, Any], *, folder: Path) -> None:
-        """`folder` takes the values file, and Helm's own files, so that the user's stay as they are."""
+        """`folder` holds the values file and Helm's own cache and configuration; the user's are not touched."""
         require_chart(chart)
         self._connection = connection
         self._chart = chart
@@ -50,13 +50,13 @@ class Chart:
         self.values = dict(values)
 
     def upgrade(self, change: Mapping[str, Any] | None = None) -> None:
-        """Install it, or bring it to its values with `change` laid over them from now on.
+        """Install or upgrade the release; `change` is merged into its values for good.
 
         Raises:
             ChartRefused: With Helm's last lines.
             RehearsalReportError: The values cannot be written.
         """
-        values = laid_over(self.values, change or {})
+        values = merge_values(self.values, change or {})
         file = self._folder / "values.yaml"
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
         write_output(file, text, other="--report-dir", error=RehearsalReportError)
@@ -64,7 +64,7 @@ class Chart:
         self.values = values
 
     def uninstall(self) -> None:
-        """Take it away; nothing where it is not installed.
+        """Uninstall the release; it need not be installed.
 
         Raises:
             ChartRefused: With Helm's last lines.
@@ -77,13 +77,13 @@ class Chart:
         if program is None:
             raise ChartRefused("the cluster's programs have no helm; build them again: slipway cluster build")
         command = (str(program), *words, "--namespace", connection.namespace)
-        places = {
+        directories = {
             f"HELM_{kind}_HOME": str(self._folder / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")
         }
         try:
-            done = subprocess.run(
+            completed = subprocess.run(
                 launch_command(command, last_signal=signal.SIGKILL),
-                env={**os.environ, **places, "KUBECONFIG": str(connection.kubeconfig)},
+                env={**os.environ, **directories, "KUBECONFIG": str(connection.kubeconfig)},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -92,10 +92,12 @@ class Chart:
             )
         except subprocess.TimeoutExpired as exc:
             raise ChartRefused(
-                f"helm {words[0]} did not end within {_TIMEOUT_S:.0f} s; is the cluster well? (slipway cluster status)"
+                f"helm {words[0]} did not end within {_TIMEOUT_S:.0f} s; see `slipway cluster status`"
             ) from exc
-        if done.returncode:
-            said = "\n  ".join((done.stderr or done.stdout).strip().splitlines()[-_LINES:]) or "nothing"
+        if completed.returncode:
+            output = (
+                "\n  ".join((completed.stderr or completed.stdout).strip().splitlines()[-_OUTPUT_LINES:]) or "no output"
+            )
             raise ChartRefused(
-                f"helm {' '.join(words[:2])} {self._chart}: exit code {done.returncode}; it said:\n  {said}"
+                f"helm {' '.join(words[:2])} {self._chart}: exit code {completed.returncode}; it said:\n  {output}"
             )

@@ -1,0 +1,78 @@
+"""One rehearsal: the plan that it was asked for, and the context in which it is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from rehearsal.cluster.connection import Connection
+from rehearsal.experiment.run.chart_values import STORE, chart_values, hold_start_replicas
+from rehearsal.experiment.run.cluster_sampler import ClusterSampler
+from rehearsal.experiment.run.helm_release import HelmRelease
+from rehearsal.experiment.run.model_store import ModelStore
+from rehearsal.experiment.scenario.schema import RehearsalScenario
+
+__all__ = ["RehearsalContext", "RehearsalPlan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsalPlan:
+    """What is asked for.
+
+    Attributes:
+        name: Of the scenario.
+        scenario: Load, actions and assertions.
+        command: Repeats it.
+        values: The user's own values of the chart.
+        chart: Folder of helm/serving.
+        repository: Where the model was published.
+    """
+
+    name: str
+    scenario: RehearsalScenario
+    command: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    chart: Path = Path("helm/serving")
+    repository: Path = Path("model_repository")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsalContext:
+    """What every step of the rehearsal works with.
+
+    Attributes:
+        plan: What is asked for.
+        connection: The cluster.
+        release: The chart's release; its values change with the scenario's actions.
+        store: The model store of the replicas.
+        sampler: Collects the observations.
+        values: Values of the chart when the measured window begins: `start` no longer holds replicas.
+    """
+
+    plan: RehearsalPlan
+    connection: Connection
+    release: HelmRelease
+    store: ModelStore
+    sampler: ClusterSampler
+    values: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, plan: RehearsalPlan, connection: Connection, *, report_dir: Path) -> Self:
+        """For a cluster; `report_dir` receives the chart's values.
+
+        Raises:
+            RehearsalScenarioError: The values do not fit the scenario.
+            ChartRefused: The plan's folder holds no chart.
+        """
+        values = chart_values(plan.scenario, connection, plan.values)
+        held = hold_start_replicas(values, plan.scenario)
+        return cls(
+            plan=plan,
+            connection=connection,
+            release=HelmRelease(connection, plan.chart, held, folder=report_dir / "chart"),
+            store=ModelStore(connection.model_store / STORE),
+            sampler=ClusterSampler(connection),
+            values=values,
+        )
