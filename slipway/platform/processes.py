@@ -1,77 +1,151 @@
-"""Children that end when this process does, however it ends.
+"""Child processes that end when this process does, however it ends.
 
-child = start_child(("/bin/sleep", "60"), last_signal=signal.SIGTERM, log=log, ended=event.set)
+etcd = ChildProcess(("/…/etcd", "--data-dir", …), log=folder / "etcd.log")
+etcd.wait(timeout_s=5)                # None: it still runs
+etcd.stop(grace_s=3)
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
 from slipway.platform.launcher import launch_command
 
-__all__ = ["signal_name", "start_child"]
+__all__ = ["ChildProcess", "signal_name"]
+
+_SLICE_S = 0.2
+_GROUP_POLL_S = 0.01
+_GROUP_ENDS_S = 1.0  # not longer: a dead process counts until init has reaped it, which not every container's does
 
 
-def start_child(
-    command: tuple[str, ...],
-    *,
-    last_signal: signal.Signals,
-    log: IO[bytes],
-    environment: Mapping[str, str],
-    directory: Path | None,
-    ended: Callable[[], None],
-) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own: Ctrl-C in a terminal reaches only the process that started it.
+class ChildProcess:
+    """One program in a session of its own: Ctrl-C in a terminal reaches only the process that started it.
 
     The kernel watches the *thread* that started it: a thread of its own does, stays until it ends, and reaps it at
-    once.
-
-    Args:
-        command: The program, as an absolute path, and its arguments.
-        last_signal: What the kernel sends it when this process is gone.
-        log: Takes both of its streams.
-        environment: Variables beside this process's.
-        directory: Where it runs; None is where this process runs.
-        ended: Called in that thread when it has ended and its exit code is known.
-
-    Raises:
-        OSError: It cannot be started.
+    once, for what it has started itself may watch for its end.
     """
-    words = launch_command(command, last_signal=last_signal)
-    started: Future[subprocess.Popen[bytes]] = Future()
 
-    def run() -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path | IO[bytes],
+        last_signal: signal.Signals = signal.SIGKILL,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        """Start it.
+
+        Args:
+            command: The program as an absolute path, and its arguments.
+            log: Takes both of its streams; a path is appended to, and its folder is there.
+            last_signal: What the kernel sends it when this process is gone.
+            environment: Variables beside this process's.
+            directory: Where it runs; None is where this process runs.
+
+        Raises:
+            OSError: It cannot be started, or the log cannot be written.
+        """
+        # A bare lock, held until the child ends. An Event is no match for Ctrl-C: an exception inside its wait()
+        # can leave it locked for ever.
+        self._running = threading.Lock()
+        self._running.acquire()
+        variables = {**os.environ, **(environment or {})}
+        with log.open("ab") if isinstance(log, Path) else nullcontext(log) as stream:
+            self._child = self._start(tuple(command), last_signal, stream, variables, directory)
+
+    @property
+    def pid(self) -> int:
+        """Process id; also the id of its process group."""
+        return self._child.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Below zero for a signal; None while it runs."""
+        return self._child.returncode
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Wait for its end; its exit code, or None when the time is over first."""
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while self._child.returncode is None and (left_s := deadline - time.monotonic()) > 0:
+            # In slices: a signal that arrives just before the lock is waited for is handled only after the wait.
+            if self._running.acquire(timeout=min(left_s, _SLICE_S)):
+                self._running.release()
+        return self._child.returncode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program alone, if it still runs."""
+        if self._child.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to finish what it has, and end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it and its process group at once."""
+        if self._child.returncode is None:
+            _kill_group(self.pid)
+
+    def stop(self, grace_s: float) -> int | None:
+        """SIGTERM, and SIGKILL for the group when it still runs after the grace; its exit code."""
+        self.terminate()
+        if self.wait(grace_s) is None:
+            self.kill()
+        return self.wait(grace_s)
+
+    def end_group(self) -> None:
+        """End what it has left behind, when it has ended; wait a moment until that is gone."""
+        deadline = time.monotonic() + _GROUP_ENDS_S
+        while time.monotonic() < deadline and _kill_group(self.pid):
+            time.sleep(_GROUP_POLL_S)
+
+    def _start(
+        self,
+        command: tuple[str, ...],
+        last_signal: signal.Signals,
+        log: IO[bytes],
+        environment: Mapping[str, str],
+        directory: Path | None,
+    ) -> subprocess.Popen[bytes]:
+        words = launch_command(command, last_signal=last_signal)
+        started: Future[subprocess.Popen[bytes]] = Future()
+
+        def run() -> None:
+            try:
+                child = subprocess.Popen(
+                    words,
+                    cwd=directory,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as exc:
+                started.set_exception(exc)
+                return
+            started.set_result(child)
+            child.wait()
+            self._running.release()
+
+        threading.Thread(target=run, name=Path(command[0]).name, daemon=True).start()
         try:
-            child = subprocess.Popen(
-                words,
-                cwd=directory,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as exc:
-            started.set_exception(exc)
-            return
-        started.set_result(child)
-        child.wait()
-        ended()
-
-    threading.Thread(target=run, name=Path(command[0]).name, daemon=True).start()
-    try:
-        return started.result()
-    except BaseException:  # Ctrl-C: nobody would know the child
-        started.add_done_callback(_end_unknown)
-        raise
+            return started.result()
+        except BaseException:  # Ctrl-C: nobody would know the child
+            started.add_done_callback(_end_unknown)
+            raise
 
 
 def signal_name(number: int) -> str:
@@ -84,5 +158,13 @@ def signal_name(number: int) -> str:
 
 def _end_unknown(started: Future[subprocess.Popen[bytes]]) -> None:
     if started.exception() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(started.result().pid, signal.SIGKILL)
+        _kill_group(started.result().pid)
+
+
+def _kill_group(group: int) -> bool:
+    """Whether there was one."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

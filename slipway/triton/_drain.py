@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from slipway.platform.processes import ChildProcess
     from slipway.triton._log import ServerLog
-    from slipway.triton._process import ServerProcess
 
 __all__ = ["Activity", "drain"]
 
@@ -55,7 +55,7 @@ class Activity:
 
 
 def drain(
-    process: ServerProcess, log: ServerLog, activity: Activity, *, exit_timeout_s: int, backend_is_dead: bool
+    process: ChildProcess, log: ServerLog, activity: Activity, *, exit_timeout_s: int, backend_is_dead: bool
 ) -> int:
     """Ask the server to end, wait for what it has in flight, and end it.
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from slipway.platform.processes import signal_name
+from slipway.platform.processes import ChildProcess, signal_name
 from slipway.printable import printable
 from slipway.triton._backend_processes import dead_backends
 from slipway.triton._drain import Activity, drain
 from slipway.triton._errors import BackendDied, NotReadyInTime, ServeError, ServerDied
 from slipway.triton._log import ServerLog, explain, last_lines
 from slipway.triton._ports import port_taken
-from slipway.triton._process import ServerProcess
 from slipway.triton._run_folder import forget_shared_memory
 
 if TYPE_CHECKING:
@@ -43,7 +42,14 @@ class RunningServer:
         self._exit_code: int | None = None
         self.log = ServerLog(settings.log_file)
         try:
-            self.process = ServerProcess(launch, self.log.file)
+            self.process = ChildProcess(
+                launch.command,
+                log=self.log.file,
+                # Not SIGKILL: tritonserver answers what is in flight, then removes its shared memory and its children.
+                last_signal=signal.SIGTERM,
+                environment=launch.environment,
+                directory=launch.directory,
+            )
         except OSError as exc:
             self.log.close()
             raise ServeError(f"cannot start {launch.command[0]}: {exc.strerror}") from exc
@@ -98,7 +104,7 @@ class RunningServer:
                 exit_timeout_s=self._settings.exit_timeout_s,
                 backend_is_dead=self._suspect is not None,
             )
-            self.process.end_stubs()
+            self.process.end_group()  # stubs that were still starting do not end by themselves
             forget_shared_memory(self._launch.shared_memory)
             self.log.close()
         return self._exit_code

@@ -11,9 +11,8 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from rehearsal.cluster.controlplane.component import Component, NotYet
-from rehearsal.cluster.controlplane.component_process import ChildProcess
 from rehearsal.errors import ApiError, ClusterError, NotHealthy, ProgramDied
-from slipway.platform.processes import signal_name
+from slipway.platform.processes import ChildProcess, signal_name
 
 __all__ = ["Fleet", "ProgramState"]
 

