@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training._tensorflow import keras
-from training.errors import FitError, in_short
+from training.errors import FitError, error_summary
 from training.pixels import as_input
 from training.recipe import InputRange, Recipe
 
@@ -53,7 +53,7 @@ def build_network(recipe: Recipe, image_shape: tuple[int, int, int], classes: in
         raise FitError(f"{where} ended Python with exit status {exc.code}: expected it to return a model") from exc
     except Exception as exc:  # a user's own code may raise anything
         raise FitError(
-            f"{where} failed, arguments {arguments}: {in_short(exc)}; it is called as "
+            f"{where} failed, arguments {arguments}: {error_summary(exc)}; it is called as "
             "builder(image_shape, classes, regularisation, **arguments)"
         ) from exc
     if not isinstance(model, keras.Model):
@@ -84,8 +84,8 @@ def _find(where: str, builder: str) -> Callable[..., Any]:
         if here is not None:
             _refuse_shadowed(where, module_name, here)
         raise FitError(
-            f"{where}: cannot be imported: {in_short(exc)}; expected 'package.module:function', installed or below the "
-            "current folder"
+            f"{where}: cannot be imported: {error_summary(exc)}; expected 'package.module:function', installed or "
+            "below the current folder"
         ) from exc
     if here is not None:
         _refuse_shadowed(where, module_name, here)
@@ -130,7 +130,8 @@ def _check_answers(
         output = model(probe, training=False)
     except Exception as exc:  # Keras, TensorFlow and a user's own layers each have their own
         raise FitError(
-            f"{where}: the model does not take float32 (batch, {_show(image_shape)}), its one input: {in_short(exc)}"
+            f"{where}: the model does not take float32 (batch, {_show(image_shape)}), its one input: "
+            f"{error_summary(exc)}"
         ) from exc
     answer = _one_output(where, output)
     if answer.shape != (_PROBE_IMAGES, classes):

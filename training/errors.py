@@ -33,7 +33,7 @@ __all__ = [
     "GateRefused",
     "RecipeError",
     "TrainingError",
-    "in_short",
+    "error_summary",
     "is_full_disk",
     "map_write_errors",
 ]
@@ -84,7 +84,7 @@ class GateRefused(TrainingError):
     exit_status = 3
 
 
-def in_short(exc: BaseException) -> str:
+def error_summary(exc: BaseException) -> str:
     """Name a foreign exception and give the beginning of its text, on one line and fit for a terminal."""
     text = " ".join(_TERMINAL_COLOUR.sub("", str(exc)).split())
     kind = type(exc).__name__

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from slipway.repository import Published, check_publishable
 from training.candidate import Candidate, build_candidate
 from training.data.prepare import PreparedData, prepare_data
-from training.fit.distribution import Placement, choose_placement
+from training.fit.distributed_context import DistributedContext, choose_distributed_context
 from training.fit.loop import FitResult, fit
 from training.publication import publish_candidate
 from training.request import TrainingRequest
@@ -51,15 +51,15 @@ def train_and_publish(request: TrainingRequest, steps: Steps) -> TrainingResult 
     data = prepare_data(request, steps)
     if request.repository is not None:
         check_publishable(request.repository, data.contract)
-    placement = choose_placement()
-    fitted = _fit(request, data, placement, steps)
-    if not placement.is_chief:
+    context = choose_distributed_context()
+    fitted = _fit(request, data, context, steps)
+    if not context.is_chief:
         return None
     candidate = build_candidate(request, data, fitted, steps)
     return TrainingResult(candidate=candidate, published=publish_candidate(request, candidate, steps))
 
 
-def _fit(request: TrainingRequest, data: PreparedData, placement: Placement, steps: Steps) -> FitResult:
+def _fit(request: TrainingRequest, data: PreparedData, context: DistributedContext, steps: Steps) -> FitResult:
     with steps.step("fit") as note:
         fitted = fit(
             request.recipe,
@@ -67,7 +67,7 @@ def _fit(request: TrainingRequest, data: PreparedData, placement: Placement, ste
             run_dir=request.run_dir,
             resume=request.resume,
             console=steps.console,
-            placement=placement,
+            context=context,
         )
         stopped = ", stopped early" if fitted.stopped_early else ""
         note(

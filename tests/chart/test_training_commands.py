@@ -141,7 +141,7 @@ def run_worker(tmp_path):
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_tf_config_says_who_the_workers_are(run_worker, index):
     pytest.importorskip("keras")
-    from training.fit.distribution import _cluster
+    from training.fit.distributed_context import _cluster
 
     status, (config, *words) = run_worker(index)
     hosts = [f"{job_name(WORKERS)}-{i}.demo-training.serving.svc:2222" for i in range(3)]

@@ -15,7 +15,7 @@ import numpy as np
 
 from training._tensorflow import keras, tf
 from training.data import Dataset, Split
-from training.fit.distribution import Placement, choose_placement
+from training.fit.distributed_context import DistributedContext, choose_distributed_context
 from training.fit.loop import fit
 from training.recipe import Recipe
 
@@ -87,7 +87,7 @@ def striped_dataset():
 def mirrored_over_cpus(devices):
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
-    return Placement(strategy=tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)]))
+    return DistributedContext(strategy=tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)]))
 
 
 def main():
@@ -99,14 +99,14 @@ def main():
     parser.add_argument("--devices", type=int, default=1)
     options = parser.parse_args()
 
-    placement = choose_placement() if options.devices == 1 else mirrored_over_cpus(options.devices)
+    context = choose_distributed_context() if options.devices == 1 else mirrored_over_cpus(options.devices)
     options.weights.mkdir(parents=True)
     dataset = striped_dataset()
     for network in options.networks:
         recipe = tiny_recipe(network, epochs=options.epochs)
-        result = fit(recipe, dataset, run_dir=options.runs / network, placement=placement)
+        result = fit(recipe, dataset, run_dir=options.runs / network, context=context)
         np.savez(options.weights / f"{network}.npz", *result.model.get_weights())
-    if placement.is_chief:  # alone, as a job does that evaluates and publishes
+    if context.is_chief:  # alone, as a job does that evaluates and publishes
         result.model.predict(dataset.test.images.astype(np.float32) / 255, verbose=0)
 
 

@@ -11,9 +11,10 @@ from training._tensorflow import keras
 from training.errors import FitError
 from training.fit.history import EpochRecord
 from training.fit.progress import EpochProgress
-from training.fit.run_state import Run
+from training.fit.run_state import RunState
+from training.recipe import Recipe
 
-__all__ = ["RunCallback"]
+__all__ = ["RunCallback", "loss_remedy"]
 
 Logs = dict[str, Any]
 
@@ -32,7 +33,7 @@ class RunCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         KeyboardInterrupt: After the step during which `stop` was set.
     """
 
-    def __init__(self, run: Run, progress: EpochProgress, *, stop: threading.Event, remedy: str) -> None:
+    def __init__(self, run: RunState, progress: EpochProgress, *, stop: threading.Event, remedy: str) -> None:
         super().__init__()
         self._run = run
         self._progress = progress
@@ -49,28 +50,28 @@ class RunCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         """Look at the epoch's loss so far, which one NaN turns into NaN, and whether somebody wants to stop."""
-        loss = _figure(logs, "loss")
+        loss = _metric(logs, "loss")
         self._check("loss", loss, f"epoch {self._epoch}, step {batch + 1}")
-        self._progress.step(loss=loss, accuracy=_figure(logs, "accuracy"))
+        self._progress.step(loss=loss, accuracy=_metric(logs, "accuracy"))
         if self._stop.is_set():
             raise KeyboardInterrupt
 
     def on_test_end(self, logs: Logs) -> None:
         """Look at the validation loss."""
-        self._check("validation loss", _figure(logs, "loss"), f"epoch {self._epoch}")
+        self._check("validation loss", _metric(logs, "loss"), f"epoch {self._epoch}")
 
     def on_epoch_end(self, _epoch: int, logs: Logs) -> None:
         """Keep the epoch; stop when patience is over."""
         record = EpochRecord(
             epoch=self._epoch,
-            loss=_figure(logs, "loss"),
-            accuracy=_figure(logs, "accuracy"),
-            val_loss=_figure(logs, "val_loss"),
-            val_accuracy=_figure(logs, "val_accuracy"),
+            loss=_metric(logs, "loss"),
+            accuracy=_metric(logs, "accuracy"),
+            val_loss=_metric(logs, "val_loss"),
+            val_accuracy=_metric(logs, "val_accuracy"),
             learning_rate=float(self.model.optimizer.learning_rate),
             seconds=(time.perf_counter_ns() - self._started_ns) / 1e9,
         )
-        self._run.keep(record)
+        self._run.add_epoch(record)
         self._progress.finish(record)
         if self._run.patience_is_over:
             self.model.stop_training = True
@@ -80,8 +81,15 @@ class RunCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
             raise FitError(f"{name}: expected a finite number, got {value} in {where}; {self._remedy}")
 
 
-def _figure(logs: Logs, name: str) -> float:
-    """One figure of a step or an epoch.
+def loss_remedy(recipe: Recipe) -> str:
+    """What to change when the loss is no finite number."""
+    if recipe.network.compiled == "use":
+        return f"lower the learning rate that {recipe.network.builder} compiles its optimizer with"
+    return f"lower optimizer.learning_rate (now {recipe.optimizer.learning_rate:g}) or lengthen optimizer.warmup_epochs"
+
+
+def _metric(logs: Logs, name: str) -> float:
+    """One metric of a step or an epoch.
 
     Raises:
         FitError: A `train_step` or `test_step` of the network's own does not return it, or not as a number.

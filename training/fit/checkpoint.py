@@ -64,7 +64,7 @@ class RunIdentity:
     Attributes:
         settings: The recipe's settings that shape the weights, by dotted name.
         data_digest: The data set's digest.
-        sources: Digests of what the network is made from (`sources_of`); none is known of a run of an older release.
+        sources: Digests of what the network is made from (`source_digests`); empty in a run of an older release.
         packages: Versions of what computes. Others may compute other bits: worth a word, no reason to refuse.
     """
 

@@ -1,39 +1,38 @@
-"""Train a recipe's network on a data set.
+"""The second stage of the training job: train a recipe's network on a data set.
 
     result = fit(load_recipe("mnist"), dataset, run_dir=Path("runs/mnist"))
     result.model                     # keras.Model: float32 images, in the recipe's range -> probabilities
     result.history[-1].val_accuracy
 
-A run that was killed or interrupted goes on after its last whole epoch with `resume=True`, and ends with the very
-weights of a run that nobody disturbed.
+A run that was killed or interrupted goes on after its last whole epoch with `resume=True`, and ends with the same
+weights as a run that was not.
 """
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from slipway.errors import SlipwayError
 from slipway.platform.signals import stop_requests
 from training._tensorflow import keras, tf
 from training.data import Dataset
-from training.errors import FitError, FitInterrupted, in_short, is_full_disk
-from training.fit.callbacks import RunCallback
+from training.errors import FitError, error_summary
+from training.fit.callbacks import RunCallback, loss_remedy
 from training.fit.checkpoint import CheckpointFolder, RunIdentity
-from training.fit.distribution import Placement, choose_placement
+from training.fit.distributed_context import DistributedContext, choose_distributed_context
+from training.fit.error_mapping import map_training_errors
 from training.fit.history import EpochRecord
 from training.fit.input_pipeline import BatchPlan, training_batches, validation_batches
-from training.fit.objective import Objective, choose_objective, own_optimizers, own_steps
-from training.fit.pixel_scale import refuse_other_range
+from training.fit.objective import Objective, check_custom_methods, choose_objective, custom_optimizers
+from training.fit.pixel_scale import check_input_range
 from training.fit.progress import EpochProgress
-from training.fit.run_state import Run, Variables
-from training.fit.sources import sources_of
+from training.fit.run_state import RunState, Variables
+from training.fit.sources import source_digests
 from training.networks import build_network
 from training.recipe import Recipe
 
@@ -64,6 +63,30 @@ class FitResult:
     images_per_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Session:
+    """One call of `fit`: what it trains, on what, where, and how the images are cut into steps."""
+
+    recipe: Recipe
+    dataset: Dataset
+    run_dir: Path
+    context: DistributedContext
+    console: Console
+    plan: BatchPlan
+
+    def build_network(self) -> keras.Model:
+        return build_network(self.recipe, self.dataset.image_shape, len(self.dataset.labels))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Network:
+    """The builder's network, what it is trained by, and the compiled model, which shares its variables."""
+
+    built: keras.Model
+    objective: Objective
+    model: keras.Model
+
+
 def fit(
     recipe: Recipe,
     dataset: Dataset,
@@ -71,7 +94,7 @@ def fit(
     run_dir: Path,
     resume: bool = False,
     console: Console | None = None,
-    placement: Placement | None = None,
+    context: DistributedContext | None = None,
 ) -> FitResult:
     """Train.
 
@@ -81,157 +104,139 @@ def fit(
         recipe: What to train.
         dataset: What on; its test split is not touched.
         run_dir: Gets `checkpoints/` and `tensorboard/`. Workers of one run share it; only the chief writes.
-        resume: Go on after the last whole epoch in `run_dir`; start afresh, with a note, when there is none. Without
-            it, what an earlier run left in `run_dir` is replaced.
+        resume: Go on after the last whole epoch in `run_dir`; start from the beginning, with a note, when there is
+            none. Without it, what an earlier run left in `run_dir` is replaced.
         console: For progress.
-        placement: Where to compute; by default what TF_CONFIG and the GPUs say.
+        context: Where to compute; by default what TF_CONFIG and the GPUs say.
 
     Raises:
         FitError: The network cannot be built or trained on this data, its loss became NaN, the run in `run_dir` is
-            another one, a checkpoint cannot be written, or somebody pressed Ctrl-C.
+            another one, or a checkpoint cannot be written.
+        FitInterrupted: Ctrl-C or SIGTERM.
     """
-    placement = placement or choose_placement()
-    console = (console or Console()) if placement.is_chief else Console(quiet=True)
-    placement.check_batch_size(recipe.fit.batch_size)
-    plan = BatchPlan.of(recipe, images=len(dataset.train.images))
-    keras.utils.set_random_seed(recipe.seed)
-    tf.config.experimental.enable_op_determinism()
-    with placement.scope():
-        model = build_network(recipe, dataset.image_shape, len(dataset.labels))
-        refuse_other_range(model, recipe, dataset)
-        objective = choose_objective(model, recipe, plan, classes=len(dataset.labels))
-    trainee = _compiled(placement, model, objective, recipe, dataset)
-    run = Run(
-        variables=Variables(model, trainee.optimizer),
-        identity=RunIdentity.of(recipe, dataset.digest, sources=sources_of(recipe.network)),
+    session = _start(recipe, dataset, run_dir, console, context or choose_distributed_context())
+    network = _compiled_network(session)
+    run = RunState(
+        variables=Variables(network.built, network.model.optimizer),
+        identity=RunIdentity.of(recipe, dataset.digest, sources=source_digests(recipe.network)),
         folder=CheckpointFolder(run_dir / "checkpoints"),
         patience=recipe.fit.early_stopping_patience,
-        writes=placement.is_chief,
+        writes=session.context.is_chief,
     )
-    _take_up(run, run_dir, resume=resume, placement=placement, console=console)
-    if run.history and (uncounted := own_optimizers(model)):
+    _restore(session, run, resume=resume)
+    if run.history and (custom := custom_optimizers(network.built)):
         raise FitError(
-            f"--resume: the network has optimizers of its own ({', '.join(uncounted)}), whose state no checkpoint "
+            f"--resume: the network has optimizers of its own ({', '.join(custom)}), whose state no checkpoint "
             "holds, so it would not go on as it was: train without --resume"
         )
-    if len(run.history) < plan.epochs and not run.patience_is_over:
-        with (
-            _explained(run, run_dir, workers=placement.workers),
-            stop_requests() as stop,
-            EpochProgress(console, epochs=plan.epochs, steps=plan.steps_per_epoch) as progress,
-        ):
-            callbacks = [
-                *placement.callbacks(model),
-                RunCallback(run, progress, stop=stop, remedy=_loss_remedy(recipe)),
-            ]
-            if placement.is_chief:
-                callbacks.append(keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False))
-            _train(trainee, dataset, plan, run=run, placement=placement, objective=objective, callbacks=callbacks)
+    if len(run.history) < session.plan.epochs and not run.patience_is_over:
+        _train(session, network, run)
     kept = run.restore_best()
-    if placement.devices > 1:  # a model that needs neither the strategy nor the other workers to answer
-        weights, model = model.get_weights(), build_network(recipe, dataset.image_shape, len(dataset.labels))
-        model.set_weights(weights)
-    return _result(model, run, plan, kept=kept)
+    model = network.built
+    if session.context.devices > 1:  # a model that needs neither the strategy nor the other workers to answer
+        model = session.build_network()
+        model.set_weights(network.built.get_weights())
+    return _result(model, run, session.plan, kept=kept)
 
 
-def _compiled(
-    placement: Placement, model: keras.Model, objective: Objective, recipe: Recipe, dataset: Dataset
-) -> keras.Model:
+def _start(
+    recipe: Recipe, dataset: Dataset, run_dir: Path, console: Console | None, context: DistributedContext
+) -> _Session:
+    context.check_batch_size(recipe.fit.batch_size)
+    session = _Session(
+        recipe=recipe,
+        dataset=dataset,
+        run_dir=run_dir,
+        context=context,
+        console=(console or Console()) if context.is_chief else Console(quiet=True),
+        plan=BatchPlan.of(recipe, images=len(dataset.train.images)),
+    )
+    keras.utils.set_random_seed(recipe.seed)
+    tf.config.experimental.enable_op_determinism()
+    return session
+
+
+def _compiled_network(session: _Session) -> _Network:
+    """Build the recipe's network, check its pixel range, and compile it for the session's devices."""
+    recipe, context, classes = session.recipe, session.context, len(session.dataset.labels)
     where = f"network.builder {recipe.network.builder}"
-    if type(model).compile is not keras.Model.compile:
-        raise FitError(f"{where}: the network has a compile() of its own: expected Keras'; keep its extras in __init__")
-    if placement.workers > 1 and (steps := own_steps(model)):
-        raise FitError(
-            f"{where}: the network has a {steps[0]}() of its own, which the workers of TF_CONFIG cannot share: train "
-            "on one machine, or without it"
-        )
+    with context.scope():
+        built = session.build_network()
+        check_input_range(built, recipe, session.dataset)
+        objective = choose_objective(built, recipe, session.plan, classes=classes)
+    check_custom_methods(built, where, workers=context.workers)
     try:
-        return placement.compile(model, objective, dataset.image_shape)
+        model = context.compile(built, objective, session.dataset.image_shape)
     except Exception as exc:  # a person's own loss, metrics and optimizer may raise anything
-        raise FitError(f"{where}: the network cannot be compiled: {in_short(exc)}") from exc
+        raise FitError(f"{where}: the network cannot be compiled: {error_summary(exc)}") from exc
+    return _Network(built=built, objective=objective, model=model)
 
 
-def _loss_remedy(recipe: Recipe) -> str:
-    if recipe.network.compiled == "use":
-        return f"lower the learning rate that {recipe.network.builder} compiles its optimizer with"
-    return f"lower optimizer.learning_rate (now {recipe.optimizer.learning_rate:g}) or lengthen optimizer.warmup_epochs"
-
-
-def _take_up(run: Run, run_dir: Path, *, resume: bool, placement: Placement, console: Console) -> None:
+def _restore(session: _Session, run: RunState, *, resume: bool) -> None:
     if resume:
         if packages := run.resume():
-            console.print(f"resumed with other packages, so the last digits may differ: {'; '.join(packages)}")
-        placement.check_agreement("epochs to resume after", len(run.history))
+            session.console.print(f"resumed with other packages, so the last digits may differ: {'; '.join(packages)}")
+        session.context.check_agreement("epochs to resume after", len(run.history))
         if run.history:
-            console.print(f"resumed after epoch {len(run.history)}")
+            session.console.print(f"resumed after epoch {len(run.history)}")
         else:
-            console.print(f"nothing to resume in {run_dir}: starting afresh")
-    elif placement.is_chief:
-        run.start_afresh()
-        shutil.rmtree(run_dir / "tensorboard", ignore_errors=True)
+            session.console.print(f"nothing to resume in {session.run_dir}: starting afresh")
+    elif session.context.is_chief:
+        run.discard_checkpoints()
+        shutil.rmtree(session.run_dir / "tensorboard", ignore_errors=True)
 
 
-def _train(
-    trainee: keras.Model,
-    dataset: Dataset,
-    plan: BatchPlan,
-    *,
-    run: Run,
-    placement: Placement,
-    objective: Objective,
-    callbacks: list[keras.callbacks.Callback],
-) -> None:
-    first_epoch = len(run.history)
+def _train(session: _Session, network: _Network, run: RunState) -> None:
+    """Train the epochs that are left, with a bar at a terminal, until the last one, patience or a signal ends it."""
+    context, plan = session.context, session.plan
+    with (
+        map_training_errors(run, session.run_dir, workers=context.workers),
+        stop_requests() as stop,
+        EpochProgress(session.console, epochs=plan.epochs, steps=plan.steps_per_epoch) as progress,
+    ):
+        training, validation = _batches(session, network.objective, first_epoch=len(run.history))
+        with context.fit_scope():
+            network.model.fit(
+                training,
+                initial_epoch=len(run.history),
+                epochs=plan.epochs,
+                steps_per_epoch=plan.steps_per_epoch,
+                validation_data=validation,
+                validation_steps=math.ceil(len(session.dataset.validation.images) / _VALIDATION_BATCH_SIZE),
+                callbacks=_callbacks(session, network, run, progress, stop),
+                shuffle=False,  # the pipeline does it
+                verbose=0,  # the progress bar is ours
+            )
+
+
+def _batches(session: _Session, objective: Objective, *, first_epoch: int) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Training batches from that epoch on (0 is the first), and validation batches, for every device."""
+    dataset, plan = session.dataset, session.plan
     one_hot = len(dataset.labels) if objective.labels == "one_hot" else None
-    training = placement.distribute(
+    training = session.context.distribute(
         lambda share: training_batches(dataset.train, plan, first_epoch=first_epoch, one_hot=one_hot, share=share)
     )
-    validation = placement.distribute(
+    validation = session.context.distribute(
         lambda share: validation_batches(
             dataset.validation, batch_size=_VALIDATION_BATCH_SIZE, takes=plan.takes, one_hot=one_hot, share=share
         )
     )
-    with placement.fit_scope():
-        trainee.fit(
-            training,
-            initial_epoch=first_epoch,
-            epochs=plan.epochs,
-            steps_per_epoch=plan.steps_per_epoch,
-            validation_data=validation,
-            validation_steps=math.ceil(len(dataset.validation.images) / _VALIDATION_BATCH_SIZE),
-            callbacks=callbacks,
-            shuffle=False,  # the pipeline does it
-            verbose=0,  # ours does it
-        )
+    return training, validation
 
 
-@contextmanager
-def _explained(run: Run, run_dir: Path, *, workers: int) -> Iterator[None]:
-    """Turn what stops a run from outside into one sentence with the way on."""
-    try:
-        yield
-    except KeyboardInterrupt as exc:
-        raise FitInterrupted(f"interrupted; {_way_on(run, run_dir)}") from exc
-    except SlipwayError:
-        raise
-    except Exception as exc:  # Keras, TensorFlow and a person's own layers each have their own
-        if is_full_disk(exc):
-            raise FitError(f"{run_dir}: no space left on the device; make room, then: {_way_on(run, run_dir)}") from exc
-        if isinstance(exc, tf.errors.ResourceExhaustedError):
-            raise FitError(f"out of memory: lower fit.batch_size; {in_short(exc)}") from exc
-        if workers > 1 and isinstance(exc, tf.errors.OpError):
-            reason = type(exc).__name__
-            raise FitError(f"another worker is gone ({reason}); {_way_on(run, run_dir)}, on every worker") from exc
-        raise FitError(f"training failed: {in_short(exc)}; {_way_on(run, run_dir)}") from exc
+def _callbacks(
+    session: _Session, network: _Network, run: RunState, progress: EpochProgress, stop: threading.Event
+) -> list[keras.callbacks.Callback]:
+    callbacks = [
+        *session.context.callbacks(network.built),
+        RunCallback(run, progress, stop=stop, remedy=loss_remedy(session.recipe)),
+    ]
+    if session.context.is_chief:
+        callbacks.append(keras.callbacks.TensorBoard(session.run_dir / "tensorboard", write_graph=False))
+    return callbacks
 
 
-def _way_on(run: Run, run_dir: Path) -> str:
-    if not run.history:
-        return "no epoch was finished yet: start again"
-    return f"everything up to epoch {len(run.history)} is kept in {run_dir}: go on with --resume"
-
-
-def _result(model: keras.Model, run: Run, plan: BatchPlan, *, kept: EpochRecord) -> FitResult:
+def _result(model: keras.Model, run: RunState, plan: BatchPlan, *, kept: EpochRecord) -> FitResult:
     seconds = sum(record.seconds for record in run.history)
     images = len(run.history) * plan.steps_per_epoch * plan.batch_size
     return FitResult(

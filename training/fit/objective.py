@@ -1,7 +1,7 @@
 """By what a network is trained: the recipe's loss and optimizer, or those that its builder compiled.
 
     objective = choose_objective(model, recipe, plan, classes=10)
-    placement.compile(model, objective, (28, 28, 1))
+    context.compile(model, objective, (28, 28, 1))
 
 What a builder compiled is never thrown away unasked: `network.compiled` says `use` or `discard`.
 """
@@ -10,22 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from training._tensorflow import keras
 from training.errors import FitError
+from training.fit.compiled_checks import ACCURACY, LabelForm, check_accuracy, display_name, label_form
 from training.fit.input_pipeline import BatchPlan
-from training.fit.optimizers import build_optimizer
-from training.recipe import Recipe
+from training.recipe import OptimizerSettings, Recipe
 
-__all__ = ["LabelForm", "Objective", "choose_objective", "own_optimizers", "own_steps"]
+__all__ = ["Objective", "build_optimizer", "check_custom_methods", "choose_objective", "custom_optimizers"]
 
-LabelForm = Literal["index", "one_hot"]
-
-ACCURACY = "accuracy"
+_NOT_DECAYED = ["bias", "gamma", "beta"]
+"""Offsets and batch norm's scales: decay would only fight what they are there for."""
 
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
@@ -78,12 +74,27 @@ def choose_objective(model: keras.Model, recipe: Recipe, plan: BatchPlan, *, cla
     return Objective(optimizer=optimizer)
 
 
-def own_steps(model: keras.Model) -> tuple[str, ...]:
-    """The methods by which the network trains itself, in place of Keras' own."""
-    return tuple(name for name in _STEPS if getattr(type(model), name) is not getattr(keras.Model, name))
+def check_custom_methods(model: keras.Model, where: str, *, workers: int) -> None:
+    """Refuse a network whose own methods cannot work here.
+
+    Args:
+        model: The builder's network.
+        where: What to call it in an error.
+        workers: Processes that train together.
+
+    Raises:
+        FitError: It has a `compile` of its own, or steps of its own that several workers cannot share.
+    """
+    if type(model).compile is not keras.Model.compile:
+        raise FitError(f"{where}: the network has a compile() of its own: expected Keras'; keep its extras in __init__")
+    if workers > 1 and (steps := _custom_steps(model)):
+        raise FitError(
+            f"{where}: the network has a {steps[0]}() of its own, which the workers of TF_CONFIG cannot share: train "
+            "on one machine, or without it"
+        )
 
 
-def own_optimizers(model: keras.Model) -> tuple[str, ...]:
+def custom_optimizers(model: keras.Model) -> tuple[str, ...]:
     """Attributes that hold an optimizer which `compile` does not know."""
     known = {id(model.optimizer), id(getattr(model.optimizer, "inner_optimizer", None))}
     return tuple(
@@ -93,17 +104,22 @@ def own_optimizers(model: keras.Model) -> tuple[str, ...]:
     )
 
 
+def _custom_steps(model: keras.Model) -> tuple[str, ...]:
+    """The methods by which the network trains itself, in place of Keras' own."""
+    return tuple(name for name in _STEPS if getattr(type(model), name) is not getattr(keras.Model, name))
+
+
 def _compiled(where: str, model: keras.Model, classes: int) -> Objective:
     config: Mapping[str, Any] = model._compile_config.config  # noqa: SLF001  # the public one is serialized
     loss = _only(config["loss"])
     labels: LabelForm = "index"
     if loss is not None:
-        labels = _label_form(where, loss, classes)
-    elif not {"train_step", "compute_loss"} & set(own_steps(model)):
+        labels = label_form(where, loss, classes)
+    elif not {"train_step", "compute_loss"} & set(_custom_steps(model)):
         raise FitError(f"{where}: the network is compiled without a loss: name one in model.compile(loss=...)")
     metrics = list(_flat(config["metrics"]))
     if named := next((metric for metric in metrics if _called_accuracy(metric)), None):
-        _check_accuracy(where, named, classes, labels)
+        check_accuracy(where, named, classes, labels)
     else:
         metrics.append(ACCURACY)
     return Objective(
@@ -115,73 +131,6 @@ def _compiled(where: str, model: keras.Model, classes: int) -> Objective:
         run_eagerly=bool(config["run_eagerly"]),
         labels=labels,
     )
-
-
-def _label_form(where: str, loss: Any, classes: int) -> LabelForm:  # noqa: ANN401  # a name, function or object
-    """Ask the loss about good and bad answers in either form: in the one that it takes, good ones cost less.
-
-    An error alone would not tell: some losses spread `(batch,)` over `(batch, classes)` where the sizes allow it.
-    """
-    if _takes_logits(loss):
-        raise FitError(
-            f"{where}: the compiled loss {_name(loss)} expects logits, and what is served are probabilities: end the "
-            "network with a softmax and compile the loss with from_logits=False"
-        )
-    truth = np.arange(classes + 1) % classes
-    good, bad = (_answers(np.roll(truth, shift), classes) for shift in (0, 1))
-    forms: tuple[tuple[LabelForm, NDArray[Any]], ...] = (
-        ("index", truth),
-        ("one_hot", np.eye(classes, dtype=np.float32)[truth]),
-    )
-    seen = []
-    for form, labels in forms:
-        try:
-            cost = [float(np.mean(keras.losses.get(loss)(labels, answers))) for answers in (good, bad)]
-        except Exception as exc:  # noqa: BLE001  # a person's own loss may raise anything
-            seen.append(f"{form}: {type(exc).__name__}")
-            continue
-        if np.isfinite(cost).all() and cost[0] < cost[1]:
-            return form
-        seen.append(f"{form}: {cost[0]:.3g} for good answers, {cost[1]:.3g} for bad ones")
-    raise FitError(
-        f"{where}: the compiled loss {_name(loss)} prefers right answers to wrong ones neither with labels (batch,) "
-        f"nor with one-hot rows (batch, {classes}); {'; '.join(seen)}. Compile a loss for one class per image"
-    )
-
-
-def _check_accuracy(where: str, metric: Any, classes: int, labels: LabelForm) -> None:  # noqa: ANN401
-    """Refuse a metric called accuracy that is none: it would stand in the history and in the model card as one."""
-    if not isinstance(metric, keras.metrics.Metric):
-        return  # of the name `accuracy`, Keras makes the one that fits the labels
-    try:
-        probe = metric.from_config(metric.get_config())
-    except Exception:  # noqa: BLE001  # a person's own metric need not be one that can be made again
-        return
-    truth = np.arange(2 * classes) % classes
-    rows = truth if labels == "index" else np.eye(classes, dtype=np.float32)[truth]
-    got = []
-    for shift in (0, 1):
-        probe.reset_state()
-        try:
-            probe.update_state(rows, _answers(np.roll(truth, shift), classes))
-            got.append(f"{float(probe.result()):.0%}")
-        except Exception as exc:  # noqa: BLE001  # a person's own metric may raise anything
-            got.append(type(exc).__name__)
-    if got != ["100%", "0%"]:
-        raise FitError(
-            f"{where}: the compiled metric {ACCURACY!r}, {_name(metric)}, is no share of right answers: expected 100% "
-            f"for right ones and 0% for wrong ones, got {' and '.join(got)}. Write metrics=['accuracy'], from which "
-            "Keras takes the right one"
-        )
-
-
-def _answers(truth: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    return (0.9 * np.eye(classes)[truth] + 0.1 / classes).astype(np.float32)
-
-
-def _takes_logits(loss: Any) -> bool:  # noqa: ANN401
-    settings = getattr(loss, "_fn_kwargs", None) or {}
-    return bool(getattr(loss, "from_logits", False) or settings.get("from_logits", False))
 
 
 def _only(loss: Any) -> Any:  # noqa: ANN401
@@ -207,8 +156,39 @@ def _called_accuracy(metric: Any) -> bool:  # noqa: ANN401
 
 def _describe(model: keras.Model) -> str:
     loss = model._compile_config.config["loss"]  # noqa: SLF001
-    return f"the optimizer {_name(model.optimizer)} and the loss {_name(_only(loss))}"
+    return f"the optimizer {display_name(model.optimizer)} and the loss {display_name(_only(loss))}"
 
 
-def _name(value: Any) -> str:  # noqa: ANN401
-    return value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
+def build_optimizer(settings: OptimizerSettings, *, epochs: int, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Build the recipe's optimizer with its learning-rate schedule.
+
+    The schedule is counted in steps, and the optimizer's state counts them: a restored state continues the schedule.
+    """
+    rate = _learning_rate(settings, epochs=epochs, steps_per_epoch=steps_per_epoch)
+    match settings.name:
+        case "adam":
+            return keras.optimizers.Adam(rate)
+        case "sgd":
+            return keras.optimizers.SGD(rate, momentum=0.9)
+        case "adamw":
+            optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+            optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+            return optimizer
+
+
+def _learning_rate(
+    settings: OptimizerSettings, *, epochs: int, steps_per_epoch: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    warmup_steps = round(settings.warmup_epochs * steps_per_epoch)
+    if settings.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup_steps else settings.learning_rate,
+            decay_steps=max(1, epochs * steps_per_epoch - warmup_steps),
+            warmup_target=settings.learning_rate if warmup_steps else None,
+            warmup_steps=warmup_steps,
+        )
+    if warmup_steps:  # a polynomial of power 1 that ends at the peak and stays there
+        return keras.optimizers.schedules.PolynomialDecay(
+            0.0, decay_steps=warmup_steps, end_learning_rate=settings.learning_rate, power=1.0
+        )
+    return settings.learning_rate

@@ -1,6 +1,6 @@
 """Whether a network scales pixels itself: found before it is trained on images that are scaled twice.
 
-    refuse_other_range(model, recipe, dataset)     # raises FitError with the remedy
+    check_input_range(model, recipe, dataset)     # raises FitError with the remedy
 
 Scaled twice, all pixels lie within 1/255 of each other: the network trains, badly, and nothing fails. A layer's name
 proves little, for the scaling may be a `Lambda` or an operation, inside a nested model, or undone by the next layer.
@@ -23,7 +23,7 @@ from training.errors import FitError
 from training.pixels import as_input
 from training.recipe import InputRange, Recipe
 
-__all__ = ["refuse_other_range"]
+__all__ = ["check_input_range"]
 
 _PROBES = 16
 _LOOKED_AT = 512
@@ -56,7 +56,7 @@ class _Seen:
     layers: list[keras.layers.Layer] = field(default_factory=list)
 
 
-def refuse_other_range(model: keras.Model, recipe: Recipe, dataset: Dataset) -> None:
+def check_input_range(model: keras.Model, recipe: Recipe, dataset: Dataset) -> None:
     """Refuse a network that clearly takes pixels of another range than it would get.
 
     A recipe that says `network.input_range: unit` is taken at its word.

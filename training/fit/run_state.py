@@ -1,8 +1,8 @@
-"""One training run: the epochs it has behind it, and the state it goes on from.
+"""The state of a training run, in memory and on disk: its epochs so far, and the variables that it goes on from.
 
-    run = Run(variables=Variables(model, optimizer), identity=..., folder=..., patience=3, writes=True)
-    run.resume()           # or run.start_afresh()
-    run.keep(record)       # after each epoch
+    run = RunState(variables=Variables(model, optimizer), identity=..., folder=..., patience=3, writes=True)
+    run.resume()           # or run.discard_checkpoints()
+    run.add_epoch(record)      # after each epoch
     run.restore_best()     # at the end
 
 How an epoch is trained is not known here.
@@ -17,7 +17,7 @@ from training.errors import FitError
 from training.fit.checkpoint import Checkpoint, CheckpointFolder, RunIdentity, State
 from training.fit.history import EpochRecord, best_epoch, patience_is_over
 
-__all__ = ["Run", "Variables"]
+__all__ = ["RunState", "Variables"]
 
 
 class Variables:
@@ -46,13 +46,15 @@ class Variables:
         expected = {name: tuple(variable.shape) for name, variable in self._by_name.items()}
         got = {name: value.shape for name, value in state.items()}
         if expected != got:
-            odd = sorted({name for name, _ in expected.items() ^ got.items()})
-            raise FitError(f"checkpoint: another network's, it differs in {', '.join(odd[:3])}; train without --resume")
+            differing = sorted({name for name, _ in expected.items() ^ got.items()})
+            raise FitError(
+                f"checkpoint: another network's, it differs in {', '.join(differing[:3])}; train without --resume"
+            )
         for name, variable in self._by_name.items():
             variable.assign(state[name])
 
 
-class Run:
+class RunState:
     """The epochs of one run and its state, in memory and on disk.
 
     Attributes:
@@ -76,8 +78,8 @@ class Run:
         self._writes = writes
         self._best: State | None = None
 
-    def start_afresh(self) -> None:
-        """Forget what the folder holds."""
+    def discard_checkpoints(self) -> None:
+        """Remove what an earlier run left in the folder."""
         if self._writes:
             self._folder.clear()
 
@@ -109,7 +111,7 @@ class Run:
         """Whether the validation loss has not fallen for as long as the recipe waits."""
         return patience_is_over(self.history, self._patience)
 
-    def keep(self, record: EpochRecord) -> None:
+    def add_epoch(self, record: EpochRecord) -> None:
         """Add an epoch that has just ended, in memory and on disk.
 
         Raises:

@@ -1,6 +1,6 @@
 """What a network is made from: the modules and files behind its builder, by digest.
 
-    sources_of(recipe.network)      # {"my_networks.py": "5f3a…", "base.keras": "77c0…"}
+    source_digests(recipe.network)      # {"my_networks.py": "5f3a…", "base.keras": "77c0…"}
 
 A run that goes on after its builder was edited would be neither the old run nor a new one; these digests tell. Looked
 at are the builder's module, the modules that it imports from outside of the installed packages, and the files that
@@ -21,7 +21,7 @@ from typing import Any
 
 from training.recipe import NetworkSettings
 
-__all__ = ["sources_of"]
+__all__ = ["source_digests"]
 
 _SHIPPED = Path(__file__).parents[1]
 _DATA_SUFFIXES = frozenset(
@@ -29,7 +29,7 @@ _DATA_SUFFIXES = frozenset(
 )
 
 
-def sources_of(network: NetworkSettings) -> dict[str, str]:
+def source_digests(network: NetworkSettings) -> dict[str, str]:
     """SHA-256, in hex, of each source, by module name or by the text that names the file.
 
     Args:

@@ -14,7 +14,7 @@ from rich.console import Console
 from tests.unit.small_fits import STRIPES, own_recipe
 from training.errors import FitError
 from training.fit.loop import fit
-from training.fit.run_state import Run
+from training.fit.run_state import RunState
 from training.recipe import Recipe
 
 # Keras 3.15 copies variables in a way that NumPy 2 means to change.
@@ -255,14 +255,14 @@ def test_a_run_in_half_precision_that_was_stopped_ends_with_the_weights_of_an_un
 
 def stop_after(epochs, monkeypatch):
     """As if Ctrl-C came right after that epoch."""
-    keep = Run.keep
+    add_epoch = RunState.add_epoch
 
     def keep_and_stop(run, record):
-        keep(run, record)
+        add_epoch(run, record)
         if record.epoch == epochs:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "keep", keep_and_stop)
+    monkeypatch.setattr(RunState, "add_epoch", keep_and_stop)
 
 
 def test_a_builder_that_was_edited_cannot_go_on(module, tmp_path):

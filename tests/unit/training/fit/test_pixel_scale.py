@@ -14,7 +14,7 @@ from training._tensorflow import keras, tf
 from training.errors import FitError
 from training.export import export_onnx, keras_probabilities, measure_parity, onnx_probabilities
 from training.fit.loop import fit
-from training.fit.pixel_scale import refuse_other_range
+from training.fit.pixel_scale import check_input_range
 
 # Keras 3.15 copies variables in a way that NumPy 2 means to change.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -94,19 +94,19 @@ def test_a_network_that_scales_itself_is_refused_with_the_setting_that_is_right(
     model = build()
 
     with pytest.raises(FitError, match=r"scales pixels itself: .*`input_range: raw` under `network:`"):
-        refuse_other_range(model, own_recipe("my:net"), images_for(model))
+        check_input_range(model, own_recipe("my:net"), images_for(model))
 
 
 @pytest.mark.parametrize("build", TAKES_UNIT.values(), ids=TAKES_UNIT)
 def test_a_network_that_takes_0_to_1_passes_unasked(build):
     model = build()
 
-    refuse_other_range(model, own_recipe("my:net"), images_for(model))
+    check_input_range(model, own_recipe("my:net"), images_for(model))
 
 
 @pytest.mark.parametrize("said", ["raw", "unit"])
 def test_who_says_the_range_is_taken_at_their_word(said):
-    refuse_other_range(network(layers.Rescaling(1 / 255)), own_recipe("my:net", input_range=said), STRIPES)
+    check_input_range(network(layers.Rescaling(1 / 255)), own_recipe("my:net", input_range=said), STRIPES)
 
 
 def trained(factor):
@@ -130,12 +130,12 @@ def trained(factor):
 )
 def test_trained_weights_are_asked_about_both_ranges(factor, said, right):
     with pytest.raises(FitError, match=rf"trained weights, .* 100% right .*`input_range: {right}` under `network:`"):
-        refuse_other_range(trained(factor), own_recipe("my:net", input_range=said), STRIPES)
+        check_input_range(trained(factor), own_recipe("my:net", input_range=said), STRIPES)
 
 
 @pytest.mark.parametrize(("factor", "said"), [(1, "raw"), (1 / 255, None)], ids=["raw", "unit"])
 def test_trained_weights_that_get_their_own_range_pass(factor, said):
-    refuse_other_range(trained(factor), own_recipe("my:net", input_range=said), STRIPES)
+    check_input_range(trained(factor), own_recipe("my:net", input_range=said), STRIPES)
 
 
 def test_batch_norm_with_the_statistics_of_raw_images_is_refused():
@@ -145,7 +145,7 @@ def test_batch_norm_with_the_statistics_of_raw_images_is_refused():
     norm.set_weights([np.ones(4), np.zeros(4), features.mean(axis=(0, 1, 2)), features.var(axis=(0, 1, 2))])
 
     with pytest.raises(FitError, match=r"batch norm comes with statistics of other images.*`input_range: raw`"):
-        refuse_other_range(model, own_recipe("my:net"), STRIPES)
+        check_input_range(model, own_recipe("my:net"), STRIPES)
 
 
 BUILDER = """

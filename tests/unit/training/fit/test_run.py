@@ -19,7 +19,7 @@ pytest.importorskip("keras")
 from tests.unit.small_fits import STRIPES, own_recipe, stripes
 from training.data import Dataset
 from training.errors import FitError
-from training.fit.distribution import Placement, choose_placement
+from training.fit.distributed_context import DistributedContext, choose_distributed_context
 from training.fit.loop import fit
 from training.fit.progress import EpochProgress
 from training.recipe import Recipe
@@ -219,7 +219,7 @@ def test_loss_that_is_no_number_stops_the_run_with_the_remedy(tmp_path):
 
 
 def test_batch_that_devices_cannot_share_equally_is_refused():
-    three_devices = Placement(strategy=SimpleNamespace(num_replicas_in_sync=3))
+    three_devices = DistributedContext(strategy=SimpleNamespace(num_replicas_in_sync=3))
 
     with pytest.raises(FitError, match=r"fit.batch_size: expected a multiple of the 3 devices that share it, got 16"):
         three_devices.check_batch_size(16)
@@ -227,9 +227,9 @@ def test_batch_that_devices_cannot_share_equally_is_refused():
 
 def test_one_machine_without_gpus_is_one_device(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    placement = choose_placement()
+    context = choose_distributed_context()
 
-    assert (1, 1, True) == (placement.devices, placement.workers, placement.is_chief)
+    assert (1, 1, True) == (context.devices, context.workers, context.is_chief)
 
 
 @pytest.mark.parametrize(
@@ -246,4 +246,4 @@ def test_odd_tf_config_is_refused(monkeypatch, tf_config):
     monkeypatch.setenv("TF_CONFIG", tf_config)
 
     with pytest.raises(FitError, match="TF_CONFIG: expected"):
-        choose_placement()
+        choose_distributed_context()

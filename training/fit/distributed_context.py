@@ -1,16 +1,16 @@
 """Where a run computes: one device, every GPU of this machine, or several machines.
 
-    placement = choose_placement()                       # TF_CONFIG, then the GPUs, decide
-    with placement.scope():
+    context = choose_distributed_context()                       # TF_CONFIG, then the GPUs, decide
+    with context.scope():
         model, objective = ...                           # their variables are created here
-    trainee = placement.compile(model, objective, (28, 28, 1))
-    with placement.fit_scope():
-        trainee.fit(placement.distribute(make_batches), callbacks=[*placement.callbacks(model), ...])
+    compiled = context.compile(model, objective, (28, 28, 1))
+    with context.fit_scope():
+        compiled.fit(context.distribute(make_batches), callbacks=[*context.callbacks(model), ...])
 
 Keras 3's `fit` works under MirroredStrategy. Under MultiWorkerMirroredStrategy it stops before the first step: it
 averages the first batch over the workers to learn its shape, and TensorFlow refuses (keras-team/keras#20585); and it
 reduces the results of each step along a batch axis that metrics do not have. Both are avoided from outside: the
-trainee is put together outside the scope from variables that were created inside, so that Keras has no shapes to
+compiled model is put together outside the scope from variables that were created inside, so that Keras has no shapes to
 learn, and its step functions are ours.
 """
 
@@ -28,13 +28,13 @@ from training.errors import FitError
 from training.fit.input_pipeline import Share
 from training.fit.objective import Objective
 
-__all__ = ["Placement", "choose_placement"]
+__all__ = ["DistributedContext", "choose_distributed_context"]
 
 _TF_CONFIG_SHAPE = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class DistributedContext:
     """The devices of a run, and this process's place among its workers.
 
     Attributes:
@@ -91,12 +91,12 @@ class Placement:
         Returns:
             The model. Its optimizer, built, is the objective's, or Keras' wrapper of it that scales the loss.
         """
-        trainee = model
+        compiled = model
         if self.workers > 1:
             images = keras.Input(image_shape)
-            trainee = keras.Model(images, model(images))
+            compiled = keras.Model(images, model(images))
         with self.scope():
-            trainee.compile(
+            compiled.compile(
                 objective.optimizer,
                 objective.loss,
                 loss_weights=objective.loss_weights,
@@ -105,11 +105,11 @@ class Placement:
                 run_eagerly=objective.run_eagerly,
                 jit_compile=False,
             )
-            trainee.optimizer.build(trainee.trainable_variables)
+            compiled.optimizer.build(compiled.trainable_variables)
         if self.workers > 1:
-            trainee.train_function = self._step_function(trainee.train_step)
-            trainee.test_function = self._step_function(trainee.test_step)
-        return trainee
+            compiled.train_function = self._step_function(compiled.train_step)
+            compiled.test_function = self._step_function(compiled.test_step)
+        return compiled
 
     def distribute(self, make_batches: Callable[[Share], tf.data.Dataset]) -> Any:  # noqa: ANN401  # no common type
         """Give each device its part of every batch.
@@ -166,7 +166,7 @@ class _AverageStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._strategy.run(on_one_device)
 
 
-def choose_placement() -> Placement:
+def choose_distributed_context() -> DistributedContext:
     """Several machines when TF_CONFIG names them, else every GPU when there are two or more, else one device.
 
     Under TF_CONFIG this waits until all workers have come.
@@ -182,10 +182,10 @@ def choose_placement() -> Placement:
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
         except (tf.errors.OpError, RuntimeError) as exc:
             raise FitError(f"TF_CONFIG: the workers cannot form a cluster: {exc}") from exc
-        return Placement(strategy=strategy, workers=workers, is_chief=is_chief)
+        return DistributedContext(strategy=strategy, workers=workers, is_chief=is_chief)
     if len(tf.config.list_physical_devices("GPU")) > 1:
-        return Placement(strategy=tf.distribute.MirroredStrategy())
-    return Placement(strategy=tf.distribute.get_strategy())
+        return DistributedContext(strategy=tf.distribute.MirroredStrategy())
+    return DistributedContext(strategy=tf.distribute.get_strategy())
 
 
 def _cluster(tf_config: str) -> tuple[int, bool]:
