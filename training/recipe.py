@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from slipway.contract import Background, ModelContract
-from slipway.platform.settings import Settings, check_settings, find_settings_file, read_yaml
+from slipway.platform.settings import Settings, SettingsFiles, check_settings
 from training.errors import RecipeError
 from training.recipe_sections import (
     AugmentationSettings,
@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 RECIPES = Path(__file__).parent / "recipes"
+_FILES = SettingsFiles(folder=RECIPES, kind="recipe", sections="'network:' and 'fit:'", error=RecipeError)
 
 
 class Recipe(Settings):
@@ -113,7 +114,7 @@ class Recipe(Settings):
 
 def shipped_recipes() -> tuple[str, ...]:
     """Names of the recipes that come with Slipway, sorted."""
-    return tuple(sorted(path.stem for path in RECIPES.glob("*.yaml")))
+    return _FILES.names()
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -125,11 +126,5 @@ def load_recipe(name_or_path: str) -> Recipe:
     Raises:
         RecipeError: With file, key, expected, got, and the nearest known key for an unknown one.
     """
-    path = find_settings_file(name_or_path, RECIPES)
-    document = read_yaml(
-        path,
-        sections="'network:' and 'fit:'",
-        missing=f"no recipe {name_or_path!r}: expected one of {', '.join(shipped_recipes())}, or a YAML file",
-        error=RecipeError,
-    )
+    path, document = _FILES.read(name_or_path)
     return check_settings(document, Recipe, where=str(path), error=RecipeError)

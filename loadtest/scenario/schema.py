@@ -23,7 +23,7 @@ from loadtest.scenario.arrivals import Arrivals, ClosedArrivals
 from loadtest.scenario.sample_size import fewest_requests
 from slipway.client import InvalidAddress
 from slipway.client.wire import parse_address
-from slipway.platform.settings import Settings, check_settings, find_settings_file, overridden, read_yaml
+from slipway.platform.settings import Settings, SettingsFiles, check_settings, overridden
 
 __all__ = [
     "BatchShare",
@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
+_FILES = SettingsFiles(folder=SCENARIOS, kind="scenario", sections="'arrivals:' and 'slo:'", error=ScenarioError)
 WITH_SECRETS = "with secrets"
 """Context in which a scenario is written with the values of its headers, as `model_dump_json(context=...)`."""
 PUBLISHED, RANDOM = "published", "random"
@@ -214,7 +215,7 @@ class Scenario(Settings):
 
 def shipped_scenarios() -> tuple[str, ...]:
     """Names of the scenarios that come with Slipway, sorted."""
-    return tuple(sorted(path.stem for path in SCENARIOS.glob("*.yaml")))
+    return _FILES.names()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,13 +262,7 @@ def read_scenario(name_or_path: str) -> ScenarioFile:
     Raises:
         ScenarioError: There is no such file, or it is no YAML mapping.
     """
-    path = find_settings_file(name_or_path, SCENARIOS)
-    document = read_yaml(
-        path,
-        sections="'arrivals:' and 'slo:'",
-        missing=f"no scenario {name_or_path!r}: expected one of {', '.join(shipped_scenarios())}, or a YAML file",
-        error=ScenarioError,
-    )
+    path, document = _FILES.read(name_or_path)
     _resolve_files(document, path.parent)
     return ScenarioFile(path=path, document=document)
 

@@ -15,6 +15,7 @@ import difflib
 import reprlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -24,7 +25,7 @@ from slipway.errors import SlipwayError
 from slipway.platform.strict_yaml import SETTINGS, YamlUnreadable, load_yaml
 from slipway.printable import printable
 
-__all__ = ["Settings", "check_settings", "find_settings_file", "overridden", "read_yaml"]
+__all__ = ["Settings", "SettingsFiles", "check_settings", "overridden", "read_yaml"]
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
@@ -43,13 +44,38 @@ class Settings(BaseModel):
     )
 
 
-def find_settings_file(name_or_path: str, shipped: Path) -> Path:
-    """The shipped file of that name, or else the path itself."""
-    path = shipped / f"{name_or_path}.yaml"
-    with suppress(OSError, ValueError):  # no name of a file at all
-        if path.is_file():
-            return path
-    return Path(name_or_path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsFiles:
+    """Files of one kind: those that come with Slipway have names, those of a user have paths.
+
+    Attributes:
+        folder: Of the shipped ones.
+        kind: What one is, for the message.
+        sections: Examples of its keys, for the message.
+        error: Raised when a file cannot be read.
+    """
+
+    folder: Path
+    kind: str
+    sections: str
+    error: type[SlipwayError]
+
+    def names(self) -> tuple[str, ...]:
+        """Of the shipped ones, sorted."""
+        return tuple(sorted(path.stem for path in self.folder.glob("*.yaml")))
+
+    def read(self, name_or_path: str) -> tuple[Path, dict[str, Any]]:
+        """Read the shipped file of that name, or else the file of that path; gives its path and what it says.
+
+        Raises:
+            SlipwayError: `error`; there is no such file, or it is no YAML mapping.
+        """
+        path, shipped = Path(name_or_path), self.folder / f"{name_or_path}.yaml"
+        with suppress(OSError, ValueError):  # no name of a file at all
+            if shipped.is_file():
+                path = shipped
+        missing = f"no {self.kind} {name_or_path!r}: expected one of {', '.join(self.names())}, or a YAML file"
+        return path, read_yaml(path, sections=self.sections, missing=missing, error=self.error)
 
 
 def read_yaml(path: Path, *, sections: str, missing: str, error: type[SlipwayError]) -> dict[str, Any]:

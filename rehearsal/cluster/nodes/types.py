@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from rehearsal.errors import RehearsalScenarioError
-from slipway.platform.settings import Settings, check_settings, find_settings_file, read_yaml
+from slipway.platform.settings import Settings, SettingsFiles, check_settings
 
 __all__ = ["NodeType", "Nodes", "load_nodes", "shipped_nodes"]
 
-SHIPPED = Path(__file__).parent
+_FILES = SettingsFiles(
+    folder=Path(__file__).parent, kind="node types", sections="types, pool, gpu_limit", error=RehearsalScenarioError
+)
 
 
 class NodeType(Settings):
@@ -70,7 +72,7 @@ class Nodes(Settings):
 
 def shipped_nodes() -> tuple[str, ...]:
     """Names of the files that come with Slipway, sorted."""
-    return tuple(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
+    return _FILES.names()
 
 
 def load_nodes(name_or_path: str) -> Nodes:
@@ -79,11 +81,5 @@ def load_nodes(name_or_path: str) -> Nodes:
     Raises:
         RehearsalScenarioError: With file, key, expected and got.
     """
-    path = find_settings_file(name_or_path, SHIPPED)
-    document = read_yaml(
-        path,
-        sections="types, pool, gpu_limit",
-        missing=f"node types {name_or_path!r}: expected one of {', '.join(shipped_nodes())}, or a YAML file's path",
-        error=RehearsalScenarioError,
-    )
+    path, document = _FILES.read(name_or_path)
     return check_settings(document, Nodes, where=str(path), error=RehearsalScenarioError)

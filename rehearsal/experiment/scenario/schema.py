@@ -27,7 +27,7 @@ from rehearsal.experiment.scenario.sections import (
     NodeSettings,
     StartSettings,
 )
-from slipway.platform.settings import Settings, check_settings, find_settings_file, overridden, read_yaml
+from slipway.platform.settings import Settings, SettingsFiles, check_settings, overridden
 
 __all__ = [
     "RehearsalScenario",
@@ -37,6 +37,9 @@ __all__ = [
 ]
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
+_FILES = SettingsFiles(
+    folder=SCENARIOS, kind="scenario", sections="'load:' and 'expect:'", error=RehearsalScenarioError
+)
 
 
 class RehearsalScenario(Settings):
@@ -107,7 +110,7 @@ class RehearsalScenario(Settings):
 
 def shipped_scenarios() -> tuple[str, ...]:
     """Names of the scenarios that come with Slipway, sorted."""
-    return tuple(sorted(path.stem for path in SCENARIOS.glob("*.yaml")))
+    return _FILES.names()
 
 
 def load_scenario(name_or_path: str, overrides: Mapping[str, str] | None = None) -> RehearsalScenario:
@@ -120,13 +123,7 @@ def load_scenario(name_or_path: str, overrides: Mapping[str, str] | None = None)
     Raises:
         RehearsalScenarioError: With file, key, expected, got, and the nearest known key for an unknown one.
     """
-    path = find_settings_file(name_or_path, SCENARIOS)
-    document = read_yaml(
-        path,
-        sections="'load:' and 'expect:'",
-        missing=f"no scenario {name_or_path!r}: expected one of {', '.join(shipped_scenarios())}, or a YAML file",
-        error=RehearsalScenarioError,
-    )
+    path, document = _FILES.read(name_or_path)
     _resolve_files(document, path.parent)
     return check_scenario(overridden(document, overrides or {}, error=RehearsalScenarioError), where=str(path))
 

@@ -63,5 +63,5 @@ def test_a_wrong_type_is_told_with_its_key(tmp_path, change, message):
 
 
 def test_an_unknown_name_is_told_the_shipped_ones():
-    with pytest.raises(RehearsalScenarioError, match="expected one of fixed, karpenter, or a YAML file's path"):
+    with pytest.raises(RehearsalScenarioError, match="expected one of fixed, karpenter, or a YAML file"):
         load_nodes("karpentr")

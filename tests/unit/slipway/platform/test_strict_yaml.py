@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from slipway.errors import SlipwayError
-from slipway.platform.settings import Settings, check_settings, find_settings_file, overridden, read_yaml
+from slipway.platform.settings import Settings, SettingsFiles, check_settings, overridden, read_yaml
 from slipway.platform.strict_yaml import SETTINGS, SHIPPED, YamlLimits, YamlUnreadable, load_all_yaml, load_yaml
 
 
@@ -152,10 +152,22 @@ def test_an_override_is_read_by_the_same_rules():
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "no/such", "."], ids=["nul", "long", "absent", "folder"])
 def test_a_name_that_is_no_files_is_refused(tmp_path, name):
-    path = find_settings_file(name, tmp_path)
+    files = SettingsFiles(folder=tmp_path, kind="recipe", sections="a", error=Refused)
 
     with pytest.raises(Refused):
-        read_yaml(path, sections="a", missing="no such recipe", error=Refused)
+        files.read(name)
+
+
+def test_a_shipped_file_goes_by_its_name_and_another_by_its_path(tmp_path):
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "mnist.yaml").write_text("a: 1")
+    (tmp_path / "mine.yaml").write_text("a: 2")
+    files = SettingsFiles(folder=tmp_path / "shipped", kind="recipe", sections="a", error=Refused)
+
+    assert (tmp_path / "shipped" / "mnist.yaml", {"a": 1}) == files.read("mnist")
+    assert (tmp_path / "mine.yaml", {"a": 2}) == files.read(str(tmp_path / "mine.yaml"))
+    with pytest.raises(Refused, match=r"^no recipe 'mine': expected one of mnist, or a YAML file$"):
+        files.read("mine")
 
 
 SEEDS = [
