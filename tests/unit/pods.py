@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 import psutil
 
-from rehearsal.cluster.node_agent.ask import Asker
-from rehearsal.cluster.node_agent.pod import PodRunner, Settings
-from rehearsal.cluster.node_agent.programs import Programs
+from rehearsal.cluster.node_agent.image_programs import ImagePrograms
+from rehearsal.cluster.node_agent.pod_context import PodContext, SharedByPods
+from rehearsal.cluster.node_agent.pod_runner import PodRunner
+from rehearsal.cluster.node_agent.probe_client import ProbeClient
 from rehearsal.cluster.node_agent.volumes import MountError
 from rehearsal.errors import ApiError
 
@@ -91,15 +92,15 @@ def deletion(pod, grace_s):
 async def run_pod(tmp_path, pod, outside=None, restart_backoff_s=0.02):
     """Run one pod; yields the outside and the runner, and leaves nothing behind."""
     outside = outside or Outside()
-    asker = Asker()
-    settings = Settings(
+    prober = ProbeClient()
+    shared = SharedByPods(
         folder=tmp_path / "pods",
         logs=tmp_path / "logs",
-        programs=Programs(folder=tmp_path / "bin"),
-        asker=asker,
+        programs=ImagePrograms(folder=tmp_path / "bin"),
+        prober=prober,
         restart_backoff_s=restart_backoff_s,
     )
-    runner = PodRunner(pod, address=ADDRESS, door=outside, settings=settings)
+    runner = PodRunner(PodContext(pod=pod, address=ADDRESS, api=outside, shared=shared))
     task = asyncio.create_task(runner.run())
     try:
         yield outside, runner
@@ -107,7 +108,7 @@ async def run_pod(tmp_path, pod, outside=None, restart_backoff_s=0.02):
         if not task.done():
             runner.vanish()
         await task
-        await asker.close()
+        await prober.close()
 
     assert [] == list((tmp_path / "pods").iterdir())
 

@@ -17,14 +17,20 @@ from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.api.watch import Snapshot, follow
 from rehearsal.cluster.background import mark_ready
 from rehearsal.cluster.connection import Connection
-from rehearsal.cluster.node_agent.addresses import Addresses
-from rehearsal.cluster.node_agent.api_objects import Objects
-from rehearsal.cluster.node_agent.ask import Asker
+from rehearsal.cluster.node_agent.container_start import POD_FOLDER
+from rehearsal.cluster.node_agent.image_programs import ImagePrograms
 from rehearsal.cluster.node_agent.output import shorten
-from rehearsal.cluster.node_agent.pod import PodRunner, Settings
-from rehearsal.cluster.node_agent.programs import Programs
-from rehearsal.cluster.node_agent.services import Named, behind
-from rehearsal.cluster.node_agent.starting import POD_FOLDER, shared_memory_prefix
+from rehearsal.cluster.node_agent.pod_addresses import PodAddresses
+from rehearsal.cluster.node_agent.pod_context import (
+    SHARED_MEMORY_FOLDER,
+    PodContext,
+    SharedByPods,
+    shared_memory_prefix,
+)
+from rehearsal.cluster.node_agent.pod_objects import PodObjects
+from rehearsal.cluster.node_agent.pod_runner import PodRunner
+from rehearsal.cluster.node_agent.probe_client import ProbeClient
+from rehearsal.cluster.node_agent.service_names import ServiceName, backend_address
 from rehearsal.cluster.node_agent.volumes import prepare_volumes
 from rehearsal.cluster.nodes.pools import LOST
 from rehearsal.errors import ApiError
@@ -34,9 +40,8 @@ __all__ = ["Agent", "end_leftovers", "is_ours"]
 _SERVED = "serving.kserve.io/inferenceservice"
 _HOOK = "helm.sh/hook"
 _ENDED = ("Succeeded", "Failed")
-_HOUSEKEEPING_S = 10
-_GOODBYE_S = 5  # an idle tritonserver needs about one
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # POSIX shared memory lives there
+_TRUNCATE_EVERY_S = 10
+_TERMINATE_S = 5  # an idle tritonserver needs about one
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +64,7 @@ def end_leftovers(connection: Connection) -> None:
         except psutil.Error:
             continue
     shutil.rmtree(connection.pods, ignore_errors=True)
-    for file in _SHARED_MEMORY.glob(f"{shared_memory_prefix(connection.network)}*"):
+    for file in SHARED_MEMORY_FOLDER.glob(f"{shared_memory_prefix(connection.network)}*"):
         file.unlink(missing_ok=True)
 
 
@@ -76,13 +81,34 @@ class _Entry:
         return self.task.done() and not self.task.cancelled() and self.task.exception() is not None
 
 
+class _AgentApi(PodObjects):
+    """The API server and the other pods of this agent, as each of its pods uses them."""
+
+    def __init__(self, api: ApiClient, agent: Agent, *, gateway: str) -> None:
+        super().__init__(api)
+        self._agent = agent
+        self._gateway = gateway.removeprefix("http://").rstrip("/")
+
+    async def volumes(self, pod: Mapping[str, Any], folder: Path, address: str) -> dict[str, Path]:
+        """See `PodApi`."""
+        return await prepare_volumes(pod, folder, self, address=address)
+
+    async def resolve(self, named: ServiceName) -> str | None:
+        """See `PodApi`."""
+        service = await self.get(f"/api/v1/namespaces/{named.namespace}/services/{named.name}")
+        if service is None:
+            return None
+        pod = self._agent.ready_pod(named.namespace, service["spec"].get("selector") or {})
+        return backend_address(named, service, gateway=self._gateway, pod=pod)
+
+
 class Agent:
     """The node agent of one cluster, for all of its nodes."""
 
     def __init__(self, connection: Connection, *, restart_backoff_s: float) -> None:
         self._connection = connection
         self._restart_backoff_s = restart_backoff_s
-        self._addresses = Addresses(connection.network)
+        self._addresses = PodAddresses(connection.network)
         self._entries: dict[str, _Entry] = {}
         self._lost: set[str] = set()
         self._pods: Snapshot | None = None
@@ -97,65 +123,42 @@ class Agent:
         """
         end_leftovers(self._connection)
         async with ApiClient.from_kubeconfig(self._connection.kubeconfig) as api:
-            self._objects = Objects(api)
-            self._settings = Settings(
+            self._objects = _AgentApi(api, self, gateway=self._connection.gateway_url)
+            self._shared = SharedByPods(
                 folder=self._connection.pods,
                 logs=self._connection.logs / "pods",
-                programs=Programs.install(self._connection.folder / "agent"),
-                asker=Asker(),
+                programs=ImagePrograms.install(self._connection.folder / "agent"),
+                prober=ProbeClient(),
                 restart_backoff_s=self._restart_backoff_s,
             )
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._objects.send_events())
-                    group.create_task(self._keep_house())
+                    group.create_task(self._truncate_logs())
                     group.create_task(self._follow_nodes(follow(api, "/api/v1/nodes")))
                     bound = {"fieldSelector": "spec.nodeName!="}
                     group.create_task(self._follow_pods(follow(api, "/api/v1/pods", query=bound)))
             finally:
                 await self._end_all()
-                await self._settings.asker.close()
+                await self._shared.prober.close()
 
     def pod(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         """A pod's newest manifest; None if it is not there or not run here."""
-        found = (self._pods or {}).get((namespace, name))
-        return found if found and is_ours(found) else None
+        pod = (self._pods or {}).get((namespace, name))
+        return pod if pod and is_ours(pod) else None
 
-    async def report(self, pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-        """As `Door`."""
-        return await self._objects.report(pod, status)
-
-    async def delete(self, pod: Mapping[str, Any]) -> None:
-        """As `Door`."""
-        await self._objects.delete(pod)
-
-    def event(self, pod: Mapping[str, Any], reason: str, message: str, *, warning: bool = False) -> None:
-        """As `Door`."""
-        self._objects.event(pod, reason, message, warning=warning)
-
-    async def entries(self, kind: str, namespace: str, name: str) -> Mapping[str, bytes] | None:
-        """As `Door`."""
-        return await self._objects.entries(kind, namespace, name)
-
-    async def volumes(self, pod: Mapping[str, Any], folder: Path, address: str) -> dict[str, Path]:
-        """As `Door`."""
-        return await prepare_volumes(pod, folder, self._objects, address=address)
-
-    async def resolve(self, named: Named) -> str | None:
-        """As `Door`."""
-        service = await self._objects.get(f"/api/v1/namespaces/{named.namespace}/services/{named.name}")
-        if service is None:
-            return None
-        selector = (service["spec"].get("selector") or {}).items()
-        ready = (
-            entry.runner.address
-            for entry in self._entries.values()
-            if entry.runner.ready
-            and entry.runner.manifest["metadata"]["namespace"] == named.namespace
-            and selector <= (entry.runner.manifest["metadata"].get("labels") or {}).items()
+    def ready_pod(self, namespace: str, selector: Mapping[str, str]) -> str | None:
+        """The address of one ready pod that a Service selects; None if none is ready."""
+        return next(
+            (
+                entry.runner.context.address
+                for entry in self._entries.values()
+                if entry.runner.ready
+                and entry.runner.manifest["metadata"]["namespace"] == namespace
+                and selector.items() <= (entry.runner.manifest["metadata"].get("labels") or {}).items()
+            ),
+            None,
         )
-        gateway = self._connection.gateway_url.removeprefix("http://").rstrip("/")
-        return behind(named, service, gateway=gateway, pod=next(ready, None))
 
     async def _follow_pods(self, snapshots: AsyncIterator[Snapshot]) -> None:
         async for self._pods in snapshots:
@@ -165,28 +168,28 @@ class Agent:
         async for self._nodes in snapshots:
             self._reconcile()
 
-    async def _keep_house(self) -> None:
+    async def _truncate_logs(self) -> None:
         while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
-            await asyncio.to_thread(shorten, self._settings.logs)
+            await asyncio.sleep(_TRUNCATE_EVERY_S)
+            await asyncio.to_thread(shorten, self._shared.logs)
 
     def _reconcile(self) -> None:
         if self._pods is None or self._nodes is None:
             return
         mark_ready(self._connection, "rehearsal.cluster.node_agent")
-        there = {pod["metadata"]["uid"]: pod for pod in self._pods.values() if is_ours(pod)}
-        for uid, pod in there.items():
-            self._settle(uid, pod, self._nodes.get(("", pod["spec"]["nodeName"])))
-        for uid in self._entries.keys() - there.keys():
+        present = {pod["metadata"]["uid"]: pod for pod in self._pods.values() if is_ours(pod)}
+        for uid, pod in present.items():
+            self._reconcile_pod(uid, pod, self._nodes.get(("", pod["spec"]["nodeName"])))
+        for uid in self._entries.keys() - present.keys():
             entry = self._entries.pop(uid)
             if not entry.runner.over:
-                _log.info("%s: deleted by force", entry.runner.name)
+                _log.info("%s: deleted by force", entry.runner.context.name)
             if not entry.task.done():
                 entry.runner.vanish()
             self._objects.forget(entry.runner.manifest)
-        self._lost &= there.keys()
+        self._lost &= present.keys()
 
-    def _settle(self, uid: str, pod: Mapping[str, Any], node: Mapping[str, Any] | None) -> None:
+    def _reconcile_pod(self, uid: str, pod: Mapping[str, Any], node: Mapping[str, Any] | None) -> None:
         """Bring one pod to what the API server says."""
         name, entry = pod["metadata"]["name"], self._entries.get(uid)
         lost = node is not None and (node["metadata"].get("annotations") or {}).get(LOST) == "true"
@@ -207,16 +210,16 @@ class Agent:
     def _start(self, uid: str, pod: Mapping[str, Any]) -> None:
         address = self._addresses.take((pod.get("status") or {}).get("podIP"))
         _log.info("%s: starts on node %s as %s", pod["metadata"]["name"], pod["spec"]["nodeName"], address)
-        runner = PodRunner(pod, address=address, door=self, settings=self._settings)
+        runner = PodRunner(PodContext(pod=pod, address=address, api=self._objects, shared=self._shared))
         task = asyncio.create_task(runner.run())
         self._entries[uid] = _Entry(runner=runner, task=task)
         task.add_done_callback(lambda done: self._ended(done, runner))
         runner.update(pod)
 
     def _ended(self, task: asyncio.Task[None], runner: PodRunner) -> None:
-        self._addresses.give_back(runner.address)
+        self._addresses.give_back(runner.context.address)
         if not task.cancelled() and (exc := task.exception()):
-            _log.error("%s: the node agent failed", runner.name, exc_info=exc)
+            _log.error("%s: the node agent failed", runner.context.name, exc_info=exc)
             if runner.manifest["metadata"]["uid"] not in self._lost:
                 self._clear_deleted(runner.manifest)
 
@@ -236,7 +239,7 @@ class Agent:
     async def _end_all(self) -> None:
         # A tritonserver that is killed leaves a folder in /tmp, whose place is written into its Python backend.
         with suppress(TimeoutError):
-            async with asyncio.timeout(_GOODBYE_S):
+            async with asyncio.timeout(_TERMINATE_S):
                 await asyncio.gather(*(entry.runner.terminate() for entry in self._entries.values()))
         for entry in self._entries.values():
             entry.runner.kill()

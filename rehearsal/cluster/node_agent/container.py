@@ -1,6 +1,6 @@
-"""One container's life: start, end, back-off, start again; until it ended for good, or is stopped.
+"""The lifecycle of one container: start, exit, back-off and restart, until it has ended for good or is stopped.
 
-container = Container(manifest, ground, doors)
+container = Container(manifest, context, restart="Always", state=state, changed=publish)
 task = asyncio.create_task(container.run())
 await container.stop(grace_s=50)
 """
@@ -10,23 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from rehearsal.cluster.node_agent.ask import Asker
 from rehearsal.cluster.node_agent.backoff import Backoff, duration
+from rehearsal.cluster.node_agent.container_process import CannotStart
+from rehearsal.cluster.node_agent.container_run import ContainerRun
+from rehearsal.cluster.node_agent.container_start import plan_start
 from rehearsal.cluster.node_agent.environment import ConfigError
-from rehearsal.cluster.node_agent.output import Output
-from rehearsal.cluster.node_agent.process import CannotStart
-from rehearsal.cluster.node_agent.programs import ImageUnknown
-from rehearsal.cluster.node_agent.run import Run, RunDoors
-from rehearsal.cluster.node_agent.starting import Ground, plan_start
-from rehearsal.cluster.node_agent.state import ContainerState, Running, Terminated, Waiting, terminated
+from rehearsal.cluster.node_agent.image_programs import ImageUnknown
+from rehearsal.cluster.node_agent.pod_context import PodContext
+from rehearsal.cluster.node_agent.state import ContainerState, ContainerStatus, Running, Terminated, Waiting, terminated
 from rehearsal.errors import ApiError
 
-__all__ = ["Container", "Doors"]
+__all__ = ["Container"]
 
 _CONFIG_RETRY_S = 5.0
 _API_RETRY_S = 1.0
@@ -38,191 +37,165 @@ _NEVER_RAN = Terminated(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
-    """What a container tells, and whom it asks.
-
-    Attributes:
-        changed: Told that the state is a new one.
-        event: Takes reason, message and whether it is a warning.
-        asker: Asks probes.
-        output: Where its output goes.
-        restart_backoff_s: Shortest wait between restarts.
-        restart: Restart policy: `Always`, `OnFailure` or `Never`.
-        grace_s: Of the pod, for restarts by a probe.
-    """
-
-    changed: Callable[[], None]
-    event: Callable[[str, str, bool], None]
-    asker: Asker
-    output: Output
-    restart_backoff_s: float
-    restart: str
-    grace_s: float
-
-
 class Container:
     """One container of a pod.
 
     Attributes:
-        state: What became of it so far.
+        status: Its state, and whether it is to stop.
     """
 
     def __init__(
-        self, manifest: Mapping[str, Any], ground: Ground, doors: Doors, *, before: ContainerState | None = None
-    ) -> None:
-        """Args: before: What an earlier node agent reported, whose processes are gone."""
-        self.state = before or ContainerState(
-            name=manifest["name"], image=manifest["image"], now=Waiting(reason="ContainerCreating")
-        )
-        self._manifest, self._ground, self._doors = manifest, ground, doors
-        self._backoff, self._pull_backoff = Backoff(doors.restart_backoff_s), Backoff(doors.restart_backoff_s)
-        self._run: Run | None = None
-        self._stopping = asyncio.Event()
+        self, manifest: Mapping[str, Any], context: PodContext, *, restart: str, state: ContainerState,
+        changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Create it; nothing is started yet.
+
+        Args:
+            manifest: Its part of the pod's.
+            context: Of its pod.
+            restart: Restart policy: `Always`, `OnFailure` or `Never`.
+            state: The first one; what an earlier node agent reported, whose processes are gone, is one.
+            changed: Called after each change of the state.
+        """
+        self.status = ContainerStatus(state, changed)
+        self._manifest, self._context, self._restart = manifest, context, restart
+        first_s = context.shared.restart_backoff_s
+        self._backoff, self._pull_backoff = Backoff(first_s), Backoff(first_s)
+        self._run: ContainerRun | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def show(self, **changes: Any) -> None:  # noqa: ANN401  # fields of ContainerState
-        """Take a new state."""
-        changed = replace(self.state, **changes)
-        if changed != self.state:
-            self.state = changed
-            self._doors.changed()
+    @property
+    def state(self) -> ContainerState:
+        """The newest."""
+        return self.status.state
 
     async def run(self) -> None:
-        """Run it until it ended for good, or is stopped."""
+        """ContainerRun it until it ended for good, or is stopped."""
         if isinstance(self.state.now, Terminated):
             return
         self._idle.clear()
         try:
-            while not self._stopping.is_set():
+            while not self.status.stopping.is_set():
                 ended = await self._run_once()
                 if ended is None:
                     continue
-                self.show(now=ended, started=False, ready=False)
-                if not self._again(ended):
+                self.status.update(now=ended, started=False, ready=False)
+                if not self._restarts(ended):
                     return
                 await self._wait_before_restart(ended)
         finally:
             self._idle.set()
 
     async def stop(self, grace_s: float) -> None:
-        """Let it end, and do not start it again: preStop, SIGTERM, and SIGKILL when the grace is over."""
-        self._stopping.set()
-        if self._run is not None and self._run.running:
-            self._doors.event("Killing", f"Stopping container {self.state.name}", False)
+        """Stop it, and do not start it again: preStop, SIGTERM, and SIGKILL when the grace is over."""
+        self.status.stopping.set()
+        if self._run is not None and self._run.process.running:
+            self._context.event("Killing", f"Stopping container {self.state.name}")
             await self._run.end(grace_s)
         await self._idle.wait()
 
     def close(self) -> None:
-        """Nothing of it will run any more: what waits is called terminated."""
+        """Nothing of it will run any more: a waiting container is reported as terminated."""
         if isinstance(self.state.now, Waiting):
-            self.show(now=self.state.last or _NEVER_RAN)
+            self.status.update(now=self.state.last or _NEVER_RAN)
 
     def terminate(self) -> None:
         """SIGTERM, at once and without its preStop, and no further start."""
-        self._stopping.set()
+        self.status.stopping.set()
         if self._run is not None:
-            self._run.terminate()
+            self._run.process.terminate()
 
     def kill(self) -> None:
         """SIGKILL, at once, and no further start."""
-        self._stopping.set()
+        self.status.stopping.set()
         if self._run is not None:
-            self._run.kill()
+            self._run.process.kill()
 
     async def gone(self) -> None:
         """Wait until it has no process."""
         if self._run is not None:
-            await self._run.wait()
+            await self._run.process.wait()
 
     async def _run_once(self) -> Terminated | None:
-        """Start it and see it end; None if it could not be started yet, after the wait that this takes."""
+        """Start it and wait for its exit; None if it could not be started yet, after a pause."""
         try:
-            start = await plan_start(self._manifest, self._ground)
-            if self._stopping.is_set():
+            start = await plan_start(self._manifest, self._context)
+            if self.status.stopping.is_set():
                 return None
-            log = self._doors.output.begin(self.state.name, self.state.restarts)
+            log = self._context.output.begin(self.state.name, self.state.restarts)
         except ImageUnknown as exc:
             await self._wait_for_image(str(exc))
             return None
         except (ConfigError, OSError) as exc:  # OSError: the disk is full, for instance
             reason = "CreateContainerConfigError" if isinstance(exc, ConfigError) else "CreateContainerError"
-            self._doors.event("Failed", f"Error: {exc}", True)
-            self.show(now=Waiting(reason=reason, message=str(exc)))
+            self._context.event("Failed", f"Error: {exc}", warning=True)
+            self.status.update(now=Waiting(reason=reason, message=str(exc)))
             await self._pause(_CONFIG_RETRY_S)
             return None
         except ApiError:
             await self._pause(_API_RETRY_S)
             return None
         name, image, began = self.state.name, self._manifest["image"], datetime.now(UTC)
-        self._doors.event("Pulled", f'Container image "{image}" already present on machine', False)
-        doors = RunDoors(
-            asker=self._doors.asker,
-            event=self._doors.event,
-            address=self._ground.address,
-            started=lambda: self.show(started=True),
-            ready=lambda ready: self.show(ready=ready),
-            stopping=self._stopping.is_set,
-        )
+        self._context.event("Pulled", f'Container image "{image}" already present on machine')
         try:
-            self._run = run = await Run.start(self._manifest, start, doors, log=log)
+            self._run = run = await ContainerRun.start(self._manifest, start, self._context, self.status, log=log)
         except CannotStart as exc:
-            self._doors.event("Failed", f"Error: {exc}", True)
-            self.show(run=uuid4().hex)
+            self._context.event("Failed", f"Error: {exc}", warning=True)
+            self.status.update(run=uuid4().hex)
             return replace(terminated(_NO_PROGRAM, began, str(exc)), reason="StartError")
-        if self._stopping.is_set():  # killed while it was being started
-            run.kill()
-        self._doors.event("Created", f"Created container: {name}", False)
-        self._doors.event("Started", f"Started container {name}", False)
-        self.show(now=Running(started_at=began), run=uuid4().hex, started=False, ready=False)
-        return await self._accompany(run, began)
+        if self.status.stopping.is_set():  # killed while it was being started
+            run.process.kill()
+        self._context.event("Created", f"Created container: {name}")
+        self._context.event("Started", f"Started container {name}")
+        self.status.update(now=Running(started_at=began), run=uuid4().hex, started=False, ready=False)
+        return await self._probe_until_exit(run, began)
 
-    async def _accompany(self, run: Run, began: datetime) -> Terminated:
+    async def _probe_until_exit(self, run: ContainerRun, began: datetime) -> Terminated:
         """Probe the process until it ends."""
-        probing = asyncio.create_task(run.probe(self._doors.grace_s))
+        probing = asyncio.create_task(run.probe(self._context.grace_s))
         try:
-            code = await run.wait()
+            code = await run.process.wait()
         finally:
             probing.cancel()
         with suppress(asyncio.CancelledError):
             await probing
         return terminated(code, began, run.message(code))
 
-    def _again(self, ended: Terminated) -> bool:
-        if self._stopping.is_set():
+    def _restarts(self, ended: Terminated) -> bool:
+        if self.status.stopping.is_set():
             return False
-        return self._doors.restart == "Always" or (self._doors.restart == "OnFailure" and ended.exit_code != 0)
+        return self._restart == "Always" or (self._restart == "OnFailure" and ended.exit_code != 0)
 
     async def _wait_before_restart(self, ended: Terminated) -> None:
         clock = asyncio.get_running_loop().time
         wait_s = self._backoff.wait_s(ended_s=clock())
         if wait_s > 0:
-            metadata, name = self._ground.pod["metadata"], self.state.name
+            metadata, name = self._context.pod["metadata"], self.state.name
             pod = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
             text = f"back-off {duration(wait_s)} restarting failed container={name} pod={pod}"
-            self._doors.event("BackOff", f"Back-off restarting failed container {name} in pod {pod}", True)
-            self.show(now=Waiting(reason="CrashLoopBackOff", message=text), last=ended)
+            self._context.event("BackOff", f"Back-off restarting failed container {name} in pod {pod}", warning=True)
+            self.status.update(now=Waiting(reason="CrashLoopBackOff", message=text), last=ended)
             if await self._pause(wait_s):
-                self.show(now=ended)
+                self.status.update(now=ended)
                 return
         self._backoff.restarted(now_s=clock())
-        self.show(now=Waiting(reason="ContainerCreating"), last=ended, restarts=self.state.restarts + 1)
+        self.status.update(now=Waiting(reason="ContainerCreating"), last=ended, restarts=self.state.restarts + 1)
 
     async def _wait_for_image(self, message: str) -> None:
-        self._doors.event("Failed", f"Failed: {message}", True)
-        self.show(now=Waiting(reason="ErrImagePull", message=message))
-        if await self._pause(min(1.0, self._doors.restart_backoff_s)):
+        self._context.event("Failed", f"Failed: {message}", warning=True)
+        self.status.update(now=Waiting(reason="ErrImagePull", message=message))
+        if await self._pause(min(1.0, self._context.shared.restart_backoff_s)):
             return
         self._pull_backoff.restarted(now_s=asyncio.get_running_loop().time())
         image = self._manifest["image"]
         text = f'Back-off pulling image "{image}": ErrImagePull: {message}'
-        self._doors.event("BackOff", f'Back-off pulling image "{image}"', False)
-        self.show(now=Waiting(reason="ImagePullBackOff", message=text))
+        self._context.event("BackOff", f'Back-off pulling image "{image}"')
+        self.status.update(now=Waiting(reason="ImagePullBackOff", message=text))
         await self._pause(self._pull_backoff.current_s)
 
     async def _pause(self, seconds: float) -> bool:
         """Wait; whether the container is to stop."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        return self._stopping.is_set()
+            await asyncio.wait_for(self.status.stopping.wait(), seconds)
+        return self.status.stopping.is_set()

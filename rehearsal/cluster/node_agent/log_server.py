@@ -66,7 +66,7 @@ class _Asked(BaseModel):
 
 @asynccontextmanager
 async def serving_logs(folder: Path, *, pod: FindPod, listen: Listen) -> AsyncIterator[None]:
-    """Answer as long as the block runs.
+    """ProbeResult as long as the block runs.
 
     Args:
         folder: What `output.Output` writes, of all pods.

@@ -1,8 +1,8 @@
-"""A container's probes: what is asked, how often, and what follows from the answers.
+"""A container's probes: what is sent, how often, and what follows from the results.
 
 probe = read_probe(container, "readinessProbe", ...)
-verdict = Verdict(probe)
-verdict.hear(passed=True)      # True: the result has turned
+streak = ProbeStreak(probe)
+streak.add(passed=True)       # True: the result has changed
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Action", "Probe", "Verdict", "read_action", "read_probe"]
+__all__ = ["ContainerProbe", "ProbeAction", "ProbeStreak", "read_action", "read_probe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """One question to a container.
+class ProbeAction:
+    """One request to a container.
 
     Attributes:
-        kind: How it is asked.
+        kind: How it is sent.
         host: Address; unused for `exec`.
         port: Number; 0 for `exec`.
         path: Of `httpGet`, with a slash in front; the service's name of `grpc`.
@@ -38,10 +38,10 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """A question that is repeated. The defaults are Kubernetes'."""
+class ContainerProbe:
+    """A request that is repeated. The defaults are those of Kubernetes."""
 
-    action: Action
+    action: ProbeAction
     initial_delay_s: float = 0
     period_s: float = 10
     timeout_s: float = 1
@@ -50,23 +50,23 @@ class Probe:
     grace_s: float | None = None
 
 
-class Verdict:
-    """What a row of answers says: it turns after as many equal ones in a row as the probe demands."""
+class ProbeStreak:
+    """The overall result of a probe: it changes after as many equal results in a row as the probe demands."""
 
-    def __init__(self, probe: Probe, *, passing: bool | None) -> None:
+    def __init__(self, probe: ContainerProbe, *, passing: bool | None) -> None:
         self.passing = passing
         self._probe = probe
-        self._row: tuple[bool, int] = (True, 0)
+        self._results: tuple[bool, int] = (True, 0)
 
-    def hear(self, *, passed: bool) -> bool:
-        """Take one answer.
+    def add(self, *, passed: bool) -> bool:
+        """Take one result.
 
         Returns:
-            Whether the verdict has turned.
+            Whether the overall result has changed.
         """
-        before, length = self._row
+        before, length = self._results
         length = length + 1 if before == passed else 1
-        self._row = (passed, length)
+        self._results = (passed, length)
         needed = self._probe.success_threshold if passed else self._probe.failure_threshold
         if length < needed or self.passing is passed:
             return False
@@ -74,7 +74,7 @@ class Verdict:
         return True
 
 
-def read_probe(container: Mapping[str, Any], name: str, *, address: str) -> Probe | None:
+def read_probe(container: Mapping[str, Any], name: str, *, address: str) -> ContainerProbe | None:
     """A probe of a container's manifest; None if it declares none.
 
     Args:
@@ -89,7 +89,7 @@ def read_probe(container: Mapping[str, Any], name: str, *, address: str) -> Prob
     if not manifest:
         return None
     grace_s = manifest.get("terminationGracePeriodSeconds")
-    return Probe(
+    return ContainerProbe(
         action=read_action(manifest, container, address=address),
         initial_delay_s=manifest.get("initialDelaySeconds") or 0,
         period_s=manifest.get("periodSeconds") or 10,
@@ -100,11 +100,11 @@ def read_probe(container: Mapping[str, Any], name: str, *, address: str) -> Prob
     )
 
 
-def read_action(handler: Mapping[str, Any], container: Mapping[str, Any], *, address: str) -> Action:
-    """The question of a probe or a hook; raises as `read_probe`."""
+def read_action(handler: Mapping[str, Any], container: Mapping[str, Any], *, address: str) -> ProbeAction:
+    """The request of a probe or a hook; raises as `read_probe`."""
     if (http := handler.get("httpGet")) is not None:
         path = http.get("path") or "/"
-        return Action(
+        return ProbeAction(
             kind="httpGet",
             host=http.get("host") or address,
             port=_port(http["port"], container),
@@ -113,11 +113,11 @@ def read_action(handler: Mapping[str, Any], container: Mapping[str, Any], *, add
             tls=http.get("scheme") == "HTTPS",
         )
     if (tcp := handler.get("tcpSocket")) is not None:
-        return Action(kind="tcpSocket", host=tcp.get("host") or address, port=_port(tcp["port"], container))
+        return ProbeAction(kind="tcpSocket", host=tcp.get("host") or address, port=_port(tcp["port"], container))
     if (grpc := handler.get("grpc")) is not None:
-        return Action(kind="grpc", host=address, port=int(grpc["port"]), path=grpc.get("service") or "")
+        return ProbeAction(kind="grpc", host=address, port=int(grpc["port"]), path=grpc.get("service") or "")
     if (command := (handler.get("exec") or {}).get("command")) is not None:
-        return Action(kind="exec", command=tuple(command))
+        return ProbeAction(kind="exec", command=tuple(command))
     raise ValueError("expected httpGet, tcpSocket, grpc or exec")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
-__all__ = ["ContainerState", "Running", "Terminated", "Waiting", "terminated"]
+__all__ = ["ContainerState", "ContainerStatus", "Running", "Terminated", "Waiting", "terminated"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +100,25 @@ class ContainerState:
         """Whether its last end, if any, was a failure."""
         ended = self.now if isinstance(self.now, Terminated) else self.last
         return not isinstance(self.now, Running) and ended is not None and ended.exit_code != 0
+
+
+class ContainerStatus:
+    """The state of a container while it changes, and whether the container is to stop.
+
+    Attributes:
+        state: The newest.
+        stopping: Set once the container is to stop, and not to start again.
+    """
+
+    def __init__(self, state: ContainerState, changed: Callable[[], None]) -> None:
+        """Args: changed: Called after each change of the state."""
+        self.state = state
+        self.stopping = asyncio.Event()
+        self._changed = changed
+
+    def update(self, **changes: Any) -> None:  # noqa: ANN401  # fields of ContainerState
+        """Change the state."""
+        state = replace(self.state, **changes)
+        if state != self.state:
+            self.state = state
+            self._changed()

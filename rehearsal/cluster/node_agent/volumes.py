@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rehearsal.cluster.node_agent.api_objects import Objects
 from rehearsal.cluster.node_agent.environment import ConfigError, field
+from rehearsal.cluster.node_agent.pod_objects import PodObjects
 
 __all__ = ["MountError", "mounts", "prepare_volumes"]
 
@@ -16,7 +16,9 @@ class MountError(Exception):
     """A volume cannot be had (yet); the kubelet reports FailedMount and tries again."""
 
 
-async def prepare_volumes(pod: Mapping[str, Any], folder: Path, objects: Objects, *, address: str) -> dict[str, Path]:
+async def prepare_volumes(
+    pod: Mapping[str, Any], folder: Path, objects: PodObjects, *, address: str
+) -> dict[str, Path]:
     """Make each volume's folder.
 
     Args:
@@ -54,7 +56,9 @@ def mounts(container: Mapping[str, Any], volumes: Mapping[str, Path]) -> dict[st
     return result
 
 
-async def _folder(volume: Mapping[str, Any], pod: Mapping[str, Any], own: Path, objects: Objects, address: str) -> Path:
+async def _folder(
+    volume: Mapping[str, Any], pod: Mapping[str, Any], own: Path, objects: PodObjects, address: str
+) -> Path:
     if "emptyDir" in volume:
         return own
     if "hostPath" in volume:
@@ -69,7 +73,7 @@ async def _folder(volume: Mapping[str, Any], pod: Mapping[str, Any], own: Path, 
     return own
 
 
-async def _claimed(claim: str, namespace: str, objects: Objects) -> Path:
+async def _claimed(claim: str, namespace: str, objects: PodObjects) -> Path:
     found = await objects.get(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{claim}")
     if found is None:
         raise MountError(f'persistentvolumeclaim "{claim}" not found')
@@ -83,7 +87,9 @@ async def _claimed(claim: str, namespace: str, objects: Objects) -> Path:
     raise MountError(f"persistentvolume {name}: expected hostPath or local, the node agent knows nothing else")
 
 
-async def _write(source: Mapping[str, Any], pod: Mapping[str, Any], own: Path, objects: Objects, address: str) -> None:
+async def _write(
+    source: Mapping[str, Any], pod: Mapping[str, Any], own: Path, objects: PodObjects, address: str
+) -> None:
     """The files of a ConfigMap, a Secret or the downward API; a service account's token is left out."""
     if "serviceAccountToken" in source:
         return

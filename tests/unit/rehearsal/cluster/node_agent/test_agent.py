@@ -8,8 +8,9 @@ import psutil
 import pytest
 
 from rehearsal.cluster.node_agent.agent import Agent, end_leftovers
-from rehearsal.cluster.node_agent.process import Process
-from rehearsal.cluster.node_agent.starting import POD_FOLDER, shared_memory_prefix
+from rehearsal.cluster.node_agent.container_process import ContainerProcess
+from rehearsal.cluster.node_agent.container_start import POD_FOLDER
+from rehearsal.cluster.node_agent.pod_context import shared_memory_prefix
 from rehearsal.cluster.nodes.pools import LOST
 from tests.unit import clusters
 from tests.unit.pods_api import pods_api
@@ -203,7 +204,7 @@ async def test_when_the_agent_ends_its_pods_may_end_first(cluster):
 
 
 async def test_when_the_agent_ends_no_process_is_left_and_the_next_one_begins_anew(cluster, monkeypatch):
-    monkeypatch.setattr("rehearsal.cluster.node_agent.agent._GOODBYE_S", 0.1)
+    monkeypatch.setattr("rehearsal.cluster.node_agent.agent._TERMINATE_S", 0.1)
     await cluster.api.put("pods", pod("one", script="trap '' TERM; while :; do sleep 0.05; done"))
     async with cluster.agent():
         await cluster.until(lambda: cluster.ready("one") and cluster.pid("one"))
@@ -241,7 +242,7 @@ async def test_a_pod_that_has_ended_is_not_run_again_and_can_be_deleted(cluster)
     ids=["volumes", "container", "output"],
 )
 async def test_a_pod_waits_for_a_disk_that_cannot_be_written(cluster, monkeypatch, place, event, waiting):
-    monkeypatch.setattr("rehearsal.cluster.node_agent.pod._MOUNT_RETRY_S", 0.01)
+    monkeypatch.setattr("rehearsal.cluster.node_agent.pod_context._MOUNT_RETRY_S", 0.01)
     monkeypatch.setattr("rehearsal.cluster.node_agent.container._CONFIG_RETRY_S", 0.01)
     occupied = cluster.connection.folder / place.format("serving_one_uid-one")
     async with cluster.agent():
@@ -280,7 +281,7 @@ async def test_leftovers_of_a_killed_agent_are_ended(tmp_path):
     shared = Path("/dev/shm") / f"{shared_memory_prefix(NETWORK)}uid-x-1"
     shared.touch()
     processes = [
-        await Process.start(
+        await ContainerProcess.start(
             ("sleep", "600"), environment={POD_FOLDER: f"{folder}/pods/p"}, directory=tmp_path, log=tmp_path / "log"
         )
         for folder in (tmp_path, tmp_path / "other")

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from rehearsal.cluster.api.client import ApiClient
-from rehearsal.cluster.node_agent.api_objects import Objects
 from rehearsal.cluster.node_agent.environment import ConfigError
-from rehearsal.cluster.node_agent.reports import Reporter
+from rehearsal.cluster.node_agent.pod_objects import PodObjects
+from rehearsal.cluster.node_agent.status_reporter import StatusReporter
 from rehearsal.cluster.node_agent.volumes import MountError, mounts, prepare_volumes
 from rehearsal.errors import ApiError
 
@@ -40,7 +40,7 @@ class Server:
 @asynccontextmanager
 async def objects(server):
     async with httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(server)) as api:
-        yield Objects(ApiClient(api))
+        yield PodObjects(ApiClient(api))
 
 
 async def test_a_status_is_merged_into_this_very_pod():
@@ -126,7 +126,7 @@ async def test_the_newest_status_is_sent_and_what_was_overtaken_is_not():
         sent.append(status["n"])
         return True
 
-    reporter = Reporter(send)
+    reporter = StatusReporter(send)
     running = asyncio.create_task(reporter.run())
     reporter.report({"n": 1})
     await reached.wait()
@@ -150,7 +150,7 @@ async def test_back_to_what_was_sent_before_is_news_too():
             await gate.wait()
         return True
 
-    reporter = Reporter(send)
+    reporter = StatusReporter(send)
     running = asyncio.create_task(reporter.run())
     reporter.report({"n": 1})
     await reporter.flushed()
@@ -169,7 +169,7 @@ async def test_nothing_is_reported_of_a_pod_that_is_gone():
     async def gone(_status):
         return False
 
-    reporter = Reporter(gone)
+    reporter = StatusReporter(gone)
     reporter.report({"n": 1})
     await reporter.run()
     reporter.report({"n": 2})
@@ -250,7 +250,7 @@ def test_a_report_that_cannot_be_made_is_raised_and_nobody_waits_for_it():
         raise ValueError("no such field")
 
     async def main():
-        reporter = Reporter(send)
+        reporter = StatusReporter(send)
         running = asyncio.create_task(reporter.run())
         reporter.report({"phase": "Running"})
         await reporter.flushed()

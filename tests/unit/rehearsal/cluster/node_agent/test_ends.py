@@ -4,7 +4,7 @@ from tests.unit.pods import Outside, alive, deletion, log, manifest, shell
 
 
 async def test_pre_stop_comes_before_sigterm_and_the_grace_ends_with_sigkill(node, tmp_path, monkeypatch):
-    monkeypatch.setattr("rehearsal.cluster.node_agent.run._SHORTEST_GRACE_S", 1.0)
+    monkeypatch.setattr("rehearsal.cluster.node_agent.container_run._SHORTEST_GRACE_S", 1.0)
     # preStop takes all of the grace: SIGTERM is still given the shortest grace, and then the group is killed.
     script = "trap 'echo term' TERM; sleep 600 & echo $!; while :; do wait; done"
     pod = manifest(shell(script, lifecycle={"preStop": {"sleep": {"seconds": 600}}}))

@@ -181,7 +181,7 @@ async def test_a_missing_config_map_is_named(node):
 
 
 async def test_a_volume_that_is_not_there_yet_is_waited_for(node, monkeypatch):
-    monkeypatch.setattr("rehearsal.cluster.node_agent.pod._MOUNT_RETRY_S", 0.01)
+    monkeypatch.setattr("rehearsal.cluster.node_agent.pod_context._MOUNT_RETRY_S", 0.01)
     outside = Outside()
     outside.unbound = 2
     async with node(manifest(shell("exec sleep 600")), outside):

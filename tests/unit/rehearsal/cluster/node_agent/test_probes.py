@@ -48,7 +48,7 @@ async def test_readiness_is_lost_after_its_threshold_and_comes_back(node, quick)
     container = shell("exec sleep 600", readinessProbe=probe, volumeMounts=[{"name": "it", "mountPath": "/it"}])
     async with node(manifest(container, volumes=[{"name": "it"}])) as (outside, runner):
         await outside.until(lambda: outside.ready)
-        closed = runner._ground.volumes["it"] / "closed"
+        closed = runner.context.volumes["it"] / "closed"
         closed.touch()
         await outside.until(lambda: not outside.ready)
         closed.unlink()
@@ -69,7 +69,7 @@ async def test_a_failed_probe_restarts_the_container_through_pre_stop(node, tmp_
     )
     async with node(manifest(container, volumes=[{"name": "it"}])) as (outside, runner):
         await outside.until(lambda: outside.container.get("restartCount") == 1)
-        hook = (runner._ground.volumes["it"] / "hook").read_text()
+        hook = (runner.context.volumes["it"] / "hook").read_text()
 
     assert "hook\n" == hook
     assert "term" in log(tmp_path)

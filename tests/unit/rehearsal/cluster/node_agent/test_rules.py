@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from rehearsal.cluster.node_agent.addresses import Addresses
 from rehearsal.cluster.node_agent.agent import is_ours
 from rehearsal.cluster.node_agent.backoff import Backoff, duration
 from rehearsal.cluster.node_agent.output import Output, last_lines, shorten
-from rehearsal.cluster.node_agent.probe import Action, Probe, Verdict, read_probe
-from rehearsal.cluster.node_agent.services import Named, behind, rewritten, services_in
+from rehearsal.cluster.node_agent.pod_addresses import PodAddresses
+from rehearsal.cluster.node_agent.probe import ContainerProbe, ProbeAction, ProbeStreak, read_probe
+from rehearsal.cluster.node_agent.service_names import ServiceName, backend_address, replace_services, services_in
 from rehearsal.errors import ClusterError
 
 
@@ -43,7 +43,7 @@ def test_durations_are_written_as_go_does(seconds, text):
 
 
 def test_each_pod_has_an_address_and_a_free_one_rests():
-    addresses = Addresses("127.64")
+    addresses = PodAddresses("127.64")
     first, second = addresses.take(), addresses.take()
     addresses.give_back(first)
 
@@ -56,14 +56,14 @@ def test_each_pod_has_an_address_and_a_free_one_rests():
     ids=["free", "taken", "elsewhere", "none"],
 )
 def test_a_pod_keeps_the_address_it_had(wanted, expected):
-    addresses = Addresses("127.64")
+    addresses = PodAddresses("127.64")
     addresses.take()
 
     assert expected == addresses.take(wanted)
 
 
 def test_addresses_can_run_out():
-    addresses = Addresses("127.64")
+    addresses = PodAddresses("127.64")
     taken = {addresses.take() for _ in range(254 * 254)}
 
     assert 254 * 254 == len(taken)
@@ -74,13 +74,13 @@ def test_addresses_can_run_out():
 
 
 PORTS = {"ports": [{"name": "http", "containerPort": 8080}]}
-HTTP = Action(kind="httpGet", host="127.64.1.1", port=8080, path="/ready")
+HTTP = ProbeAction(kind="httpGet", host="127.64.1.1", port=8080, path="/ready")
 
 
 def test_a_probe_has_kubernetes_defaults():
     manifest = {**PORTS, "readinessProbe": {"httpGet": {"path": "ready", "port": "http"}}}
 
-    assert Probe(
+    assert ContainerProbe(
         action=HTTP, initial_delay_s=0, period_s=10, timeout_s=1, failure_threshold=3, success_threshold=1
     ) == read_probe(manifest, "readinessProbe", address="127.64.1.1")
     assert read_probe(manifest, "livenessProbe", address="127.64.1.1") is None
@@ -89,9 +89,9 @@ def test_a_probe_has_kubernetes_defaults():
 @pytest.mark.parametrize(
     ("handler", "action"),
     [
-        ({"tcpSocket": {"port": 9000}}, Action(kind="tcpSocket", host="127.64.1.1", port=9000)),
-        ({"grpc": {"port": 9000}}, Action(kind="grpc", host="127.64.1.1", port=9000, path="")),
-        ({"exec": {"command": ["true", "x"]}}, Action(kind="exec", command=("true", "x"))),
+        ({"tcpSocket": {"port": 9000}}, ProbeAction(kind="tcpSocket", host="127.64.1.1", port=9000)),
+        ({"grpc": {"port": 9000}}, ProbeAction(kind="grpc", host="127.64.1.1", port=9000, path="")),
+        ({"exec": {"command": ["true", "x"]}}, ProbeAction(kind="exec", command=("true", "x"))),
         (
             {
                 "httpGet": {
@@ -101,7 +101,7 @@ def test_a_probe_has_kubernetes_defaults():
                     "httpHeaders": [{"name": "A", "value": "b"}],
                 }
             },
-            Action(kind="httpGet", host="other", port=8080, headers=(("A", "b"),), tls=True),
+            ProbeAction(kind="httpGet", host="other", port=8080, headers=(("A", "b"),), tls=True),
         ),
     ],
     ids=["tcp", "grpc", "exec", "https"],
@@ -116,12 +116,12 @@ def test_a_probe_of_a_port_that_is_none_is_refused():
 
 
 def heard(answers, **thresholds):
-    """The verdict after each answer."""
-    verdict = Verdict(Probe(action=HTTP, **thresholds), passing=False)
-    return [(verdict.hear(passed=answer), verdict.passing) for answer in answers]
+    """The overall result after each probe."""
+    streak = ProbeStreak(ContainerProbe(action=HTTP, **thresholds), passing=False)
+    return [(streak.add(passed=answer), streak.passing) for answer in answers]
 
 
-def test_a_verdict_turns_after_as_many_equal_answers_in_a_row():
+def test_a_probe_turns_after_as_many_equal_results_in_a_row():
     found = heard([True, True, False, True, False, False, True], success_threshold=2, failure_threshold=2)
 
     assert [False, True, True, True, True, False, False] == [passing for _, passing in found]
@@ -165,8 +165,8 @@ def test_output_is_bounded(tmp_path):
     assert shortened.endswith(b"the end")
 
 
-GRPC = Named(name="mnist-predictor", namespace="serving", port=9000)
-PLAIN = Named(name="mnist-predictor", namespace="serving", port=80)
+GRPC = ServiceName(name="mnist-predictor", namespace="serving", port=9000)
+PLAIN = ServiceName(name="mnist-predictor", namespace="serving", port=80)
 
 
 @pytest.mark.parametrize(
@@ -179,15 +179,15 @@ PLAIN = Named(name="mnist-predictor", namespace="serving", port=80)
 )
 def test_a_predictors_service_becomes_the_gateway(text, named, expected):
     assert {named} == services_in(text)
-    assert expected == rewritten(text, {named: "127.64.0.2:8080"})
+    assert expected == replace_services(text, {named: "127.64.0.2:8080"})
 
 
 def test_other_names_stay():
     text = "http://prometheus-operated.monitoring.svc:9090 http://mnist-predictor.example.com"
 
     assert set() == services_in(text)
-    assert text == rewritten(text, {})
-    assert "http://mnist-predictor.serving.svc" == rewritten("http://mnist-predictor.serving.svc", {})
+    assert text == replace_services(text, {})
+    assert "http://mnist-predictor.serving.svc" == replace_services("http://mnist-predictor.serving.svc", {})
 
 
 SERVICE = {
@@ -217,9 +217,9 @@ HEADLESS = {"spec": {**SERVICE["spec"], "clusterIP": "None"}}
     ids=["http", "grpc", "metrics", "metrics of no pod", "no such port", "headless 80", "headless 8080"],
 )
 def test_a_service_has_the_ports_it_declares(service, port, pod, expected):
-    named = Named(name="mnist-predictor", namespace="serving", port=port)
+    named = ServiceName(name="mnist-predictor", namespace="serving", port=port)
 
-    assert expected == behind(named, service, gateway="127.64.0.2:8080", pod=pod)
+    assert expected == backend_address(named, service, gateway="127.64.0.2:8080", pod=pod)
 
 
 def bound(labels=None, annotations=None, node="gpu-1"):

@@ -16,7 +16,7 @@ from rehearsal.cluster.api.client import ApiClient, Request, create, delete, pat
 from rehearsal.cluster.node_agent.status import timestamp
 from rehearsal.errors import ApiError, ApiRefused
 
-__all__ = ["Objects"]
+__all__ = ["PodObjects"]
 
 _EVENTS_AT_ONCE = 1000
 _GONE = {404: "", 409: "UID", 422: "metadata.uid"}
@@ -25,7 +25,7 @@ _GONE = {404: "", 409: "UID", 422: "metadata.uid"}
 _log = logging.getLogger(__name__)
 
 
-class Objects:
+class PodObjects:
     """The API server.
 
     Pods are named by their manifest, and changed only if they are still that very pod, by its uid. What needs an answer

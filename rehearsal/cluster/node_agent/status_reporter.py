@@ -9,7 +9,7 @@ from typing import Any
 
 from rehearsal.errors import ApiError
 
-__all__ = ["Reporter"]
+__all__ = ["StatusReporter"]
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 2.0
@@ -17,7 +17,7 @@ _LONGEST_PAUSE_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-class Reporter:
+class StatusReporter:
     """The statuses of one pod, in their order; those that are overtaken are left out.
 
     Attributes:

@@ -1,6 +1,6 @@
 """A loopback address for each pod that lives.
 
-addresses = Addresses("127.64")
+addresses = PodAddresses("127.64")
 addresses.take()               # 127.64.1.1
 """
 
@@ -11,12 +11,12 @@ from itertools import chain, product
 
 from rehearsal.errors import ClusterError
 
-__all__ = ["Addresses"]
+__all__ = ["PodAddresses"]
 
 _HOSTS = tuple(product(range(1, 255), range(1, 255)))
 
 
-class Addresses:
+class PodAddresses:
     """The addresses `<network>.1.1` to `<network>.254.254`.
 
     They are given out in turn, so that the address of a pod that is gone rests before another pod gets it: clients

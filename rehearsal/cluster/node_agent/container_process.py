@@ -1,6 +1,6 @@
 """One container's process, in a process group of its own, that does not outlive the node agent.
 
-process = await Process.start(("/bin/sh", "-c", "exec sleep 9"), environment={}, directory=folder, log=file)
+process = await ContainerProcess.start(("/bin/sh", "-c", "exec sleep 9"), environment={}, directory=folder, log=file)
 process.terminate()
 await process.wait()          # -15
 """
@@ -18,14 +18,14 @@ from typing import Self
 
 from slipway.platform.launcher import launch_command
 
-__all__ = ["CannotStart", "Process"]
+__all__ = ["CannotStart", "ContainerProcess"]
 
 
 class CannotStart(Exception):
     """There is no such program; the kubelet reports StartError."""
 
 
-class Process:
+class ContainerProcess:
     """A started program.
 
     The event loop's thread starts it, which lives as long as the agent: when that goes, the kernel ends the program

@@ -1,7 +1,7 @@
 """Names of predictors' Services inside commands: there is no DNS here, and no kube-proxy.
 
 services_in("grpc://mnist-predictor.serving.svc:9000")      # what is named
-rewritten(text, {named: "127.64.0.2:8080"})
+replace_services(text, {named: "127.64.0.2:8080"})
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Named", "behind", "rewritten", "services_in"]
+__all__ = ["ServiceName", "backend_address", "replace_services", "services_in"]
 
 _METRICS = "metrics"
 _NAMED = re.compile(
@@ -21,7 +21,7 @@ _HTTP = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class ServiceName:
     """A Service's name with a port, as it is written somewhere."""
 
     name: str
@@ -29,12 +29,12 @@ class Named:
     port: int
 
 
-def services_in(text: str) -> set[Named]:
+def services_in(text: str) -> set[ServiceName]:
     """The predictors' Services that the text names; 80 where it names no port."""
     return {_named(match) for match in _NAMED.finditer(text)}
 
 
-def rewritten(text: str, addresses: Mapping[Named, str]) -> str:
+def replace_services(text: str, addresses: Mapping[ServiceName, str]) -> str:
     """The text with `host:port` in place of each name that has one; other names stay, and do not resolve."""
 
     def place(match: re.Match[str]) -> str:
@@ -43,7 +43,7 @@ def rewritten(text: str, addresses: Mapping[Named, str]) -> str:
     return _NAMED.sub(place, text)
 
 
-def behind(named: Named, service: Mapping[str, Any], *, gateway: str, pod: str | None) -> str:
+def backend_address(named: ServiceName, service: Mapping[str, Any], *, gateway: str, pod: str | None) -> str:
     """Where a connection to the Service ends.
 
     Args:
@@ -69,5 +69,5 @@ def behind(named: Named, service: Mapping[str, Any], *, gateway: str, pod: str |
     return nobody
 
 
-def _named(match: re.Match[str]) -> Named:
-    return Named(name=match.group(1), namespace=match.group(2), port=int(match.group(3) or _HTTP))
+def _named(match: re.Match[str]) -> ServiceName:
+    return ServiceName(name=match.group(1), namespace=match.group(2), port=int(match.group(3) or _HTTP))

@@ -6,8 +6,8 @@ from grpc_health.v1.health import aio as health
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
-from rehearsal.cluster.node_agent.ask import Asker
-from rehearsal.cluster.node_agent.probe import Action
+from rehearsal.cluster.node_agent.probe import ProbeAction
+from rehearsal.cluster.node_agent.probe_client import ProbeClient
 
 LONG = "of.a.long.package." * 20
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
@@ -22,11 +22,13 @@ async def asked(service="", **statuses):
     add_HealthServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    asker = Asker()
+    client = ProbeClient()
     try:
-        return await asker.ask(Action(kind="grpc", host="127.0.0.1", port=port, path=service), timeout_s=20, run=None)
+        return await client.send(
+            ProbeAction(kind="grpc", host="127.0.0.1", port=port, path=service), timeout_s=20, run=None
+        )
     finally:
-        await asker.close()
+        await client.close()
         await server.stop(grace=None)
 
 

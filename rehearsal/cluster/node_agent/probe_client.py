@@ -1,7 +1,7 @@
-"""Ask a container what one probe or hook asks.
+"""Sends the request of one probe or hook to a container.
 
-answer = await Asker().ask(action, timeout_s=2, run=None)
-answer.passed, answer.text
+result = await ProbeClient().send(action, timeout_s=2, run=None)
+result.passed, result.text
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ import httpx
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from rehearsal.cluster.node_agent.probe import Action
+from rehearsal.cluster.node_agent.probe import ProbeAction
 
-__all__ = ["Answer", "Asker", "Exec"]
+__all__ = ["Exec", "ProbeClient", "ProbeResult"]
 
 Exec = Callable[[tuple[str, ...]], Awaitable[tuple[int, str]]]
-"""Runs a command inside the container: its exit code and what it said."""
+"""Runs a command inside the container: its exit code and its output."""
 
 _DIRECT = (("grpc.enable_http_proxy", 0),)
-"""As kubelet asks: pods stand on this machine, and no proxy of the environment knows them."""
+"""As the kubelet does: pods are on this machine, where a proxy of the environment cannot reach them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Of one question.
+class ProbeResult:
+    """Of one request.
 
     Attributes:
-        passed: Whether it is what was hoped for.
-        text: What the kubelet's event says of a failure.
+        passed: Whether the request succeeded.
+        text: The failure, in the words of the kubelet's event.
     """
 
     passed: bool
     text: str = ""
 
 
-class Asker:
-    """Asks; one for all containers. Connections are not kept, as the kubelet's are not."""
+class ProbeClient:
+    """Sends requests, for all containers. Connections are not kept, as the kubelet's are not."""
 
     def __init__(self) -> None:
         self._http = httpx.AsyncClient(
@@ -55,50 +55,50 @@ class Asker:
         """Close what is open."""
         await self._http.aclose()
 
-    async def ask(self, action: Action, *, timeout_s: float, run: Exec) -> Answer:
-        """Ask once; never raises for what the container does.
+    async def send(self, action: ProbeAction, *, timeout_s: float, run: Exec) -> ProbeResult:
+        """Send one request; never raises for what the container does.
 
         Args:
-            action: The question.
+            action: The request.
             timeout_s: Longest wait.
-            run: For questions that are commands.
+            run: Runs a request that is a command.
         """
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._ask(action, run)
+                return await self._send(action, run)
         except TimeoutError:
-            return Answer(passed=False, text=f"no answer within {timeout_s:g} s")
+            return ProbeResult(passed=False, text=f"no answer within {timeout_s:g} s")
         except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL, grpc.aio.AioRpcError) as exc:
-            return Answer(passed=False, text=_said(exc))
+            return ProbeResult(passed=False, text=_reason(exc))
 
-    async def _ask(self, action: Action, run: Exec) -> Answer:
+    async def _send(self, action: ProbeAction, run: Exec) -> ProbeResult:
         if action.kind == "exec":
-            code, said = await run(action.command)
-            return Answer(passed=code == 0, text=said)
+            code, output = await run(action.command)
+            return ProbeResult(passed=code == 0, text=output)
         if action.kind == "tcpSocket":
             _, writer = await asyncio.open_connection(action.host, action.port)
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
-            return Answer(passed=True)
+            return ProbeResult(passed=True)
         if action.kind == "grpc":
-            return await _ask_grpc(action)
+            return await _send_grpc(action)
         scheme = "https" if action.tls else "http"
         url = f"{scheme}://{action.host}:{action.port}{action.path}"
         answer = await self._http.get(url, headers=list(action.headers), timeout=None)  # the caller has one
         if answer.status_code < 400:
-            return Answer(passed=True)
-        return Answer(passed=False, text=f"HTTP probe failed with statuscode: {answer.status_code}")
+            return ProbeResult(passed=True)
+        return ProbeResult(passed=False, text=f"HTTP probe failed with statuscode: {answer.status_code}")
 
 
-async def _ask_grpc(action: Action) -> Answer:
+async def _send_grpc(action: ProbeAction) -> ProbeResult:
     async with grpc.aio.insecure_channel(f"{action.host}:{action.port}", options=_DIRECT) as channel:
         answer = await HealthStub(channel).Check(HealthCheckRequest(service=action.path))
     serving = answer.status == HealthCheckResponse.SERVING
-    return Answer(passed=serving, text="" if serving else "service unhealthy")
+    return ProbeResult(passed=serving, text="" if serving else "service unhealthy")
 
 
-def _said(exc: Exception) -> str:
+def _reason(exc: Exception) -> str:
     if isinstance(exc, grpc.aio.AioRpcError):
         return f"{exc.code().name}: {exc.details()}"
     return str(exc) or type(exc).__name__

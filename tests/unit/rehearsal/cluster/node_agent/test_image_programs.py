@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.cluster.node_agent.programs import ImageUnknown, Programs, tritonserver_script
+from rehearsal.cluster.node_agent.image_programs import ImagePrograms, ImageUnknown, tritonserver_script
 from slipway.triton import Program
 
 
@@ -19,17 +19,17 @@ from slipway.triton import Program
     ],
 )
 def test_images_have_a_program_of_this_machine(image, expected):
-    assert expected == Programs(folder=Path("/bin")).entrypoint(image)
+    assert expected == ImagePrograms(folder=Path("/bin")).entrypoint(image)
 
 
 def test_other_images_cannot_be_pulled_and_it_says_what_can():
     with pytest.raises(ImageUnknown, match=r'"nginx:1".* tritonserver and slipway-client only'):
-        Programs(folder=Path("/bin")).entrypoint("nginx:1")
+        ImagePrograms(folder=Path("/bin")).entrypoint("nginx:1")
 
 
 def test_a_machine_without_tritonserver_says_so():
     with pytest.raises(ImageUnknown, match=r"there is none here"):
-        Programs(folder=Path("/bin"), missing="there is none here").entrypoint("tritonserver")
+        ImagePrograms(folder=Path("/bin"), missing="there is none here").entrypoint("tritonserver")
 
 
 def test_the_start_script_replaces_what_this_machine_decides(tmp_path):

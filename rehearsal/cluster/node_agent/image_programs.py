@@ -1,6 +1,6 @@
 """Which program of this machine stands for an image.
 
-programs = Programs.install(folder)
+programs = ImagePrograms.install(folder)
 programs.of("nvcr.io/nvidia/tritonserver:26.07-py3")     # Program(entrypoint=(), ...)
 """
 
@@ -16,7 +16,7 @@ from slipway.errors import SlipwayError
 from slipway.triton import Program as Tritonserver
 from slipway.triton import find_program
 
-__all__ = ["POD_ADDRESS", "REPLACED_ARGUMENTS", "SHARED_MEMORY", "ImageUnknown", "Programs", "tritonserver_script"]
+__all__ = ["POD_ADDRESS", "REPLACED_ARGUMENTS", "SHARED_MEMORY", "ImagePrograms", "ImageUnknown", "tritonserver_script"]
 
 REPLACED_ARGUMENTS = ("--allow-gpu-metrics", "--http-address", "--grpc-address", "--metrics-address")
 """Arguments of tritonserver that this machine decides, not the chart. None of the chart's is refused by the embedded
@@ -36,7 +36,7 @@ class ImageUnknown(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Programs:
+class ImagePrograms:
     """What this machine can run.
 
     Attributes:
@@ -48,7 +48,7 @@ class Programs:
     missing: str = ""
 
     @classmethod
-    def install(cls, folder: Path) -> Programs:
+    def install(cls, folder: Path) -> ImagePrograms:
         """Write the start script, once for all containers."""
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,0 +1,167 @@
+"""One started process of a container: its probes, hooks, commands inside the container, and its termination message.
+
+run = await ContainerRun.start(manifest, start, context, status, log=log)
+await run.end(grace_s=50)        # preStop, SIGTERM, SIGKILL
+await run.process.wait()         # exit code
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+from rehearsal.cluster.node_agent.container_process import CannotStart, ContainerProcess
+from rehearsal.cluster.node_agent.container_start import ContainerStart
+from rehearsal.cluster.node_agent.output import last_lines, read_message
+from rehearsal.cluster.node_agent.pod_context import PodContext
+from rehearsal.cluster.node_agent.probe import ContainerProbe, read_action, read_probe
+from rehearsal.cluster.node_agent.prober import Prober
+from rehearsal.cluster.node_agent.state import ContainerStatus
+
+__all__ = ["ContainerRun"]
+
+_SHORTEST_GRACE_S = 2.0  # kubelet: minimumGracePeriodInSeconds, after a preStop that took all of it
+_CANNOT_START = 128
+
+
+class ContainerRun:
+    """One process of one container.
+
+    Attributes:
+        process: The process itself.
+    """
+
+    def __init__(
+        self,
+        manifest: Mapping[str, Any],
+        start: ContainerStart,
+        context: PodContext,
+        status: ContainerStatus,
+        *,
+        process: ContainerProcess,
+        log: Path,
+    ) -> None:
+        self._manifest, self._start, self._context, self._status = manifest, start, context, status
+        self.process, self._log = process, log
+
+    @classmethod
+    async def start(
+        cls,
+        manifest: Mapping[str, Any],
+        start: ContainerStart,
+        context: PodContext,
+        status: ContainerStatus,
+        *,
+        log: Path,
+    ) -> Self:
+        """Start the process.
+
+        Raises:
+            CannotStart: The program does not exist, or the arguments cannot be passed.
+        """
+        process = await ContainerProcess.start(
+            start.command, environment=start.environment, directory=start.directory, log=log
+        )
+        return cls(manifest, start, context, status, process=process, log=log)
+
+    async def end(self, grace_s: float) -> None:
+        """preStop, SIGTERM and, after the grace, SIGKILL; returns when the process is gone."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + grace_s
+        pre_stop = (self._manifest.get("lifecycle") or {}).get("preStop")
+        if pre_stop and grace_s > 0:
+            await self._pre_stop(pre_stop, grace_s)
+            deadline = max(deadline, clock() + _SHORTEST_GRACE_S)
+        self.process.terminate()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), max(0.0, deadline - clock()))
+        self.process.kill()
+        await self.process.wait()
+
+    async def probe(self, grace_s: float) -> None:
+        """Probe until cancelled, or until a probe has ended the process.
+
+        Args:
+            grace_s: The pod's, for a probe that names none.
+        """
+        manifest, context, status = self._manifest, self._context, self._status
+        try:
+            startup, readiness, liveness = (
+                read_probe(manifest, f"{kind}Probe", address=context.address)
+                for kind in ("startup", "readiness", "liveness")
+            )
+        except ValueError as exc:
+            context.event("Unhealthy", str(exc), warning=True)
+            status.update(started=True)
+            return
+        prober = Prober(context, status, run=self.execute)
+        if startup and not await prober.passes("Startup", startup):
+            await self._give_up("startup", startup, grace_s)
+            return
+        status.update(started=True)
+        async with asyncio.TaskGroup() as group:
+            if readiness:
+                group.create_task(prober.follow("Readiness", readiness))
+            else:
+                status.update(ready=True)
+            if liveness and await prober.fails("Liveness", liveness):
+                await self._give_up("liveness", liveness, grace_s)
+
+    async def execute(self, command: tuple[str, ...]) -> tuple[int, str]:
+        """ContainerRun a command beside the process, as inside its container: its exit code and its last output."""
+        log = self._start.directory / f".exec-{uuid4().hex}.log"
+        environment, directory = self._start.environment, self._start.directory
+        try:
+            process = await ContainerProcess.start(
+                tuple(map(self._start.localise, command)), environment=environment, directory=directory, log=log
+            )
+            try:
+                code = await process.wait()
+            finally:
+                process.kill()
+            return code, last_lines(log).strip()
+        except CannotStart as exc:
+            return _CANNOT_START, str(exc)
+        finally:
+            log.unlink(missing_ok=True)
+
+    def message(self, code: int) -> str:
+        """The termination message: what the container wrote, else, where its policy says so, its last output."""
+        left = read_message(self._start.message)
+        fallback = self._manifest.get("terminationMessagePolicy") == "FallbackToLogsOnError"
+        return last_lines(self._log) if fallback and code != 0 and not left else left
+
+    async def _give_up(self, name: str, probe: ContainerProbe, grace_s: float) -> None:
+        """End the process, which is then started again; one that stops anyway is left to its stop."""
+        if self._status.stopping.is_set():
+            return
+        text = f"Container {self._manifest['name']} failed {name} probe, will be restarted"
+        self._context.event("Killing", text)
+        await self.end(grace_s if probe.grace_s is None else probe.grace_s)
+
+    async def _pre_stop(self, hook: Mapping[str, Any], grace_s: float) -> None:
+        """ContainerRun the hook until it is done, the process ends, or the grace is over."""
+        work, ended = asyncio.create_task(self._hook(hook, grace_s)), asyncio.create_task(self.process.wait())
+        try:
+            done, _ = await asyncio.wait({work, ended}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+            if work in done and work.result():
+                self._context.event("FailedPreStopHook", f"PreStopHook failed: {work.result()}", warning=True)
+        finally:
+            work.cancel()
+            ended.cancel()
+
+    async def _hook(self, hook: Mapping[str, Any], grace_s: float) -> str:
+        """What went wrong; empty if nothing."""
+        if (sleep := hook.get("sleep")) is not None:
+            await asyncio.sleep(sleep["seconds"])
+            return ""
+        try:
+            action = read_action(hook, self._manifest, address=self._context.address)
+        except ValueError as exc:
+            return str(exc)
+        result = await self._context.shared.prober.send(action, timeout_s=grace_s, run=self.execute)
+        return "" if result.passed else result.text or "it failed"

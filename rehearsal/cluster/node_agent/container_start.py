@@ -1,0 +1,98 @@
+"""The command, environment and folder of one start of a container, computed before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rehearsal.cluster.node_agent.environment import ConfigError, Places, expand, references, variables
+from rehearsal.cluster.node_agent.image_programs import POD_ADDRESS, SHARED_MEMORY
+from rehearsal.cluster.node_agent.pod_context import PodContext, shared_memory_prefix
+from rehearsal.cluster.node_agent.service_names import replace_services, services_in
+from rehearsal.cluster.node_agent.volumes import mounts
+
+__all__ = ["POD_FOLDER", "ContainerStart", "plan_start"]
+
+POD_FOLDER = "SLIPWAY_POD_FOLDER"
+"""Variable by which a process of a pod is known; the folder lies in the cluster's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerStart:
+    """One start of a container.
+
+    Attributes:
+        command: The program and its arguments.
+        environment: All of its variables.
+        directory: Where it runs.
+        message: The file that stands for its termination message.
+        localise: Replaces paths and Services of the container by those of this machine, in a text of the manifest.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: Path
+    message: Path
+    localise: Callable[[str], str]
+
+
+async def plan_start(container: Mapping[str, Any], context: PodContext) -> ContainerStart:
+    """Compute the command, the environment and the folder.
+
+    Args:
+        container: Its part of the manifest.
+        context: Of its pod.
+
+    Raises:
+        ImageUnknown: Nothing on this machine stands for the image.
+        ConfigError: The manifest refers to what is not there, or is not known.
+        ApiError: The API server does not answer.
+    """
+    entrypoint = context.shared.programs.entrypoint(container["image"])
+    directory = context.folder / "containers" / container["name"]
+    directory.mkdir(parents=True, exist_ok=True)
+    message = directory / "termination-message"
+    message.unlink(missing_ok=True)
+    folders = mounts(container, context.volumes)
+    places = Places(folders)
+    entries = {
+        (kind, name): {key: value.decode(errors="replace") for key, value in content.items()}
+        for kind, name in references(container)
+        if (content := await context.entries(kind, name)) is not None
+    }
+    declared = variables(container, context.pod, address=context.address, entries=entries)
+    words = [*(container.get("command") or entrypoint), *(container.get("args") or ())]
+    if not words:
+        raise ConfigError(f"container {container['name']}: expected a command or arguments, there are none")
+    addresses = {
+        service: address
+        for text in (*words, *declared.values())
+        for service in services_in(text)
+        if (address := await context.api.resolve(service)) is not None
+    }
+    message_path = container.get("terminationMessagePath") or "/dev/termination-log"
+
+    def localise(text: str) -> str:
+        return replace_services(places.here(text), addresses).replace(message_path, str(message))
+
+    scratch = places.folder("/tmp") or directory  # noqa: S108  # the container's
+    environment = {
+        "PATH": context.shared.programs.path,
+        "HOME": str(scratch),
+        "HOSTNAME": context.pod["metadata"]["name"],
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(scratch),
+        **{name: localise(value) for name, value in declared.items()},
+        POD_FOLDER: str(context.folder),
+        POD_ADDRESS: context.address,
+        SHARED_MEMORY: shared_memory_prefix(context.address.rsplit(".", 2)[0], f"{context.pod['metadata']['uid']}-"),
+    }
+    return ContainerStart(
+        command=tuple(localise(expand(word, declared)) for word in words),
+        environment=environment,
+        directory=places.folder(container["workingDir"]) or directory if container.get("workingDir") else directory,
+        message=message,
+        localise=localise,
+    )

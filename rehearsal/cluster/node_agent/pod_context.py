@@ -1,0 +1,149 @@
+"""The context of one pod: its manifest, address and folders, the API server, and what all pods share.
+
+context = PodContext(pod=manifest, address="127.64.1.1", api=api, shared=shared)
+await context.mount_volumes()
+context.event("Pulled", "…")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from rehearsal.cluster.node_agent.image_programs import ImagePrograms
+from rehearsal.cluster.node_agent.output import Output, pod_folder
+from rehearsal.cluster.node_agent.probe_client import ProbeClient
+from rehearsal.cluster.node_agent.service_names import ServiceName
+from rehearsal.cluster.node_agent.volumes import MountError
+from rehearsal.errors import ApiError
+
+__all__ = ["SHARED_MEMORY_FOLDER", "PodApi", "PodContext", "SharedByPods", "shared_memory_prefix"]
+
+SHARED_MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  # POSIX shared memory lives there
+_MOUNT_RETRY_S = 1.0
+_DEFAULT_GRACE_S = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class PodApi(Protocol):
+    """What a pod reads and writes outside of itself; raises ApiError without an answer: to be repeated."""
+
+    async def report(self, pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+        """Merge a status into the pod's; whether the pod still exists."""
+
+    async def delete(self, pod: Mapping[str, Any]) -> None:
+        """Remove the pod, of which nothing runs any more."""
+
+    def event(self, pod: Mapping[str, Any], reason: str, message: str, *, warning: bool = False) -> None:
+        """Record an event."""
+
+    async def entries(self, kind: str, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        """The entries of a ConfigMap or Secret; None if there is none."""
+
+    async def volumes(self, pod: Mapping[str, Any], folder: Path, address: str) -> dict[str, Path]:
+        """Folder by the volume's name; raises MountError."""
+
+    async def resolve(self, named: ServiceName) -> str | None:
+        """A predictor's Service to host:port; None if there is no such Service."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedByPods:
+    """What all pods of a node agent share.
+
+    Attributes:
+        folder: Holds one folder per pod.
+        logs: Holds one folder per pod, which stays.
+        programs: Programs of this machine by image.
+        prober: Sends probes.
+        restart_backoff_s: Shortest wait between restarts.
+    """
+
+    folder: Path
+    logs: Path
+    programs: ImagePrograms
+    prober: ProbeClient
+    restart_backoff_s: float = 10.0
+
+
+@dataclass(slots=True, kw_only=True)
+class PodContext:
+    """One pod, for everything that runs it.
+
+    Attributes:
+        pod: The manifest with which it started.
+        address: Its own.
+        api: The API server.
+        shared: What all pods share.
+        volumes: Folder by the volume's name; filled before the first container starts.
+        silent: No event is recorded any more.
+    """
+
+    pod: Mapping[str, Any]
+    address: str
+    api: PodApi
+    shared: SharedByPods
+    volumes: dict[str, Path] = field(default_factory=dict)
+    silent: bool = False
+
+    @property
+    def name(self) -> str:
+        """Namespace and name."""
+        return f"{self.pod['metadata']['namespace']}/{self.pod['metadata']['name']}"
+
+    @property
+    def folder(self) -> Path:
+        """The pod's folder, removed with it."""
+        return self.shared.folder / pod_folder(self.pod)
+
+    @property
+    def output(self) -> Output:
+        """Where the output of its containers goes."""
+        return Output(self.shared.logs / pod_folder(self.pod))
+
+    @property
+    def grace_s(self) -> float:
+        """The grace period of its manifest, for restarts by a probe."""
+        return float(self.pod["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_S))
+
+    def event(self, reason: str, message: str, *, warning: bool = False) -> None:
+        """Log and record an event."""
+        _log.info("%s: %s: %s", self.name, reason, message)
+        if not self.silent:
+            self.api.event(self.pod, reason, message, warning=warning)
+
+    async def entries(self, kind: str, name: str) -> Mapping[str, bytes] | None:
+        """The entries of a ConfigMap or Secret of the pod's namespace; None if there is none."""
+        return await self.api.entries(kind, self.pod["metadata"]["namespace"], name)
+
+    async def mount_volumes(self) -> None:
+        """Fill `volumes`; repeats, with an event for each failure, until all of them are there."""
+        while True:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.volumes.update(await self.api.volumes(self.pod, self.folder, self.address))
+            except (MountError, OSError) as exc:  # OSError: the disk is full, for instance
+                self.event("FailedMount", f"MountVolume.SetUp failed: {exc}", warning=True)
+            except ApiError as exc:
+                _log.info("%s: volumes: %s", self.name, exc)
+            else:
+                return
+            await asyncio.sleep(_MOUNT_RETRY_S)
+
+    def remove_files(self) -> None:
+        """Remove the pod's folder, and the shared memory of its processes."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        prefix = shared_memory_prefix(self.address.rsplit(".", 2)[0], self.pod["metadata"]["uid"])
+        for file in SHARED_MEMORY_FOLDER.glob(f"{prefix}*"):
+            file.unlink(missing_ok=True)
+
+
+def shared_memory_prefix(network: str, uid: str = "") -> str:
+    """Prefix of the files in /dev/shm of a pod's tritonserver; without a uid, of all pods of the cluster."""
+    return f"slipway-{network}-{uid}"
