@@ -77,10 +77,6 @@ class Kube:
         """Run Helm; return as `kubectl`."""
         return self._said(self._run("helm", words, None), check=check)
 
-    def succeeds(self, *words: str | Path) -> bool:
-        """Whether a command of Helm ends well."""
-        return self._run("helm", words, None).returncode == 0
-
     def get(self, kind: str, name: str, *, namespace: str = "") -> dict[str, Any]:
         """One object."""
         place = ("--namespace", namespace) if namespace else ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +32,6 @@ class Rehearsed:
     def missed(self) -> list[str]:
         """Names of the checks that do not hold."""
         return [check.name for check in self.result.verdict.checks if not check.passed]
-
-
-Rehearse = Callable[..., Rehearsed]
 
 
 def rehearse(cluster: Path, repository: Path, report: Path, scenario: str, *options: object) -> Rehearsed:
