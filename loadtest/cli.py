@@ -77,8 +77,8 @@ def run(
     Example: slipway loadtest steady --slo p99_ms=20 --junit verdict.xml
     """
     from loadtest.report.terminal_summary import print_summary
-    from loadtest.result.verdict import EXIT_CODES
     from loadtest.run import run_scenario
+    from slipway.verdict import EXIT_CODES
 
     request = run_request(
         scenario,
@@ -156,7 +156,7 @@ def compare(
     from loadtest.report.compare_table import render
     from loadtest.result.compare import compare as compare_results
     from loadtest.result.run_result import read_result
-    from loadtest.result.verdict import EXIT_CODES
+    from slipway.verdict import EXIT_CODES
 
     comparison = compare_results(read_result(a), read_result(b))
     if as_json:

@@ -160,8 +160,8 @@ def run(
     Example: slipway rehearse step --values my-values.yaml --set slo.p99_ms=100
     """
     from loadtest.engine.request import parse_overrides
-    from rehearsal.experiment.result.result import EXIT_CODES
     from rehearsal.experiment.run.command import RehearsalRequest, run_rehearsal
+    from slipway.verdict import EXIT_CODES
 
     overrides = parse_overrides(override or [])
     if trace is not None:

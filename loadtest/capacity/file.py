@@ -12,8 +12,7 @@ from typing import Literal
 import yaml
 
 from loadtest.output_file import write_output
-from loadtest.result.metrics import Outcome, Value
-from loadtest.result.run_result import Environment, TargetFacts
+from slipway.verdict import Environment, Outcome, TargetFacts, Value
 
 __all__ = ["Capacity", "Load", "ProbeRow", "render_capacity", "write_capacity"]
 

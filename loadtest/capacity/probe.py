@@ -18,12 +18,12 @@ from loadtest.engine.request import RunRequest
 from loadtest.engine.target import AUTO
 from loadtest.errors import CapacityError
 from loadtest.report.terminal_summary import milliseconds
-from loadtest.result.metrics import Outcome
 from loadtest.result.run_result import Result
 from loadtest.run import run_scenario
 from loadtest.scenario.arrivals import ClosedArrivals
 from loadtest.scenario.sample_size import requests_for
 from loadtest.scenario.schema import Scenario
+from slipway.verdict import Outcome
 
 __all__ = ["RateProbe", "check_searchable", "in_flight", "window_s"]
 

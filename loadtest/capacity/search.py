@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadtest.errors import CapacityError
-from loadtest.result.metrics import Outcome
+from slipway.verdict import Outcome
 
 __all__ = ["LOWEST_RPS", "RESOLUTION", "Held", "Probe", "Search", "find_capacity"]
 

@@ -36,11 +36,11 @@ from loadtest.report.junit import write_junit
 from loadtest.report.terminal_summary import print_summary
 from loadtest.result.build import Run, WorkerRecord, conclude
 from loadtest.result.run_result import Result, write_result
-from loadtest.result.verdict import EXIT_CODES
 from loadtest.scenario.plan import Plan
 from loadtest.scenario.schema import load_scenario
 from slipway.client.wire import parse_address
 from slipway.errors import SlipwayError
+from slipway.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
     from locust.env import Environment

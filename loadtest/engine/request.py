@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from loadtest.engine.target import inspect
 from loadtest.errors import ScenarioError
 from loadtest.output_file import refuse_to_overwrite
-from loadtest.result.run_result import PAGE, REPORT, TargetFacts
+from loadtest.result.run_result import PAGE, REPORT
 from loadtest.scenario.payload import Payload, load_payload
 from loadtest.scenario.schema import WITH_SECRETS, Scenario, changed
+from slipway.verdict import TargetFacts
 
 __all__ = ["Prepared", "RunRequest", "parse_overrides"]
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from loadtest.engine.connection import classifier_for
 from loadtest.errors import TargetError, TargetUnknown
-from loadtest.result.run_result import TargetFacts
 from loadtest.scenario.schema import TargetSettings
 from slipway.client import ClientError, InvalidAddress, ModelNotFound, UnsupportedModel
 from slipway.client.wire import parse_address
 from slipway.contract import ModelContract
+from slipway.verdict import TargetFacts
 
 __all__ = ["AUTO", "inspect", "metrics_url", "send_blanks"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from loadtest.result.metrics import Check
+from slipway.verdict import Check
 
 __all__ = ["margin", "measured", "milliseconds", "number", "percentile_name"]
 

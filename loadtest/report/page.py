@@ -5,7 +5,6 @@ page = write_report(result, Path("runs/loadtest/smoke-1"))     # report.json, re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,17 +17,17 @@ from loadtest.report.formatting import margin, measured, milliseconds, number
 from loadtest.report.latency_charts import Windows, distribution, percentile_curves
 from loadtest.report.server_charts import time_chart, time_parts, usage_chart
 from loadtest.report.timeline import over_time
-from loadtest.result.metrics import Outcome, Percentiles
+from loadtest.result.metrics import Percentiles
 from loadtest.result.run_result import PAGE, Result, write_result
 from loadtest.scenario.arrivals import ClosedArrivals
 from loadtest.scenario.sample_size import fewest_requests
 from slipway.platform.pages import render_page
+from slipway.verdict import MARKS
 
 __all__ = ["PAGE", "render_report", "write_report"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
-_MARKS: Mapping[Outcome, str] = {"PASS": "✓", "FAIL": "✗", "INVALID": "!"}
 _PERCENTS = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9, "p99_99": 99.99}
 
 
@@ -68,7 +67,7 @@ def render_report(result: Result) -> str:
         PAGE,
         filters={"ms": milliseconds, "number": number, "margin": margin, "measured": measured},
         result=result,
-        mark=_MARKS[result.verdict.outcome],
+        mark=MARKS[result.verdict.outcome],
         summary=_summary(result),
         client_charts=_client_charts(result),
         time_chart=time_chart(parts, server_read=server is not None),

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loadtest.result.metrics import Figures, Outcome, Percentiles, ServerFigures
+from loadtest.result.metrics import Figures, Percentiles, ServerFigures
 from loadtest.result.run_result import Result
 from slipway.printable import printable
+from slipway.verdict import Outcome
 
 __all__ = ["milliseconds", "print_summary"]
 

@@ -17,9 +17,10 @@ import numpy as np
 from loadtest.result.histogram import LatencyHistogram
 from loadtest.result.interval_statistics import Slice, SliceBook
 from loadtest.result.metrics import Figures, GeneratorFigures, Percentiles, SecondRow, ServerFigures, WorkerFigures
-from loadtest.result.run_result import Environment, Result, TargetFacts
+from loadtest.result.run_result import Result
 from loadtest.result.verdict import judge
 from loadtest.scenario.plan import Plan
+from slipway.verdict import Environment, TargetFacts
 
 __all__ = ["Run", "WorkerRecord", "conclude"]
 

@@ -8,60 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from loadtest.errors import ReportUnreadable
 from loadtest.result.histogram import LatencyHistogram
 from loadtest.result.interval_statistics import Slice
+from slipway.verdict import Value
 
 __all__ = [
-    "Check",
     "Figures",
     "GeneratorFigures",
     "HistogramName",
-    "Outcome",
     "Percentiles",
     "SecondRow",
     "ServerFigures",
     "UsageSample",
-    "Value",
-    "Verdict",
     "WorkerFigures",
 ]
 
-Outcome = Literal["PASS", "FAIL", "INVALID"]
 HistogramName = Literal["latency", "service", "lag"]
-
-
-class Value(BaseModel):
-    """Base of every part of a report: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Check(Value):
-    """One objective. `bound` and `got` are in `unit`."""
-
-    name: str
-    relation: Literal["<=", ">="]
-    bound: float
-    got: float
-    unit: str
-    passed: bool
-
-
-class Verdict(Value):
-    """PASS: every objective is met. FAIL: one is not. INVALID: the generator was the limit, or the run is partial.
-
-    Attributes:
-        outcome: In one word.
-        checks: Every objective, also of an invalid run.
-        reasons: Why it is FAIL or INVALID, a sentence each; empty for PASS.
-    """
-
-    outcome: Outcome
-    checks: tuple[Check, ...]
-    reasons: tuple[str, ...]
 
 
 class Percentiles(Value):

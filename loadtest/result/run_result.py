@@ -9,7 +9,6 @@ Every histogram of every second is in it, so that reports can be merged and comp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -19,37 +18,18 @@ from pydantic import BaseModel, ValidationError
 from loadtest.errors import ReportUnreadable
 from loadtest.output_file import write_output
 from loadtest.result.histogram import LatencyHistogram
-from loadtest.result.metrics import Figures, GeneratorFigures, HistogramName, SecondRow, ServerFigures, Value, Verdict
+from loadtest.result.metrics import Figures, GeneratorFigures, HistogramName, SecondRow, ServerFigures
 from loadtest.scenario.schema import Scenario
 from slipway.errors import SlipwayError
 from slipway.printable import printable
+from slipway.verdict import Environment, TargetFacts, Value, Verdict
 
-__all__ = ["PAGE", "REPORT", "Environment", "Result", "TargetFacts", "read_report", "read_result", "write_result"]
+__all__ = ["PAGE", "REPORT", "Result", "read_report", "read_result", "write_result"]
 
 ReportT = TypeVar("ReportT", bound=BaseModel)
 
 REPORT, PAGE = "report.json", "report.html"
 _LONGEST_BYTES = 1 << 30  # a soak of a day at full rate has some 300 MB
-
-
-class TargetFacts(Value):
-    """Who was asked, as the server says itself."""
-
-    url: str
-    protocol: Literal["grpc", "http"]
-    model: str
-    version: str
-    labels: int
-    max_batch_size: int
-
-
-class Environment(Value):
-    """Where the generator ran."""
-
-    machine: str
-    cores: int
-    python: str
-    packages: Mapping[str, str]
 
 
 class Result(Value):

@@ -8,13 +8,11 @@ generator. A full generator is a doubt about a FAIL alone: what was fast enough 
 
 from __future__ import annotations
 
-from loadtest.result.metrics import Check, Figures, GeneratorFigures, Outcome, Verdict
+from loadtest.result.metrics import Figures, GeneratorFigures
 from loadtest.scenario.schema import GeneratorSettings, Slo
+from slipway.verdict import Check, Outcome, Verdict
 
-__all__ = ["EXIT_CODES", "judge"]
-
-EXIT_CODES: dict[Outcome, int] = {"PASS": 0, "FAIL": 1, "INVALID": 3}
-"""What a command ends with; 2 is for a scenario, or a command line, that is wrong."""
+__all__ = ["judge"]
 
 
 def judge(

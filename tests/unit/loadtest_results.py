@@ -17,9 +17,10 @@ from loadtest.result.metrics import (
     UsageSample,
     WorkerFigures,
 )
-from loadtest.result.run_result import Environment, Result, TargetFacts
+from loadtest.result.run_result import Result
 from loadtest.result.verdict import judge
 from loadtest.scenario.schema import Scenario, check_scenario
+from slipway.verdict import Environment, TargetFacts
 
 NOON = datetime(2030, 5, 17, 12, 0, tzinfo=UTC)
 

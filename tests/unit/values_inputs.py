@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 from loadtest.capacity.file import Capacity, Load, write_capacity
-from loadtest.result.run_result import Environment, TargetFacts
 from slipway.contract import ModelContract
 from slipway.deploy.values import ValuesRequest, make_values
 from slipway.model_config import ServingProfile
 from slipway.repository import model_files, publish
+from slipway.verdict import Environment, TargetFacts
 
 MNIST = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
 MEASURED = datetime(2026, 11, 24, 18, 27, tzinfo=UTC)

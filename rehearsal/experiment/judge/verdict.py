@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from loadtest.result.metrics import Outcome
 from rehearsal.experiment.judge import cluster_checks, load_checks
 from rehearsal.experiment.judge.evidence import Evidence
 from rehearsal.experiment.result.result import AssertionResult, RehearsalVerdict
 from rehearsal.experiment.scenario import assertions
+from slipway.verdict import Outcome
 
 __all__ = ["judge"]
 

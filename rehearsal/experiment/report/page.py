@@ -10,19 +10,18 @@ from plotly.offline import get_plotlyjs
 
 from loadtest.output_file import write_output
 from loadtest.report.formatting import milliseconds, number
-from loadtest.result.metrics import Outcome
 from rehearsal.errors import RehearsalReportError
 from rehearsal.experiment.report.timeline import timeline
 from rehearsal.experiment.result.observations import Event
 from rehearsal.experiment.result.result import RehearsalResult, write_result
 from slipway.platform.pages import render_page
+from slipway.verdict import MARKS
 
 __all__ = ["PAGE", "render_report", "write_report"]
 
 PAGE = "report.html"
 MOST_EVENTS = 200
 _TEMPLATES = Path(__file__).parent / "templates"
-_MARKS: Mapping[Outcome, str] = {"PASS": "✓", "FAIL": "✗", "INVALID": "!"}
 
 
 def write_report(result: RehearsalResult, folder: Path) -> Path:
@@ -51,7 +50,7 @@ def render_report(result: RehearsalResult) -> str:
         PAGE,
         filters={"ms": milliseconds, "number": number, "seconds": _seconds, "money": _money},
         result=result,
-        mark=_MARKS[result.verdict.outcome],
+        mark=MARKS[result.verdict.outcome],
         chart=timeline(result),
         events=_told(result.observed.events),
         more_events=max(0, len(result.observed.events) - MOST_EVENTS),

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from loadtest.report.terminal_summary import milliseconds
-from loadtest.result.metrics import Outcome
 from rehearsal.experiment.result.result import RehearsalMetrics, RehearsalResult
+from slipway.verdict import Outcome
 
 __all__ = ["print_summary"]
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from loadtest.result.metrics import Value
+from slipway.verdict import Value
 
 __all__ = ["AlertSeen", "Event", "FailedContainer", "GpuNode", "Observations", "PodSeen", "Sample", "names_cause"]
 

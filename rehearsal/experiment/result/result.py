@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from loadtest.output_file import write_output
-from loadtest.result.metrics import Outcome, Value
 from loadtest.result.run_result import REPORT, Result, read_report
 from rehearsal.errors import RehearsalReportError, RehearsalReportUnreadable
 from rehearsal.experiment.result.observations import Observations
 from rehearsal.experiment.scenario.schema import RehearsalScenario
+from slipway.verdict import Outcome, Value
 
 __all__ = [
-    "EXIT_CODES",
     "AssertionResult",
     "RehearsalMetrics",
     "RehearsalResult",
@@ -30,10 +29,6 @@ __all__ = [
     "read_result",
     "write_result",
 ]
-
-
-EXIT_CODES: dict[Outcome, int] = {"PASS": 0, "FAIL": 1, "INVALID": 3}
-"""What a command ends with; 2 is for a scenario, or a command line, that is wrong."""
 
 
 class AssertionResult(Value):

@@ -15,7 +15,7 @@ from loadtest.result.block_bootstrap import Blocks
 from loadtest.result.compare import compare
 from loadtest.result.histogram import LatencyHistogram
 from loadtest.result.metrics import SecondRow
-from loadtest.result.run_result import Environment
+from slipway.verdict import Environment
 from tests.unit.loadtest_results import figures, generator, result, scenario
 
 PASSED = result()

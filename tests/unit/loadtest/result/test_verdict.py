@@ -9,12 +9,12 @@ from loadtest.engine.recorder import Recorder
 from loadtest.result.build import Run, WorkerRecord, conclude
 from loadtest.result.interval_statistics import Slice
 from loadtest.result.metrics import Figures, Percentiles
-from loadtest.result.run_result import TargetFacts
 from loadtest.result.verdict import judge
 from loadtest.scenario.payload import Payload
 from loadtest.scenario.plan import Plan
 from loadtest.scenario.schema import GeneratorSettings, Slo, check_scenario
 from slipway.samples import Samples
+from slipway.verdict import TargetFacts
 from tests.unit.loadtest_results import generator, worker
 
 SECOND_NS = 1_000_000_000

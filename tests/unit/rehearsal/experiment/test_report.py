@@ -10,7 +10,8 @@ from rehearsal.errors import RehearsalReportError, RehearsalReportUnreadable
 from rehearsal.experiment.report import render_report, write_report
 from rehearsal.experiment.report.terminal_summary import print_summary
 from rehearsal.experiment.result.observations import Event
-from rehearsal.experiment.result.result import EXIT_CODES, read_result
+from rehearsal.experiment.result.result import read_result
+from slipway.verdict import EXIT_CODES
 from tests.unit.loadtest.report.test_report import Page
 from tests.unit.rehearsal_results import action, alert, failure, load, node, observed, result, sample, samples, scenario
 
