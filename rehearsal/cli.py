@@ -67,11 +67,11 @@ def status(
 
     Exit code: 0 all of it works, 1 something does not, 2 there is no cluster in this folder.
     """
+    from rehearsal.cluster.commands import status_table
     from rehearsal.cluster.controlplane.lifecycle import running
-    from rehearsal.cluster.controlplane.supervisor_client import Control
-    from rehearsal.cluster.status_table import status_table
+    from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 
-    states = Control(running(folder)).status()
+    states = SupervisorClient(running(folder)).status()
     if as_json:
         typer.echo(json.dumps([state.model_dump(mode="json") for state in states], indent=1))
     else:

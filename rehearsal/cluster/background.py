@@ -1,4 +1,4 @@
-"""What the cluster's own background programs in Python have in common: one option, a log, an orderly end.
+"""What the cluster's background programs in Python share: one option, a log, an orderly exit.
 
 run_background("rehearsal.cluster.gateway", lambda connection, _: run_gateway(connection))
 # python -m rehearsal.cluster.gateway --cluster FOLDER
@@ -13,17 +13,18 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from rehearsal.cluster.connection import Connection, read_connection
+from rehearsal.cluster.connection import ClusterConnection, read_connection
 from slipway.errors import SlipwayError
 from slipway.platform.signals import until_signalled
 
 __all__ = ["mark_ready", "run_background"]
 
+BackgroundProgram = Callable[[ClusterConnection, argparse.Namespace], Awaitable[None]]
 
-Run = Callable[[Connection, argparse.Namespace], Awaitable[None]]
 
-
-def run_background(module: str, run: Run, *, options: Callable[[argparse.ArgumentParser], None] | None = None) -> None:
+def run_background(
+    module: str, run: BackgroundProgram, *, options: Callable[[argparse.ArgumentParser], None] | None = None
+) -> None:
     """Run until SIGTERM or SIGINT, which end the process with status 0; an error ends it with its own.
 
     Args:
@@ -47,8 +48,8 @@ def run_background(module: str, run: Run, *, options: Callable[[argparse.Argumen
         sys.exit(error.exit_status if isinstance(error, SlipwayError) else 3)
 
 
-def mark_ready(connection: Connection, module: str) -> None:
-    """Let whoever started the program know that it does its work.
+def mark_ready(connection: ClusterConnection, module: str) -> None:
+    """Report that the program does its work, to the supervisor.
 
     The file is `<folder>/gateway.ready` for `rehearsal.cluster.gateway`.
     The file of a run before is removed when the program starts.

@@ -1,42 +1,45 @@
-"""A cluster from the command line: its programs, then itself, with a line that tells how far it is."""
+"""The commands `slipway cluster`: brings a cluster up with progress, says how to use it, and shows its status."""
 
 from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
-from rehearsal.cluster.connection import Connection
-from rehearsal.cluster.controlplane.lifecycle import require_place, up
+from rehearsal.cluster.connection import ClusterConnection
+from rehearsal.cluster.controlplane.lifecycle import require_usable_folder, up
+from rehearsal.cluster.controlplane.process_manager import ProgramState
 from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.cluster.steps import steps
 from rehearsal.cluster.toolchain import ensure_programs
 
-__all__ = ["announce", "bring_up"]
+__all__ = ["announce", "bring_up", "status_table"]
 
 
-def bring_up(folder: Path, nodes: Nodes, console: Console, *, owner_pid: int | None = None) -> Connection:
-    """See that there is a place for it, build what is missing, start everything, and return when it works.
+def bring_up(folder: Path, nodes: Nodes, console: Console, *, owner_pid: int | None = None) -> ClusterConnection:
+    """Check folder and machine, build missing programs, start everything, and return when it is healthy.
 
     With `owner_pid` it ends with that process, else it stays.
 
     Raises:
         RehearsalError: Whatever keeps it from that; nothing is left running.
     """
-    require_place(folder)
+    require_usable_folder(folder)
     programs = ensure_programs(console)
     began_s = time.monotonic()
-    working: list[str] = []
+    healthy: list[str] = []
     with steps(console, "starting the control plane") as show:
 
         def tell(name: str, _after_s: float) -> None:
-            if name in working:
+            if name in healthy:
                 return
-            working.append(name)
-            show(f"starting the control plane: {name} works ({len(working)})")
+            healthy.append(name)
+            show(f"starting the control plane: {name} works ({len(healthy)})")
 
         connection = up(
             folder,
@@ -47,13 +50,13 @@ def bring_up(folder: Path, nodes: Nodes, console: Console, *, owner_pid: int | N
             owner_pid=owner_pid,
         )
     console.print(
-        f"the cluster is up after {time.monotonic() - began_s:.0f} s: {len(working)} programs work", highlight=False
+        f"the cluster is up after {time.monotonic() - began_s:.0f} s: {len(healthy)} programs work", highlight=False
     )
     return connection
 
 
-def announce(connection: Connection, console: Console) -> None:
-    """Say how one uses it: with the kubectl and the helm that were built along, where there are no others."""
+def announce(connection: ClusterConnection, console: Console) -> None:
+    """Print how to use it: with the kubectl and helm that were built with it, if there are no others on PATH."""
     built = {str(connection.executables[name].parent) for name in ("kubectl", "helm") if shutil.which(name) is None}
     path = f'export PATH="$PATH:{":".join(sorted(built))}"\n' if built else ""
     console.print(
@@ -65,3 +68,17 @@ def announce(connection: Connection, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def status_table(states: Iterable[ProgramState]) -> Table:
+    """Name, process and health of each program; the log of an unhealthy one."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "program", "process", "what it does"):
+        table.add_column(column, overflow="fold")
+    for state in states:
+        mark = "[green]✓[/]" if state.healthy else "[red]✗[/]"
+        description = (
+            escape(state.said) if state.healthy else f"{escape(state.said)}\n[dim]log: {escape(str(state.log))}[/]"
+        )
+        table.add_row(mark, state.name, str(state.pid or "none"), description)
+    return table

@@ -16,14 +16,14 @@ from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import NoCluster
 from slipway.platform.atomic_write import write_atomically
 
-__all__ = ["GATEWAY_READY_PATH", "Connection", "read_connection", "write_connection"]
+__all__ = ["GATEWAY_READY_PATH", "ClusterConnection", "read_connection", "write_connection"]
 
 FILE = "cluster.json"
 GATEWAY_READY_PATH: Final = "/.slipway/ready"
 """Where the gateway answers 200 once it has its configuration."""
 
 
-class Connection(BaseModel):
+class ClusterConnection(BaseModel):
     """A running cluster.
 
     Attributes:
@@ -70,7 +70,7 @@ class Connection(BaseModel):
         return self.folder / "pods"
 
 
-def read_connection(folder: Path) -> Connection:
+def read_connection(folder: Path) -> ClusterConnection:
     """Read the file that `slipway cluster up` left.
 
     Raises:
@@ -78,7 +78,7 @@ def read_connection(folder: Path) -> Connection:
     """
     path = folder / FILE
     try:
-        return Connection.model_validate_json(path.read_bytes())
+        return ClusterConnection.model_validate_json(path.read_bytes())
     except OSError as exc:
         raise NoCluster(f"no cluster is up in {folder}: start one with `slipway cluster up`") from exc
     except ValidationError as exc:
@@ -88,7 +88,7 @@ def read_connection(folder: Path) -> Connection:
         ) from exc
 
 
-def write_connection(connection: Connection) -> None:
+def write_connection(connection: ClusterConnection) -> None:
     """Write the file, readable for its owner only: it holds the supervisor's key."""
     before = os.umask(0o077)
     try:

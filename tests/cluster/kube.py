@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 
 LONGEST_S = 90.0
 """Far more than anything here takes: whoever waits for so long waits in vain."""
@@ -55,7 +55,7 @@ class Kube:
         home: A folder for Helm's own files.
     """
 
-    connection: Connection
+    connection: ClusterConnection
     home: Path
 
     def kubectl(self, *words: str | Path, text: str | None = None, check: bool = True) -> str:

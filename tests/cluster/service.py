@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.experiment.run.chart_values import merge_values
 from tests.chart.rendering import HELM, ROOT
 from tests.cluster.kube import Kube
@@ -30,7 +30,7 @@ def restricted(name: str) -> dict[str, Any]:
     return {**ours, "metadata": {**ours["metadata"], "name": name}}
 
 
-def claim(connection: Connection, namespace: str) -> list[dict[str, Any]]:
+def claim(connection: ClusterConnection, namespace: str) -> list[dict[str, Any]]:
     """The claim `models` in a namespace, on the cluster's model store."""
     volume = f"models-{namespace}"
     modes = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
@@ -55,7 +55,7 @@ def claim(connection: Connection, namespace: str) -> list[dict[str, Any]]:
     ]
 
 
-def gpu(connection: Connection, **changes: Any) -> dict[str, Any]:
+def gpu(connection: ClusterConnection, **changes: Any) -> dict[str, Any]:
     """Values of a replica that asks for a GPU, scaled by KEDA; it starts and ends fast."""
     values = {
         "model": {"storageUri": f"pvc://models/{STORE}", "configName": ""},
@@ -69,7 +69,7 @@ def gpu(connection: Connection, **changes: Any) -> dict[str, Any]:
     return merge_values(values, changes)
 
 
-def cpu(connection: Connection, **changes: Any) -> dict[str, Any]:
+def cpu(connection: ClusterConnection, **changes: Any) -> dict[str, Any]:
     """Values of a replica that needs no GPU node, and does not scale."""
     values = {
         "gpu": {"enabled": False},

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from rehearsal.cluster.connection import read_connection
-from rehearsal.cluster.controlplane.supervisor_client import Control
+from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from tests.children import started
 from tests.cluster.kube import Kube, eventually, eventually_nothing
 from tests.cluster.service import Service, cpu
@@ -87,12 +87,12 @@ def test_ctrl_c_before_it_is_up_leaves_nothing(tmp_path):
 
 
 def test_a_program_that_was_killed_shows_with_its_log_and_is_started_again(cluster, slipway_cluster):
-    control = Control(cluster)
-    control.stop("keda-operator", kill=True)
+    supervisor = SupervisorClient(cluster)
+    supervisor.stop("keda-operator", kill=True)
     done = slipway_cluster("status", "--folder", cluster.folder)
-    states = {state.name: state for state in control.status()}
-    control.start("keda-operator")
-    eventually(lambda: all(state.healthy for state in control.status()), "the cluster does not recover")
+    states = {state.name: state for state in supervisor.status()}
+    supervisor.start("keda-operator")
+    eventually(lambda: all(state.healthy for state in supervisor.status()), "the cluster does not recover")
 
     assert 1 == done.returncode
     assert "keda-operator" in said(done)
@@ -114,7 +114,7 @@ def test_two_clusters_side_by_side_end_each_for_itself(cluster, up, slipway_clus
     service.install(cpu(other))
     service.wait_ready()
     assert processes(folder, named="tritonserver")
-    for program in Control(other).status():
+    for program in SupervisorClient(other).status():
         if program.name not in OUR_OWN:
             psutil.Process(program.pid).suspend()
     os.kill(other.supervisor_pid, signal.SIGKILL)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.nodes.types import load_nodes
 
 
 def connection(folder=Path("/nowhere"), *, network="127.64", **other):
-    """Return the Connection of a cluster in a folder; nobody listens at its addresses."""
+    """Return the ClusterConnection of a cluster in a folder; nobody listens at its addresses."""
     facts = {
         "kubeconfig": folder / "kubeconfig",
         "apiserver_url": f"https://{network}.0.1:6443",
@@ -23,4 +23,4 @@ def connection(folder=Path("/nowhere"), *, network="127.64", **other):
         "control_key": "00",
         "supervisor_pid": 1,
     }
-    return Connection(folder=folder, network=network, **(facts | other))
+    return ClusterConnection(folder=folder, network=network, **(facts | other))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rehearsal.cluster.controlplane.layout import NAMESPACE, Site
+from rehearsal.cluster.controlplane.layout import NAMESPACE, ClusterLayout
 from slipway.platform.strict_yaml import SHIPPED, load_all_yaml
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 CLAIM = "models"
-"""The PersistentVolumeClaim whose folder is the site's model store."""
+"""The PersistentVolumeClaim whose folder is the layout's model store."""
 _RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
     "pod-security.kubernetes.io/enforce-version": "v1.32",
@@ -56,7 +56,7 @@ CANARY: dict[str, Any] = {
 }
 
 
-def base_objects(site: Site) -> list[dict[str, Any]]:
+def base_objects(layout: ClusterLayout) -> list[dict[str, Any]]:
     """Namespaces with the levels of k8s/namespaces.yaml, and the claim."""
     namespaces = [_namespace(name, {"control-plane": name}) for name in _PLATFORM]
     volume = {
@@ -66,7 +66,7 @@ def base_objects(site: Site) -> list[dict[str, Any]]:
         "spec": {
             "capacity": {"storage": "10Gi"},
             "accessModes": ["ReadOnlyMany", "ReadWriteMany"],
-            "hostPath": {"path": str(site.model_store)},
+            "hostPath": {"path": str(layout.model_store)},
             "claimRef": {"namespace": NAMESPACE, "name": CLAIM},
             "storageClassName": "",
         },
@@ -85,7 +85,7 @@ def base_objects(site: Site) -> list[dict[str, Any]]:
     return [*namespaces, _namespace(NAMESPACE, _RESTRICTED), volume, claim]
 
 
-def definitions(site: Site) -> dict[str, str]:
+def definitions(layout: ClusterLayout) -> dict[str, str]:
     """Custom resource definitions, as their projects publish them: YAML by name, `plural.group`."""
     found = {}
     for module, folders in {
@@ -96,7 +96,7 @@ def definitions(site: Site) -> dict[str, str]:
         "gateway-api": ("config/crd/standard",),
     }.items():
         for folder in folders:
-            for path in sorted((site.module_files[module] / folder).glob("*.yaml")):
+            for path in sorted((layout.module_files[module] / folder).glob("*.yaml")):
                 text = path.read_text(encoding="utf-8")
                 name = _DEFINITION.search(text)
                 if name is not None and not name[1].startswith(_NOT_NEEDED):
@@ -104,9 +104,9 @@ def definitions(site: Site) -> dict[str, str]:
     return found
 
 
-def kserve_objects(site: Site) -> list[dict[str, Any]]:
+def kserve_objects(layout: ClusterLayout) -> list[dict[str, Any]]:
     """KServe's ConfigMap with the settings of k8s/platform/kserve-values.yaml, and its storage container."""
-    folder = site.module_files["kserve"] / "config"
+    folder = layout.module_files["kserve"] / "config"
     (config,) = _documents(folder / "configmap" / "inferenceservice.yaml")
     data = config["data"]
     data.pop("_example", None)
@@ -122,22 +122,22 @@ def kserve_objects(site: Site) -> list[dict[str, Any]]:
     return [config, *storage]
 
 
-def kserve_webhooks(site: Site) -> list[dict[str, Any]]:
+def kserve_webhooks(layout: ClusterLayout) -> list[dict[str, Any]]:
     """KServe's own admission webhooks, at the address where its manager listens."""
-    path = site.module_files["kserve"] / "config" / "webhook" / "manifests.yaml"
-    return _pointed(_documents(path), f"https://{site.listener('kserve-webhook')}", site.pki.authority_base64)
+    path = layout.module_files["kserve"] / "config" / "webhook" / "manifests.yaml"
+    return _pointed(_documents(path), f"https://{layout.listener('kserve-webhook')}", layout.pki.authority_base64)
 
 
-def keda_webhooks(site: Site) -> list[dict[str, Any]]:
+def keda_webhooks(layout: ClusterLayout) -> list[dict[str, Any]]:
     """KEDA's."""
-    path = site.module_files["keda"] / "config" / "webhooks" / "validation_webhooks.yaml"
-    return _pointed(_documents(path), f"https://{site.listener('keda-webhooks')}", site.pki.authority_base64)
+    path = layout.module_files["keda"] / "config" / "webhooks" / "validation_webhooks.yaml"
+    return _pointed(_documents(path), f"https://{layout.listener('keda-webhooks')}", layout.pki.authority_base64)
 
 
-def keda_objects(site: Site) -> list[dict[str, Any]]:
+def keda_objects(layout: ClusterLayout) -> list[dict[str, Any]]:
     """The aggregation of KEDA's metrics: a service that is only a name for the adapter's address."""
     name = "keda-metrics-apiserver"
-    port = site.ports["keda-adapter"]
+    port = layout.ports["keda-adapter"]
     return [
         {
             "apiVersion": "v1",
@@ -145,7 +145,7 @@ def keda_objects(site: Site) -> list[dict[str, Any]]:
             "metadata": {"name": name, "namespace": "keda"},
             "spec": {
                 "type": "ExternalName",
-                "externalName": site.address,
+                "externalName": layout.address,
                 "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
             },
         },
@@ -159,7 +159,7 @@ def keda_objects(site: Site) -> list[dict[str, Any]]:
                 "version": "v1beta1",
                 "groupPriorityMinimum": 100,
                 "versionPriority": 100,
-                "caBundle": site.pki.authority_base64,
+                "caBundle": layout.pki.authority_base64,
             },
         },
     ]

@@ -1,4 +1,4 @@
-"""A program of the cluster: how it is started, and how one sees that it does its work."""
+"""A program of the cluster: its command and its health check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Component", "NotYet"]
 
 
 class NotYet(Exception):
-    """It does not do its work now; says what was expected and what came."""
+    """The health check failed; says what was expected and what it got."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +20,13 @@ class Component:
     Attributes:
         name: As in the log's name and in `slipway cluster status`.
         command: The program and its arguments.
-        healthy: Returns when the program does its work; raises NotYet, ApiError, OSError or httpx.HTTPError when it
-            does not.
-        does: What `healthy` has seen, for people.
+        healthy: The health check: returns if the program does its work, else raises NotYet, ApiError, OSError or
+            httpx.HTTPError.
+        does: What `healthy` has checked, in words.
         environment: Variables beside this process's.
         grace_s: How long it may take to end.
-        last_signal: What the kernel sends it when the supervisor is gone. SIGTERM only for what has something to end
-            first: a kube-apiserver that is asked to end may wait for minutes for an etcd that is gone already.
+        last_signal: Sent by the kernel when the supervisor is gone. SIGTERM only for programs that must clean up first:
+            a kube-apiserver that gets it may wait for minutes for an etcd that is gone already.
     """
 
     name: str

@@ -11,7 +11,7 @@ from rehearsal.cluster.api.client import BlockingApiClient, read
 from rehearsal.cluster.controlplane.base_objects import CANARY
 from rehearsal.cluster.controlplane.certificates import FRONT_PROXY
 from rehearsal.cluster.controlplane.component import Component, NotYet
-from rehearsal.cluster.controlplane.layout import NAMESPACE, Site
+from rehearsal.cluster.controlplane.layout import NAMESPACE, ClusterLayout
 from slipway.platform.strict_yaml import SHIPPED, load_yaml
 
 __all__ = ["apiserver", "controllers", "etcd"]
@@ -23,12 +23,12 @@ _NOT_OURS = (
     {"key": '.metadata.labels["serving.kserve.io/inferenceservice"]', "operator": "DoesNotExist"},
     {"key": '.metadata.annotations["helm.sh/hook"]', "operator": "DoesNotExist"},
 )
-"""Pods of the node agent: kwok keeps its hands off them."""
+"""Pods of the node agent: kwok does not manage them."""
 
 
-def etcd(site: Site) -> Component:
+def etcd(layout: ClusterLayout) -> Component:
     """The database. It need not survive a power cut: no fsync."""
-    client, peer = (f"http://{site.listener(name)}" for name in ("etcd", "etcd-peer"))
+    client, peer = (f"http://{layout.listener(name)}" for name in ("etcd", "etcd-peer"))
 
     def healthy() -> None:
         answer = httpx.get(f"{client}/health", timeout=5, trust_env=False).json()
@@ -38,8 +38,8 @@ def etcd(site: Site) -> Component:
     return Component(
         name="etcd",
         command=(
-            str(site.executables["etcd"]),
-            f"--data-dir={site.folder / 'etcd'}",
+            str(layout.executables["etcd"]),
+            f"--data-dir={layout.folder / 'etcd'}",
             f"--listen-client-urls={client}",
             f"--advertise-client-urls={client}",
             f"--listen-peer-urls={peer}",
@@ -53,16 +53,16 @@ def etcd(site: Site) -> Component:
     )
 
 
-def apiserver(site: Site, api: BlockingApiClient) -> Component:
+def apiserver(layout: ClusterLayout, api: BlockingApiClient) -> Component:
     """With every admission plugin of its defaults, role-based access, and an aggregation layer."""
-    pki = site.pki
+    pki = layout.pki
     return Component(
         name="kube-apiserver",
         command=(
-            str(site.executables["kube-apiserver"]),
-            f"--etcd-servers=http://{site.listener('etcd')}",
-            f"--bind-address={site.address}",
-            f"--secure-port={site.ports['kube-apiserver']}",
+            str(layout.executables["kube-apiserver"]),
+            f"--etcd-servers=http://{layout.listener('etcd')}",
+            f"--bind-address={layout.address}",
+            f"--secure-port={layout.ports['kube-apiserver']}",
             "--endpoint-reconciler-type=none",  # its endpoint would be a loopback address, which is refused
             f"--service-cluster-ip-range={_SERVICE_NETWORK}",
             f"--tls-cert-file={pki.server.certificate}",
@@ -91,19 +91,19 @@ def apiserver(site: Site, api: BlockingApiClient) -> Component:
     )
 
 
-def controllers(site: Site, api: BlockingApiClient) -> list[Component]:
-    """What makes a pod out of a Deployment, and runs it on a node that is not there."""
-    pki, kubeconfig = site.pki, site.kubeconfig
+def controllers(layout: ClusterLayout, api: BlockingApiClient) -> list[Component]:
+    """What makes a pod out of a Deployment, and runs it on a simulated node."""
+    pki, kubeconfig = layout.pki, layout.kubeconfig
     serving = (f"--tls-cert-file={pki.server.certificate}", f"--tls-private-key-file={pki.server.key}")
-    asked = tuple(f"--{name}kubeconfig={kubeconfig}" for name in ("", "authentication-", "authorization-"))
+    kubeconfigs = tuple(f"--{name}kubeconfig={kubeconfig}" for name in ("", "authentication-", "authorization-"))
     manager = Component(
         name="kube-controller-manager",
         command=(
-            str(site.executables["kube-controller-manager"]),
-            *asked,
+            str(layout.executables["kube-controller-manager"]),
+            *kubeconfigs,
             *serving,
-            f"--bind-address={site.address}",
-            f"--secure-port={site.ports['kube-controller-manager']}",
+            f"--bind-address={layout.address}",
+            f"--secure-port={layout.ports['kube-controller-manager']}",
             f"--service-account-private-key-file={pki.service_accounts}",
             f"--root-ca-file={pki.authority}",
             "--leader-elect=false",
@@ -116,30 +116,30 @@ def controllers(site: Site, api: BlockingApiClient) -> list[Component]:
     scheduler = Component(
         name="kube-scheduler",
         command=(
-            str(site.executables["kube-scheduler"]),
-            *asked,
+            str(layout.executables["kube-scheduler"]),
+            *kubeconfigs,
             *serving,
-            f"--bind-address={site.address}",
-            f"--secure-port={site.ports['kube-scheduler']}",
+            f"--bind-address={layout.address}",
+            f"--secure-port={layout.ports['kube-scheduler']}",
             "--leader-elect=false",
             "--profiling=false",
         ),
         healthy=lambda: _canary(api, "PodScheduled"),
         does="gave the canary pod a node",
     )
-    stages = site.folder / "kwok.yaml"
-    stages.write_text(yaml.safe_dump_all(_stages(site)), encoding="utf-8")
+    stages = layout.folder / "kwok.yaml"
+    stages.write_text(yaml.safe_dump_all(_stages(layout)), encoding="utf-8")
     kwok = Component(
         name="kwok",
         command=(
-            str(site.executables["kwok"]),
+            str(layout.executables["kwok"]),
             f"--kubeconfig={kubeconfig}",
             f"--config={stages}",
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
             f"--node-lease-duration-seconds={_LEASE_S}",
-            f"--server-address={site.listener('kwok')}",
-            f"--node-ip={site.address}",
-            f"--node-port={site.ports['kubelet']}",
+            f"--server-address={layout.listener('kwok')}",
+            f"--node-ip={layout.address}",
+            f"--node-port={layout.ports['kubelet']}",
         ),
         healthy=lambda: _canary(api, "Ready"),
         does="runs the canary pod",
@@ -148,25 +148,25 @@ def controllers(site: Site, api: BlockingApiClient) -> list[Component]:
 
 
 def _ready(api: BlockingApiClient) -> None:
-    said = api.send(read("/readyz"))
-    if said != b"ok":
-        raise NotYet(f"/readyz: expected ok, got {said.decode(errors='replace')}")
+    body = api.send(read("/readyz"))
+    if body != b"ok":
+        raise NotYet(f"/readyz: expected ok, got {body.decode(errors='replace')}")
 
 
 def _has_service_account(api: BlockingApiClient) -> None:
     api.get(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default")
 
 
-def _canary(api: BlockingApiClient, wanted: str) -> None:
+def _canary(api: BlockingApiClient, condition: str) -> None:
     pod = api.get(f"/api/v1/namespaces/{CANARY['metadata']['namespace']}/pods?labelSelector=app=canary")["items"]
     conditions = {each["type"]: each for part in pod for each in part["status"].get("conditions", [])}
-    if conditions.get(wanted, {}).get("status") != "True":
-        raise NotYet(f"expected the canary pod to be {wanted}, got {conditions.get(wanted, 'no such condition')}")
+    if conditions.get(condition, {}).get("status") != "True":
+        raise NotYet(f"expected the canary pod to be {condition}, got {conditions.get(condition, 'no such condition')}")
 
 
-def _stages(site: Site) -> list[dict[str, Any]]:
+def _stages(layout: ClusterLayout) -> list[dict[str, Any]]:
     """Stages of kwok, read from its module; those for pods leave out what the node agent runs."""
-    folder = site.module_files["kwok"] / "kustomize" / "stage"
+    folder = layout.module_files["kwok"] / "kustomize" / "stage"
     files = [
         *sorted((folder / "pod" / "fast").glob("pod-*.yaml")),
         folder / "node" / "fast" / "node-initialize.yaml",

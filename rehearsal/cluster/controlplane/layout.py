@@ -1,4 +1,4 @@
-"""Everything about one cluster that is decided before its first program starts."""
+"""The layout of one cluster, decided before its first program starts: folder, addresses, ports, certificates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rehearsal.cluster.controlplane.network import GATEWAY_PORT
 from rehearsal.cluster.nodes.types import Nodes
 from slipway.platform.ports import free_port
 
-__all__ = ["NAMESPACE", "Site", "prepare_site"]
+__all__ = ["NAMESPACE", "ClusterLayout", "prepare_layout"]
 
 NAMESPACE = "serving"
 """Where the service is rehearsed; restricted Pod Security, as k8s/namespaces.yaml has it."""
 
-# Every listener of the control plane. Some programs know no address and listen on all: their ports are free on all.
+# Every listener of the control plane. Some programs listen on all addresses: their ports are free on all.
 _LISTENERS = (
     "etcd",
     "etcd-peer",
@@ -46,8 +46,8 @@ _LISTENERS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """One cluster, before it runs.
+class ClusterLayout:
+    """The layout of one cluster.
 
     Attributes:
         folder: The working folder.
@@ -107,24 +107,24 @@ class Site:
         return f"{self.address}:{self.ports[name]}"
 
 
-def prepare_site(
+def prepare_layout(
     folder: Path,
     *,
     network: str,
     executables: Mapping[str, Path],
     module_files: Mapping[str, Path],
     nodes: Nodes,
-) -> Site:
-    """Make the working folder's parts and choose the ports; see `Site` for the arguments."""
+) -> ClusterLayout:
+    """Make the working folder's parts and choose the ports; see `ClusterLayout` for the arguments."""
     for name in ("logs", "models", "pods"):
         (folder / name).mkdir()
     ports: dict[str, int] = {}
     for name in _LISTENERS:
-        port = free_port("0.0.0.0")  # noqa: S104 - free on every address, for the programs that know no other
+        port = free_port("0.0.0.0")  # noqa: S104 - free on every address, for the programs that listen on all
         while port in ports.values():
             port = free_port("0.0.0.0")  # noqa: S104 - as above
         ports[name] = port
-    site = Site(
+    layout = ClusterLayout(
         folder=folder,
         network=network,
         ports=ports,
@@ -133,24 +133,24 @@ def prepare_site(
         module_files=module_files,
         nodes=nodes,
     )
-    _write_kubeconfig(site)
-    return site
+    _write_kubeconfig(layout)
+    return layout
 
 
-def _write_kubeconfig(site: Site) -> None:
-    """Paths of certificates, not their text: whoever reads the file can read them too."""
-    site.kubeconfig.touch(mode=0o600)
-    site.kubeconfig.write_text(
+def _write_kubeconfig(layout: ClusterLayout) -> None:
+    """Paths of certificates, not their text: a reader of the file can read them too."""
+    layout.kubeconfig.touch(mode=0o600)
+    layout.kubeconfig.write_text(
         f"""apiVersion: v1
 kind: Config
 current-context: rehearsal
 contexts: [{{name: rehearsal, context: {{cluster: rehearsal, user: admin, namespace: {NAMESPACE}}}}}]
 clusters:
   - name: rehearsal
-    cluster: {{server: "{site.apiserver_url}", certificate-authority: "{site.pki.authority}"}}
+    cluster: {{server: "{layout.apiserver_url}", certificate-authority: "{layout.pki.authority}"}}
 users:
   - name: admin
-    user: {{client-certificate: "{site.pki.admin.certificate}", client-key: "{site.pki.admin.key}"}}
+    user: {{client-certificate: "{layout.pki.admin.certificate}", client-key: "{layout.pki.admin.key}"}}
 """,
         encoding="utf-8",
     )

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import psutil
 
-from rehearsal.cluster.connection import Connection, read_connection
+from rehearsal.cluster.connection import ClusterConnection, read_connection
 from rehearsal.cluster.controlplane.owner import Owner
-from rehearsal.cluster.controlplane.spec import LOCK, Order, locked, taken
-from rehearsal.cluster.controlplane.supervisor_client import Control
+from rehearsal.cluster.controlplane.spec import LOCK, ClusterSpec, cluster_exists_message, locked
+from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import ClusterError, ClusterExists, MachineTooSmall, NoCluster
 
-__all__ = ["down", "require_place", "running", "up"]
+__all__ = ["down", "require_usable_folder", "running", "up"]
 
 _MEMORY_GIB, _DISK_GIB = 3.0, 1.0
 _END_S = 60.0
@@ -42,7 +42,7 @@ def up(
     nodes: Nodes,
     tell: Callable[[str, float], None],
     owner_pid: int | None = None,
-) -> Connection:
+) -> ClusterConnection:
     """Bring a cluster up that stays when this process ends; Ctrl-C before it is up leaves nothing running.
 
     Args:
@@ -50,7 +50,7 @@ def up(
         executables: Path by program.
         module_files: Folder by Go module.
         nodes: The machines it can have.
-        tell: Told each program that works, and after how many seconds.
+        tell: Called with each healthy program, and after how many seconds.
         owner_pid: A process with which the cluster ends, even where it is killed.
 
     Raises:
@@ -59,12 +59,12 @@ def up(
         ClusterError: It does not come up; nothing is left running, the logs stay in the folder.
     """
     folder = folder.resolve()
-    require_place(folder)
+    require_usable_folder(folder)
     owner = None if owner_pid is None else Owner.of(owner_pid)
-    order = Order(
+    spec = ClusterSpec(
         folder=folder, executables=dict(executables), module_files=dict(module_files), nodes=nodes, owner=owner
     )
-    with _supervisor(order) as supervisor:
+    with _supervisor(spec) as supervisor:
         assert supervisor.stdout is not None  # noqa: S101 - it is a pipe
         for line in supervisor.stdout:
             message = json.loads(line)
@@ -75,18 +75,18 @@ def up(
                 error.exit_status = message["exit_status"]
                 raise error
             else:
-                return Connection.model_validate(message["up"])
-    raise ClusterError(f"the supervisor ended without a word, exit code {supervisor.wait()}; see {folder / 'logs'}")
+                return ClusterConnection.model_validate(message["up"])
+    raise ClusterError(f"the supervisor ended without a message, exit code {supervisor.wait()}; see {folder / 'logs'}")
 
 
-def running(folder: Path) -> Connection:
+def running(folder: Path) -> ClusterConnection:
     """The cluster that is up in a folder.
 
     Raises:
         NoCluster: None is.
     """
     connection = read_connection(folder.resolve())
-    if not _lives(connection.supervisor_pid):
+    if not _is_running(connection.supervisor_pid):
         raise NoCluster(
             f"the cluster in {folder} is gone: its supervisor, process {connection.supervisor_pid}, was killed, and "
             "its programs ended with it; `slipway cluster up` begins anew"
@@ -112,9 +112,9 @@ def down(folder: Path) -> bool:
         with locked(folder):
             shutil.rmtree(folder)
         return False
-    Control(connection).down()
+    SupervisorClient(connection).down()
     deadline_s = time.monotonic() + _END_S
-    while _lives(connection.supervisor_pid):
+    while _is_running(connection.supervisor_pid):
         if time.monotonic() > deadline_s:
             raise ClusterError(
                 f"the supervisor, process {connection.supervisor_pid}, still runs after {_END_S:.0f} s; "
@@ -125,7 +125,7 @@ def down(folder: Path) -> bool:
 
 
 @contextmanager
-def _supervisor(order: Order) -> Iterator[subprocess.Popen[str]]:
+def _supervisor(spec: ClusterSpec) -> Iterator[subprocess.Popen[str]]:
     """Started, and ended again unless the block returns from it with the cluster up."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", _SUPERVISOR],
@@ -137,7 +137,7 @@ def _supervisor(order: Order) -> Iterator[subprocess.Popen[str]]:
     )
     try:
         assert process.stdin is not None  # noqa: S101 - it is a pipe
-        process.stdin.write(order.model_dump_json())
+        process.stdin.write(spec.model_dump_json())
         process.stdin.close()
         yield process
     except BaseException:
@@ -154,8 +154,8 @@ def _supervisor(order: Order) -> Iterator[subprocess.Popen[str]]:
         process.stdout.close()
 
 
-def _lives(pid: int) -> bool:
-    """Whether this process is a supervisor that has not ended; the number may be another's by now."""
+def _is_running(pid: int) -> bool:
+    """Whether this process is a running supervisor; its number may have been reused."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and _SUPERVISOR in process.cmdline()
@@ -163,8 +163,8 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def require_place(folder: Path) -> None:
-    """Refuse a place where no cluster can be brought up, before half an hour of building.
+def require_usable_folder(folder: Path) -> None:
+    """Reject a folder or machine where no cluster can be brought up, before half an hour of building.
 
     Raises:
         ClusterExists: One is up in this folder.
@@ -174,18 +174,18 @@ def require_place(folder: Path) -> None:
     folder = folder.absolute()
     with suppress(NoCluster):
         running(folder)
-        raise ClusterExists(taken(folder))
-    _require_ours(folder)
-    _require_room(folder)
+        raise ClusterExists(cluster_exists_message(folder))
+    _require_own_folder(folder)
+    _require_resources(folder)
 
 
-def _require_ours(folder: Path) -> None:
+def _require_own_folder(folder: Path) -> None:
     """Everything in the folder will be removed: it must be new, empty, or a cluster's."""
-    there = _nearest(folder)
-    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+    existing = _nearest(folder)
+    if not existing.is_dir() or not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
         raise ClusterError(
-            f"{folder}: expected a folder that can be made and written, and {there} is "
-            f"{'not writable for this user' if there.is_dir() else 'no folder'}; name another with --folder"
+            f"{folder}: expected a folder that can be made and written, and {existing} is "
+            f"{'not writable for this user' if existing.is_dir() else 'no folder'}; name another with --folder"
         )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).is_file():
         raise ClusterError(
@@ -195,21 +195,21 @@ def _require_ours(folder: Path) -> None:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or what is there of its way."""
+    """The folder, or its nearest existing parent."""
     return next(each for each in (folder, *folder.parents) if each.exists())
 
 
-def _require_room(folder: Path) -> None:
+def _require_resources(folder: Path) -> None:
     memory_gib = psutil.virtual_memory().available / _GIB
     if memory_gib < _MEMORY_GIB:
         raise MachineTooSmall(
             f"memory: expected at least {_MEMORY_GIB:g} GiB free for the control plane and a few replicas, got "
-            f"{memory_gib:.1f} GiB; end something, or take a larger machine"
+            f"{memory_gib:.1f} GiB; end other programs, or use a larger machine"
         )
-    there = _nearest(folder)
-    disk_gib = psutil.disk_usage(str(there)).free / _GIB
+    existing = _nearest(folder)
+    disk_gib = psutil.disk_usage(str(existing)).free / _GIB
     if disk_gib < _DISK_GIB:
         raise MachineTooSmall(
-            f"disk: expected at least {_DISK_GIB:g} GiB free at {there}, got {disk_gib:.1f} GiB; free some, or name "
-            "another place with --folder"
+            f"disk: expected at least {_DISK_GIB:g} GiB free at {existing}, got {disk_gib:.1f} GiB; free some, or name "
+            "another folder with --folder"
         )

@@ -1,7 +1,7 @@
-"""The loopback network that a cluster has for itself: 127.N.0.0/16, so that two clusters never meet.
+"""The loopback network of one cluster: 127.N.0.0/16, so that two clusters never meet.
 
 network, lock = claim_network()                 # "127.64", held as long as the socket is open
-require_ports(network)                          # PodPortTaken names who listens on every address
+require_ports(network)                          # PodPortTaken names the process that listens
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def claim_network() -> tuple[str, socket.socket]:
 
 
 def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
-    """Refuse ports that are taken on every address, the cluster's own addresses among them.
+    """Reject ports that are taken on every address, the cluster's own addresses among them.
 
     Raises:
         PodPortTaken: With the port, the process that listens, and the way out.
@@ -68,11 +68,11 @@ def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
 
 
 def _listener(address: str, port: int) -> str:
-    """Who keeps this address from being listened on; pods of other clusters have the same port on other addresses."""
-    in_the_way = {(each, port) for each in (address, "0.0.0.0", "::")}  # noqa: S104 - read, not bound
+    """The process that listens on this address already; pods of other clusters use other addresses."""
+    conflicting = {(each, port) for each in (address, "0.0.0.0", "::")}  # noqa: S104 - read, not bound
     with suppress(psutil.Error):
         for connection in psutil.net_connections(kind="tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and tuple(connection.laddr) in in_the_way
+            listens = connection.status == psutil.CONN_LISTEN and tuple(connection.laddr) in conflicting
             if listens and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     return "another process"

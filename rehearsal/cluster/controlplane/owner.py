@@ -1,4 +1,4 @@
-"""The process for which a cluster is up: when it is gone, however it ended, so is the cluster.
+"""The owner of a cluster: a process with which the cluster ends, however that process ended.
 
 owner = Owner.of(os.getpid())
 wait_for_end(end, owner)
@@ -16,15 +16,15 @@ from rehearsal.errors import ClusterError
 
 __all__ = ["Owner", "wait_for_end"]
 
-_LOOK_EVERY_S = 1.0
+_POLL_S = 1.0
 
 
 class Owner(BaseModel):
-    """A process, told from a later one that has its number.
+    """A process, distinguished from a later one with the same id.
 
     Attributes:
-        pid: Its number.
-        created: When it began, as the kernel says it.
+        pid: Process id.
+        created: Start time, from the kernel.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,7 +34,7 @@ class Owner(BaseModel):
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """The process that has this number now.
+        """The running process with this id.
 
         Raises:
             ClusterError: There is none.
@@ -44,8 +44,8 @@ class Owner(BaseModel):
         except psutil.NoSuchProcess as exc:
             raise ClusterError(f"--until-exit-of {pid}: expected a process that runs, there is none") from exc
 
-    def lives(self) -> bool:
-        """Whether it has not ended; one that nobody has waited for has."""
+    def is_running(self) -> bool:
+        """Whether it has not ended; a zombie has."""
         try:
             process = psutil.Process(self.pid)
             return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
@@ -54,7 +54,7 @@ class Owner(BaseModel):
 
 
 def wait_for_end(end: threading.Event, owner: Owner | None) -> None:
-    """Return when somebody asks for the end, or when the owner is gone."""
-    while not end.wait(_LOOK_EVERY_S):
-        if owner is not None and not owner.lives():
+    """Return when the end is requested, or when the owner is gone."""
+    while not end.wait(_POLL_S):
+        if owner is not None and not owner.is_running():
             return

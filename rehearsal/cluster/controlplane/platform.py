@@ -9,10 +9,10 @@ import httpx
 
 from rehearsal.cluster.api.client import BlockingApiClient, create
 from rehearsal.cluster.controlplane.component import Component, NotYet
-from rehearsal.cluster.controlplane.layout import NAMESPACE, Site
+from rehearsal.cluster.controlplane.layout import NAMESPACE, ClusterLayout
+from rehearsal.cluster.monitoring.arguments import operator_arguments, prometheus_arguments
 from rehearsal.cluster.monitoring.custom_resources import NAME as PROMETHEUS
 from rehearsal.cluster.monitoring.custom_resources import NAMESPACE as MONITORING
-from rehearsal.cluster.monitoring.programs import operator_arguments, prometheus_arguments
 from rehearsal.cluster.nodes.pools import instance_types
 from rehearsal.errors import ApiError
 
@@ -38,64 +38,64 @@ _NO_SCALED_OBJECT: dict[str, Any] = {
 }
 
 
-def kserve(site: Site, api: BlockingApiClient) -> Component:
+def kserve(layout: ClusterLayout, api: BlockingApiClient) -> Component:
     """KServe's manager. It reads its certificate where controller-runtime looks for it."""
-    folder = site.folder / "kserve"
+    folder = layout.folder / "kserve"
     certificates = folder / "k8s-webhook-server" / "serving-certs"
     certificates.parent.mkdir(parents=True)
-    certificates.symlink_to(site.pki.server.folder)
+    certificates.symlink_to(layout.pki.server.folder)
     return Component(
         name="kserve",
         command=(
-            str(site.executables["kserve"]),
-            f"--webhook-port={site.ports['kserve-webhook']}",
-            f"--metrics-addr={site.listener('kserve-metrics')}",
-            f"--health-probe-addr={site.listener('kserve-health')}",
+            str(layout.executables["kserve"]),
+            f"--webhook-port={layout.ports['kserve-webhook']}",
+            f"--metrics-addr={layout.listener('kserve-metrics')}",
+            f"--health-probe-addr={layout.listener('kserve-health')}",
             "--leader-elect=false",
         ),
-        environment={"KUBECONFIG": str(site.kubeconfig), "POD_NAMESPACE": "kserve", "TMPDIR": str(folder)},
+        environment={"KUBECONFIG": str(layout.kubeconfig), "POD_NAMESPACE": "kserve", "TMPDIR": str(folder)},
         healthy=lambda: _refuses(api, _NO_INFERENCE_SERVICE, "kserve-webhook-server"),
         does="its webhook refuses an InferenceService whose name begins with a digit",
     )
 
 
-def keda(site: Site, api: BlockingApiClient) -> list[Component]:
+def keda(layout: ClusterLayout, api: BlockingApiClient) -> list[Component]:
     """The operator asks Prometheus, the adapter serves what it says, the webhooks check ScaledObjects."""
-    pki, folder = site.pki, str(site.pki.server.folder)
-    kubeconfig = str(site.kubeconfig)
+    pki, folder = layout.pki, str(layout.pki.server.folder)
+    kubeconfig = str(layout.kubeconfig)
     common = {"KUBECONFIG": kubeconfig, "POD_NAMESPACE": "keda", "WATCH_NAMESPACE": ""}
     # As KEDA's chart has it.
     asking = {"KEDA_HTTP_DEFAULT_TIMEOUT": "3000"}
     operator = Component(
         name="keda-operator",
         command=(
-            str(site.executables["keda-operator"]),
+            str(layout.executables["keda-operator"]),
             f"--cert-dir={folder}",
-            f"--metrics-bind-address={site.listener('keda-operator-metrics')}",
-            f"--health-probe-bind-address={site.listener('keda-operator-health')}",
-            f"--metrics-service-bind-address={site.listener('keda-operator-grpc')}",
+            f"--metrics-bind-address={layout.listener('keda-operator-metrics')}",
+            f"--health-probe-bind-address={layout.listener('keda-operator-health')}",
+            f"--metrics-service-bind-address={layout.listener('keda-operator-grpc')}",
             "--enable-webhook-patching=false",
             "--enable-apiservice-patching=false",
             "--zap-log-level=info",
         ),
         environment={**common, **asking, "KEDA_CLUSTER_OBJECT_NAMESPACE": "keda"},
-        healthy=lambda: _answers(f"http://{site.listener('keda-operator-health')}/readyz"),
+        healthy=lambda: _answers(f"http://{layout.listener('keda-operator-health')}/readyz"),
         does="answers /readyz",
     )
     adapter = Component(
         name="keda-adapter",
         command=(
-            str(site.executables["keda-adapter"]),
-            f"--secure-port={site.ports['keda-adapter']}",
-            f"--bind-address={site.address}",
+            str(layout.executables["keda-adapter"]),
+            f"--secure-port={layout.ports['keda-adapter']}",
+            f"--bind-address={layout.address}",
             f"--client-ca-file={pki.authority}",
             f"--tls-cert-file={pki.server.certificate}",
             f"--tls-private-key-file={pki.server.key}",
             f"--cert-dir={folder}",
-            f"--metrics-service-address={site.listener('keda-operator-grpc')}",
+            f"--metrics-service-address={layout.listener('keda-operator-grpc')}",
             "--metrics-service-grpc-authority=keda-operator.keda.svc",
             *(f"--{each}kubeconfig={kubeconfig}" for each in ("", "authentication-", "authorization-", "lister-")),
-            f"--port={site.ports['keda-adapter-metrics']}",
+            f"--port={layout.ports['keda-adapter-metrics']}",
         ),
         environment={**common, **asking},
         healthy=lambda: _serves_external_metrics(api),
@@ -104,11 +104,11 @@ def keda(site: Site, api: BlockingApiClient) -> list[Component]:
     webhooks = Component(
         name="keda-webhooks",
         command=(
-            str(site.executables["keda-webhooks"]),
+            str(layout.executables["keda-webhooks"]),
             f"--cert-dir={folder}",
-            f"--port={site.ports['keda-webhooks']}",
-            f"--metrics-bind-address={site.listener('keda-webhooks-metrics')}",
-            f"--health-probe-bind-address={site.listener('keda-webhooks-health')}",
+            f"--port={layout.ports['keda-webhooks']}",
+            f"--metrics-bind-address={layout.listener('keda-webhooks-metrics')}",
+            f"--health-probe-bind-address={layout.listener('keda-webhooks-health')}",
         ),
         environment=common,
         healthy=lambda: _refuses(api, _NO_SCALED_OBJECT, "vscaledobject.kb.io"),
@@ -117,74 +117,74 @@ def keda(site: Site, api: BlockingApiClient) -> list[Component]:
     return [operator, adapter, webhooks]
 
 
-def karpenter(site: Site, api: BlockingApiClient) -> Component:
+def karpenter(layout: ClusterLayout, api: BlockingApiClient) -> Component:
     """Karpenter with the provider whose machines kwok simulates."""
-    types = site.folder / "instance-types.json"
-    types.write_text(json.dumps(instance_types(site.nodes)), encoding="utf-8")
+    types = layout.folder / "instance-types.json"
+    types.write_text(json.dumps(instance_types(layout.nodes)), encoding="utf-8")
     return Component(
         name="karpenter",
-        command=(str(site.executables["karpenter"]),),
+        command=(str(layout.executables["karpenter"]),),
         environment={
-            "KUBECONFIG": str(site.kubeconfig),
+            "KUBECONFIG": str(layout.kubeconfig),
             "SYSTEM_NAMESPACE": "karpenter",
             "KARPENTER_SERVICE": "karpenter",
             "KUBERNETES_MIN_VERSION": "1.19.0-0",
-            "METRICS_PORT": str(site.ports["karpenter-metrics"]),
-            "HEALTH_PROBE_PORT": str(site.ports["karpenter-health"]),
+            "METRICS_PORT": str(layout.ports["karpenter-metrics"]),
+            "HEALTH_PROBE_PORT": str(layout.ports["karpenter-health"]),
             "INSTANCE_TYPES_FILE_PATH": str(types),
             "DISABLE_LEADER_ELECTION": "true",
             "FEATURE_GATES": "CapacityBuffer=true",
         },
-        healthy=lambda: _pools_ready(site, api),
+        healthy=lambda: _pools_ready(layout, api),
         does="found every NodePool ready",
     )
 
 
-def kube_state_metrics(site: Site) -> Component:
+def kube_state_metrics(layout: ClusterLayout) -> Component:
     """The kube_* series that the chart's alerts ask for."""
     kinds = "deployments,horizontalpodautoscalers,namespaces,nodes,pods,replicasets"
     return Component(
         name="kube-state-metrics",
         command=(
-            str(site.executables["kube-state-metrics"]),
-            f"--kubeconfig={site.kubeconfig}",
-            f"--host={site.address}",
-            f"--port={site.ports['kube-state-metrics']}",
-            f"--telemetry-host={site.address}",
-            f"--telemetry-port={site.ports['kube-state-metrics-own']}",
+            str(layout.executables["kube-state-metrics"]),
+            f"--kubeconfig={layout.kubeconfig}",
+            f"--host={layout.address}",
+            f"--port={layout.ports['kube-state-metrics']}",
+            f"--telemetry-host={layout.address}",
+            f"--telemetry-port={layout.ports['kube-state-metrics-own']}",
             f"--resources={kinds}",
         ),
         healthy=lambda: _shows(
-            f"http://{site.listener('kube-state-metrics')}/metrics",
+            f"http://{layout.listener('kube-state-metrics')}/metrics",
             f'kube_namespace_created{{namespace="{NAMESPACE}"}}',
         ),
         does="shows the namespace",
     )
 
 
-def prometheus_operator(site: Site, api: BlockingApiClient) -> Component:
+def prometheus_operator(layout: ClusterLayout, api: BlockingApiClient) -> Component:
     """Turns the chart's PodMonitor and rules into Prometheus' configuration."""
     return Component(
         name="prometheus-operator",
         command=(
-            str(site.executables["prometheus-operator"]),
-            *operator_arguments(site.listener("prometheus-operator")),
+            str(layout.executables["prometheus-operator"]),
+            *operator_arguments(layout.listener("prometheus-operator")),
         ),
-        environment={"KUBECONFIG": str(site.kubeconfig)},
+        environment={"KUBECONFIG": str(layout.kubeconfig)},
         healthy=lambda: _wrote_configuration(api),
         does="wrote Prometheus' configuration",
     )
 
 
-def prometheus(site: Site) -> Component:
+def prometheus(layout: ClusterLayout) -> Component:
     """The real one, with the configuration that the operator wrote."""
     return Component(
         name="prometheus",
         command=(
-            str(site.executables["prometheus"]),
-            *prometheus_arguments(site.folder, site.listener("prometheus")),
+            str(layout.executables["prometheus"]),
+            *prometheus_arguments(layout.folder, layout.listener("prometheus")),
         ),
-        healthy=lambda: _has_configuration(site),
+        healthy=lambda: _has_configuration(layout),
         does="runs with the operator's configuration",
         grace_s=5,
     )
@@ -220,8 +220,8 @@ def _serves_external_metrics(api: BlockingApiClient) -> None:
     api.get("/apis/external.metrics.k8s.io/v1beta1")
 
 
-def _pools_ready(site: Site, api: BlockingApiClient) -> None:
-    wanted = {each.name for each in site.nodes.types} if site.nodes.pool == "karpenter" else set()
+def _pools_ready(layout: ClusterLayout, api: BlockingApiClient) -> None:
+    wanted = {each.name for each in layout.nodes.types} if layout.nodes.pool == "karpenter" else set()
     pools = api.get("/apis/karpenter.sh/v1/nodepools")["items"]
     ready = {
         pool["metadata"]["name"]
@@ -237,7 +237,7 @@ def _wrote_configuration(api: BlockingApiClient) -> None:
     api.get(f"/api/v1/namespaces/{MONITORING}/secrets/prometheus-{PROMETHEUS}")
 
 
-def _has_configuration(site: Site) -> None:
-    answer = httpx.get(f"{site.prometheus_url}/api/v1/status/config", timeout=5, trust_env=False)
+def _has_configuration(layout: ClusterLayout) -> None:
+    answer = httpx.get(f"{layout.prometheus_url}/api/v1/status/config", timeout=5, trust_env=False)
     if answer.is_error or "kube-state-metrics" not in answer.text:
         raise NotYet(f"expected the operator's configuration, got {answer.text[:200]}")

@@ -1,4 +1,4 @@
-"""The programs of one cluster: start, stop, health."""
+"""The process manager of one cluster: starts, stops and checks its programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.errors import ApiError, ClusterError, NotHealthy, ProgramDied
 from slipway.platform.processes import ChildProcess, signal_name
 
-__all__ = ["Fleet", "ProgramState"]
+__all__ = ["ProcessManager", "ProgramState"]
 
 _POLL_S = 0.1
 _LAST_LINES = 12
@@ -26,8 +26,8 @@ class ProgramState(BaseModel):
     Attributes:
         name: Of the program.
         pid: Of its process; None where there is none.
-        healthy: It does its work.
-        said: What it was seen doing; or what was expected and came, and its last words when it ended.
+        healthy: It passes its health check.
+        said: What the health check saw; or what it expected and got, and the last output of a program that ended.
         log: Its log.
     """
 
@@ -40,8 +40,8 @@ class ProgramState(BaseModel):
     log: Path
 
 
-class Fleet:
-    """All programs; ends them in the opposite order of their start."""
+class ProcessManager:
+    """All programs of a cluster; stops them in the reverse order of their start."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
@@ -81,7 +81,7 @@ class Fleet:
         self.start(self._known(name))
 
     def stop(self, name: str, *, kill: bool = False) -> None:
-        """End a program; with `kill` as a machine does that loses its power.
+        """End a program; with `kill` by SIGKILL.
 
         Raises:
             ClusterError: There is no such program.
@@ -101,7 +101,7 @@ class Fleet:
         with ThreadPoolExecutor(max(1, len(first))) as pool:
             list(pool.map(self.stop, first))
         for name in last:
-            self.stop(name, kill=True)  # nobody is left whom they would serve
+            self.stop(name, kill=True)  # nothing uses them any more
 
     def wait_healthy(self, names: Iterable[str], *, timeout_s: float, tell: Callable[[str, float], None]) -> None:
         """Wait until programs do their work.
@@ -109,14 +109,14 @@ class Fleet:
         Args:
             names: Of the programs.
             timeout_s: Longest wait.
-            tell: Told each program that is healthy, and after how many seconds.
+            tell: Called with each healthy program, and after how many seconds.
 
         Raises:
-            ProgramDied: One ended meanwhile; with its last words.
-            NotHealthy: One does not do its work in time; with what it says.
+            ProgramDied: One ended meanwhile; with its last output.
+            NotHealthy: One does not pass its health check in time; with its message.
         """
         began_s = time.monotonic()
-        waiting = dict.fromkeys(names, "nothing was asked yet")
+        waiting = dict.fromkeys(names, "not checked yet")
         with ThreadPoolExecutor(max(1, len(waiting))) as pool:
             while waiting:
                 for state in pool.map(self.state, list(waiting)):
@@ -129,21 +129,21 @@ class Fleet:
                         waiting[state.name] = state.said
                 if waiting and time.monotonic() - began_s > timeout_s:
                     lines = [f"{name}: {said}; its log: {self._log(name)}" for name, said in waiting.items()]
-                    raise NotHealthy("\n  ".join([f"not at work after {timeout_s:.0f} s:", *lines]))
+                    raise NotHealthy("\n  ".join([f"not healthy after {timeout_s:.0f} s:", *lines]))
                 time.sleep(_POLL_S if waiting else 0)
 
     def states(self) -> list[ProgramState]:
-        """All programs, asked at once."""
+        """All programs, checked in parallel."""
         with ThreadPoolExecutor(max(1, len(self._components))) as pool:
             return list(pool.map(self.state, self._components))
 
     def state(self, name: str) -> ProgramState:
-        """Ask one program."""
+        """Check one program."""
         component, process = self._components[name], self._processes[name]
         log = self._log(name)
         exit_code = process.exit_code
         if exit_code is not None:
-            said = "was stopped" if name in self._stopped else _last_words(exit_code, log)
+            said = "was stopped" if name in self._stopped else _last_output(exit_code, log)
             return ProgramState(name=name, pid=None, healthy=False, said=said, log=log)
         try:
             component.healthy()
@@ -160,7 +160,7 @@ class Fleet:
         return self._logs / f"{name}.log"
 
 
-def _last_words(exit_code: int, log: Path) -> str:
+def _last_output(exit_code: int, log: Path) -> str:
     how = signal_name(-exit_code) if exit_code < 0 else f"exit code {exit_code}"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
-    return "\n    ".join([f"ended with {how}; it said last:", *(line[:400] for line in lines)])
+    return "\n    ".join([f"ended with {how}; last output:", *(line[:400] for line in lines)])

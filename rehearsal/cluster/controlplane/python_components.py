@@ -1,4 +1,4 @@
-"""The rehearsal's own processes beside the control plane: node agent, gateway, monitoring."""
+"""Programs of the rehearsal in Python: node agent, gateway, monitoring."""
 
 from __future__ import annotations
 
@@ -11,54 +11,56 @@ import httpx
 
 from rehearsal.cluster.connection import GATEWAY_READY_PATH
 from rehearsal.cluster.controlplane.component import Component, NotYet
-from rehearsal.cluster.controlplane.layout import Site
+from rehearsal.cluster.controlplane.layout import ClusterLayout
 
 __all__ = ["agent", "gateway", "monitoring"]
 
 
-def agent(site: Site) -> Component:
-    """The kubelet's part for the pods that are real: their life, and their logs."""
-    pki = site.pki
+def agent(layout: ClusterLayout) -> Component:
+    """The kubelet's part for the pods that are real: their lifecycle and their logs."""
+    pki = layout.pki
     options = (
-        f"--listen={site.listener('kubelet')}",
+        f"--listen={layout.listener('kubelet')}",
         f"--tls-cert-file={pki.server.certificate}",
         f"--tls-private-key-file={pki.server.key}",
         f"--client-ca-file={pki.authority}",
     )
-    return _component(site, "agent", *options, room="node_agent", does="follows pods and nodes", grace_s=12)
+    return _component(layout, "agent", *options, package="node_agent", does="follows pods and nodes", grace_s=12)
 
 
-def gateway(site: Site) -> Component:
+def gateway(layout: ClusterLayout) -> Component:
     """Envoy in front of the ready pods."""
-    url = f"{site.gateway_url}{GATEWAY_READY_PATH}"
+    url = f"{layout.gateway_url}{GATEWAY_READY_PATH}"
 
     def healthy() -> None:
         answer = httpx.get(url, timeout=5, trust_env=False)
         if answer.is_error:
             raise NotYet(f"{url}: expected 200, got {answer.status_code}")
 
-    return replace(_component(site, "gateway", does="answers where clients ask"), healthy=healthy)
+    return replace(_component(layout, "gateway", does="answers where clients ask"), healthy=healthy)
 
 
-def monitoring(site: Site) -> Component:
+def monitoring(layout: ClusterLayout) -> Component:
     """Hands the operator's configuration to Prometheus."""
-    return _component(site, "monitoring", does="handed the operator's configuration to Prometheus")
+    return _component(layout, "monitoring", does="handed the operator's configuration to Prometheus")
 
 
-def _component(site: Site, name: str, *options: str, does: str, room: str = "", grace_s: float = 5) -> Component:
-    """One program: the package `rehearsal.cluster.<room>`, whose name is the program's where it is not given."""
-    room = room or name
-    ready = site.folder / f"{room}.ready"
+def _component(
+    layout: ClusterLayout, name: str, *options: str, does: str, package: str = "", grace_s: float = 5
+) -> Component:
+    """One program: the package `rehearsal.cluster.<package>`, whose name is the program's where it is not given."""
+    package = package or name
+    ready = layout.folder / f"{package}.ready"
     return Component(
         name=name,
-        command=(sys.executable, "-P", "-m", f"rehearsal.cluster.{room}", "--cluster", str(site.folder), *options),
-        healthy=lambda: _is_there(ready),
+        command=(sys.executable, "-P", "-m", f"rehearsal.cluster.{package}", "--cluster", str(layout.folder), *options),
+        healthy=lambda: _require_file(ready),
         does=does,
         grace_s=grace_s,
         last_signal=signal.SIGTERM,
     )
 
 
-def _is_there(path: Path) -> None:
+def _require_file(path: Path) -> None:
     if not path.exists():
-        raise NotYet(f"expected it to write {path.name} when it has read the cluster, got nothing so far")
+        raise NotYet(f"expected {path.name}, which it writes once it has read the cluster; it does not exist yet")

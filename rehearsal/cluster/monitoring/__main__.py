@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from rehearsal.cluster.background import run_background
-from rehearsal.cluster.monitoring.feed import run_monitoring
+from rehearsal.cluster.monitoring.prometheus_updates import run_monitoring
 
 
 def _options(parser: ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from rehearsal.cluster.background import run_background
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.node_agent.agent import Agent
 from rehearsal.cluster.node_agent.log_server import Listen, serving_logs
 
@@ -21,7 +21,7 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--client-ca-file", type=Path, required=True, help="PEM: who signs the certificate it shows")
 
 
-async def _run(connection: Connection, options: Namespace) -> None:
+async def _run(connection: ClusterConnection, options: Namespace) -> None:
     agent = Agent(connection, restart_backoff_s=options.restart_backoff_s)
     host, _, port = options.listen.rpartition(":")
     listen = Listen(

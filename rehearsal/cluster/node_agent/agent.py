@@ -16,7 +16,7 @@ import psutil
 from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.api.watch import Snapshot, follow
 from rehearsal.cluster.background import mark_ready
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.node_agent.container_start import POD_FOLDER
 from rehearsal.cluster.node_agent.image_programs import ImagePrograms
 from rehearsal.cluster.node_agent.output import shorten
@@ -53,7 +53,7 @@ def is_ours(pod: Mapping[str, Any]) -> bool:
     return chosen and bool(pod["spec"].get("nodeName"))
 
 
-def end_leftovers(connection: Connection) -> None:
+def end_leftovers(connection: ClusterConnection) -> None:
     """End what an earlier agent of this cluster left behind when it was killed: processes, folders, shared memory."""
     ours = f"{connection.pods}/"
     for process in psutil.process_iter():
@@ -105,7 +105,7 @@ class _AgentApi(PodObjects):
 class Agent:
     """The node agent of one cluster, for all of its nodes."""
 
-    def __init__(self, connection: Connection, *, restart_backoff_s: float) -> None:
+    def __init__(self, connection: ClusterConnection, *, restart_backoff_s: float) -> None:
         self._connection = connection
         self._restart_backoff_s = restart_backoff_s
         self._addresses = PodAddresses(connection.network)

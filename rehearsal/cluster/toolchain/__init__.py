@@ -7,6 +7,6 @@ programs.executable("kube-apiserver")          # a path
 programs.files("kserve")                       # the folder of its definitions and configuration
 """
 
-from rehearsal.cluster.toolchain.programs import Programs, ensure_programs
+from rehearsal.cluster.toolchain.programs import BuiltPrograms, ensure_programs
 
-__all__ = ["Programs", "ensure_programs"]
+__all__ = ["BuiltPrograms", "ensure_programs"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rehearsal.cluster.toolchain.catalogue import Program
+from rehearsal.cluster.toolchain.catalogue import ControlPlaneProgram
 from rehearsal.cluster.toolchain.go_command import GoCommand
 from rehearsal.cluster.toolchain.pins import Pins
 from rehearsal.cluster.toolchain.store import Built, linker_flags
@@ -17,7 +17,7 @@ from rehearsal.errors import BuildFailed, ModuleUnavailable
 __all__ = ["build"]
 
 
-def build(program: Program, pins: Pins, command: GoCommand, into: Built) -> None:
+def build(program: ControlPlaneProgram, pins: Pins, command: GoCommand, into: Built) -> None:
     """Fill a folder with a program.
 
     Raises:
@@ -44,11 +44,11 @@ def build(program: Program, pins: Pins, command: GoCommand, into: Built) -> None
         _keep(program, Path(json.loads(described)["Dir"]), into.files)
 
 
-def _failed(program: Program, executable: str, words: str) -> BuildFailed:
+def _failed(program: ControlPlaneProgram, executable: str, words: str) -> BuildFailed:
     return BuildFailed(f"{program.name}: {executable} does not build:\n{words}")
 
 
-def _keep(program: Program, module: Path, goal: Path) -> None:
+def _keep(program: ControlPlaneProgram, module: Path, goal: Path) -> None:
     for pattern in program.files:
         paths = [path for path in module.glob(pattern) if path.is_file()]
         if not paths:
@@ -61,7 +61,7 @@ def _keep(program: Program, module: Path, goal: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Unavailable:
-    program: Program
+    program: ControlPlaneProgram
     proxies: str
 
     def error(self, words: str) -> ModuleUnavailable:

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["CATALOGUE", "MODULES", "Program"]
+__all__ = ["CATALOGUE", "MODULES", "ControlPlaneProgram"]
 
 MODULES = Path(__file__).parents[2] / "programs"
 """A folder for each program: its go.mod and go.sum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class ControlPlaneProgram:
     """One Go module and what is taken from it.
 
     Attributes:
@@ -47,7 +47,7 @@ _KEDA = "github.com/kedacore/keda/v2"
 
 CATALOGUE = (
     # The cluster's database.
-    Program(
+    ControlPlaneProgram(
         name="etcd",
         module="go.etcd.io/etcd/server/v3",
         executables={"etcd": "go.etcd.io/etcd/server/v3"},
@@ -57,7 +57,7 @@ CATALOGUE = (
         result_mb=25,
     ),
     # The control plane itself, and kubectl.
-    Program(
+    ControlPlaneProgram(
         name="kubernetes",
         module="k8s.io/kubernetes",
         executables={
@@ -78,7 +78,7 @@ CATALOGUE = (
         result_mb=360,
     ),
     # Plays the kubelets of simulated nodes.
-    Program(
+    ControlPlaneProgram(
         name="kwok",
         module="sigs.k8s.io/kwok",
         executables={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
@@ -94,7 +94,7 @@ CATALOGUE = (
         result_mb=90,
     ),
     # Makes nodes for pods that fit nowhere, by its kwok provider.
-    Program(
+    ControlPlaneProgram(
         name="karpenter",
         module="sigs.k8s.io/karpenter",
         executables={"karpenter": "sigs.k8s.io/karpenter/kwok"},
@@ -105,7 +105,7 @@ CATALOGUE = (
         result_mb=70,
     ),
     # Makes Deployments of InferenceServices.
-    Program(
+    ControlPlaneProgram(
         name="kserve",
         module="github.com/kserve/kserve",
         executables={"kserve": "github.com/kserve/kserve/cmd/manager"},
@@ -121,7 +121,7 @@ CATALOGUE = (
         result_mb=90,
     ),
     # Turns Prometheus queries into the metrics of an HPA.
-    Program(
+    ControlPlaneProgram(
         name="keda",
         module=_KEDA,
         executables={
@@ -136,7 +136,7 @@ CATALOGUE = (
         result_mb=340,
     ),
     # Turns PodMonitors and PrometheusRules into Prometheus' configuration.
-    Program(
+    ControlPlaneProgram(
         name="prometheus-operator",
         module="github.com/prometheus-operator/prometheus-operator",
         executables={"prometheus-operator": "github.com/prometheus-operator/prometheus-operator/cmd/operator"},
@@ -147,7 +147,7 @@ CATALOGUE = (
         result_mb=70,
     ),
     # Scrapes the pods, evaluates rules, answers KEDA.
-    Program(
+    ControlPlaneProgram(
         name="prometheus",
         module="github.com/prometheus/prometheus",
         executables={"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
@@ -157,7 +157,7 @@ CATALOGUE = (
         result_mb=110,
     ),
     # The state of Kubernetes' objects as metrics, for alerts and reports.
-    Program(
+    ControlPlaneProgram(
         name="kube-state-metrics",
         module="k8s.io/kube-state-metrics/v2",
         executables={"kube-state-metrics": "k8s.io/kube-state-metrics/v2"},
@@ -167,7 +167,7 @@ CATALOGUE = (
         result_mb=60,
     ),
     # Installs the charts.
-    Program(
+    ControlPlaneProgram(
         name="helm",
         module="helm.sh/helm/v4",
         executables={"helm": "helm.sh/helm/v4/cmd/helm"},
@@ -178,7 +178,7 @@ CATALOGUE = (
         result_mb=70,
     ),
     # The definitions of HTTPRoute and Gateway; no program.
-    Program(
+    ControlPlaneProgram(
         name="gateway-api",
         module="sigs.k8s.io/gateway-api",
         files=("config/crd/standard/*.yaml",),

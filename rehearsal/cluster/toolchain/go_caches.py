@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.cluster.toolchain.catalogue import Program
+from rehearsal.cluster.toolchain.catalogue import ControlPlaneProgram
 from rehearsal.cluster.toolchain.toolchain import Go, go_environment
 from rehearsal.errors import MachineTooSmall
 
@@ -53,7 +53,7 @@ class GoCaches:
             variables["GOFLAGS"] += " -modcacherw"  # or nothing in there could be removed
         return variables
 
-    def check_space(self, programs: Sequence[Program]) -> None:
+    def check_space(self, programs: Sequence[ControlPlaneProgram]) -> None:
         """Refuse to begin what cannot end.
 
         Raises:
@@ -69,11 +69,11 @@ class GoCaches:
                 f"another disk in SLIPWAY_CACHE"
             )
 
-    def needs_gb(self, programs: Sequence[Program]) -> tuple[float, float]:
+    def needs_gb(self, programs: Sequence[ControlPlaneProgram]) -> tuple[float, float]:
         """Gigabytes that stay, and the fewest that are taken beside them while these programs are built."""
         return _results_mb(programs) / 1000, max(map(_while_building_mb, programs)) / 1000
 
-    def make_room(self, programs: Sequence[Program]) -> None:
+    def make_room(self, programs: Sequence[ControlPlaneProgram]) -> None:
         """Remove the private ones when the first of these programs has no room otherwise: it takes longer then."""
         if self._free_mb() < _while_building_mb(programs[0]) + _results_mb(programs):
             self.remove()
@@ -98,14 +98,14 @@ class GoCaches:
         return tuple(done.stdout.splitlines())
 
 
-def _while_building_mb(program: Program) -> int:
+def _while_building_mb(program: ControlPlaneProgram) -> int:
     modules_mb = 0 if os.environ.get("GOMODCACHE") else program.modules_mb
     objects_mb = 0 if os.environ.get("GOCACHE") else program.objects_mb
     scratch_mb = 0 if os.environ.get("GOTMPDIR") else program.objects_mb
     return modules_mb + objects_mb + scratch_mb
 
 
-def _results_mb(programs: Iterable[Program]) -> int:
+def _results_mb(programs: Iterable[ControlPlaneProgram]) -> int:
     return sum(program.result_mb for program in programs)
 
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from rich.console import Console
 
 from rehearsal.cluster.toolchain.building import build
-from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES, Program
+from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES, ControlPlaneProgram
 from rehearsal.cluster.toolchain.go_caches import GoCaches
 from rehearsal.cluster.toolchain.go_command import GoCommand, disk_full
 from rehearsal.cluster.toolchain.pins import GoVersion, Pins, read_pins
@@ -25,11 +25,11 @@ from rehearsal.cluster.toolchain.store import Built, Store, default_cache
 from rehearsal.cluster.toolchain.toolchain import Go, find_go, install_go
 from rehearsal.errors import ProgramsError
 
-__all__ = ["Programs", "ensure_programs"]
+__all__ = ["BuiltPrograms", "ensure_programs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Programs:
+class BuiltPrograms:
     """Programs that are built.
 
     Attributes:
@@ -64,10 +64,10 @@ def ensure_programs(
     console: Console,
     names: Sequence[str] | None = None,
     *,
-    catalogue: Sequence[Program] = CATALOGUE,
+    catalogue: Sequence[ControlPlaneProgram] = CATALOGUE,
     modules: Path = MODULES,
     cache: Path | None = None,
-) -> Programs:
+) -> BuiltPrograms:
     """Find programs in the user's cache, and build those that are not there.
 
     What is finished stays when the rest fails or is interrupted: the same call goes on there.
@@ -100,7 +100,7 @@ def ensure_programs(
     built = maker.find()
     if built is None:
         built = maker.make()
-    return Programs(
+    return BuiltPrograms(
         built=MappingProxyType(built),
         versions=MappingProxyType({p.name: pins[p.name].version(p.module) for p in maker.wanted}),
     )
@@ -111,8 +111,8 @@ class _Maker:
     console: Console
     pins: Mapping[str, Pins]
     store: Store
-    wanted: Sequence[Program]
-    everything: Sequence[Program]
+    wanted: Sequence[ControlPlaneProgram]
+    everything: Sequence[ControlPlaneProgram]
 
     def find(self) -> dict[str, Built] | None:
         """What is wanted, if all of it is there."""
@@ -140,7 +140,7 @@ class _Maker:
                 f"cannot build in {self.store.cache}: {exc}; name a writable folder in SLIPWAY_CACHE"
             ) from exc
 
-    def _build(self, missing: Sequence[Program], go: Go) -> None:
+    def _build(self, missing: Sequence[ControlPlaneProgram], go: Go) -> None:
         caches = GoCaches(go=go, work=self.store.work)
         if missing:
             self._announce(missing, caches)
@@ -157,7 +157,7 @@ class _Maker:
                 progress.finish(program)
         caches.remove()
 
-    def _announce(self, missing: Sequence[Program], caches: GoCaches) -> None:
+    def _announce(self, missing: Sequence[ControlPlaneProgram], caches: GoCaches) -> None:
         """Say what it takes before it is taken; seconds and sizes are the catalogue's."""
         minutes = max(1, round(sum(program.build_s for program in missing) / 60))
         stays_gb, meanwhile_gb = caches.needs_gb(missing)
@@ -177,7 +177,7 @@ class _Maker:
                 if nobody:
                     shutil.rmtree(self.store.work, ignore_errors=True)
 
-    def _find(self, program: Program, go: Go | None) -> Built | None:
+    def _find(self, program: ControlPlaneProgram, go: Go | None) -> Built | None:
         return self.store.find(program, self.pins[program.name], go)
 
     def _go(self) -> Go | None:

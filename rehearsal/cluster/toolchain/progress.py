@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from rehearsal.cluster.toolchain.catalogue import Program
+from rehearsal.cluster.toolchain.catalogue import ControlPlaneProgram
 
 __all__ = ["BuildProgress"]
 
@@ -26,7 +26,7 @@ class BuildProgress:
     The bar counts the seconds that each program is known to take, so it is about right on a machine of that size.
     """
 
-    def __init__(self, console: Console, programs: Sequence[Program]) -> None:
+    def __init__(self, console: Console, programs: Sequence[ControlPlaneProgram]) -> None:
         self._console = console
         self._programs = programs
         self._bar = Progress(
@@ -42,7 +42,7 @@ class BuildProgress:
         self._before_s = 0.0
         self._started_ns = 0
         self._said_s = 0.0
-        self._current: Program | None = None
+        self._current: ControlPlaneProgram | None = None
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -53,7 +53,7 @@ class BuildProgress:
     ) -> None:
         self._bar.stop()
 
-    def start(self, program: Program) -> None:
+    def start(self, program: ControlPlaneProgram) -> None:
         """Begin with a program."""
         self._current, self._started_ns, self._said_s = program, time.perf_counter_ns(), 0.0
         number = self._programs.index(program) + 1
@@ -74,7 +74,7 @@ class BuildProgress:
         spent_s = min(self._spent_s(), self._current.build_s)
         self._bar.update(self._task, completed=self._before_s + spent_s, doing=escape(doing[:_WIDTH].ljust(_WIDTH)))
 
-    def finish(self, program: Program) -> None:
+    def finish(self, program: ControlPlaneProgram) -> None:
         """Print the program's line."""
         self._before_s += program.build_s
         self._bar.update(self._task, completed=self._before_s)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal.cluster.toolchain.catalogue import Program
+from rehearsal.cluster.toolchain.catalogue import ControlPlaneProgram
 from rehearsal.cluster.toolchain.pins import Pins
 from rehearsal.cluster.toolchain.toolchain import Go, go_environment, here
 from slipway.platform.cache import cache_folder
@@ -36,7 +36,7 @@ def default_cache() -> Path:
     return cache_folder() / "rehearsal"
 
 
-def linker_flags(program: Program, pins: Pins) -> str:
+def linker_flags(program: ControlPlaneProgram, pins: Pins) -> str:
     """What Go's linker is told: no debug symbols, and the program's version where it does not know it itself."""
     version = pins.version(program.module)
     major, minor = version.removeprefix("v").split(".")[:2]
@@ -48,7 +48,7 @@ def linker_flags(program: Program, pins: Pins) -> str:
 class Built:
     """A program that is there."""
 
-    program: Program
+    program: ControlPlaneProgram
     folder: Path
 
     @property
@@ -76,7 +76,7 @@ class Store:
         """For Go's own caches."""
         return self.cache / "work"
 
-    def find(self, program: Program, pins: Pins, go: Go | None) -> Built | None:
+    def find(self, program: ControlPlaneProgram, pins: Pins, go: Go | None) -> Built | None:
         """The program as these files and this Go build it; without Go, as any Go built it."""
         home, sources = self.cache / "programs" / program.name, _sources(program, pins)
         folders = [home / _key(sources, go)] if go is not None else sorted(home.glob(f"{sources}-*-{here()}"))
@@ -87,7 +87,7 @@ class Store:
         return None
 
     @contextmanager
-    def making(self, program: Program, pins: Pins, go: Go) -> Iterator[Built]:
+    def making(self, program: ControlPlaneProgram, pins: Pins, go: Go) -> Iterator[Built]:
         """A folder to build into, which takes its place, and that of what was there before, when nothing failed."""
         home = self.cache / "programs" / program.name
         scratch, goal = home / _SCRATCH, home / _key(_sources(program, pins), go)
@@ -126,7 +126,7 @@ class Store:
             yield lock.try_acquire()
 
 
-def _sources(program: Program, pins: Pins) -> str:
+def _sources(program: ControlPlaneProgram, pins: Pins) -> str:
     """Hash of whatever decides what comes out of a build, but for Go itself."""
     environment = go_environment()
     decisive = {

@@ -35,7 +35,7 @@ def print_summary(result: RehearsalResult, page: Path | None, console: Console) 
     for kind, count in result.load.figures.errors.items():
         say(f"  [red]{count:,} times: {escape(kind)}[/]")
     for failure in result.observed.failures:
-        say(f"  {escape(failure.pod)}: {escape(failure.reason)}; it said last: {escape(failure.cause)}")
+        say(f"  {escape(failure.pod)}: {escape(failure.reason)}; cause: {escape(failure.cause)}")
     for note in result.notes:
         say(f"note: {escape(note)}")
     if page is not None:

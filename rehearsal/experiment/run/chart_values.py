@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.errors import RehearsalScenarioError
 from rehearsal.experiment.scenario.schema import RehearsalScenario
 from slipway.platform.settings import read_yaml
@@ -40,7 +40,7 @@ PODS = f"serving.kserve.io/inferenceservice={RELEASE},component=predictor"
 _BASE = Path(__file__).with_name("base-values.yaml")
 
 
-def chart_values(scenario: RehearsalScenario, connection: Connection, user: Mapping[str, Any]) -> dict[str, Any]:
+def chart_values(scenario: RehearsalScenario, connection: ClusterConnection, user: Mapping[str, Any]) -> dict[str, Any]:
     """All values of the first installation, without the replicas that `start` asks for."""
     return _values(scenario, user, prometheus_url=connection.prometheus_url)
 

@@ -19,8 +19,8 @@ import httpx
 import psutil
 
 from rehearsal.cluster.api.client import ApiClient
-from rehearsal.cluster.connection import Connection
-from rehearsal.cluster.controlplane.supervisor_client import Control
+from rehearsal.cluster.connection import ClusterConnection
+from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from rehearsal.errors import ApiError, RehearsalError
 from rehearsal.experiment.result.observations import Event, FailedContainer, Observations, Sample
 from rehearsal.experiment.run.chart_values import DEPLOYMENT, PODS
@@ -48,7 +48,7 @@ _RECORDS = '{__name__=~"slipway:inference_(in_flight|pending):sum",namespace="%s
 class ClusterSampler:
     """Samples of one rehearsal. Times inside are Unix time."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ClusterConnection) -> None:
         self._connection = connection
         self._nodes = NodeLifecycles(price_per_hour=connection.nodes.price_per_hour)
         self._samples: list[Sample] = []
@@ -174,10 +174,10 @@ class ClusterSampler:
 
     async def _watch_health(self) -> None:
         """Less often than the rest: a health check makes each program work."""
-        control = Control(self._connection)
+        supervisor = SupervisorClient(self._connection)
         while True:
             try:
-                states = await asyncio.to_thread(control.status)
+                states = await asyncio.to_thread(supervisor.status)
                 self.record_health(state.name for state in states if not state.healthy)
             except RehearsalError:
                 self.record_health(("supervisor",))

@@ -18,9 +18,9 @@ from rich.console import Console
 from loadtest.output_file import refuse_to_overwrite
 from loadtest.result.run_result import REPORT
 from rehearsal.cluster.commands import bring_up
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.controlplane.lifecycle import down, running
-from rehearsal.cluster.controlplane.spec import rehearsing
+from rehearsal.cluster.controlplane.spec import exclusive_rehearsal
 from rehearsal.cluster.nodes.types import Nodes, load_nodes
 from rehearsal.errors import NoCluster, RehearsalReportError, RehearsalScenarioError, StoreError
 from rehearsal.experiment.report import PAGE
@@ -87,7 +87,7 @@ def run_rehearsal(request: RehearsalRequest, console: Console) -> RehearsalResul
     with (
         signals_as_interrupt(),
         _cluster(request, scenario, nodes, console) as connection,
-        rehearsing(connection.folder),
+        exclusive_rehearsal(connection.folder),
     ):
         if nodes_name and connection.nodes != nodes:
             option = "--nodes" if request.nodes else f"{request.scenario}: nodes.file"
@@ -126,7 +126,7 @@ def _check(request: RehearsalRequest, scenario: RehearsalScenario, values: Mappi
 @contextmanager
 def _cluster(
     request: RehearsalRequest, scenario: RehearsalScenario, nodes: Nodes, console: Console
-) -> Iterator[Connection]:
+) -> Iterator[ClusterConnection]:
     """The cluster that is up, or one that lives for this rehearsal."""
     try:
         connection = running(request.folder)
@@ -143,7 +143,7 @@ def _cluster(
 
 
 @contextmanager
-def _logs(connection: Connection, report_dir: Path, console: Console) -> Iterator[Callable[[], None]]:
+def _logs(connection: ClusterConnection, report_dir: Path, console: Console) -> Iterator[Callable[[], None]]:
     """Yields a function that copies the cluster's logs beside the report, before the cluster removes them.
 
     An error copies them too.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.experiment.run.chart_values import STORE, chart_values, hold_start_replicas
 from rehearsal.experiment.run.cluster_sampler import ClusterSampler
 from rehearsal.experiment.run.helm_release import HelmRelease
@@ -52,14 +52,14 @@ class RehearsalContext:
     """
 
     plan: RehearsalPlan
-    connection: Connection
+    connection: ClusterConnection
     release: HelmRelease
     store: ModelStore
     sampler: ClusterSampler
     values: Mapping[str, Any]
 
     @classmethod
-    def of(cls, plan: RehearsalPlan, connection: Connection, *, report_dir: Path) -> Self:
+    def of(cls, plan: RehearsalPlan, connection: ClusterConnection, *, report_dir: Path) -> Self:
         """For a cluster; `report_dir` receives the chart's values.
 
         Raises:

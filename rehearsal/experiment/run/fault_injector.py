@@ -9,7 +9,7 @@ from functools import singledispatchmethod
 from typing import Any
 
 from rehearsal.cluster.api.client import ApiClient, patch
-from rehearsal.cluster.controlplane.supervisor_client import Control
+from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from rehearsal.cluster.nodes.pools import KWOK_NODE, LEASES, LOST
 from rehearsal.errors import ClusterError
 from rehearsal.experiment.result.observations import Event
@@ -39,7 +39,7 @@ class FaultInjector:
     def __init__(self, context: RehearsalContext, api: ApiClient) -> None:
         self._context = context
         self._api = api
-        self._control = Control(context.connection)
+        self._supervisor = SupervisorClient(context.connection)
 
     async def run(self, actions: Sequence[Fault], window_start_s: float) -> None:
         """Do all of them, each at its time or as soon as the one before is done; `window_start_s` is Unix time."""
@@ -108,13 +108,13 @@ class FaultInjector:
     @_do.register
     async def _(self, action: Stop) -> str:
         for program in action.programs:
-            await asyncio.to_thread(self._control.stop, program, kill=True)
+            await asyncio.to_thread(self._supervisor.stop, program, kill=True)
         return ", ".join(action.programs)
 
     @_do.register
     async def _(self, action: Start) -> str:
         for program in action.programs:
-            await asyncio.to_thread(self._control.start, program)
+            await asyncio.to_thread(self._supervisor.start, program)
         return ", ".join(action.programs)
 
     async def _serving_node(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from loadtest.output_file import write_output
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.errors import ChartRefused, RehearsalReportError
 from rehearsal.experiment.run.chart_values import RELEASE, merge_values
 from slipway.platform.launcher import launch_command
@@ -41,7 +41,7 @@ def require_chart(folder: Path) -> None:
 class HelmRelease:
     """A release of the serving chart, and the values in effect."""
 
-    def __init__(self, connection: Connection, chart: Path, values: Mapping[str, Any], *, folder: Path) -> None:
+    def __init__(self, connection: ClusterConnection, chart: Path, values: Mapping[str, Any], *, folder: Path) -> None:
         """`folder` holds the values file and Helm's own cache and configuration; the user's are not touched."""
         require_chart(chart)
         self._connection = connection
@@ -99,5 +99,5 @@ class HelmRelease:
                 "\n  ".join((completed.stderr or completed.stdout).strip().splitlines()[-_OUTPUT_LINES:]) or "no output"
             )
             raise ChartRefused(
-                f"helm {' '.join(words[:2])} {self._chart}: exit code {completed.returncode}; it said:\n  {output}"
+                f"helm {' '.join(words[:2])} {self._chart}: exit code {completed.returncode}; its output:\n  {output}"
             )

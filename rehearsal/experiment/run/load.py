@@ -15,7 +15,7 @@ from loadtest.output_file import write_output
 from loadtest.result.run_result import Result
 from loadtest.run import follow_run
 from loadtest.scenario.schema import check_scenario
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.errors import RehearsalError, RehearsalReportError
 from rehearsal.experiment.run.chart_values import MODEL, STORE
 from rehearsal.experiment.scenario.schema import RehearsalScenario
@@ -48,7 +48,7 @@ def load_document(scenario: RehearsalScenario, gateway_url: str) -> dict[str, An
 
 def offer_load(
     scenario: RehearsalScenario,
-    connection: Connection,
+    connection: ClusterConnection,
     *,
     folder: Path,
     follow: Callable[[Mapping[str, Any], float], None],

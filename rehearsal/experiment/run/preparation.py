@@ -7,8 +7,8 @@ import time
 from collections.abc import Awaitable
 
 from rehearsal.cluster.api.client import ApiClient, create, delete
-from rehearsal.cluster.connection import Connection
-from rehearsal.cluster.controlplane.supervisor_client import Control
+from rehearsal.cluster.connection import ClusterConnection
+from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from rehearsal.cluster.nodes.pools import LEASES, LOST, node_objects
 from rehearsal.errors import ApiError, ClusterError
 from rehearsal.experiment.run.chart_values import PODS, RELEASE
@@ -20,25 +20,25 @@ _REMOVED_S = 60.0
 _POLL_S = 0.25
 
 
-def require_healthy(connection: Connection) -> None:
+def require_healthy(connection: ClusterConnection) -> None:
     """Reject an unhealthy cluster, after starting the programs that an earlier rehearsal left stopped.
 
     Raises:
         ClusterError: With each unhealthy program and its message.
     """
-    control = Control(connection)
-    down = [state.name for state in control.status() if state.pid is None]
+    supervisor = SupervisorClient(connection)
+    down = [state.name for state in supervisor.status() if state.pid is None]
     for name in down:
-        control.start(name)
+        supervisor.start(name)
     deadline_s = time.monotonic() + 20.0
-    while unhealthy := [state for state in control.status() if not state.healthy]:
+    while unhealthy := [state for state in supervisor.status() if not state.healthy]:
         if time.monotonic() > deadline_s:
             details = "".join(f"\n  {state.name}: {state.said}" for state in unhealthy)
             raise ClusterError(f"the cluster is not healthy, see `slipway cluster status`:{details}")
         time.sleep(_POLL_S)
 
 
-async def require_exclusive_namespace(api: ApiClient, connection: Connection) -> None:
+async def require_exclusive_namespace(api: ApiClient, connection: ClusterConnection) -> None:
     """Reject a namespace with another service: the gateway would share the load among them.
 
     Raises:
@@ -55,7 +55,7 @@ async def require_exclusive_namespace(api: ApiClient, connection: Connection) ->
         )
 
 
-async def remove_leftovers(api: ApiClient, connection: Connection) -> None:
+async def remove_leftovers(api: ApiClient, connection: ClusterConnection) -> None:
     """Remove replicas and GPU nodes of an earlier rehearsal, and wait until they are gone.
 
     Every rehearsal begins alike: a remaining node would save the first replicas its boot. Lost nodes of a fixed pool
@@ -85,7 +85,7 @@ async def remove_leftovers(api: ApiClient, connection: Connection) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-async def _replace_lost_nodes(api: ApiClient, connection: Connection) -> None:
+async def _replace_lost_nodes(api: ApiClient, connection: ClusterConnection) -> None:
     nodes = await api.items(_NODES)
     names = {node["metadata"]["name"] for node in nodes}
     lost = {node["metadata"]["name"] for node in nodes if node["metadata"].get("annotations", {}).get(LOST)}

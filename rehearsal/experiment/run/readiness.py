@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 
 from rehearsal.cluster.api.client import ApiClient
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.errors import ApiError, NotServing
 from rehearsal.experiment.run.chart_values import DEPLOYMENT, MODEL, PODS
 from rehearsal.experiment.run.container_failures import add_causes, failed_containers
@@ -25,7 +25,7 @@ _REQUESTS = 16
 
 async def wait_until_serving(
     api: ApiClient,
-    connection: Connection,
+    connection: ClusterConnection,
     *,
     replicas: int,
     within_s: float,
@@ -67,7 +67,9 @@ async def _is_model_ready(gateway: httpx.AsyncClient) -> bool:
         return False
 
 
-async def _explanation(api: ApiClient, connection: Connection, *, replicas: int, ready: int, within_s: float) -> str:
+async def _explanation(
+    api: ApiClient, connection: ClusterConnection, *, replicas: int, ready: int, within_s: float
+) -> str:
     path = f"/api/v1/namespaces/{connection.namespace}/pods?labelSelector={PODS}"
     pods = await api.items(path)
     lines = [
@@ -86,7 +88,7 @@ async def _explanation(api: ApiClient, connection: Connection, *, replicas: int,
     return f"the service does not answer after {within_s:.0f} s, {ready} of {replicas} replicas are ready:\n  {text}"
 
 
-def served_versions(connection: Connection) -> tuple[str, ...]:
+def served_versions(connection: ClusterConnection) -> tuple[str, ...]:
     """Versions of the model in the gateway's responses, sorted; empty without a response."""
     versions = set()
     try:

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from loadtest.result.run_result import Result
 from rehearsal.cluster.api.client import ApiClient
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.monitoring.rules import read_shortened
 from rehearsal.cluster.steps import steps
 from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES
@@ -46,7 +46,9 @@ _RESTORE_S = 3.0
 """Time before the measured window at which `minReplicas` returns to what the values say."""
 
 
-def rehearse(plan: RehearsalPlan, connection: Connection, *, console: Console, report_dir: Path) -> RehearsalResult:
+def rehearse(
+    plan: RehearsalPlan, connection: ClusterConnection, *, console: Console, report_dir: Path
+) -> RehearsalResult:
     """Serve, load, observe, judge, and write the report. To be called in the main thread, for Ctrl-C.
 
     The service stays installed, for inspection; the next rehearsal removes it first.
@@ -142,7 +144,7 @@ async def _carry_out_actions(context: RehearsalContext, api: ApiClient, window_s
     await injector.run(context.plan.scenario.actions, window_start_s)
 
 
-def _notes(connection: Connection, observed: Observations) -> tuple[str, ...]:
+def _notes(connection: ClusterConnection, observed: Observations) -> tuple[str, ...]:
     """How the rehearsal differs from the charts as deployed."""
     shortened = read_shortened(connection.folder)
     if not shortened:

@@ -111,7 +111,7 @@ def test_the_last_words_of_a_failed_container_stand_in_page_and_summary():
     seen = observed(failures=(failure(),))
 
     assert "model.onnx: FAILED" in page(observed=seen).text
-    assert "CrashLoopBackOff; it said last: start-triton: version 2 is not what was published" in told(observed=seen)
+    assert "CrashLoopBackOff; cause: start-triton: version 2 is not what was published" in told(observed=seen)
 
 
 def test_what_the_cluster_says_is_text_and_never_markup():

@@ -13,11 +13,12 @@ from multiprocessing.connection import Listener
 import pytest
 
 from rehearsal.cluster.controlplane.owner import Owner, wait_for_end
-from rehearsal.cluster.controlplane.supervisor import _answer
-from rehearsal.cluster.controlplane.supervisor_client import Control
+from rehearsal.cluster.controlplane.supervisor import _accept
+from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from rehearsal.errors import ClusterError, NoCluster
-from rehearsal.experiment.run.cluster_sampler import Recorder
-from rehearsal.experiment.run.fault_injector import Performer
+from rehearsal.experiment.run.cluster_sampler import ClusterSampler
+from rehearsal.experiment.run.context import RehearsalContext
+from rehearsal.experiment.run.fault_injector import FaultInjector
 from rehearsal.experiment.scenario.faults import Stop
 from slipway.platform.ports import free_port
 from tests.unit import clusters
@@ -39,7 +40,7 @@ def test_the_wait_ends_with_an_owner_that_is_killed(process):
     killing.start()
     wait_for_end(threading.Event(), owner)
 
-    assert not owner.lives()
+    assert not owner.is_running()
     killing.join()
 
 
@@ -50,13 +51,13 @@ def test_the_wait_ends_when_somebody_asks_for_it_and_the_owner_lives():
     wait_for_end(end, Owner.of(os.getpid()))
     wait_for_end(end, None)
 
-    assert Owner.of(os.getpid()).lives()
+    assert Owner.of(os.getpid()).is_running()
 
 
 def test_a_later_process_of_the_same_number_is_not_the_owner():
     now = Owner.of(os.getpid())
 
-    assert not now.model_copy(update={"created": now.created - 60}).lives()
+    assert not now.model_copy(update={"created": now.created - 60}).is_running()
 
 
 def test_an_owner_that_is_gone_already_is_refused(process):
@@ -68,7 +69,7 @@ def test_an_owner_that_is_gone_already_is_refused(process):
 
 
 class NoPrograms:
-    """A fleet of nothing, which notes what it is told to stop."""
+    """A process manager without programs, which records what it is told to stop."""
 
     def __init__(self):
         self.stopped = []
@@ -87,11 +88,11 @@ def programs():
 
 @pytest.fixture
 def supervisor(tmp_path, programs):
-    """The answering half of a supervisor; the connection by which it is asked."""
+    """The answering half of a supervisor; the connection to it."""
     address = ("127.0.0.1", free_port("127.0.0.1"))
     end = threading.Event()
     listener = Listener(address)
-    thread = threading.Thread(target=_answer, args=(listener, bytes.fromhex(KEY), programs, end))
+    thread = threading.Thread(target=_accept, args=(listener, bytes.fromhex(KEY), programs, end))
     thread.start()
     yield clusters.connection(tmp_path, control_address=address, control_key=KEY)
     end.set()
@@ -104,7 +105,7 @@ def supervisor(tmp_path, programs):
 @pytest.mark.timeout(30)
 def test_who_says_nothing_keeps_nobody_from_asking(supervisor):
     with socket.create_connection(supervisor.control_address, timeout=5):
-        assert [] == Control(supervisor).status()
+        assert [] == SupervisorClient(supervisor).status()
 
 
 @pytest.mark.timeout(30)
@@ -113,16 +114,17 @@ def test_who_says_nonsense_keeps_nobody_from_asking(supervisor):
         with socket.create_connection(supervisor.control_address, timeout=5) as line:
             line.sendall(nonsense)
 
-    assert [] == Control(supervisor).status()
+    assert [] == SupervisorClient(supervisor).status()
 
 
 def test_a_scenario_that_stops_programs_has_them_killed(supervisor, programs):
     async def stop():
-        recorder = Recorder(supervisor)
-        await Performer(supervisor, None, None, recorder, None).perform(
-            Stop(at_s=0, do="stop", programs=["keda-operator", "prometheus"])
+        sampler = ClusterSampler(supervisor)
+        context = RehearsalContext(
+            plan=None, connection=supervisor, release=None, store=None, sampler=sampler, values={}
         )
-        return recorder.observations(time.time()).events
+        await FaultInjector(context, None).inject(Stop(at_s=0, do="stop", programs=["keda-operator", "prometheus"]))
+        return sampler.observations(time.time()).events
 
     (event,) = asyncio.run(stop())
 
@@ -131,14 +133,14 @@ def test_a_scenario_that_stops_programs_has_them_killed(supervisor, programs):
 
 
 def test_who_asks_a_program_to_end_has_none_killed(supervisor, programs):
-    Control(supervisor).stop("prometheus")
+    SupervisorClient(supervisor).stop("prometheus")
 
     assert [("prometheus", False)] == programs.stopped
 
 
 def test_who_has_another_key_is_told_nothing(supervisor):
     with pytest.raises(NoCluster, match="does not answer"):
-        Control(supervisor.model_copy(update={"control_key": "cd" * 32})).status()
+        SupervisorClient(supervisor.model_copy(update={"control_key": "cd" * 32})).status()
 
 
 @pytest.mark.timeout(30)
@@ -147,4 +149,4 @@ def test_a_supervisor_that_is_stopped_and_not_dead_is_not_waited_for_without_end
     with socket.create_server(("127.0.0.1", 0)) as silent:
         connection = clusters.connection(tmp_path, control_address=silent.getsockname(), control_key=KEY)
         with pytest.raises(NoCluster, match="no answer within 0 s"):
-            Control(connection).status()
+            SupervisorClient(connection).status()

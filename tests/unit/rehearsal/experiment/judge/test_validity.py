@@ -77,7 +77,7 @@ def doing(*events, **changes):
 
 
 def test_an_action_that_was_never_done_makes_it_invalid():
-    verdict = doing(action(-2.9, "let_go"), action(40.1, "lose_node"))
+    verdict = doing(action(-2.9, "restore_min_replicas"), action(40.1, "lose_node"))
 
     assert "INVALID" == verdict.outcome
     assert (

@@ -13,7 +13,7 @@ from loadtest.errors import ReportExists
 from rehearsal.cluster.commands import bring_up
 from rehearsal.cluster.connection import write_connection
 from rehearsal.cluster.controlplane.lifecycle import down
-from rehearsal.cluster.controlplane.spec import LOCK, rehearsing
+from rehearsal.cluster.controlplane.spec import LOCK, exclusive_rehearsal
 from rehearsal.cluster.nodes.types import load_nodes
 from rehearsal.errors import (
     ChartRefused,
@@ -81,7 +81,7 @@ def test_a_cluster_with_other_machines_than_were_named_is_not_rehearsed_on(up, n
 
 
 def test_one_rehearsal_at_a_time_has_the_cluster(up):
-    with rehearsing(up), pytest.raises(ClusterError, match="a rehearsal is under way on the cluster in"):
+    with exclusive_rehearsal(up), pytest.raises(ClusterError, match="a rehearsal is under way on the cluster in"):
         carried_out(up)
 
 

@@ -29,7 +29,7 @@ def prometheus_arguments(folder: Path, address: str) -> tuple[str, ...]:
 
     Args:
         folder: The cluster's working folder.
-        address: host:port, that of `Connection.prometheus_url`.
+        address: host:port, that of `ClusterConnection.prometheus_url`.
 
     Raises:
         OSError: The file cannot be written.

@@ -15,7 +15,7 @@ import httpx
 from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.api.watch import Snapshot, follow
 from rehearsal.cluster.background import mark_ready
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.monitoring.custom_resources import NAMESPACE
 from rehearsal.cluster.monitoring.files import FOLLOWED, RehearsedFiles, rehearsed_files, write_files
 
@@ -28,7 +28,7 @@ _ASK_AGAIN_S: Final = 0.5
 _log = logging.getLogger(__name__)
 
 
-async def run_monitoring(connection: Connection, *, longest_alert_wait_s: float) -> None:
+async def run_monitoring(connection: ClusterConnection, *, longest_alert_wait_s: float) -> None:
     """Keep Prometheus' configuration the one of the operator.
 
     Args:

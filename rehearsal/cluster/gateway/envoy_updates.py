@@ -13,7 +13,7 @@ from typing import Final
 
 from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.api.watch import Snapshot, follow
-from rehearsal.cluster.connection import Connection
+from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.gateway.envoy import ENVOY_LOG, gateway_folder, start_envoy, write_resources
 from rehearsal.cluster.gateway.services import SERVICE_LABEL, known_services
 from rehearsal.errors import ProgramDied
@@ -34,7 +34,7 @@ _GATHER_S: Final = 0.02
 _log = logging.getLogger(__name__)
 
 
-async def run_gateway(connection: Connection) -> None:
+async def run_gateway(connection: ClusterConnection) -> None:
     """Run Envoy and keep it up to date.
 
     Raises:
@@ -51,7 +51,7 @@ async def run_gateway(connection: Connection) -> None:
         envoy.wait(timeout_s=5)
 
 
-async def _keep_up_to_date(connection: Connection, api: ApiClient, envoy: ChildProcess) -> None:
+async def _keep_up_to_date(connection: ClusterConnection, api: ApiClient, envoy: ChildProcess) -> None:
     seen: dict[str, Snapshot] = {what: {} for what in _FOLLOWED}
     changed = asyncio.Event()
 
