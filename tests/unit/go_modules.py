@@ -19,8 +19,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal.cluster.toolchain import Programs, ensure_programs
-from rehearsal.cluster.toolchain.catalogue import Program
+from rehearsal.cluster.toolchain import BuiltPrograms, ensure_programs
+from rehearsal.cluster.toolchain.catalogue import ControlPlaneProgram
 
 MODULE, VERSION = "example.test/tiny", "v1.2.3"
 GO_MOD = f"module {MODULE}\n\ngo 1.26\n"
@@ -34,7 +34,7 @@ FILES = {
 }
 
 
-def tiny(**changes) -> Program:
+def tiny(**changes) -> ControlPlaneProgram:
     """The program as the catalogue would have it."""
     fields = {
         "name": "tiny",
@@ -47,7 +47,7 @@ def tiny(**changes) -> Program:
         "objects_mb": 1,
         "result_mb": 1,
     }
-    return Program(**{**fields, **changes})
+    return ControlPlaneProgram(**{**fields, **changes})
 
 
 def pin(folder: Path, files: Mapping[str, str] = FILES) -> None:
@@ -63,7 +63,7 @@ def pin(folder: Path, files: Mapping[str, str] = FILES) -> None:
     )
 
 
-def ensure_tiny(console: Console, workplace: Path, *programs: Program) -> Programs:
+def ensure_tiny(console: Console, workplace: Path, *programs: ControlPlaneProgram) -> BuiltPrograms:
     """Ask for programs whose pins are in `workplace/modules`, in a cache of its own."""
     return ensure_programs(
         console, catalogue=programs or (tiny(),), modules=workplace / "modules", cache=workplace / "cache"
