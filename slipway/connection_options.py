@@ -25,7 +25,7 @@ __all__ = [
     "AuthorityOption",
     "CaFileOption",
     "CertFileOption",
-    "Connection",
+    "ConnectionOptions",
     "ConnectionUnclear",
     "HeaderOption",
     "KeyFileOption",
@@ -119,7 +119,7 @@ TokenEnvOption: TypeAlias = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class ConnectionOptions:
     """What the options say, checked.
 
     Attributes:
@@ -188,13 +188,13 @@ def connection(
     cert_file: Path | None = None,
     key_file: Path | None = None,
     token_env: str | None = None,
-) -> Connection:
+) -> ConnectionOptions:
     """Read the options of a command.
 
     Raises:
         ConnectionUnclear: Says which option expects what.
     """
-    return Connection(
+    return ConnectionOptions(
         version=version,
         timeout_s=timeout_s,
         headers=_headers(header or []),

@@ -1,4 +1,4 @@
-"""`slipway check`: does a deployment answer rightly? For people after a rollout, and for `helm test`."""
+"""`slipway check`: does a deployment answer correctly? For people after a rollout, and for `helm test`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slipway.connection_options import (
     AuthorityOption,
     CaFileOption,
     CertFileOption,
-    Connection,
+    ConnectionOptions,
     HeaderOption,
     KeyFileOption,
     TimeoutOption,
@@ -27,31 +27,31 @@ from slipway.errors import SlipwayError
 from slipway.printable import printable
 
 if TYPE_CHECKING:
-    from slipway.cli._checks import Expected, Finding
+    from slipway.cli._deployment_checks import CheckResult, ExpectedAnswer
 
-__all__ = ["CheckUnclear", "ChecksFailed", "check"]
+__all__ = ["CheckInvalid", "ChecksFailed", "check"]
 
 
-class CheckUnclear(SlipwayError):
-    """The command line does not say what is to be checked."""
+class CheckInvalid(SlipwayError):
+    """Contradictory or incomplete options."""
 
     exit_status = 2
 
 
 class ChecksFailed(SlipwayError):
-    """The deployment is not what was expected; each failed check has said why."""
+    """At least one check failed; each failed check has printed its reason."""
 
 
 def check(
     urls: Annotated[
         list[str],
-        typer.Argument(help="Addresses to ask: grpc://, grpcs://, http:// or https://, host and port.", metavar="URL"),
+        typer.Argument(
+            help="Addresses to check: grpc://, grpcs://, http:// or https://, host and port.", metavar="URL"
+        ),
     ],
     *,
     model: Annotated[str, typer.Option(help="The model's name on the server.")] = "mnist",
-    version: Annotated[
-        int | None, typer.Option(min=1, help="The version that should answer; any if not given.")
-    ] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="The version that must answer; any if not given.")] = None,
     image: Annotated[
         Path | None, typer.Option(help="Send this picture, light on dark; a black one if not given.", metavar="FILE")
     ] = None,
@@ -73,21 +73,21 @@ def check(
         bool, typer.Option("--json", help="Print a JSON list on standard output, for machines.")
     ] = False,
 ) -> None:
-    """Check that a deployment is ready and answers rightly, at every address given.
+    """Check that a deployment is ready and answers correctly, at every address given.
 
-    One line for each check; exit code 0 if all passed, 1 if one failed, 2 if the command line is not clear.
+    One line for each check; exit code 0 if all passed, 1 if one failed, 2 if the options are invalid.
 
     Example: slipway check grpc://localhost:8001 http://localhost:8000
 
     Example: slipway check http://gpu:8000 --metrics-url http://gpu:8002/metrics
     """
-    from slipway.cli._checks import Expected  # `slipway --help` stays fast without gRPC
+    from slipway.cli._deployment_checks import ExpectedAnswer  # `slipway --help` stays fast without gRPC
 
     if (image is None) != (label is None):
-        raise CheckUnclear("expected --image and --expect together, or none of them, got one")
+        raise CheckInvalid("expected --image and --expect together, or none of them, got one")
     if image is not None and not image.is_file():
-        raise CheckUnclear(f"--image: expected a picture, got no file {image}")
-    reached = connection(
+        raise CheckInvalid(f"--image: expected a picture, got no file {image}")
+    options = connection(
         timeout_s=timeout_s,
         header=header,
         authority=authority,
@@ -96,46 +96,52 @@ def check(
         key_file=key_file,
         token_env=token_env,
     )
-    expected = Expected(version=version, image=image, label=label)
-    findings = []
+    expected = ExpectedAnswer(version=version, image=image, label=label)
+    results = []
     console = Console(highlight=False)
-    for finding in _ask(urls, metrics_url, reached, model=model, expected=expected, wait_s=wait_s):
-        findings.append(finding)
+    for result in _run_checks(urls, metrics_url, options, model=model, expected=expected, wait_s=wait_s):
+        results.append(result)
         if not as_json:
-            console.print(_line(finding), soft_wrap=True)
+            console.print(_line(result), soft_wrap=True)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    failed = sum(not finding.passed for finding in findings)
+        typer.echo(json.dumps([asdict(result) for result in results], indent=2))
+    failed = sum(not result.passed for result in results)
     if failed:
-        raise ChecksFailed(f"{failed} of {len(findings)} checks failed")
+        raise ChecksFailed(f"{failed} of {len(results)} checks failed")
 
 
-def _ask(
-    urls: list[str], metrics_url: str | None, reached: Connection, *, model: str, expected: Expected, wait_s: float
-) -> Iterator[Finding]:
-    """Ask in the order in which one answer helps to read the next; addresses are read before anybody is asked."""
-    from slipway.cli._checks import check_answer, check_metrics, check_ready
+def _run_checks(
+    urls: list[str],
+    metrics_url: str | None,
+    options: ConnectionOptions,
+    *,
+    model: str,
+    expected: ExpectedAnswer,
+    wait_s: float,
+) -> Iterator[CheckResult]:
+    """Check readiness, answer and metrics, in this order; every address is parsed before the first request."""
+    from slipway.cli._deployment_checks import check_answer, check_metrics, check_ready
     from slipway.client import InvalidAddress
     from slipway.client.wire import parse_address
 
     try:
         page = None if metrics_url is None else parse_address(metrics_url)
     except InvalidAddress as exc:
-        raise CheckUnclear(f"--metrics-url: {exc}") from exc
+        raise CheckInvalid(f"--metrics-url: {exc}") from exc
     if page is not None and page.protocol != "http":
-        raise CheckUnclear(f"--metrics-url: expected http:// or https://, got {metrics_url}")
-    reached.refuse_unused_certificates(urls)
-    for classifier in [reached.open(url, model=model) for url in urls]:
+        raise CheckInvalid(f"--metrics-url: expected http:// or https://, got {metrics_url}")
+    options.refuse_unused_certificates(urls)
+    for classifier in [options.open(url, model=model) for url in urls]:
         with classifier:
             ready = check_ready(classifier, classifier.url, wait_s=wait_s)
             yield ready
             if ready.passed:
                 yield from check_answer(classifier, classifier.url, expected)
     if page is not None:
-        yield check_metrics(page, model=model, timeout_s=min(reached.timeout_s, wait_s), tls=reached.tls)
+        yield check_metrics(page, model=model, timeout_s=min(options.timeout_s, wait_s), tls=options.tls)
 
 
-def _line(finding: Finding) -> str:
-    mark = "[bold green]✓[/]" if finding.passed else "[bold red]✗[/]"
-    where = "" if finding.url in finding.text else f" at {finding.url}"
-    return f"{mark} {finding.check}{escape(where)}: {escape(printable(finding.text, limit=2000))}"
+def _line(result: CheckResult) -> str:
+    mark = "[bold green]✓[/]" if result.passed else "[bold red]✗[/]"
+    where = "" if result.url in result.text else f" at {result.url}"
+    return f"{mark} {result.check}{escape(where)}: {escape(printable(result.text, limit=2000))}"

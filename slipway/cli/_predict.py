@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from slipway.cli._pictures_given import Given, pictures_given
+from slipway.cli._picture_sources import PictureSource, find_pictures
 from slipway.connection_options import (
     AuthorityOption,
     CaFileOption,
@@ -28,25 +28,25 @@ from slipway.errors import SlipwayError
 from slipway.printable import printable
 
 if TYPE_CHECKING:
-    from slipway.cli._answers import Answer, Refusal
+    from slipway.cli._picture_results import ClassifiedPicture, RejectedPicture
     from slipway.client import Classifier
     from slipway.client._conversion import Conversion
     from slipway.client._prediction import Pixels
 
-__all__ = ["PicturesRefused", "SomePicturesRefused", "predict"]
+__all__ = ["PicturesRejected", "SomePicturesRejected", "predict"]
 
 _PICTURES_A_CALL = 256
 _SHOWN_WARNINGS = 3
 
 
-class PicturesRefused(SlipwayError):
-    """No picture could be sent; each has said why."""
+class PicturesRejected(SlipwayError):
+    """No picture could be read; the reason of each was printed."""
 
     exit_status = 2
 
 
-class SomePicturesRefused(SlipwayError):
-    """The others were answered."""
+class SomePicturesRejected(SlipwayError):
+    """Some pictures could not be read; the others were classified."""
 
     exit_status = 5
 
@@ -94,10 +94,11 @@ def predict(
 ) -> None:
     """Classify pictures and print a table.
 
-    Pictures are turned to the model's colours and size; brightness stays, see --invert. What looks unlike the training
-    images is answered, with a warning. A picture that cannot be read is named, and the others are answered.
+    Pictures are converted to the model's colours and size, but not in brightness, see --invert. A picture that looks
+    unlike the training images is classified with a warning. One that cannot be read is named, and the others are
+    classified.
 
-    Exit code 0: all were answered; 5: some; 2: none could be read; 1: the server did not answer.
+    Exit code 0: all were classified; 5: some; 2: none could be read; 1: the server did not answer.
 
     Example: slipway predict three.png --url http://localhost:8000 --invert
 
@@ -107,7 +108,7 @@ def predict(
     """
     from slipway.client._conversion import Conversion  # `slipway --help` stays fast without gRPC
 
-    reached = connection(
+    options = connection(
         version=version,
         timeout_s=timeout_s,
         header=header,
@@ -117,85 +118,91 @@ def predict(
         key_file=key_file,
         token_env=token_env,
     )
-    reached.refuse_unused_certificates([url])
-    given = pictures_given(files)
-    with reached.open(url, model=model) as classifier:
-        results = _classify(classifier, given, Conversion(invert=invert, fit=fit, frame=frame))
+    options.refuse_unused_certificates([url])
+    sources = find_pictures(files)
+    with options.open(url, model=model) as classifier:
+        results = _classify(classifier, sources, Conversion(invert=invert, fit=fit, frame=frame))
     _print(results, top=top_k, as_json=as_json)
-    _refuse(results)
+    _report_rejected(results)
 
 
-def _classify(classifier: Classifier, given: list[Given], conversion: Conversion) -> list[Answer | Refusal]:
-    """Read every picture, and ask for those that can be read; in the order given."""
+def _classify(
+    classifier: Classifier, sources: list[PictureSource], conversion: Conversion
+) -> list[ClassifiedPicture | RejectedPicture]:
+    """Read every picture, and classify those that can be read; in the order given."""
     import numpy as np
 
-    from slipway.cli._answers import Refusal, answers
+    from slipway.cli._picture_results import RejectedPicture, pair_with_rows
 
-    if all(isinstance(one.source, Path) and not one.source.exists() for one in given):
-        return [Refusal(name=one.name, why=f"{printable(one.name)}: no such file") for one in given]
-    read = _read(classifier, given, conversion)
-    rows = [(i, pixels) for i, pixels in enumerate(read) if not isinstance(pixels, Refusal)]
-    results: list[Answer | Refusal | Pixels] = list(read)
+    if all(isinstance(one.source, Path) and not one.source.exists() for one in sources):
+        return [RejectedPicture(name=one.name, why=f"{printable(one.name)}: no such file") for one in sources]
+    read = _read(classifier, sources, conversion)
+    rows = [(i, pixels) for i, pixels in enumerate(read) if not isinstance(pixels, RejectedPicture)]
+    results: list[ClassifiedPicture | RejectedPicture | Pixels] = list(read)
     for start in range(0, len(rows), _PICTURES_A_CALL):
         part = rows[start : start + _PICTURES_A_CALL]
         prediction = classifier.predict(np.concatenate([pixels for _, pixels in part]))
-        for (i, _), answer in zip(part, answers([given[i].name for i, _ in part], prediction), strict=True):
+        for (i, _), answer in zip(part, pair_with_rows([sources[i].name for i, _ in part], prediction), strict=True):
             results[i] = answer
     return [result for result in results if not isinstance(result, np.ndarray)]
 
 
-def _read(classifier: Classifier, given: list[Given], conversion: Conversion) -> list[Pixels | Refusal]:
+def _read(
+    classifier: Classifier, sources: list[PictureSource], conversion: Conversion
+) -> list[Pixels | RejectedPicture]:
     """Each picture as a batch of one, or why not; warnings of all pictures become one."""
-    from slipway.cli._answers import Refusal
+    from slipway.cli._picture_results import RejectedPicture
     from slipway.client import InvalidImage, PictureWarning
     from slipway.client._images import to_batch
 
     contract = classifier.contract()
-    read: list[Pixels | Refusal] = []
-    doubts: list[str] = []
-    for one in given:
+    read: list[Pixels | RejectedPicture] = []
+    messages: list[str] = []
+    for one in sources:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", PictureWarning)
             try:
                 read.append(to_batch(one.source, contract, conversion))
             except InvalidImage as exc:
-                read.append(Refusal(name=one.name, why=_as_options(f"{one.where}{exc}")))
-        doubts += [_as_options(f"{one.where}{warning.message}") for warning in caught]
-    if doubts:
-        more = f"; and {len(doubts) - _SHOWN_WARNINGS} more such" if len(doubts) > _SHOWN_WARNINGS else ""
-        warnings.warn("; ".join(doubts[:_SHOWN_WARNINGS]) + more, PictureWarning, stacklevel=2)
+                read.append(RejectedPicture(name=one.name, why=_as_options(f"{one.message_prefix}{exc}")))
+        messages += [_as_options(f"{one.message_prefix}{warning.message}") for warning in caught]
+    if messages:
+        more = f"; and {len(messages) - _SHOWN_WARNINGS} more such" if len(messages) > _SHOWN_WARNINGS else ""
+        warnings.warn("; ".join(messages[:_SHOWN_WARNINGS]) + more, PictureWarning, stacklevel=2)
     return read
 
 
 def _as_options(text: str) -> str:
-    """The remedies of the library, as this command spells them."""
+    """Replace the keyword arguments in the client's messages by this command's options."""
     text = re.sub(r"\binvert=True\b", "--invert", re.sub(r"\binvert=False\b", "no --invert", text))
     return re.sub(r"\b(fit|frame)='?(\w+)'?", r"--\1 \2", text)
 
 
-def _print(results: list[Answer | Refusal], *, top: int | None, as_json: bool) -> None:
-    from slipway.cli._answers import Answer, records, table
+def _print(results: list[ClassifiedPicture | RejectedPicture], *, top: int | None, as_json: bool) -> None:
+    from slipway.cli._picture_results import ClassifiedPicture, records, table
 
-    answered = [result for result in results if isinstance(result, Answer)]
+    answered = [result for result in results if isinstance(result, ClassifiedPicture)]
     if as_json:
         typer.echo(json.dumps(records(results, top=top), indent=2))
     elif answered:
         Console().print(table(answered, top=top))
 
 
-def _refuse(results: list[Answer | Refusal]) -> None:
-    """Say of each picture that was not sent why; the last line counts them."""
-    from slipway.cli._answers import Refusal
+def _report_rejected(results: list[ClassifiedPicture | RejectedPicture]) -> None:
+    """Print why each rejected picture could not be read; the last line counts them."""
+    from slipway.cli._picture_results import RejectedPicture
 
-    refused = [result for result in results if isinstance(result, Refusal)]
-    if not refused:
+    rejected = [result for result in results if isinstance(result, RejectedPicture)]
+    if not rejected:
         return
     if len(results) == 1:
-        raise PicturesRefused(refused[0].why)
+        raise PicturesRejected(rejected[0].why)
     console = Console(stderr=True, highlight=False)
-    for refusal in refused:
-        console.print(f"[bold red]refused:[/] {escape(printable(refusal.why))}", soft_wrap=True)
-    if len(refused) == len(results):
-        raise PicturesRefused(f"none of the {len(results)} pictures could be read")
-    raise SomePicturesRefused(f"{len(refused)} of {len(results)} pictures were refused, the others answered")
+    for picture in rejected:
+        console.print(f"[bold red]rejected:[/] {escape(printable(picture.why))}", soft_wrap=True)
+    if len(rejected) == len(results):
+        raise PicturesRejected(f"none of the {len(results)} pictures could be read")
+    raise SomePicturesRejected(
+        f"{len(rejected)} of {len(results)} pictures could not be read, the others were classified"
+    )

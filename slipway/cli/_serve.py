@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slipway.cli._cores import bind_to
+from slipway.cli._cpu_affinity import set_cpu_affinity
 from slipway.platform.signals import handling
 
 if TYPE_CHECKING:
@@ -43,22 +43,22 @@ def serve(
     tritonserver: Annotated[
         Path | None, typer.Option(help="The program to run; else the one on PATH, else the one of the extra `serve`.")
     ] = None,
-    ready_timeout_s: Annotated[float, typer.Option(help="Longest wait until every model is ready.")] = 60,
+    ready_timeout_s: Annotated[float, typer.Option(help="Longest wait until every model is ready, in seconds.")] = 60,
     exit_timeout_s: Annotated[
-        int, typer.Option(help="Longest wait for requests in flight and unloading, when stopped.")
+        int, typer.Option(help="Longest wait for requests in flight and unloading when stopped, in seconds.")
     ] = 30,
-    cores: Annotated[
+    cpus: Annotated[
         str | None,
         typer.Option(
             "--cpus",
-            help="Keep the server to these cores, such as 1 or 0,2-3; `loadtest` then keeps off them.",
+            help="Run the server on these CPUs only, such as 1 or 0,2-3; `loadtest` then uses the others.",
             metavar="LIST",
         ),
     ] = None,
     log_file: Annotated[Path | None, typer.Option(help="Append tritonserver's log to this file.")] = None,
     restarts: Annotated[
         int,
-        typer.Option(min=0, help="How often within ten minutes a server that died is started again; 0 is never."),
+        typer.Option(min=0, help="How often within ten minutes a server that died is restarted; 0 is never."),
     ] = 5,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare the served files with their manifest first.")
@@ -70,23 +70,24 @@ def serve(
         bool,
         typer.Option(
             "--print-admin-key",
-            help="Print the key to model control, shared memory, traces and logs: who has it runs code here.",
+            help="Print the key to model control, shared memory, traces and logs: its holder can run code here.",
         ),
     ] = False,
 ) -> None:
     """Serve the published models on a real tritonserver, over gRPC and HTTP.
 
-    Waits until every model answers, then says where. Ctrl-C or SIGTERM lets requests in flight finish and exits
-    with 0; a second Ctrl-C ends at once. A tritonserver that died is started again, on the same ports; one that dies
-    too often ends the command with the reason out of its log and exit code 1.
+    Waits until every model is ready, then prints the addresses. Without --model, a damaged model is left out with a
+    warning. Ctrl-C or SIGTERM lets requests in flight finish and exits with 0; a second Ctrl-C ends at once. A
+    tritonserver that died is restarted on the same ports; one that dies too often ends the command with the reason
+    out of its log and exit code 1.
 
     Example: slipway serve --model mnist --http-port 0 --metrics-port 0
     """
     # Here, so that `slipway --help` stays fast.
     from slipway.triton import ServerSettings, TritonServer, prepare_to_print
 
-    if cores is not None:
-        bind_to(cores)
+    if cpus is not None:
+        set_cpu_affinity(cpus)
     settings = ServerSettings(
         repository=repository,
         models=tuple(model) if model else None,
@@ -112,12 +113,12 @@ def serve(
 def _run(server: TritonServer, *, restarts: int, print_admin_key: bool) -> None:
     from slipway.triton import ServeError, supervise
 
-    _warn_of_others(server)
+    _warn_of_remote_access(server)
     with _stop_signals(server.kill) as stop:
         try:
             server.start()
             _warn_of_damaged(server)
-            _say_where(server, print_admin_key=print_admin_key)
+            _print_addresses(server, print_admin_key=print_admin_key)
             supervise(server, restarts=restarts, tell=lambda text: typer.echo(text, err=True))
         except _StopRequested:
             typer.echo("stopping: requests in flight are answered first; a second Ctrl-C ends at once")
@@ -132,7 +133,7 @@ def _run(server: TritonServer, *, restarts: int, print_admin_key: bool) -> None:
         )
 
 
-def _say_where(server: TritonServer, *, print_admin_key: bool) -> None:
+def _print_addresses(server: TritonServer, *, print_admin_key: bool) -> None:
     from rich.console import Console
     from rich.panel import Panel
     from rich.table import Table
@@ -163,15 +164,15 @@ def _say_where(server: TritonServer, *, print_admin_key: bool) -> None:
     console.print("Ctrl-C stops it.")
 
 
-def _warn_of_others(server: TritonServer) -> None:
-    """Say at which addresses other machines reach the server, if they do."""
+def _warn_of_remote_access(server: TritonServer) -> None:
+    """Warn of the addresses at which other machines reach the server, if they do."""
     from slipway.triton import addresses_from_outside
 
     addresses = addresses_from_outside(server.settings.address)
     if addresses:
         typer.echo(
             f"warning: other machines can reach this server at {', '.join(addresses)}, without a password and without "
-            "encryption. It is made for a desk and for tests: see SECURITY.md, and `--address 127.0.0.1`",
+            "encryption. It is meant for local use and for tests: see SECURITY.md, and `--address 127.0.0.1`",
             err=True,
         )
 
@@ -189,7 +190,7 @@ class _StopRequested(KeyboardInterrupt):
 
 @dataclass(slots=True, kw_only=True)
 class _Stop:
-    """What was asked for: when first, and whether once more, to end at once."""
+    """When a stop was first requested, and whether a second request is to end the server at once."""
 
     first_s: float | None = None
     at_once: bool = False
@@ -197,9 +198,9 @@ class _Stop:
 
 @contextmanager
 def _stop_signals(end_at_once: Callable[[], None]) -> Iterator[_Stop]:
-    """Raise `_StopRequested` at the first SIGINT or SIGTERM; the next one, if it is meant, ends at once.
+    """Raise `_StopRequested` at the first SIGINT or SIGTERM; a later one ends at once.
 
-    Whoever stops a command may send it both signals, or one of them twice, in one go: that is one request.
+    A process manager may send both signals, or one of them twice, in quick succession: that is one request.
     """
     stop = _Stop()
 

@@ -14,7 +14,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from slipway.cli._check import ChecksFailed, CheckUnclear, check
+from slipway.cli._check import CheckInvalid, ChecksFailed, check
 from slipway.connection_options import ConnectionUnclear
 from tests.unit.fake_triton import FakeTriton
 
@@ -70,7 +70,7 @@ def test_deployment_as_expected_passes_every_check(fake, slipway, three, metrics
         f"✓ ready at {fake.url}: the model is ready",
         f"✓ version at {fake.url}: version 1 answers",
         f"✓ answer at {fake.url}: {three} is 3 (100.00%)",
-        f"✓ metrics at {page}: 3 of 3 series that autoscaling reads are there",
+        f"✓ metrics at {page}: 3 of 3 series that autoscaling reads are present",
     ] == lines
 
 
@@ -175,7 +175,7 @@ def test_metrics_that_nobody_serves_fail_with_the_port_to_look_at(grpc_fake, sli
     lines, error = slipway(grpc_fake.url, "--metrics-url", "http://127.0.0.1:1/metrics")
 
     assert isinstance(error, ChecksFailed)
-    assert "Connection refused; are they served there? (port 8002)" in lines[-1]
+    assert "Connection refused; is this Triton's metrics port? (8002)" in lines[-1]
 
 
 def test_metrics_page_that_is_not_found_is_not_read(grpc_fake, open_http, slipway):
@@ -200,7 +200,7 @@ def test_json_is_one_list_for_machines(grpc_fake, slipway):
 def test_picture_without_its_label_is_refused_before_anybody_is_asked(grpc_fake, slipway, half):
     lines, error = slipway(grpc_fake.url, *half)
 
-    assert isinstance(error, CheckUnclear)
+    assert isinstance(error, CheckInvalid)
     assert 2 == error.exit_status
     assert [] == lines
     assert not grpc_fake.asked
@@ -218,7 +218,7 @@ def test_address_without_a_protocol_is_refused_before_anybody_is_asked(grpc_fake
 def test_picture_that_is_not_there_is_refused_before_anybody_is_asked(grpc_fake, slipway, tmp_path):
     _, error = slipway(grpc_fake.url, "--image", tmp_path / "seven.png", "--expect", "7")
 
-    assert isinstance(error, CheckUnclear)
+    assert isinstance(error, CheckInvalid)
     assert f"no file {tmp_path / 'seven.png'}" in str(error)
     assert not grpc_fake.asked
 

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from slipway.cli import app
-from slipway.cli._help_text import joined
+from slipway.cli._commands import joined
 
 COLUMNS = 80
 

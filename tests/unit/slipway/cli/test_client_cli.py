@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from slipway.cli import main
-from slipway.cli._pictures_given import NothingGiven
-from slipway.cli._predict import PicturesRefused, SomePicturesRefused, predict
+from slipway.cli._picture_sources import NoPictures
+from slipway.cli._predict import PicturesRejected, SomePicturesRejected, predict
 from slipway.client import PictureWarning, ServerUnavailable
 from slipway.contract import ModelContract
 from tests.unit.fake_triton import CONTRACT
@@ -142,29 +142,29 @@ def test_a_picture_may_come_on_standard_input(grpc_fake, slipway):
     ("arguments", "said"), [(["-", "-"], "standard input, once"), (["{folder}"], "expected a folder with pictures")]
 )
 def test_words_that_name_no_picture_are_refused_before_anything_is_asked(grpc_fake, slipway, tmp_path, arguments, said):
-    with pytest.raises(NothingGiven, match=said):
+    with pytest.raises(NoPictures, match=said):
         slipway(*[argument.format(folder=tmp_path) for argument in arguments], "--url", grpc_fake.url)
 
     assert {} == dict(grpc_fake.asked)
 
 
 def test_standard_input_that_is_no_picture_is_named(grpc_fake, slipway):
-    with pytest.raises(PicturesRefused, match=r"^standard input: expected an image file such as PNG or JPEG"):
+    with pytest.raises(PicturesRejected, match=r"^standard input: expected an image file such as PNG or JPEG"):
         slipway("-", "--url", grpc_fake.url, stdin=b"hello")
 
 
 def test_file_that_is_no_picture_is_named_and_the_others_are_answered(fake, slipway, files, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(SomePicturesRefused, match="2 of 4 pictures were refused, the others answered"):
+    with pytest.raises(SomePicturesRejected, match="2 of 4 pictures could not be read, the others were classified"):
         slipway(files[0], tmp_path / "notes.txt", files[1], tmp_path / "none.png", "--url", fake.url)
 
     assert ["3", "7"] == [cells(line)[1] for line in slipway.out.splitlines() if ".png" in line]
-    assert f"refused: {tmp_path}/notes.txt: expected an image file such as PNG or JPEG" in slipway.said
-    assert f"refused: {tmp_path}/none.png: no such file" in slipway.said
+    assert f"rejected: {tmp_path}/notes.txt: expected an image file such as PNG or JPEG" in slipway.said
+    assert f"rejected: {tmp_path}/none.png: no such file" in slipway.said
 
 
 def test_json_names_what_was_refused_in_its_place(grpc_fake, slipway, files, tmp_path):
-    with pytest.raises(SomePicturesRefused):
+    with pytest.raises(SomePicturesRejected):
         slipway(files[0], tmp_path / "none.png", files[1], "--url", grpc_fake.url, "--json")
     first, refused, last = json.loads(slipway.out)
 
@@ -173,9 +173,9 @@ def test_json_names_what_was_refused_in_its_place(grpc_fake, slipway, files, tmp
 
 
 def test_when_no_file_is_there_nobody_is_asked(grpc_fake, slipway, tmp_path):
-    with pytest.raises(PicturesRefused, match=r"none\.png: no such file"):
+    with pytest.raises(PicturesRejected, match=r"none\.png: no such file"):
         slipway(tmp_path / "none.png", "--url", grpc_fake.url)
-    with pytest.raises(PicturesRefused, match="none of the 2 pictures could be read"):
+    with pytest.raises(PicturesRejected, match="none of the 2 pictures could be read"):
         slipway(tmp_path / "a.png", tmp_path / "b.png", "--url", grpc_fake.url)
 
     assert {} == dict(grpc_fake.asked)
@@ -185,7 +185,7 @@ def test_frames_and_fit_are_named_as_options(grpc_fake, slipway, tmp_path):
     frames = [Image.new("L", (28, 28), value) for value in (1, 2)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     Image.new("L", (90, 30)).save(tmp_path / "wide.png")
-    with pytest.raises(PicturesRefused, match="say which, --frame 0 to --frame 1"):
+    with pytest.raises(PicturesRejected, match="say which, --frame 0 to --frame 1"):
         slipway(tmp_path / "a.gif", "--url", grpc_fake.url)
     with pytest.warns(PictureWarning, match="stretched to 28 x 28; --fit pad keeps the proportions, --fit crop cuts"):
         slipway(tmp_path / "wide.png", "--url", grpc_fake.url)

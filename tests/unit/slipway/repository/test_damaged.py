@@ -82,7 +82,7 @@ def test_a_rollback_steps_over_damaged_older_versions(three, harm):
 
     assert 0 == result.exit_code, result.output
     assert "digits version 4 now holds the bytes of version 1" in result.stdout
-    assert "stepped over: " in result.stderr
+    assert "skipped: " in result.stderr
     assert "digits/2" in result.stderr
 
 
@@ -102,7 +102,7 @@ def test_prune_keeps_the_newest_intact_version_and_names_the_damaged_one(three, 
     result = slipway("models", "prune", "digits", "--keep", "1", "-r", three)
 
     assert 0 == result.exit_code, result.output
-    assert "removed: 1; stays: 2, 3" in result.stdout
+    assert "removed: 1; kept: 2, 3" in result.stdout
     assert "digits/3" in result.stderr
     verify(three, "digits", 2)
 

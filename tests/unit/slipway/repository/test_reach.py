@@ -114,7 +114,7 @@ def test_an_empty_place_in_a_bucket_is_said_to_be_empty_with_its_address(tmp_pat
     result = slipway("pull", f"{s3.url}/wrong", "-r", tmp_path / "other")
 
     assert 0 == result.exit_code
-    assert f"{s3.url}/wrong is there and holds no version yet" in result.output
+    assert f"{s3.url}/wrong exists and holds no version yet" in result.output
 
 
 @pytest.mark.parametrize("url", ["s3://no-such-bucket-here/prod", "file:///no/such/folder"])

@@ -182,8 +182,8 @@ def test_the_commands_say_what_they_did(tmp_path, s3):
     assert "holds no version yet" in first.output
     assert f"published digits version 1 at {s3.url}" in pushed.output
     assert "nothing new" in again.output
-    assert "published there: 1; here: numbers only" in pulled.output
-    assert "published there: 1; here: every file" in everything.output
+    assert "published in the store: 1; copied: numbers only" in pulled.output
+    assert "published in the store: 1; copied: every file" in everything.output
 
 
 def test_the_command_refuses_to_push_nothing(tmp_path, s3):

@@ -66,8 +66,8 @@ def test_the_command_says_what_came_and_ends_with_what_did_not(shop, tmp_path):
     result = slipway("pull", shop, "--all", "-r", tmp_path / "other")
 
     assert VersionDamaged.exit_status == result.exit_code
-    assert "ants: published there: 1; here: every file" in result.output
-    assert "cats: published there: 1; here: every file" in result.output
+    assert "ants: published in the store: 1; copied: every file" in result.output
+    assert "cats: published in the store: 1; copied: every file" in result.output
     assert "bees/1: model.onnx is changed" in str(result.exception)
 
 

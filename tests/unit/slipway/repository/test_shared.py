@@ -200,7 +200,7 @@ def test_what_lies_beside_the_versions_is_named_and_is_no_damage(tmp_path):
 
     assert ("01", "3", "configs/deep", "configs/x\x1b[2J.pbtxt", "link", "model.py") == find_beside(model)
     assert 0 == result.exit_code, result.output
-    assert "digits/model.py is not listed; never shown to Triton" in result.stdout
+    assert "digits/model.py is not listed: it is never served" in result.stdout
     assert r"digits/configs/x\x1b[2J.pbtxt is not listed" in result.stdout
 
 

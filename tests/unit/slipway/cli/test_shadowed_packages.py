@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.cli._own_packages import find_shadows
+from slipway.cli._shadowed_packages import find_shadows
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
 ROOT = Path(__file__).parents[4]
@@ -125,7 +125,7 @@ def site(tmp_path, monkeypatch):
     """A folder of installed packages, where Slipway is installed."""
     installed(tmp_path, "slipway-serving", OURS)
     monkeypatch.setattr("slipway.__file__", str(tmp_path / "slipway" / "__init__.py"))
-    monkeypatch.setattr("slipway.cli._own_packages._folder", lambda package: tmp_path / package)
+    monkeypatch.setattr("slipway.cli._shadowed_packages._folder", lambda package: tmp_path / package)
     return tmp_path
 
 
@@ -160,6 +160,6 @@ def test_a_distribution_with_other_files_in_our_folder_takes_nothing_away(site):
 def test_a_distribution_that_comes_before_an_editable_installation_is_named(site, monkeypatch, tmp_path_factory):
     theirs = tmp_path_factory.mktemp("site-packages")
     installed(theirs, "trainer", {"training/__init__.py": ""})
-    monkeypatch.setattr("slipway.cli._own_packages._folder", lambda package: theirs / package)
+    monkeypatch.setattr("slipway.cli._shadowed_packages._folder", lambda package: theirs / package)
 
     assert "distribution trainer brings it: uninstall that" in str(shadows(site))

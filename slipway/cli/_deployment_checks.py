@@ -1,9 +1,9 @@
-"""What can be asked of a deployment to see that it answers rightly. Each check is one question and one finding.
+"""The checks of `slipway check`: readiness, version, answer, metrics. Each returns one result.
 
     ready = check_ready(classifier, url, wait_s=10)
-    findings = check_answer(classifier, url, Expected(version=2, image=Path("seven.png"), label="7"))
+    results = check_answer(classifier, url, ExpectedAnswer(version=2, image=Path("seven.png"), label="7"))
 
-A finding that failed says what was expected, what came, and the way out; nothing is raised for what a server does.
+A failed result says what was expected, what came, and the way out; no server behaviour raises an exception.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from slipway.client import Classifier, ClientError, Prediction, Tls
 from slipway.client.wire import Address, PageUnreadable, read_page
 
-__all__ = ["Expected", "Finding", "check_answer", "check_metrics", "check_ready"]
+__all__ = ["CheckResult", "ExpectedAnswer", "check_answer", "check_metrics", "check_ready"]
 
 _AUTOSCALING = (
     "nv_inference_pending_request_count",
@@ -31,12 +31,12 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """What a deployment should be.
+class ExpectedAnswer:
+    """The answer that a deployment should give.
 
     Attributes:
         version: The model version that answers; None: any.
-        image: A picture to send; None: a black one, whose label is nobody's business.
+        image: A picture to send; None: a black one, whose label is not checked.
         label: The label of `image`.
     """
 
@@ -46,12 +46,12 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckResult:
     """The outcome of one check.
 
     Attributes:
         check: Its name: ready, version, answer or metrics.
-        url: Whom it asked.
+        url: The address that was checked.
         passed: Whether all was as expected.
         text: What came; where it failed, also what was expected, and the way out.
     """
@@ -62,31 +62,31 @@ class Finding:
     text: str
 
 
-def check_ready(classifier: Classifier, url: str, *, wait_s: float) -> Finding:
+def check_ready(classifier: Classifier, url: str, *, wait_s: float) -> CheckResult:
     """Wait until the model answers, or say why it does not."""
     try:
         classifier.wait_ready(wait_s)
     except ClientError as exc:
-        return Finding(check="ready", url=url, passed=False, text=str(exc))
-    return Finding(check="ready", url=url, passed=True, text="the model is ready")
+        return CheckResult(check="ready", url=url, passed=False, text=str(exc))
+    return CheckResult(check="ready", url=url, passed=True, text="the model is ready")
 
 
-def check_answer(classifier: Classifier, url: str, expected: Expected) -> Iterator[Finding]:
-    """Send one picture and look at the answer: who gave it, whether it is well-formed, whether it is right."""
+def check_answer(classifier: Classifier, url: str, expected: ExpectedAnswer) -> Iterator[CheckResult]:
+    """Send one picture and check the answer: its version, its form, its label."""
     try:
         picture = expected.image or np.zeros(classifier.contract().image_shape, np.uint8)
         prediction = classifier.predict(picture)
     except ClientError as exc:
-        yield Finding(check="answer", url=url, passed=False, text=str(exc))
+        yield CheckResult(check="answer", url=url, passed=False, text=str(exc))
         return
     if expected.version is not None:
         passed, text = _judge_version(prediction.model_version, str(expected.version))
-        yield Finding(check="version", url=url, passed=passed, text=text)
+        yield CheckResult(check="version", url=url, passed=passed, text=text)
     passed, text = _judge_answer(prediction, expected)
-    yield Finding(check="answer", url=url, passed=passed, text=text)
+    yield CheckResult(check="answer", url=url, passed=passed, text=text)
 
 
-def check_metrics(page: Address, *, model: str, timeout_s: float, tls: Tls | None) -> Finding:
+def check_metrics(page: Address, *, model: str, timeout_s: float, tls: Tls | None) -> CheckResult:
     """Look for the series of the model that autoscaling reads.
 
     Args:
@@ -98,10 +98,10 @@ def check_metrics(page: Address, *, model: str, timeout_s: float, tls: Tls | Non
     try:
         answer = read_page(page, timeout_s=timeout_s, tls=tls)
     except PageUnreadable as exc:
-        text = f"expected Triton's metrics, got {exc}; are they served there? (port 8002)"
-        return Finding(check="metrics", url=page.target, passed=False, text=text)
+        text = f"expected Triton's metrics, got {exc}; is this Triton's metrics port? (8002)"
+        return CheckResult(check="metrics", url=page.target, passed=False, text=text)
     passed, text = _judge_metrics(answer, model)
-    return Finding(check="metrics", url=page.target, passed=passed, text=text)
+    return CheckResult(check="metrics", url=page.target, passed=passed, text=text)
 
 
 def _judge_version(answered: str, expected: str) -> tuple[bool, str]:
@@ -113,7 +113,7 @@ def _judge_version(answered: str, expected: str) -> tuple[bool, str]:
     )
 
 
-def _judge_answer(prediction: Prediction, expected: Expected) -> tuple[bool, str]:
+def _judge_answer(prediction: Prediction, expected: ExpectedAnswer) -> tuple[bool, str]:
     (row,) = prediction.probabilities
     got = f"{prediction.labels[0]} ({row.max():.2%})"
     if expected.image is None:
@@ -131,14 +131,14 @@ def _judge_answer(prediction: Prediction, expected: Expected) -> tuple[bool, str
 
 def _judge_metrics(page: str, model: str) -> tuple[bool, str]:
     series = [
-        (found[1], dict(_LABEL.findall(found[2])))
-        for found in map(_SERIES.match, page.splitlines())
-        if found is not None and len(found[0]) < _LONGEST_LINE
+        (match[1], dict(_LABEL.findall(match[2])))
+        for match in map(_SERIES.match, page.splitlines())
+        if match is not None and len(match[0]) < _LONGEST_LINE
     ]
-    there = {name for name, labels in series if labels.get("model") == model}
-    missing = [name for name in _AUTOSCALING if name not in there]
+    present = {name for name, labels in series if labels.get("model") == model}
+    missing = [name for name in _AUTOSCALING if name not in present]
     if not missing:
-        return True, f"{len(_AUTOSCALING)} of {len(_AUTOSCALING)} series that autoscaling reads are there"
+        return True, f"{len(_AUTOSCALING)} of {len(_AUTOSCALING)} series that autoscaling reads are present"
     models = {labels["model"] for _, labels in series if "model" in labels}
     expected = f"expected {', '.join(missing)} of model {model}, got"
     if model in models:

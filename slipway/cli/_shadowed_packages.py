@@ -1,6 +1,6 @@
-"""Whether a command of ours would run somebody else's code: `training` is a name that other projects use, too.
+"""Whether a command would import another package of the same name: other projects have a package `training`, too.
 
-The job packages lie beside `slipway`, in one wheel or in one checkout. A folder on PYTHONPATH comes before both.
+The job packages are installed beside `slipway`, from one wheel or checkout. A folder on PYTHONPATH comes before both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _USED: dict[str, tuple[str, ...]] = {
 
 
 class PackageShadowed(SlipwayError):
-    """Python finds another package under the name of one of ours.
+    """Python finds another package under the name of one of Slipway's.
 
     Attributes:
         short: For the list of commands.
@@ -47,7 +47,7 @@ class PackageShadowed(SlipwayError):
 
 
 class PackageOverwritten(SlipwayError):
-    """Another distribution installed files in the folder of one of our packages, and they replaced ours.
+    """Another distribution replaced files in the folder of one of Slipway's packages.
 
     Attributes:
         short: For the list of commands.
@@ -66,14 +66,14 @@ class PackageOverwritten(SlipwayError):
 
 
 def find_shadows(entry_point: EntryPoint) -> PackageOverwritten | PackageShadowed | None:
-    """What stands in the way of a command of this distribution; None: nothing, or the command is another's."""
+    """Why a command of this distribution cannot run Slipway's own code; None: it can, or it is another's command."""
     if entry_point.dist is None or entry_point.dist.name != DISTRIBUTION:
         return None
     home = Path(slipway.__file__).resolve().parents[1]
     for package in _USED.get(entry_point.module.partition(".")[0], ()):
-        found = _folder(package)
-        if found is not None and found != home / package:
-            return PackageShadowed(package, found=found, own=home / package, owner=_owner(package, found.parent))
+        folder = _folder(package)
+        if folder is not None and folder != home / package:
+            return PackageShadowed(package, found=folder, own=home / package, owner=_owner(package, folder.parent))
         if overwritten := _find_overwritten(package, entry_point.dist):
             return overwritten
     return None
@@ -82,7 +82,7 @@ def find_shadows(entry_point: EntryPoint) -> PackageOverwritten | PackageShadowe
 def _find_overwritten(package: str, installed: Distribution) -> PackageOverwritten | None:
     """The first file of a package that is not as it was installed, and that another distribution lists as its own.
 
-    An editable installation lists none of them. A file that was edited in place is nobody's but the user's.
+    An editable installation lists none of them. A file that the user edited in place belongs to no other distribution.
     """
     for file in installed.files or ():
         path = Path(str(file.locate()))
@@ -103,7 +103,7 @@ def _owner(package: str, site: Path, *, file: str | None = None) -> str | None:
 
 
 def _folder(package: str) -> Path | None:
-    """Where Python finds a package, or the module of that name; None: nowhere, which whoever imports it will say."""
+    """Where Python finds a package, or the module of that name; None: nowhere, and its import will fail."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):

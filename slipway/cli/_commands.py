@@ -1,18 +1,21 @@
-"""The parts of Slipway that can be left out of an installation, and the commands that need them."""
+"""Commands that other packages register, the extras that each command needs, and the help texts of all of them."""
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import re
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from typing import Any
 
 import typer
 
-from slipway.cli._own_packages import find_shadows
+from slipway.cli._shadowed_packages import find_shadows
 from slipway.distribution import Extra, NotInstalled, install_hint
 
-__all__ = ["add_brought", "mark", "missing_modules", "not_installed"]
+__all__ = ["add_command", "join_lines_of_paragraphs", "joined", "mark", "missing_modules", "not_installed"]
+
 
 _ALL_OF_A_REHEARSAL: tuple[Extra, ...] = ("rehearsal", "loadtest", "serve")
 _NEEDS: dict[str, tuple[Extra, ...]] = {
@@ -26,7 +29,7 @@ _NEEDS: dict[str, tuple[Extra, ...]] = {
     "train": ("training",),
     "values": ("deploy",),
 }
-"""By command; a command that stands here nowhere does with the base installation."""
+"""By command; any other command needs the base installation only."""
 
 _MODULES: dict[Extra, tuple[str, ...]] = {
     "deploy": ("kubernetes", "pydantic", "yaml"),
@@ -39,19 +42,20 @@ _MODULES: dict[Extra, tuple[str, ...]] = {
         *("tensorflow", "tf2onnx", "yaml"),
     ),
 }
-"""What an extra brings, as it is imported."""
+"""The modules that an extra installs, by their import names."""
 
 _OURS = {"loadtest", "rehearsal", "slipway", "training"}
+_ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def missing_modules(command: str) -> tuple[str, ...]:
-    """What the command needs and this environment has not; empty where it has everything."""
-    wanted = {module for extra in _NEEDS.get(command, ()) for module in _MODULES[extra]}
-    return tuple(sorted(module for module in wanted if not _is_there(module)))
+    """Modules that the command needs and this environment lacks; empty where it has all of them."""
+    needed = {module for extra in _NEEDS.get(command, ()) for module in _MODULES[extra]}
+    return tuple(sorted(module for module in needed if not _is_installed(module)))
 
 
 def mark(command: str, help_text: str | None) -> str | None:
-    """One line for the list of commands, with the way to those that are not installed; None: typer's own line."""
+    """A line for the list of commands that says how to install a missing one; None: installed, typer's own line."""
     if command == "serve" or not missing_modules(command):  # `serve` may find a tritonserver on PATH
         return None
     first = (help_text or "").split("\n\n", 1)[0].replace("\n", " ")
@@ -60,18 +64,18 @@ def mark(command: str, help_text: str | None) -> str | None:
 
 
 def not_installed(command: str, error: ModuleNotFoundError) -> NotInstalled | None:
-    """What to say of a module that a command missed; None where nothing that can be installed explains it."""
+    """The error for a module that a command did not find; None where no extra brings it."""
     missing = missing_modules(command)
     if not missing or (error.name or "").partition(".")[0] in _OURS:
         return None
     return NotInstalled(f"{command} is not part of this installation (no module {error.name!r}): {_hint(command)}")
 
 
-def add_brought(app: typer.Typer, entry_point: EntryPoint) -> None:
-    """Add a command that another package announces; one that cannot even be loaded says so when it is called."""
+def add_command(app: typer.Typer, entry_point: EntryPoint) -> None:
+    """Add a command that another package registers; one that cannot be imported says so when it is called."""
     name = entry_point.name
     if shadowed := find_shadows(entry_point):
-        app.command(name, short_help=f"[dim]{shadowed.short}[/]", context_settings=_ANY_ARGUMENTS)(_refused(shadowed))
+        app.command(name, short_help=f"[dim]{shadowed.short}[/]", context_settings=_ANY_ARGUMENTS)(_raising(shadowed))
         return
     try:
         command = entry_point.load()
@@ -85,10 +89,7 @@ def add_brought(app: typer.Typer, entry_point: EntryPoint) -> None:
         app.command(name, short_help=mark(name, command.__doc__))(command)
 
 
-_ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-def _refused(error: Exception) -> Callable[..., Any]:
+def _raising(error: Exception) -> Callable[..., Any]:
     def command() -> None:
         raise error
 
@@ -104,11 +105,42 @@ def _unloadable(name: str, error: ImportError) -> Callable[..., Any]:
 
 def _hint(command: str) -> str:
     needed = _NEEDS.get(command)
-    return install_hint(*needed) if needed else "install again the package that brings it"
+    return install_hint(*needed) if needed else "reinstall the package that provides it"
 
 
-def _is_there(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
+
+
+def joined(text: str) -> str:
+    r"""The paragraphs of a docstring, each on one line, so that the terminal wraps them.
+
+        joined("One.\n\nA line\nand its end.")      # 'One.\n\nA line and its end.'
+
+    Typer keeps the line breaks of every paragraph but the first, so a line of 110 columns wraps twice in a terminal
+    of 80.
+    """
+    paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text))
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def join_lines_of_paragraphs(app: typer.Typer) -> None:
+    """Give every command below `app` its docstring as help text, with each paragraph on one line."""
+    for command in app.registered_commands:
+        command.help = _help_of(command.help, command.callback)
+    for group in app.registered_groups:
+        if group.typer_instance is None:
+            continue
+        join_lines_of_paragraphs(group.typer_instance)
+    if app.registered_callback is not None:
+        app.registered_callback.help = _help_of(app.registered_callback.help, app.registered_callback.callback)
+    if isinstance(app.info.help, str):
+        app.info.help = joined(app.info.help)
+
+
+def _help_of(text: Any, callback: Callable[..., Any] | None) -> str | None:  # noqa: ANN401 - typer's own default is no str
+    own = text if isinstance(text, str) else inspect.getdoc(callback)
+    return None if own is None else joined(own)
