@@ -61,11 +61,11 @@ def up(
 def status(
     *,
     folder: FolderOption = _FOLDER,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what every program of the cluster does, and what is wrong where one does not.
+    """Show every program of the cluster with its health, and the cause where one is unhealthy.
 
-    Exit code: 0 all of it works, 1 something does not, 2 there is no cluster in this folder.
+    Exit code: 0 all healthy, 1 a program is unhealthy, 2 there is no cluster in this folder.
     """
     from rehearsal.cluster.commands import status_table
     from rehearsal.cluster.controlplane.lifecycle import running

@@ -1,17 +1,17 @@
 """The errors of the rehearsal, with the exit code that the command line ends with.
 
 * RehearsalError           3: the rehearsal could not be carried out
-  - ProgramsError          3: a program of the control plane cannot be had
+  - ProgramsError          3: a program of the control plane is unavailable
       - GoMissing              3: there is no Go to build with
       - ModuleUnavailable      3: a Go module cannot be downloaded, or is not what go.sum says
       - BuildFailed            3: a program does not build
   - MachineTooSmall        3: disk or memory does not suffice
-  - ClusterError           3: the cluster does not do what it should
+  - ClusterError           3: the cluster does not work as expected
       - ClusterExists          2: one is up in this working folder
       - NoCluster              2: none is up in this working folder
       - PodPortTaken           3: another program listens where pods must listen
       - ProgramDied            3: a program of the control plane ended
-      - NotHealthy             3: a program did not do its work in time
+      - NotHealthy             3: a program was not healthy in time
       - ApiError               3: the API server did not answer, or not as it should
           - ApiRefused             3: the API server refused what no repetition changes
   - ChartRefused           3: Helm or the cluster refused the chart
@@ -57,7 +57,7 @@ class RehearsalError(SlipwayError):
 
 
 class ProgramsError(RehearsalError):
-    """A program of the control plane cannot be had."""
+    """A program of the control plane is unavailable."""
 
 
 class GoMissing(ProgramsError):
@@ -77,7 +77,7 @@ class MachineTooSmall(RehearsalError):
 
 
 class ClusterError(RehearsalError):
-    """The cluster does not do what it should."""
+    """The cluster does not work as expected."""
 
 
 class ClusterExists(ClusterError):
@@ -101,7 +101,7 @@ class ProgramDied(ClusterError):
 
 
 class NotHealthy(ClusterError):
-    """A program did not do its work in time."""
+    """A program was not healthy in time."""
 
 
 class ApiError(ClusterError):

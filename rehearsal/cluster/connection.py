@@ -1,4 +1,4 @@
-"""Where a running cluster is: the one file by which every part of a rehearsal, and every command, finds the others.
+"""The connection to a running cluster: the one file by which every command and program finds the others.
 
 connection = read_connection(folder)        # <folder>/cluster.json
 connection.kubeconfig, connection.prometheus_url
@@ -39,7 +39,7 @@ class ClusterConnection(BaseModel):
         nodes: The machines that it can have.
         executables: Path by program name, such as `kubectl`.
         control_address: host and port of the supervisor.
-        control_key: What the supervisor wants to hear first; hexadecimal.
+        control_key: Authenticates clients of the supervisor; hexadecimal.
         supervisor_pid: Process id.
     """
 

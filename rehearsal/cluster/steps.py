@@ -1,7 +1,7 @@
-"""How far something is: one moving line at a terminal, a line for each step anywhere else.
+"""Progress in steps: one changing line at a terminal, a line for each step anywhere else.
 
-with steps(console, "starting the control plane") as tell:
-    tell("starting the control plane: etcd works")
+with steps(console, "starting the control plane") as show:
+    show("starting the control plane: etcd works")
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ __all__ = ["steps"]
 
 @contextmanager
 def steps(console: Console, text: str) -> Iterator[Callable[[str], None]]:
-    """Yields what is told each step; a step that is told again is no line."""
+    """Yields a function that shows a step; a repeated step is not printed again."""
     if console.is_terminal:
         with console.status(text) as line:
             yield line.update
         return
     last = ""
 
-    def tell(step: str) -> None:
+    def show(step: str) -> None:
         nonlocal last
         if step != last:
             console.print(step, highlight=False, soft_wrap=True)
         last = step
 
-    tell(text)
-    yield tell
+    show(text)
+    yield show

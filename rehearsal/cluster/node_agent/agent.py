@@ -1,4 +1,4 @@
-"""Which pods run here: follows pods and nodes, and starts, ends or loses pods accordingly."""
+"""The node agent: follows pods and nodes, and starts, stops or loses pods accordingly."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Agent:
         self._clearing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Run until cancelled; then nothing of any pod is left.
+        """Run until cancelled, and leave no process of any pod.
 
         Raises:
             ClusterError: The kubeconfig is none, or the API server refuses what is asked.
@@ -217,7 +217,7 @@ class Agent:
         runner.update(pod)
 
     def _ended(self, task: asyncio.Task[None], runner: PodRunner) -> None:
-        self._addresses.give_back(runner.context.address)
+        self._addresses.release(runner.context.address)
         if not task.cancelled() and (exc := task.exception()):
             _log.error("%s: the node agent failed", runner.context.name, exc_info=exc)
             if runner.manifest["metadata"]["uid"] not in self._lost:

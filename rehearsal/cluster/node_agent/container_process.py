@@ -22,7 +22,7 @@ __all__ = ["CannotStart", "ContainerProcess"]
 
 
 class CannotStart(Exception):
-    """There is no such program; the kubelet reports StartError."""
+    """The program does not exist; the kubelet reports StartError."""
 
 
 class ContainerProcess:

@@ -16,7 +16,7 @@ from rehearsal.cluster.node_agent.volumes import mounts
 __all__ = ["POD_FOLDER", "ContainerStart", "plan_start"]
 
 POD_FOLDER = "SLIPWAY_POD_FOLDER"
-"""Variable by which a process of a pod is known; the folder lies in the cluster's."""
+"""Variable that marks a process of a pod; the folder lies in the cluster's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A loopback address for each pod that lives.
+"""A loopback address for each running pod.
 
 addresses = PodAddresses("127.64")
 addresses.take()               # 127.64.1.1
@@ -29,19 +29,19 @@ class PodAddresses:
         self._next = 0
         self._lock = threading.Lock()
 
-    def take(self, wanted: str | None = None) -> str:
+    def take(self, preferred: str | None = None) -> str:
         """An address that no other pod has.
 
         Args:
-            wanted: The one that the pod had; given back to it unless another pod has it, or it is not ours.
+            preferred: The one that the pod had; given back to it unless another pod has it, or it is not ours.
 
         Raises:
             ClusterError: All of them are taken.
         """
         with self._lock:
-            if wanted and wanted.startswith(f"{self._network}.") and wanted not in self._taken:
-                self._taken.add(wanted)
-                return wanted
+            if preferred and preferred.startswith(f"{self._network}.") and preferred not in self._taken:
+                self._taken.add(preferred)
+                return preferred
             for place in chain(range(self._next, len(_HOSTS)), range(self._next)):
                 third, fourth = _HOSTS[place]
                 address = f"{self._network}.{third}.{fourth}"
@@ -51,7 +51,7 @@ class PodAddresses:
                     return address
         raise ClusterError(f"all {len(_HOSTS)} addresses for pods in {self._network}.0.0/16 are taken: delete pods")
 
-    def give_back(self, address: str) -> None:
-        """Let another pod have it."""
+    def release(self, address: str) -> None:
+        """Release an address."""
         with self._lock:
             self._taken.discard(address)

@@ -1,4 +1,4 @@
-"""What the node agent reads and writes at the API server: pods, their events, and what ConfigMaps and Secrets hold."""
+"""The objects that the node agent reads and writes: pods, their events, ConfigMaps and Secrets."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 class PodObjects:
     """The API server.
 
-    Pods are named by their manifest, and changed only if they are still that very pod, by its uid. What needs an answer
-    raises ApiError without one: to be asked again.
+    Pods are named by their manifest, and changed only if they are still that very pod, by its uid. Without a
+    response, methods raise ApiError: to be repeated.
     """
 
     def __init__(self, api: ApiClient) -> None:
@@ -43,11 +43,11 @@ class PodObjects:
 
     async def entries(self, kind: str, namespace: str, name: str) -> dict[str, bytes] | None:
         """What a ConfigMap or Secret holds; None if there is none."""
-        found = await self.get(f"/api/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
-        if found is None:
+        content = await self.get(f"/api/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
+        if content is None:
             return None
-        encoded = found.get("data" if kind == "Secret" else "binaryData") or {}
-        plain = {} if kind == "Secret" else found.get("data") or {}
+        encoded = content.get("data" if kind == "Secret" else "binaryData") or {}
+        plain = {} if kind == "Secret" else content.get("data") or {}
         return {
             **{key: value.encode() for key, value in plain.items()},
             **{key: base64.b64decode(value) for key, value in encoded.items()},

@@ -44,7 +44,7 @@ def replace_services(text: str, addresses: Mapping[ServiceName, str]) -> str:
 
 
 def backend_address(named: ServiceName, service: Mapping[str, Any], *, gateway: str, pod: str | None) -> str:
-    """Where a connection to the Service ends.
+    """The address that a connection to the Service reaches.
 
     Args:
         named: The Service and the port that is asked for.
@@ -53,10 +53,10 @@ def backend_address(named: ServiceName, service: Mapping[str, Any], *, gateway: 
         pod: Address of one ready pod of the Service, for its metrics; None if no pod is ready.
 
     Returns:
-        host:port. Where the Service has no such port, or there is no pod, nobody listens, as nobody would answer
-        on a cluster.
+        host:port. If the Service has no such port, or no pod is ready, a port that refuses connections, as on a
+        cluster.
     """
-    nobody = f"{gateway.rpartition(':')[0]}:1"
+    unreachable = f"{gateway.rpartition(':')[0]}:1"
     headless = service["spec"].get("clusterIP") == "None"
     for port in service["spec"].get("ports") or ():
         target = port.get("targetPort", port["port"])
@@ -64,9 +64,9 @@ def backend_address(named: ServiceName, service: Mapping[str, Any], *, gateway: 
         if named.port != (target if headless and isinstance(target, int) else port["port"]):
             continue
         if _METRICS in {port.get("name"), target} or target == 8002:
-            return f"{pod}:{named.port}" if pod else nobody
+            return f"{pod}:{named.port}" if pod else unreachable
         return gateway
-    return nobody
+    return unreachable
 
 
 def _named(match: re.Match[str]) -> ServiceName:

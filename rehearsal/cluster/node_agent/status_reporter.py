@@ -1,4 +1,4 @@
-"""Brings one pod's status to the API server: the newest one, until it is there, however long that takes."""
+"""Reports one pod's status to the API server: the newest one, repeated until it is accepted."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _log = logging.getLogger(__name__)
 
 
 class StatusReporter:
-    """The statuses of one pod, in their order; those that are overtaken are left out.
+    """The statuses of one pod, in their order; those that a newer one replaced are left out.
 
     Attributes:
         gone: Whether the API server said that the pod is not there any more.
     """
 
     def __init__(self, send: Callable[[Mapping[str, Any]], Awaitable[bool]]) -> None:
-        """Args: send: Sends one status; whether the pod is still there. Raises ApiError to be asked again."""
+        """Args: send: Sends one status; whether the pod still exists. Raises ApiError to be repeated."""
         self.gone = False
         self._send = send
         self._newest: Mapping[str, Any] | None = None
         self._reported: Mapping[str, Any] | None = None
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -40,7 +40,7 @@ class StatusReporter:
             return
         self._newest = self._reported = status
         self._idle.clear()
-        self._news.set()
+        self._changed.set()
 
     async def flushed(self) -> None:
         """Wait until the newest is sent."""
@@ -51,13 +51,13 @@ class StatusReporter:
         try:
             await self._send_each()
         finally:
-            self._idle.set()  # nobody waits for a report that will not be sent
+            self._idle.set()  # a report that will not be sent must block nothing
 
     async def _send_each(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self.gone:
-            await self._news.wait()
-            self._news.clear()
+            await self._changed.wait()
+            self._changed.clear()
             status, self._newest = self._newest, None
             if status is None:
                 continue
@@ -67,7 +67,7 @@ class StatusReporter:
                 if pause_s == _FIRST_PAUSE_S:
                     _log.info("a status is kept for later: %s", exc)
                 self._newest = self._newest or status
-                self._news.set()
+                self._changed.set()
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _NEVER = "never"
-_UNKNOWN = "not observed"
+_NOT_OBSERVED = "not observed"
 
 
 def check_more_replicas_asked(assertion: MoreReplicasAsked, evidence: Evidence) -> AssertionResult:
@@ -64,7 +64,7 @@ def _fewest(name: str, seen: list[int], at_least: int) -> AssertionResult:
     return AssertionResult(
         name=name,
         expected=f"never below {at_least}",
-        got=f"{min(seen)} at least" if seen else _UNKNOWN,
+        got=f"{min(seen)} at least" if seen else _NOT_OBSERVED,
         passed=bool(seen) and min(seen) >= at_least,
         sentence="Of the Deployment, in every sample within the measured window.",
     )
@@ -103,7 +103,7 @@ def check_alert_fired(assertion: AlertFired, evidence: Evidence) -> AssertionRes
 def check_pod_failed(assertion: PodFailed, evidence: Evidence) -> AssertionResult:
     """Whether a replica of a version failed, with the given reason and log line."""
     of_version = [each for each in evidence.observed.failures if each.version == str(assertion.version)]
-    found = [
+    matching = [
         each
         for each in of_version
         if each.reason == assertion.reason and any(assertion.says in line for line in each.lines)
@@ -112,8 +112,8 @@ def check_pod_failed(assertion: PodFailed, evidence: Evidence) -> AssertionResul
     return AssertionResult(
         name=f"replica of version {assertion.version} fails",
         expected=f"{assertion.reason}, and says “{assertion.says}”",
-        got=f"at {found[0].at_s:.0f} s" if found else other,
-        passed=bool(found),
+        got=f"at {matching[0].at_s:.0f} s" if matching else other,
+        passed=bool(matching),
         sentence="The status of the new version's pod, and the last lines of its container's log.",
     )
 

@@ -1,4 +1,4 @@
-"""What the checks read: the scenario, what was seen, and each second of the load held against the objective."""
+"""Evidence for the checks: the scenario, the observations, and each second of the load against the objective."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["HELD_S", "Evidence", "SloSecond", "gpus_per_replica", "needed_over_t
 HELD_S = 5
 """Seconds in a row that must be inside the objective before it counts as held again."""
 _SHARE = 0.99
-_COMES_BACK_S = 25.0
-"""For a program that the scenario started again, and for the health check that notices it."""
+_RECOVERY_S = 25.0
+"""Recovery time of a program that the scenario started again, and of its health check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +57,12 @@ class SloSecond:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything that a verdict is made of.
+    """Everything that a verdict is based on.
 
     Attributes:
         scenario: As it was run.
         load: What the load test measured.
-        observed: What was seen of the cluster.
+        observed: Observations of the cluster.
         seconds: Of the measured window, ascending.
         gpus_per_replica: GPUs that each replica takes; 0: it is served without.
     """
@@ -82,8 +82,8 @@ class Evidence:
         Args:
             scenario: As it was run.
             load: What the load test measured.
-            observed: What was seen of the cluster.
-            values: Of the chart, as they were in force.
+            observed: Observations of the cluster.
+            values: Of the chart, as they were in effect.
         """
         return cls(
             scenario=scenario,
@@ -99,13 +99,13 @@ class Evidence:
         return self.load.figures.window_s
 
     def window_samples(self) -> Iterator[Sample]:
-        """Looks at the cluster within the measured window."""
+        """Samples of the cluster within the measured window."""
         return (sample for sample in self.observed.samples if 0 <= sample.at_s <= self.window_s)
 
     def asked_s(self, rise_s: float) -> float | None:
         """Seconds from a rise of the load until more replicas were asked for than before it; None: never."""
-        looks = [sample.wanted for sample in self.observed.samples if sample.at_s <= rise_s]
-        before = [wanted for wanted in looks if wanted is not None]
+        requested = [sample.wanted for sample in self.observed.samples if sample.at_s <= rise_s]
+        before = [wanted for wanted in requested if wanted is not None]
         if not before:
             return None
         return next(
@@ -159,14 +159,14 @@ class Evidence:
         return None
 
     def stopped(self) -> Sequence[tuple[float, float]]:
-        """Spans in which the scenario itself kept programs down, in seconds; a while for coming back is added."""
+        """Spans in which the scenario itself kept programs down, in seconds; a time for recovery is added."""
         down: dict[str, float] = {}
         spans = []
         for action in sorted(self.scenario.actions, key=lambda action: action.at_s):
             if action.do == "stop":
                 down |= dict.fromkeys(action.programs, action.at_s)
             elif action.do == "start":
-                spans += [(down.pop(name), action.at_s + _COMES_BACK_S) for name in action.programs if name in down]
+                spans += [(down.pop(name), action.at_s + _RECOVERY_S) for name in action.programs if name in down]
         return sorted([*spans, *((begin_s, float("inf")) for begin_s in down.values())])
 
 

@@ -49,10 +49,10 @@ def rehearsal_metrics(evidence: Evidence) -> RehearsalMetrics:
 
 
 def _boot_s(nodes: tuple[GpuNode, ...], *, from_s: float) -> float:
-    """Mean time to boot of the nodes that were ordered from a second on; 0 where none was, or none was ready.
+    """Mean time to boot of the nodes that were requested from a second on; 0 where none was, or none was ready.
 
-    Those that were ordered before the load joined at once, and a node that was ready when it was first seen, as of a
-    fixed pool, did not boot: neither says how long an order takes.
+    Nodes requested before the load join at once, and a node that was ready in the first sample, as of a fixed pool,
+    did not boot: neither says how long a boot takes.
     """
     boots = [
         node.ready_s - node.asked_s

@@ -1,4 +1,4 @@
-"""What happened, in lanes below the curves: actions, autoscaler, nodes, replicas, and a lane for each alert."""
+"""Events in lanes below the curves: actions, autoscaler, nodes, replicas, and a lane for each alert."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KINDS: dict[str, tuple[str, str, int]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lanes:
-    """What stands in which lane.
+    """The lanes and their events.
 
     Attributes:
         names: From above to below.
@@ -44,7 +44,7 @@ class Lanes:
 
     @classmethod
     def of(cls, result: RehearsalResult) -> Self:
-        """Lanes that hold something."""
+        """Only lanes with events."""
         events = [(_LANES[event.kind], event) for event in result.observed.events if event.kind in _LANES]
         alerts = [
             (f"alert {name}" + (f", {cause}" if cause else ""), state, begin_s, end_s)
@@ -70,7 +70,7 @@ def draw_lanes(figure: go.Figure, lanes: Lanes, span_s: tuple[float, float], *, 
                 name=name,
                 mode="markers",
                 marker={"symbol": symbol, "size": 8, "color": colour(index), "line": {"width": 0}},
-                text=[_told(event) for _, event in chosen],
+                text=[_hover_text(event) for _, event in chosen],
                 hovertemplate="%{text}<extra></extra>",
                 row=row,
                 col=1,
@@ -110,7 +110,7 @@ def _kind(event: Event) -> str:
     return "warning" if event.warning else "event"
 
 
-def _told(event: Event) -> str:
+def _hover_text(event: Event) -> str:
     detail = event.detail if len(event.detail) <= 90 else f"{event.detail[:89]}…"
     times = f" ({event.count} times)" if event.count > 1 else ""
     parts = [f"{event.at_s:.0f} s: {event.what}{times}", event.subject, detail]

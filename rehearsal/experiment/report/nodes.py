@@ -24,9 +24,9 @@ def draw_nodes(
         moments |= {at_s for at_s in (node.asked_s, node.ready_s, node.lost_s, node.gone_s) if at_s is not None}
     x = sorted(at_s for at_s in moments if begin_s <= at_s <= end_s)
     ready = [sum(node.is_ready(at_s) for node in nodes) for at_s in x]
-    there = [sum(node.exists(at_s) for node in nodes) for at_s in x]
+    existing = [sum(node.exists(at_s) for node in nodes) for at_s in x]
     price = [sum(node.price_per_hour for node in nodes if node.exists(at_s)) for at_s in x]
-    _steps(figure, x, there, "nodes, with booting", {"color": colour(2), "width": 1.6, "dash": "dash"}, row=rows[0])
+    _steps(figure, x, existing, "nodes, with booting", {"color": colour(2), "width": 1.6, "dash": "dash"}, row=rows[0])
     _steps(figure, x, ready, "nodes ready", {"color": colour(1), "width": 2.2}, row=rows[0], fill=True)
     _steps(figure, x, price, "price", {"color": colour(7), "width": 2.2}, row=rows[1], fill=True, unit=" per hour")
     oracle = list(needed_over_time(result.scenario, lead_s=result.figures.boot_s))

@@ -52,7 +52,7 @@ def render_report(result: RehearsalResult) -> str:
         result=result,
         mark=MARKS[result.verdict.outcome],
         chart=timeline(result),
-        events=_told(result.observed.events),
+        events=_shown_events(result.observed.events),
         more_events=max(0, len(result.observed.events) - MOST_EVENTS),
         values=_yaml(result.rehearsed.values),
         scenario=_yaml(
@@ -64,8 +64,8 @@ def render_report(result: RehearsalResult) -> str:
     )
 
 
-def _told(events: Sequence[Event]) -> list[Event]:
-    """The first ones in order of time; where there are too many, those that nobody caused go first."""
+def _shown_events(events: Sequence[Event]) -> list[Event]:
+    """The events in order of time; of too many, the least important are left out."""
     if len(events) <= MOST_EVENTS:
         return list(events)
     weight = {"action": 0, "autoscaler": 1, "node": 1, "program": 1}

@@ -170,6 +170,6 @@ def _caption(result: RehearsalResult) -> str:
         "One axis of time. A request counts in the second in which it was due, so a wait shows where it began; a "
         "failed request has no latency and shows only as failed. Red ground: seconds in which fewer than 99 % of the "
         f"requests were answered within {result.scenario.slo.p99_ms:g} ms. Dotted lines: the load jumps, or the "
-        "scenario does something. A node is paid for from the moment it is asked for; the thin line is what somebody "
-        "who knew the load beforehand would have run."
+        "scenario does something. A node is paid for from the moment it is asked for; the thin line is an "
+        "oracle that knew the load beforehand."
     )

@@ -1,1 +1,1 @@
-"""What a rehearsal came to, as values that the report keeps."""
+"""The result of a rehearsal: observations, verdict and metrics, as values that the report keeps."""

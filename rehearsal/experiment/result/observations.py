@@ -1,6 +1,6 @@
-"""What was seen of the cluster while the load ran, as values that the report keeps.
+"""Observations of the cluster while the load ran, as values that the report keeps.
 
-All moments are seconds from the start of the measured window, as the load test's seconds are; below 0 in the warm-up.
+All times are seconds from the start of the measured window, as the load test's seconds are; below 0 in the warm-up.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class AlertSeen(Value):
 
 
 class Sample(Value):
-    """One look at the cluster. What could not be read is None, and its source stands in `gaps`.
+    """One sample of the cluster. What could not be read is None, and its source is in `gaps`.
 
     Attributes:
-        at_s: When the answers were there.
+        at_s: When the responses had arrived.
         wanted: Replicas that the Deployment asks for.
         ready: Replicas that are ready.
         updated: Replicas of the newest pod template.
@@ -65,9 +65,9 @@ class Sample(Value):
         alerts: Pending and firing ones.
         in_flight: Requests inside all replicas, as Prometheus recorded it.
         pending: Requests that wait in all replicas, as Prometheus recorded it.
-        unhealthy: Programs of the control plane that do not do their work.
-        busy: Share of this machine's cores that was busy since the look before.
-        gaps: What did not answer: apiserver, prometheus, control.
+        unhealthy: Programs of the control plane that fail their health check.
+        busy: Share of this machine's cores that was busy since the sample before.
+        gaps: Sources that did not respond: apiserver, prometheus.
     """
 
     at_s: float
@@ -87,7 +87,7 @@ class Sample(Value):
 
 
 class GpuNode(Value):
-    """A node with GPUs, over its life.
+    """A node with GPUs, over its lifecycle.
 
     Attributes:
         name: Of the node, or of its claim before it is there.
@@ -129,7 +129,7 @@ class Event(Value):
         what: In a word or a few, such as Kubernetes' reason.
         detail: In a sentence.
         warning: Kubernetes calls it a warning, or it is a failure.
-        count: How often it was told.
+        count: How often it occurred.
     """
 
     at_s: float
@@ -147,10 +147,10 @@ def names_cause(line: str) -> bool:
 
 
 class FailedContainer(Value):
-    """A container of a replica that ended by itself: what it said last.
+    """A container of a replica that failed, with its last output.
 
     Attributes:
-        at_s: When that was seen.
+        at_s: When it was observed.
         pod: Its name.
         version: Of the model that the pod pins; "" pins none.
         container: Its name.
@@ -169,14 +169,14 @@ class FailedContainer(Value):
 
     @property
     def cause(self) -> str:
-        """The line that says most: the last one that tells why, else the last with a letter in it."""
+        """The line that names the cause, else the last line with a letter in it."""
         errors = [line for line in self.lines if names_cause(line)]
         words = [line for line in self.lines if any(map(str.isalpha, line))]
         return next(iter(reversed(errors or words)), "nothing")
 
 
 class Observations(Value):
-    """Everything that was seen.
+    """All observations of a rehearsal.
 
     Attributes:
         samples: One a second, ascending.
@@ -202,8 +202,8 @@ class Observations(Value):
         A sample without Prometheus' answer leaves the state as it was. An end of None: it still was at the last sample.
         """
         spans: dict[tuple[str, str, str], list[tuple[float, float | None]]] = {}
-        for at_s, seen in self._alert_states():
-            keys: set[tuple[str, str, str]] = {(alert.name, alert.cause, alert.state) for alert in seen}
+        for at_s, alerts in self._alert_states():
+            keys: set[tuple[str, str, str]] = {(alert.name, alert.cause, alert.state) for alert in alerts}
             for key in keys:
                 known = spans.setdefault(key, [])
                 if not known or known[-1][1] is not None:

@@ -1,4 +1,4 @@
-"""What a rehearsal came to. `report.json` is this, for machines; `report.html` shows it to people.
+"""The result of a rehearsal. `report.json` is this, for machines; `report.html` shows it to people.
 
     result = read_result(Path("runs/rehearsal/step-…/report.json"))
     result.verdict.outcome                                    # "PASS"
@@ -32,14 +32,14 @@ __all__ = [
 
 
 class AssertionResult(Value):
-    """One expectation, judged.
+    """One assertion with its result.
 
     Attributes:
         name: Of the check, with what tells two of one name apart.
         expected: In a few words, with units.
         got: Likewise.
         passed: It holds.
-        sentence: What was judged and how, for whoever does not know the check.
+        sentence: What was checked and how.
     """
 
     name: str
@@ -50,11 +50,11 @@ class AssertionResult(Value):
 
 
 class RehearsalVerdict(Value):
-    """PASS: every expectation holds. FAIL: one does not. INVALID: the rehearsal cannot say.
+    """PASS: every assertion holds. FAIL: one does not. INVALID: the measurement says nothing about the service.
 
     Attributes:
         outcome: In one word.
-        checks: Every expectation, also of an invalid rehearsal.
+        checks: Every assertion, also of an invalid rehearsal.
         reasons: Why it is FAIL or INVALID, a sentence each; empty for PASS.
     """
 
@@ -70,7 +70,7 @@ class RehearsalMetrics(Value):
         window_s: Its length.
         due: Requests that were due in it.
         answered: Those that were answered rightly in time.
-        failed: The others: lost for whoever asked.
+        failed: The others.
         p50_ms: Of the answered, from due to answered.
         p99_ms: Likewise.
         slo_violation_s: Seconds in which fewer than 99 % of the due requests were answered within the objective.
@@ -82,7 +82,7 @@ class RehearsalMetrics(Value):
         most_ready: Most replicas that were ready.
         gpu_s: GPU-seconds that were paid for: each node from when it was asked for until it was gone.
         gpu_cost: Their price.
-        oracle_gpu_s: GPU-seconds of somebody who knew the load and asked for each node in time, by capacity alone.
+        oracle_gpu_s: GPU-seconds of an oracle that knew the load and requested each node in time, by capacity alone.
         oracle_cost: Their price, at the cheapest node type that was used.
         boot_s: Mean time from asking for a node until it was ready, of those ordered under load; 0: there was none.
     """
@@ -107,7 +107,7 @@ class RehearsalMetrics(Value):
 
 
 class Rehearsed(Value):
-    """What was rehearsed, as it stood.
+    """What was rehearsed.
 
     Attributes:
         values: Of the chart, merged: what Helm was given.
@@ -134,7 +134,7 @@ class RehearsalResult(Value):
         verdict: The answer.
         figures: The window in numbers.
         load: What the load test measured.
-        observed: What was seen of the cluster.
+        observed: Observations of the cluster.
         notes: What a reader should know before believing the figures.
     """
 

@@ -53,13 +53,14 @@ def offer_load(
     folder: Path,
     follow: Callable[[Mapping[str, Any], float], None],
 ) -> Result:
-    """Offer all of it, and return when it is over. To be called in the main thread, for Ctrl-C.
+    """Offer the whole load, and return when it is over. To be called in the main thread, for Ctrl-C.
 
     Args:
         scenario: Of the rehearsal.
         connection: The cluster.
         folder: For the load test's own scenario and report.
-        follow: Told once a second how it goes, and at which Unix time the measured window begins, in seconds.
+        follow: Called once a second with a message of the load test, and the Unix time at which the measured window
+            begins, in seconds.
 
     Raises:
         RehearsalError: It could not begin, or ended without a report.

@@ -1,4 +1,4 @@
-"""The model store of a rehearsal: the published network, served as slowly as a GPU would, and damaged on demand.
+"""The model store of a rehearsal: the published network, with the batch time of a GPU, and damaged on demand.
 
 store = ModelStore(connection.model_store / "model_repository")
 source = store.fill(Path("model_repository"), scenario.model)
@@ -67,7 +67,7 @@ class ModelStore:
         self._intact: dict[int, dict[str, bytes]] = {}
 
     def fill(self, repository: Path, settings: ModelSettings) -> str:
-        """Replace what is there with the newest published version, published so many times.
+        """Replace its content by the newest published version, published so many times.
 
         Args:
             repository: Where training published.
@@ -77,7 +77,7 @@ class ModelStore:
             What was copied, in words.
 
         Raises:
-            StoreError: Nothing is published, what is published is damaged, or the disk refuses.
+            StoreError: Nothing is published, what is published is damaged, or the disk is full.
         """
         source = find_source(repository)
         try:
@@ -94,7 +94,7 @@ class ModelStore:
         """Put another model.onnx in place; its manifest too for `broken_model`.
 
         Raises:
-            StoreError: The disk refuses.
+            StoreError: The file cannot be written.
         """
         folder = self._root / MODEL / str(version)
         try:
@@ -115,7 +115,7 @@ class ModelStore:
         """Put back what was published; nothing where nothing was damaged.
 
         Raises:
-            StoreError: The disk refuses.
+            StoreError: The file cannot be written.
         """
         try:
             for name, content in self._intact.pop(version, {}).items():
@@ -151,7 +151,7 @@ def _copy(source: Path, folder: Path) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """In one step, so that nobody reads half of it; nothing is left beside it when the disk refuses."""
+    """Replace a file atomically; no temporary file is left if writing fails."""
     with replacing(path) as scratch:
         scratch.write_bytes(content)
         scratch.chmod(0o644)

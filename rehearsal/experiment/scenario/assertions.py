@@ -1,4 +1,4 @@
-"""The pass rule of a scenario: what must have been seen, a section for each check.
+"""The assertions of a scenario: what must be observed, a section for each check.
 
 expect:
   - {check: more_replicas_asked, within_s: 20}
@@ -89,20 +89,20 @@ class AlertFired(Settings):
     check: Literal["alert_fired"]
     alert: str
     after_s: Seconds = 0.0
-    """It must begin to fire after this second: one that fired before tells nothing of the fault."""
+    """It must begin to fire after this second: an earlier alert is not caused by the fault."""
     resolved: bool = False
     """It must also have ended."""
 
 
 class PodFailed(Settings):
-    """A replica fails and says why."""
+    """A replica fails with an expected reason and log line."""
 
     check: Literal["pod_failed"]
     version: Annotated[int, Field(ge=1)]
     says: str
     """Part of its last log lines."""
     reason: str = "CrashLoopBackOff"
-    """What its status says it waits for."""
+    """The waiting reason in its status."""
 
 
 class RolledOut(Settings):
@@ -129,7 +129,7 @@ class GpuNodesAtEnd(Settings):
     at_least: Count | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> GpuNodesAtEnd:
+    def _has_a_bound(self) -> GpuNodesAtEnd:
         if self.at_most is None and self.at_least is None:
             raise ValueError("expected at_most, at_least, or both")
         return self

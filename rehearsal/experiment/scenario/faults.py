@@ -1,4 +1,4 @@
-"""What a scenario does to the cluster, and when: each action is a section of the file.
+"""Faults and other actions of a scenario, each a section of the file, with its time.
 
 actions:
   - {at_s: 20, do: lose_node}
@@ -69,7 +69,7 @@ class SetValues(_At):
 
     do: Literal["set_values"]
     values: dict[str, Any]
-    """As in a values file; laid over those that are in force."""
+    """As in a values file; merged over those in effect."""
 
     def describe(self) -> str:
         """In a few words."""
@@ -92,14 +92,14 @@ class DamageVersion(_At):
 
 
 class RepairVersion(_At):
-    """Put the files of a version right again."""
+    """Restore the files of a version."""
 
     do: Literal["repair_version"]
     version: Version
 
     def describe(self) -> str:
         """In a few words."""
-        return f"version {self.version} in the store is put right"
+        return f"version {self.version} in the store is repaired"
 
 
 class LoseNode(_At):

@@ -1,9 +1,9 @@
-"""A rehearsal's scenario: what is served, offered and done to the cluster, and what must hold. YAML in, one value out.
+"""A rehearsal's scenario: model, load, actions and assertions. YAML in, one value out.
 
     scenario = load_scenario("step")                                  # rehearsal/scenarios/step.yaml
     scenario = load_scenario("step", {"slo.p99_ms": "100", "load.arrivals": "{kind: trace, file: /my.csv}"})
 
-Whatever a file gets wrong is told at once, with key, expected and got.
+All errors of a file are reported at once, with key, expected and got.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class RehearsalScenario(Settings):
 
     description: str
     values: dict[str, Any] = Field(default_factory=dict)
-    """Values of the chart helm/serving, laid over the rehearsal's own and over the user's."""
+    """Values of the chart helm/serving, merged over the rehearsal's own and the user's."""
     nodes: NodeSettings = NodeSettings()
     model: ModelSettings = ModelSettings()
     start: StartSettings = StartSettings()
@@ -65,9 +65,9 @@ class RehearsalScenario(Settings):
     def max_in_flight(self) -> int:
         """Most requests that the clients have under way, as a gateway limits them.
 
-        Where nothing else is said: so few that one replica answers all of them within a tenth of their time, since a
-        queue of requests that expire inside a replica makes it work for nobody; and four batch times of the highest
-        rate, which replicas that are not overloaded never fill.
+        The default: so few that one replica answers all of them within a tenth of their time-out, since a queue of
+        requests that expire inside a replica makes it work for nothing; and four batch times of the highest rate,
+        which replicas that are not overloaded never reach.
         """
         if self.load.max_in_flight is not None:
             return self.load.max_in_flight

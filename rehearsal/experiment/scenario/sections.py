@@ -34,10 +34,10 @@ class NodeSettings(Settings):
     """Where the replicas run."""
 
     file: str | None = None
-    """A file of node types, shipped (`karpenter`: nodes come and go; `fixed`: they are always there) or your own.
+    """A file of node types, shipped (`karpenter`: nodes are added and removed; `fixed`: always the same) or your own.
     None: those of the cluster that is up, else `karpenter`."""
     gpu_limit: Annotated[int, Field(ge=1, le=1_000)] | None = None
-    """Most GPUs that Karpenter may order of each type, at the start; none: as the file says."""
+    """Most GPUs that Karpenter may request of each type, at the start; None: as in the file."""
 
 
 class ModelSettings(Settings):
@@ -94,7 +94,7 @@ class LoadSettings(Settings):
 
 
 class StartSettings(Settings):
-    """How it is when the measured window begins."""
+    """The state when the measured window begins."""
 
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
     """Ready before the load. They are held by `autoscaling.minReplicas` until the warm-up's last seconds."""

@@ -45,7 +45,7 @@ def test_durations_are_written_as_go_does(seconds, text):
 def test_each_pod_has_an_address_and_a_free_one_rests():
     addresses = PodAddresses("127.64")
     first, second = addresses.take(), addresses.take()
-    addresses.give_back(first)
+    addresses.release(first)
 
     assert ("127.64.1.1", "127.64.1.2", "127.64.1.3") == (first, second, addresses.take())
 
@@ -69,7 +69,7 @@ def test_addresses_can_run_out():
     assert 254 * 254 == len(taken)
     with pytest.raises(ClusterError, match="all 64516 addresses for pods"):
         addresses.take()
-    addresses.give_back("127.64.254.254")
+    addresses.release("127.64.254.254")
     assert "127.64.254.254" == addresses.take()
 
 
