@@ -87,7 +87,7 @@ def base_objects(layout: ClusterLayout) -> list[dict[str, Any]]:
 
 def definitions(layout: ClusterLayout) -> dict[str, str]:
     """Custom resource definitions, as their projects publish them: YAML by name, `plural.group`."""
-    found = {}
+    texts = {}
     for module, folders in {
         "kserve": ("config/crd/full", "config/crd/full/clusterstoragecontainer"),
         "keda": ("config/crd/bases",),
@@ -100,8 +100,8 @@ def definitions(layout: ClusterLayout) -> dict[str, str]:
                 text = path.read_text(encoding="utf-8")
                 name = _DEFINITION.search(text)
                 if name is not None and not name[1].startswith(_NOT_NEEDED):
-                    found[name[1]] = text
-    return found
+                    texts[name[1]] = text
+    return texts
 
 
 def kserve_objects(layout: ClusterLayout) -> list[dict[str, Any]]:

@@ -196,9 +196,9 @@ def _answers(url: str) -> None:
         raise NotYet(f"{url}: expected 200, got {answer.status_code} {answer.text[:200]}")
 
 
-def _shows(url: str, wanted: str) -> None:
-    if wanted not in httpx.get(url, timeout=5, trust_env=False).text:
-        raise NotYet(f"{url}: expected {wanted}, got a page without it")
+def _shows(url: str, text: str) -> None:
+    if text not in httpx.get(url, timeout=5, trust_env=False).text:
+        raise NotYet(f"{url}: expected {text}, got a page without it")
 
 
 def _refuses(api: BlockingApiClient, item: dict[str, Any], signature: str) -> None:
@@ -221,7 +221,7 @@ def _serves_external_metrics(api: BlockingApiClient) -> None:
 
 
 def _pools_ready(layout: ClusterLayout, api: BlockingApiClient) -> None:
-    wanted = {each.name for each in layout.nodes.types} if layout.nodes.pool == "karpenter" else set()
+    expected = {each.name for each in layout.nodes.types} if layout.nodes.pool == "karpenter" else set()
     pools = api.get("/apis/karpenter.sh/v1/nodepools")["items"]
     ready = {
         pool["metadata"]["name"]
@@ -229,8 +229,8 @@ def _pools_ready(layout: ClusterLayout, api: BlockingApiClient) -> None:
         for each in pool.get("status", {}).get("conditions", [])
         if each["type"] == "Ready" and each["status"] == "True"
     }
-    if not wanted <= ready:
-        raise NotYet(f"expected the NodePools {sorted(wanted)} to be ready, got {sorted(ready)}")
+    if not expected <= ready:
+        raise NotYet(f"expected the NodePools {sorted(expected)} to be ready, got {sorted(ready)}")
 
 
 def _wrote_configuration(api: BlockingApiClient) -> None:

@@ -67,7 +67,7 @@ def start_envoy(connection: ClusterConnection) -> ChildProcess:
 
 
 def write_resources(folder: Path, services: Sequence[Service]) -> list[str]:
-    """Write the files that differ from what is there, and remove those that nobody reads any more.
+    """Write the files that differ from what is there, and remove those that are no longer used.
 
     Returns:
         Names of the files written.

@@ -1,4 +1,4 @@
-"""The gateway's process: Envoy is started, and told of every change of pods, InferenceServices and HTTPRoutes.
+"""The gateway's process: starts Envoy, and updates it with every change of pods, InferenceServices and HTTPRoutes.
 
 asyncio.run(run_gateway(connection))       # until cancelled, or Envoy ends
 """
@@ -29,7 +29,7 @@ _FOLLOWED: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
 _LOOK_S: Final = 0.2
 """The thread that waits for Envoy's end is left after it, for an orderly end of this process."""
 _GATHER_S: Final = 0.02
-"""Changes so close to each other are told together."""
+"""Changes so close to each other are written together."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,20 +52,20 @@ async def run_gateway(connection: ClusterConnection) -> None:
 
 
 async def _keep_up_to_date(connection: ClusterConnection, api: ApiClient, envoy: ChildProcess) -> None:
-    seen: dict[str, Snapshot] = {what: {} for what in _FOLLOWED}
+    snapshots: dict[str, Snapshot] = {what: {} for what in _FOLLOWED}
     changed = asyncio.Event()
 
     async def keep(what: str, path: str, query: Mapping[str, str]) -> None:
         async for snapshot in follow(api, path, query=query):
-            seen[what] = snapshot
+            snapshots[what] = snapshot
             changed.set()
 
-    async def tell() -> None:
+    async def update() -> None:
         while True:
             await changed.wait()
             await asyncio.sleep(_GATHER_S)
             changed.clear()
-            services = known_services(seen["pods"], seen["inference services"], seen["routes"])
+            services = known_services(snapshots["pods"], snapshots["inference services"], snapshots["routes"])
             if write_resources(gateway_folder(connection), services):
                 known = [f"{s.namespace}/{s.name}: {len(s.endpoints)} ready" for s in services]
                 _log.info("%s", ", ".join(known) or "no service")
@@ -73,7 +73,7 @@ async def _keep_up_to_date(connection: ClusterConnection, api: ApiClient, envoy:
     async with asyncio.TaskGroup() as tasks:
         for what, (path, query) in _FOLLOWED.items():
             tasks.create_task(keep(what, path, query))
-        tasks.create_task(tell())
+        tasks.create_task(update())
         tasks.create_task(_look_after(envoy, connection.logs / ENVOY_LOG))
 
 

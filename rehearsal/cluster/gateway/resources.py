@@ -50,7 +50,7 @@ def resource_files(services: Sequence[Service], folder: str) -> dict[str, str]:
     """Text by file name; endpoints before the clusters that read them, clusters before the routes that use them.
 
     Args:
-        services: The first of them gets requests whose Host nobody claims.
+        services: The first of them gets requests whose Host no service claims.
         folder: Where the files will be, as Envoy finds them.
     """
     files: dict[str, str] = {}

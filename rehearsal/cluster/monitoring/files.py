@@ -100,12 +100,12 @@ def write_files(folder: Path, files: RehearsedFiles) -> None:
         OSError: A file cannot be written or removed.
     """
     rules = prometheus_folder(folder) / "rules"
-    wanted = {rules / path: text for path, text in files.rules.items()}
-    wanted[configuration_file(folder)] = files.configuration  # last: it names the rules
+    desired = {rules / path: text for path, text in files.rules.items()}
+    desired[configuration_file(folder)] = files.configuration  # last: it names the rules
     paths = [*rules.glob("*/*"), configuration_file(folder)]
-    there = {path: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
-    for path in [path for path, text in wanted.items() if there.get(path) != text]:
-        write_atomically(path, wanted[path])
-    for path in there.keys() - wanted.keys():
+    existing = {path: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
+    for path in [path for path, text in desired.items() if existing.get(path) != text]:
+        write_atomically(path, desired[path])
+    for path in existing.keys() - desired.keys():
         path.unlink()
     write_shortened(folder, files.shortened)

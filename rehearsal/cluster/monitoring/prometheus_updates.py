@@ -1,4 +1,4 @@
-"""Writes Prometheus' files whenever the operator wrote something else, and tells Prometheus to read them.
+"""Writes Prometheus' files whenever the operator changed its own, and makes Prometheus reload them.
 
 asyncio.run(run_monitoring(connection, longest_alert_wait_s=15))       # until cancelled
 """
@@ -39,29 +39,29 @@ async def run_monitoring(connection: ClusterConnection, *, longest_alert_wait_s:
         ClusterError: The API server refuses to be asked.
         OSError: A file cannot be written.
     """
-    seen: dict[str, Snapshot] = {kind: {} for kind in FOLLOWED}
+    snapshots: dict[str, Snapshot] = {kind: {} for kind in FOLLOWED}
     changed = asyncio.Event()
 
     async def keep(api: ApiClient, kind: str, query: Mapping[str, str]) -> None:
         async for snapshot in follow(api, f"/api/v1/namespaces/{NAMESPACE}/{kind}", query=query):
-            seen[kind] = snapshot
+            snapshots[kind] = snapshot
             changed.set()
 
-    async def tell(prometheus: httpx.AsyncClient) -> None:
-        told: RehearsedFiles | None = None
+    async def update(prometheus: httpx.AsyncClient) -> None:
+        loaded: RehearsedFiles | None = None
         while True:
             await changed.wait()
             await asyncio.sleep(_GATHER_S)
             changed.clear()
             files = rehearsed_files(
-                seen["secrets"], seen["configmaps"], connection.folder, longest_wait_s=longest_alert_wait_s
+                snapshots["secrets"], snapshots["configmaps"], connection.folder, longest_wait_s=longest_alert_wait_s
             )
-            if files is None or files == told:
+            if files is None or files == loaded:
                 continue
             write_files(connection.folder, files)
             answer = await _reload(prometheus, changed)
             if answer is not None:
-                told = files
+                loaded = files
                 if answer.is_success:
                     mark_ready(connection, "rehearsal.cluster.monitoring")
 
@@ -72,11 +72,11 @@ async def run_monitoring(connection: ClusterConnection, *, longest_alert_wait_s:
     ):
         for kind, query in FOLLOWED.items():
             tasks.create_task(keep(api, kind, query))
-        tasks.create_task(tell(prometheus))
+        tasks.create_task(update(prometheus))
 
 
 async def _reload(prometheus: httpx.AsyncClient, changed: asyncio.Event) -> httpx.Response | None:
-    """Ask until Prometheus answers; None when there are newer files first.
+    """Request a reload until Prometheus responds; None when there are newer files first.
 
     A Prometheus that is away reads them when it starts, and once more when it is asked.
     """

@@ -1,4 +1,4 @@
-"""The chart's rules as a rehearsal evaluates them: the same expressions, but nobody waits ten minutes for an alert.
+"""The chart's rules as a rehearsal evaluates them: the same expressions, with shorter waits of alerts.
 
     text, shortened = rehearsed_rules(text, longest_wait_s=15)
 

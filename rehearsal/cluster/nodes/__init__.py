@@ -1,1 +1,1 @@
-"""GPU nodes that are not there: their types, and what brings them up."""
+"""Simulated GPU nodes: their types, and the objects that create them."""

@@ -1,4 +1,4 @@
-"""Node types as objects of Kubernetes: Karpenter's pools and instance types, and nodes that are simply there."""
+"""Node types as objects of Kubernetes: Karpenter's pools and instance types, and fixed nodes."""
 
 from __future__ import annotations
 

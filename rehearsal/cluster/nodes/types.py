@@ -37,7 +37,7 @@ class NodeType(Settings):
     price_per_hour: Annotated[float, Field(ge=0)]
     """In US dollars."""
     boot_s: Annotated[int, Field(ge=0, le=3600)] = 30
-    """Seconds from the order to the node that joins. A pool that is `fixed` is there from the beginning."""
+    """Seconds from the request to the node that joins. A `fixed` pool exists from the beginning."""
 
 
 class Nodes(Settings):
@@ -52,7 +52,7 @@ class Nodes(Settings):
     count: Annotated[int, Field(ge=1, le=100)] = 4
     """Nodes of the first type in a fixed pool."""
     gpu_limit: Annotated[int, Field(ge=1)] = 8
-    """Most GPUs that Karpenter may order of each type."""
+    """Most GPUs that Karpenter may request of each type."""
     consolidate_after_s: Annotated[int, Field(ge=0)] = 30
     """Seconds after which Karpenter gives an empty node back."""
     zones: Annotated[list[str], Field(min_length=1, default_factory=lambda: ["zone-a", "zone-b"])]

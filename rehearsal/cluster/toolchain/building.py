@@ -68,7 +68,7 @@ class _Unavailable:
         """Of what Go said about its modules."""
         if "checksum mismatch" in words:
             return ModuleUnavailable(
-                f"{self.program.name}: a Go module is not the one that go.sum pins; somebody changed it, here or on "
+                f"{self.program.name}: a Go module is not the one that go.sum pins; it was changed, here or on "
                 f"its way: look at GOPROXY (now {self.proxies}) and `go clean -modcache`\n{words}"
             )
         return ModuleUnavailable(

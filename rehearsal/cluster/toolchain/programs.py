@@ -1,4 +1,4 @@
-"""The programs of the rehearsal, built when they are not there yet.
+"""The programs of the rehearsal, built if they are missing.
 
 programs = ensure_programs(Console())
 programs.executable("kube-apiserver"), programs.files("kserve") / "config/webhook/manifests.yaml"
@@ -68,7 +68,7 @@ def ensure_programs(
     modules: Path = MODULES,
     cache: Path | None = None,
 ) -> BuiltPrograms:
-    """Find programs in the user's cache, and build those that are not there.
+    """Find programs in the user's cache, and build those that are missing.
 
     What is finished stays when the rest fails or is interrupted: the same call goes on there.
 
@@ -91,7 +91,7 @@ def ensure_programs(
         console=console,
         pins=pins,
         store=Store(cache=cache or default_cache()),
-        wanted=tuple(p for p in catalogue if names is None or p.name in names),
+        requested=tuple(p for p in catalogue if names is None or p.name in names),
         everything=tuple(catalogue),
     )
     unknown = set(names or ()) - set(pins)
@@ -102,7 +102,7 @@ def ensure_programs(
         built = maker.make()
     return BuiltPrograms(
         built=MappingProxyType(built),
-        versions=MappingProxyType({p.name: pins[p.name].version(p.module) for p in maker.wanted}),
+        versions=MappingProxyType({p.name: pins[p.name].version(p.module) for p in maker.requested}),
     )
 
 
@@ -111,14 +111,14 @@ class _Maker:
     console: Console
     pins: Mapping[str, Pins]
     store: Store
-    wanted: Sequence[ControlPlaneProgram]
+    requested: Sequence[ControlPlaneProgram]
     everything: Sequence[ControlPlaneProgram]
 
     def find(self) -> dict[str, Built] | None:
-        """What is wanted, if all of it is there."""
+        """The requested programs, if all of them are built."""
         go = self._go()
-        built = {p.name: found for p in self.wanted if (found := self._find(p, go)) is not None}
-        if len(built) < len(self.wanted):
+        built = {p.name: found for p in self.requested if (found := self._find(p, go)) is not None}
+        if len(built) < len(self.requested):
             return None
         self._remove_leftovers(go)
         return built
@@ -128,8 +128,8 @@ class _Maker:
         try:
             with self.store.locked(self.console):
                 go = self._go() or install_go(self._oldest_go, self.store.cache, self.console)
-                self._build([p for p in self.wanted if self._find(p, go) is None], go)
-                return {p.name: built for p in self.wanted if (built := self._find(p, go)) is not None}
+                self._build([p for p in self.requested if self._find(p, go) is None], go)
+                return {p.name: built for p in self.requested if (built := self._find(p, go)) is not None}
         except KeyboardInterrupt:
             self.console.print("stopped: what is built stays, the same command goes on there", highlight=False)
             raise
@@ -162,7 +162,7 @@ class _Maker:
         minutes = max(1, round(sum(program.build_s for program in missing) / 60))
         stays_gb, meanwhile_gb = caches.needs_gb(missing)
         self.console.print(
-            f"{len(missing)} of {len(self.wanted)} programs of the control plane are not built yet. Once, about "
+            f"{len(missing)} of {len(self.requested)} programs of the control plane are not built yet. Once, about "
             f"{minutes} min on two cores: {stays_gb:.1f} GB stay in {self.store.cache}, and at least "
             f"{meanwhile_gb:.1f} GB more are taken meanwhile. Ctrl-C stops it; the same command goes on there.",
             highlight=False,
@@ -171,10 +171,10 @@ class _Maker:
         )
 
     def _remove_leftovers(self, go: Go | None) -> None:
-        """Remove Go's caches that a process left which was killed before it could; not those that somebody needs."""
+        """Remove Go's caches that a process left which was killed before it could; not those in use."""
         if self.store.work.is_dir() and all(self._find(p, go) for p in self.everything):
-            with self.store.if_nobody_builds() as nobody:
-                if nobody:
+            with self.store.if_unlocked() as unlocked:
+                if unlocked:
                     shutil.rmtree(self.store.work, ignore_errors=True)
 
     def _find(self, program: ControlPlaneProgram, go: Go | None) -> Built | None:

@@ -1,4 +1,4 @@
-"""Shows a person how building goes: a live bar at a terminal, lines where there is none, and what finished anywhere."""
+"""Progress of a build: a live bar at a terminal, lines elsewhere, and each finished program on both."""
 
 from __future__ import annotations
 

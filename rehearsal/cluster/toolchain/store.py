@@ -4,7 +4,7 @@
                                                              /files/<path in the module>
 <cache>/rehearsal/go/                   Go itself, if it came from the wheel
 <cache>/rehearsal/work/                 Go's own caches, while something is being built
-<cache>/rehearsal/lock                  held by whoever builds
+<cache>/rehearsal/lock                  held during a build
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.console import Console
 
 from rehearsal.cluster.toolchain.catalogue import ControlPlaneProgram
 from rehearsal.cluster.toolchain.pins import Pins
-from rehearsal.cluster.toolchain.toolchain import Go, go_environment, here
+from rehearsal.cluster.toolchain.toolchain import Go, go_environment, platform_key
 from slipway.platform.cache import cache_folder
 from slipway.platform.file_lock import FileLock
 
@@ -37,7 +37,7 @@ def default_cache() -> Path:
 
 
 def linker_flags(program: ControlPlaneProgram, pins: Pins) -> str:
-    """What Go's linker is told: no debug symbols, and the program's version where it does not know it itself."""
+    """Flags for Go's linker: no debug symbols, and the program's version where it does not know it itself."""
     version = pins.version(program.module)
     major, minor = version.removeprefix("v").split(".")[:2]
     flags = ("-s -w", *program.ldflags)
@@ -46,7 +46,7 @@ def linker_flags(program: ControlPlaneProgram, pins: Pins) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A program that is there."""
+    """A built program."""
 
     program: ControlPlaneProgram
     folder: Path
@@ -79,7 +79,7 @@ class Store:
     def find(self, program: ControlPlaneProgram, pins: Pins, go: Go | None) -> Built | None:
         """The program as these files and this Go build it; without Go, as any Go built it."""
         home, sources = self.cache / "programs" / program.name, _sources(program, pins)
-        folders = [home / _key(sources, go)] if go is not None else sorted(home.glob(f"{sources}-*-{here()}"))
+        folders = [home / _key(sources, go)] if go is not None else sorted(home.glob(f"{sources}-*-{platform_key()}"))
         for folder in folders:
             built = Built(program=program, folder=folder)
             if built.files.is_dir() and all(built.executable(name).is_file() for name in program.executables):
@@ -91,7 +91,7 @@ class Store:
         """A folder to build into, which takes its place, and that of what was there before, when nothing failed."""
         home = self.cache / "programs" / program.name
         scratch, goal = home / _SCRATCH, home / _key(_sources(program, pins), go)
-        shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed: whoever comes here holds the lock
+        shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed: this process holds the lock
         for folder in ("bin", "files"):
             (scratch / folder).mkdir(parents=True)
         try:
@@ -120,8 +120,8 @@ class Store:
             yield
 
     @contextmanager
-    def if_nobody_builds(self) -> Iterator[bool]:
-        """Whether nobody builds; then nobody starts to before the end."""
+    def if_unlocked(self) -> Iterator[bool]:
+        """Whether no build is under way; then none starts before the end of the block."""
         with FileLock(self.cache / "lock") as lock:
             yield lock.try_acquire()
 
@@ -140,4 +140,4 @@ def _sources(program: ControlPlaneProgram, pins: Pins) -> str:
 
 
 def _key(sources: str, go: Go) -> str:
-    return f"{sources}-{re.sub(r'[^a-zA-Z0-9.]+', '_', go.version)}-{here()}"
+    return f"{sources}-{re.sub(r'[^a-zA-Z0-9.]+', '_', go.version)}-{platform_key()}"

