@@ -187,7 +187,7 @@ def test_full_queue_is_overload(url):
 def test_request_that_the_model_no_longer_takes_is_refused_once(url):
     with Classifier(url, model="mnist") as classifier:
         grown = dataclasses.replace(classifier.contract(), max_batch_size=64)
-        contracts = classifier._session().core._contracts
+        contracts = classifier._session().core._contract_cache
         # As if the model took more before:
         contracts._chosen = dataclasses.replace(contracts._chosen, contract=grown, most_images=64)
         with pytest.raises(InvalidRequest, match="batch-size must be <= 16"):
