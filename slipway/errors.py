@@ -7,6 +7,7 @@
   - SamplesUnreadable  slipway.samples: no labelled images in a file, or not those of the model
   - ServeError         slipway.triton: tritonserver cannot be found, started or kept alive
   - ClientError        slipway.client: a prediction failed
+  - CapacityUnreadable slipway.capacity: the file is missing, of another format, or names no target
   - DeployError        slipway.deploy: no values file can be made, or the cluster refuses
   - TrainingError      training: data, recipe, fit, gates or export
   - LoadTestError      loadtest: scenario, target, generator or report

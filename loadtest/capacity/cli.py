@@ -31,9 +31,12 @@ def capacity(
     objectives: ObjectiveOptions,
     access: AccessOptions,
     processes: ProcessesOption = 1,
-    head_room: Annotated[
+    utilisation_margin: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of the capacity to be left free while a replica starts.")
     ] = 0.2,
+    head_room: Annotated[
+        float | None, typer.Option(min=0, max=0.9, hidden=True, help="Earlier name of --utilisation-margin.")
+    ] = None,
     resolution: Annotated[
         float, typer.Option(min=0.01, max=1, help="Where the search stops: gap to a rate that did not hold, relative.")
     ] = 0.1,
@@ -77,7 +80,7 @@ def capacity(
     order = CapacityOrder(
         request=request,
         folder=folder,
-        head_room=head_room,
+        utilisation_margin=utilisation_margin if head_room is None else head_room,
         processes=processes,
         resolution=resolution,
         shortest_s=shortest_s,

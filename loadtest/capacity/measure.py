@@ -1,4 +1,4 @@
-"""Capacity from the first probe to the file: search, then one more measurement at the rate that leaves head-room.
+"""Capacity from the first probe to the file: search, then one more measurement at the target rate.
 
 capacity = measure_capacity(order, console)
 write_capacity(capacity, Path("capacity.yaml"))
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtest.capacity.file import Capacity, Load, ProbeRow
 from loadtest.capacity.probe import SHORTEST_S, RateProbe, check_searchable
 from loadtest.capacity.search import RESOLUTION, Held, find_capacity
 from loadtest.engine.request import RunRequest
 from loadtest.output_file import refuse_to_overwrite
 from loadtest.result.run_result import REPORT
 from loadtest.scenario.schema import Scenario
+from slipway.capacity import Capacity, Load, ProbeRow
 
 __all__ = ["CapacityOrder", "measure_capacity"]
 
@@ -32,7 +32,7 @@ class CapacityOrder:
     Attributes:
         request: Scenario, target, images and objectives; its rate is where the search starts.
         folder: Of the probes' reports.
-        head_room: Share of the capacity to be left free, from 0 to below 1.
+        utilisation_margin: Share of the capacity to be left free, from 0 to below 1.
         processes: That make the load.
         resolution: Where the search stops, see `capacity.RESOLUTION`.
         shortest_s: Shortest measurement, see `capacity_probe.SHORTEST_S`.
@@ -40,7 +40,7 @@ class CapacityOrder:
 
     request: RunRequest
     folder: Path
-    head_room: float
+    utilisation_margin: float
     processes: int
     resolution: float = RESOLUTION
     shortest_s: float = SHORTEST_S
@@ -73,7 +73,7 @@ def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:
         shortest_s=order.shortest_s,
     )
     search = find_capacity(probe, start_rps=start_rps, resolution=order.resolution)
-    at_target = _measured(probe, search.rate_rps * (1 - order.head_room))
+    at_target = _measured(probe, search.rate_rps * (1 - order.utilisation_margin))
     first = probe.results[0]
     return Capacity(
         target_server=first.target,
@@ -82,7 +82,7 @@ def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:
         limited_by=search.limited_by,
         in_flight_counted_by="client" if any(result.server is None for result in probe.results) else "server",
         replica=_load(search.best),
-        head_room=order.head_room,
+        utilisation_margin=order.utilisation_margin,
         target=_load(at_target),
         machine=first.environment,
         measured=datetime.now(UTC),

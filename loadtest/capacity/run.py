@@ -8,14 +8,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.syntax import Syntax
 
-from loadtest.capacity.file import Capacity, render_capacity, write_capacity
 from loadtest.capacity.measure import CapacityOrder, measure_capacity
 from loadtest.errors import ScenarioError
+from loadtest.output_file import write_output
 from loadtest.report.terminal_summary import milliseconds
+from slipway.capacity import Capacity, render_capacity
 from slipway.model_config import parse_config
 from slipway.repository import find_model
 
-__all__ = ["announce", "run_capacity"]
+__all__ = ["announce", "run_capacity", "write_capacity"]
 
 
 def run_capacity(
@@ -34,6 +35,15 @@ def run_capacity(
     capacity = measure_capacity(order, console) if grid is None else _tuned(order, grid, console)
     write_capacity(capacity, output)
     announce(capacity, output=output, folder=order.folder, print_file=print_file, console=console)
+
+
+def write_capacity(capacity: Capacity, path: Path) -> None:
+    """Write it whole, or not at all.
+
+    Raises:
+        ReportError: The disk refused.
+    """
+    write_output(path, render_capacity(capacity), other="--output")
 
 
 def _tuned(order: CapacityOrder, grid: tuple[str, str | None], console: Console) -> Capacity:
@@ -103,7 +113,7 @@ def announce(capacity: Capacity, *, output: Path, folder: Path, print_file: bool
         )
     console.print(
         f"scale at {target.requests_per_s:,.0f} requests/s or {target.in_flight:.1f} in flight a replica, which leaves "
-        f"{capacity.head_room:.0%} of it (measured there: p99 {milliseconds(target.p99_ms)} ms)\n"
+        f"{capacity.utilisation_margin:.0%} of it (measured there: p99 {milliseconds(target.p99_ms)} ms)\n"
         f"written: [bold]{escape(str(output))}[/]; every measurement has its report.json below {escape(str(folder))}",
         highlight=False,
         soft_wrap=True,

@@ -20,10 +20,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.capacity.file import Capacity
 from loadtest.capacity.measure import CapacityOrder, measure_capacity
 from loadtest.errors import CapacityError
 from loadtest.report.terminal_summary import milliseconds
+from slipway.capacity import Capacity
 from slipway.client.wire import parse_address
 from slipway.model_config import parse_config, read_contract, read_profile, render_config
 from slipway.repository import find_model, seal

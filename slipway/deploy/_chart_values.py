@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slipway.deploy._capacity import MeasuredCapacity
+from slipway.capacity import MeasuredCapacity
 from slipway.deploy._errors import ValuesRefused
 from slipway.deploy._published_model import PublishedModel
 from slipway.deploy._replicas import Replicas, plan_replicas
@@ -192,8 +192,8 @@ def _targets(request: ValuesRequest, capacity: MeasuredCapacity) -> Iterator[Cha
         key="autoscaling.capacity.inFlight",
         value=three_digits(target.in_flight),
         why=f"target.in_flight of {source}, measured {capacity.measured:%Y-%m-%d} against "
-        f"{capacity.target_server.url}: requests inside one replica, with {capacity.head_room:.0%} of what it holds "
-        "left free",
+        f"{capacity.target_server.url}: requests inside one replica, with {capacity.utilisation_margin:.0%} of what "
+        "it holds left free",
     )
     yield ChartValue(
         key="autoscaling.capacity.requestsPerSecond",

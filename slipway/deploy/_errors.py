@@ -1,7 +1,6 @@
 """What can go wrong on the way to a cluster.
 
 * DeployError            also raised for a cluster that refuses, see `slipway.deploy._promote`
-  - CapacityUnreadable   the file is missing, of another format, or names no target
   - ValuesRefused        these choices cannot become a values file
   - ValuesNotWritten     the file system refused
       - ValuesExist          the file exists already
@@ -14,12 +13,6 @@ from slipway.errors import SlipwayError
 
 class DeployError(SlipwayError):
     """Base class of everything that can go wrong on the way to a cluster."""
-
-
-class CapacityUnreadable(DeployError):
-    """No measured capacity can be read from the file."""
-
-    exit_status = 2
 
 
 class ValuesRefused(DeployError):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
-from slipway.deploy._capacity import MeasuredCapacity
+from slipway.capacity import MeasuredCapacity
 from slipway.deploy._chart_values import CHART_DEFAULTS, ChartValue, YamlValue
 from slipway.deploy._request import ValuesRequest
 

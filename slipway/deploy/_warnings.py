@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from slipway.deploy._capacity import MeasuredCapacity
+from slipway.capacity import MeasuredCapacity
 from slipway.deploy._chart_values import plan_for, three_digits
 from slipway.deploy._published_model import PublishedModel
 from slipway.deploy._request import ValuesRequest

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from slipway.deploy._capacity import read_capacity
+from slipway.capacity import CapacityUnreadable, read_capacity
 from slipway.deploy._chart_values import decide_chart_values
-from slipway.deploy._errors import CapacityUnreadable, DeployError, ValuesExist, ValuesNotWritten, ValuesRefused
+from slipway.deploy._errors import DeployError, ValuesExist, ValuesNotWritten, ValuesRefused
 from slipway.deploy._published_model import newest_intact_version, read_published_model
 from slipway.deploy._request import ValuesRequest, check_request, release_name
 from slipway.deploy._values_text import render_values
@@ -55,7 +55,8 @@ def make_values(request: ValuesRequest, *, now: datetime) -> ValuesFile:
         now: With its time zone; says only how old the measurement is.
 
     Raises:
-        DeployError: The choices contradict each other, or the measurement is not readable.
+        DeployError: The choices contradict each other.
+        CapacityUnreadable: The measurement is not readable.
         RepositoryError: There is no repository, or the version to be pinned is damaged.
     """
     check_request(request)

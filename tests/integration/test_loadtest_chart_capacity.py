@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from slipway.deploy._capacity import read_capacity
+from slipway.capacity import read_capacity
 from slipway.repository import seal
 from slipway.triton import ServerSettings, TritonServer
 from tests.chart.rendering import noted

@@ -8,7 +8,7 @@ import pytest
 
 import loadtest.scenario.schema as load_scenarios
 import rehearsal.experiment.scenario.schema as rehearsal_scenarios
-from slipway.deploy._capacity import read_capacity
+from slipway.capacity import read_capacity
 from slipway.model_config import parse_config, read_contract, read_profile
 from slipway.repository import MANIFEST
 from training.recipe import load_recipe

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from loadtest.capacity.file import write_capacity
+from loadtest.capacity.run import write_capacity
 from loadtest.report.junit import write_junit
 from loadtest.report.page import write_report
 from rehearsal.cluster.connection import write_connection

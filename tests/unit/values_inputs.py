@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from loadtest.capacity.file import Capacity, Load, write_capacity
+from loadtest.capacity.run import write_capacity
+from slipway.capacity import Capacity, Load
 from slipway.contract import ModelContract
 from slipway.deploy.values import ValuesRequest, make_values
 from slipway.model_config import ServingProfile
@@ -39,7 +40,7 @@ def measured(*, url=REMOTE, model="mnist", version="1", max_batch_size=16, **cha
         "slo": {"p99_ms": 50.0, "error_rate": 0.001},
         "limited_by": "server",
         "replica": Load(requests_per_s=1081.1, in_flight=4.134, p99_ms=33.16),
-        "head_room": 0.2,
+        "utilisation_margin": 0.2,
         "target": Load(requests_per_s=864.9, in_flight=1.739, p99_ms=8.04),
         "machine": Environment(machine="AMD EPYC", cores=1, python="3.11.7", packages={}),
         "measured": MEASURED,

@@ -12,13 +12,13 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from loadtest.capacity.file import Capacity, Load, ProbeRow, render_capacity, write_capacity
 from loadtest.capacity.probe import LONGEST_S, SHORTEST_S, RateProbe, check_searchable, in_flight, window_s
-from loadtest.capacity.run import announce
+from loadtest.capacity.run import announce, write_capacity
 from loadtest.capacity.search import RESOLUTION, Held, find_capacity
 from loadtest.cli import capacity
 from loadtest.engine.request import RunRequest
 from loadtest.errors import CapacityError, ReportError
+from slipway.capacity import Capacity, Load, ProbeRow, render_capacity
 from slipway.cli import app
 from tests.unit.loadtest_results import result, scenario, server
 
@@ -228,7 +228,7 @@ def measured():
         slo={"p99_ms": 50.0, "error_rate": 0.001},
         limited_by="server",
         replica=Load(requests_per_s=1234.5678, in_flight=3.14159, p99_ms=41.98765),
-        head_room=0.2,
+        utilisation_margin=0.2,
         target=Load(requests_per_s=987.65424, in_flight=2.22222, p99_ms=12.34567),
         machine=run.environment,
         measured=datetime(2030, 5, 17, 12, 0, tzinfo=UTC),
@@ -245,7 +245,7 @@ def test_the_file_is_yaml_with_figures_of_four_digits():
     assert {"requests_per_s": 1235, "in_flight": 3.142, "p99_ms": 41.99} == document["replica"]
     assert {"requests_per_s": 987.7, "in_flight": 2.222, "p99_ms": 12.35} == document["target"]
     assert {"p99_ms": 50, "error_rate": 0.001} == document["slo"]
-    assert ("server", 0.2) == (document["limited_by"], document["head_room"])
+    assert ("server", 0.2) == (document["limited_by"], document["utilisation_margin"])
     assert ("a machine", 8) == (document["machine"]["machine"], document["machine"]["cores"])
     assert [{"requests_per_s": 1235, "outcome": "PASS", "p99_ms": 41.99, "in_flight": 3.142}] == document["probes"]
 
@@ -285,8 +285,12 @@ def test_the_search_tells_its_rounds_and_its_bounds_with_and_without_a_terminal(
     assert "so far: holds 200/s, not 300/s" in told[2]
 
 
-@pytest.mark.parametrize(("options", "share"), [((), 0.8), (("--head-room", "0.5"), 0.5)])
-def test_the_rate_that_leaves_head_room_is_measured_after_the_search_and_written(monkeypatch, tmp_path, options, share):
+@pytest.mark.parametrize(
+    ("options", "share"), [((), 0.8), (("--utilisation-margin", "0.5"), 0.5), (("--head-room", "0.5"), 0.5)]
+)
+def test_the_rate_that_leaves_the_margin_is_measured_after_the_search_and_written(
+    monkeypatch, tmp_path, options, share
+):
     rates = []
 
     def run(request, **_):

@@ -9,9 +9,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from loadtest.capacity.file import Capacity, Load
 from loadtest.capacity.tune import Setting, TunedRow, best, proposal, render_rows
 from loadtest.errors import CapacityError
+from slipway.capacity import Capacity, Load
 from slipway.model_config import render_config
 from tests.unit.digits_repository import CPU, DIGITS, publish_text
 from tests.unit.loadtest_results import result
@@ -33,7 +33,7 @@ def carrying(rate_rps, *, instances, max_batch_size, limited_by="server"):
         slo={"p99_ms": 50.0},
         limited_by=limited_by,
         replica=load,
-        head_room=0.2,
+        utilisation_margin=0.2,
         target=load,
         machine=run.environment,
         measured=datetime(2030, 5, 17, tzinfo=UTC),

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from loadtest.capacity.file import Capacity as Written
-from loadtest.capacity.file import write_capacity
-from slipway.deploy._capacity import FORMAT, MeasuredCapacity, read_capacity
+from loadtest.capacity.run import write_capacity
+from slipway.capacity import Capacity as Written
+from slipway.capacity import MeasuredCapacity, read_capacity
 from slipway.deploy.values import CapacityUnreadable
 from tests.unit.values_inputs import MEASURED, measured
 
@@ -42,7 +42,7 @@ def test_what_the_load_test_writes_is_read(tmp_path):
     assert ("generator", 2.5, 0.2, "AMD EPYC") == (
         read.limited_by,
         read.images_per_request,
-        read.head_room,
+        read.utilisation_margin,
         read.machine.machine,
     )
     assert {"p99_ms": 50.0, "error_rate": 0.001} == read.slo
@@ -52,7 +52,14 @@ def test_every_key_that_is_read_is_a_key_that_is_written():
     reader, writer = MeasuredCapacity.model_fields, Written.model_fields
 
     assert reader.keys() <= writer.keys()
-    assert FORMAT == writer["format"].default
+    assert 2 == writer["format"].default
+
+
+def test_the_margin_under_its_earlier_name_is_read(document):
+    values, read = document
+    margin = values.pop("utilisation_margin")
+
+    assert 0.2 == read(values | {"format": 1, "head_room": margin}).utilisation_margin
 
 
 def test_keys_that_nobody_needs_may_be_added(document):
@@ -75,15 +82,17 @@ def test_a_date_written_by_hand_is_taken_for_utc(document, moment):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda d: d.update(format=2), r"expected format 1, got 2.*slipway capacity"),
-        (lambda d: d.pop("format"), r"begins with `format: 1`; measure one replica"),
+        (lambda d: d.update(format=3), r"expected format 1 or 2, got 3.*slipway capacity"),
+        (lambda d: d.pop("format"), r"begins with `format: 2`; measure one replica"),
         (lambda d: d.pop("target"), r"names no target.*measure one replica"),
         (lambda d: d["target"].pop("in_flight"), r"target\.in_flight: missing"),
         (lambda d: d["target"].update(in_flight=0.0), r"target\.in_flight: .*greater than 0, got 0"),
         (lambda d: d["target"].update(in_flight="many"), r"target\.in_flight: .*valid number, got 'many'"),
         (lambda d: d["target"].update(requests_per_s=-1), r"target\.requests_per_s: .*greater than 0, got -1"),
         (lambda d: d["target"].update(in_flight=float("inf")), r"target\.in_flight: .*finite number, got inf"),
-        (lambda d: d.update(head_room=1.0), r"head_room: .*less than 1, got 1"),
+        (lambda d: d.update(utilisation_margin=1.0), r"utilisation_margin: .*less than 1, got 1"),
+        (lambda d: d.pop("utilisation_margin"), r"utilisation_margin: missing"),
+        (lambda d: d.update(head_room=d.pop("utilisation_margin") + 1), r"head_room: .*less than 1, got 1\.2"),
         (lambda d: d.update(measured="yesterday"), r"measured: .*got 'yesterday'"),
         (lambda d: d["target_server"].pop("model"), r"target_server\.model: missing"),
     ],
