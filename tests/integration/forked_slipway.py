@@ -11,7 +11,7 @@ import os
 import sys
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["slipway.cli", "slipway.repository", "training.cli", "training.job"])
+_PROCESSES.set_forkserver_preload(["slipway.cli._app", "slipway.repository", "training.cli", "training.job"])
 
 
 def run_slipway(words, environment, log, *, timeout_s=240):

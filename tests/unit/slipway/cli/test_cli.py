@@ -46,7 +46,7 @@ def test_help_teaches_by_example(command):
 
 def test_help_loads_no_heavy_package():
     script = (
-        "import sys, slipway.cli\n"
+        "import sys, slipway.cli._app\n"
         "heavy = {'tensorflow', 'keras', 'sklearn', 'onnxruntime', 'grpc', 'locust', 'kubernetes'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
@@ -54,6 +54,40 @@ def test_help_loads_no_heavy_package():
 
     assert "" == result.stderr
     assert 0 == result.returncode
+
+
+def test_ctrl_c_while_the_command_line_is_imported_ends_it_without_a_traceback():
+    script = (
+        "import os, signal, sys\n"
+        "class InterruptedAtTyper:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, InterruptedAtTyper())\n"
+        "sys.argv = ['slipway', '--help']\n"
+        "from slipway.cli import main\n"
+        "main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (130, "", "") == (result.returncode, result.stdout, result.stderr)
+
+
+def test_ctrl_c_that_is_ignored_stays_ignored_while_the_command_line_is_imported():
+    script = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "class InterruptedAtTyper:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer': signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, InterruptedAtTyper())\n"
+        "sys.argv = ['slipway', '--version']\n"
+        "from slipway.cli import main\n"
+        "main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (0, "") == (result.returncode, result.stderr)
+    assert result.stdout.startswith("slipway ")
 
 
 def test_models_list_shows_which_version_is_served(repository):
