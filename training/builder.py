@@ -42,10 +42,10 @@ def build_network(recipe: Recipe, image_shape: tuple[int, int, int], classes: in
 
     Raises:
         FitError: The builder cannot be imported or called, or its model has the wrong input, the wrong output, or
-            answers something other than probabilities; says expected and got.
+            returns something other than probabilities; says expected and got.
     """
     where = f"network.builder {recipe.network.builder}"
-    builder = _find(where, recipe.network.builder)
+    builder = _import_builder(where, recipe.network.builder)
     arguments = recipe.network.arguments
     try:
         model = builder(image_shape, classes, recipe.regularisation, **arguments)
@@ -59,7 +59,7 @@ def build_network(recipe: Recipe, image_shape: tuple[int, int, int], classes: in
     if not isinstance(model, keras.Model):
         hint = "; does it end with `return model`?" if model is None else ""
         raise FitError(f"{where}: expected a keras.Model, got {type(model).__name__}{hint}")
-    _check_answers(where, model, image_shape, classes, takes=recipe.network.takes)
+    _check_answers(where, model, image_shape, classes, input_range=recipe.network.effective_input_range)
     if model.count_params() > MAX_PARAMETERS:
         raise FitError(
             f"{where}: expected at most {MAX_PARAMETERS:,} parameters, which an ONNX file can hold, got "
@@ -68,52 +68,52 @@ def build_network(recipe: Recipe, image_shape: tuple[int, int, int], classes: in
     return model
 
 
-def _find(where: str, builder: str) -> Callable[..., Any]:
+def _import_builder(where: str, builder: str) -> Callable[..., Any]:
     module_name, _, function_name = builder.partition(":")
     if os.getcwd() not in sys.path:  # noqa: PTH109  # sys.path holds strings
         sys.path.append(os.getcwd())  # noqa: PTH109
-    here = _in_current_folder(module_name)
+    local_file = _in_current_folder(module_name)
     try:
         module = importlib.import_module(module_name)
-        found = getattr(module, function_name)
+        function = getattr(module, function_name)
     except SystemExit as exc:
         raise FitError(
             f"{where}: its module ended Python: put what it runs under `if __name__ == '__main__':`"
         ) from exc
     except Exception as exc:  # a user's own module may raise anything
-        if here is not None:
-            _refuse_shadowed(where, module_name, here)
+        if local_file is not None:
+            _check_not_shadowed(where, module_name, local_file)
         raise FitError(
             f"{where}: cannot be imported: {error_summary(exc)}; expected 'package.module:function', installed or "
             "below the current folder"
         ) from exc
-    if here is not None:
-        _refuse_shadowed(where, module_name, here)
-    if not callable(found):
-        raise FitError(f"{where}: expected a function, got {type(found).__name__}")
-    return found  # type: ignore[no-any-return]  # `callable` narrows Any to an unknown callable
+    if local_file is not None:
+        _check_not_shadowed(where, module_name, local_file)
+    if not callable(function):
+        raise FitError(f"{where}: expected a function, got {type(function).__name__}")
+    return function  # type: ignore[no-any-return]  # `callable` narrows Any to an unknown callable
 
 
 def _in_current_folder(module_name: str) -> Path | None:
-    """The file that a person who stands here may mean by that name."""
+    """The file in the current folder that a user may mean by that name."""
     path = Path.cwd().joinpath(*module_name.split("."))
     return next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()), None)
 
 
-def _refuse_shadowed(where: str, module_name: str, here: Path) -> None:
+def _check_not_shadowed(where: str, module_name: str, local_file: Path) -> None:
     """Refuse to use another module than the one in the current folder: both go by one name, and Python took one."""
     top = module_name.partition(".")[0]
     loaded = sys.modules.get(module_name) or sys.modules.get(top)
     origin = getattr(loaded, "__file__", None) or next(iter(getattr(loaded, "__path__", [])), None)
-    expected = here if module_name in sys.modules else Path.cwd() / top
-    if origin is None or Path(origin).resolve() == here.resolve() or _same_text(Path(origin), here):
+    expected = local_file if module_name in sys.modules else Path.cwd() / top
+    if origin is None or Path(origin).resolve() == local_file.resolve() or _same_text(Path(origin), local_file):
         return
     if module_name not in sys.modules and Path(origin).resolve().is_relative_to(expected.resolve()):
         return
     whose = "a package of Slipway" if top in _OWN_PACKAGES else "another module"
     raise FitError(
-        f"{where}: {here} goes by the same name as {whose}, {origin}, which Python finds first: rename the folder or "
-        f"file {top!r} here, and name it in network.builder"
+        f"{where}: {local_file} goes by the same name as {whose}, {origin}, which Python finds first: rename the "
+        f"folder or file {top!r} here, and name it in network.builder"
     )
 
 
@@ -123,14 +123,14 @@ def _same_text(one: Path, other: Path) -> bool:
 
 
 def _check_answers(
-    where: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, *, takes: InputRange
+    where: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, *, input_range: InputRange
 ) -> None:
-    probe = _probe(image_shape, takes)
+    probe = _probe(image_shape, input_range)
     try:
         output = model(probe, training=False)
     except Exception as exc:  # Keras, TensorFlow and a user's own layers each have their own
         raise FitError(
-            f"{where}: the model does not take float32 (batch, {_show(image_shape)}), its one input: "
+            f"{where}: the model does not take float32 (batch, {_shape_text(image_shape)}), its one input: "
             f"{error_summary(exc)}"
         ) from exc
     answer = _one_output(where, output)
@@ -138,7 +138,7 @@ def _check_answers(
         hint = f"; end the network with Dense({classes}, activation='softmax')" if answer.shape[1:] == (1,) else ""
         raise FitError(
             f"{where}: expected output (batch, {classes}), one probability per class, got "
-            f"(batch, {_show(answer.shape[1:])}){hint}"
+            f"(batch, {_shape_text(answer.shape[1:])}){hint}"
         )
     sums = answer.sum(axis=1, dtype=np.float64)
     if not (answer.min() >= 0 and np.allclose(1, sums, atol=_SUM_TOLERANCE)) or _ends_with_sigmoid(model):
@@ -150,11 +150,11 @@ def _check_answers(
     _check_repeats(where, model, probe, answer)
 
 
-def _probe(image_shape: tuple[int, int, int], takes: InputRange) -> NDArray[np.float32]:
+def _probe(image_shape: tuple[int, int, int], input_range: InputRange) -> NDArray[np.float32]:
     """Noise, from dim to bright: the first image is the least of its batch."""
     noise = np.random.default_rng(0).integers(0, 256, (_PROBE_IMAGES, *image_shape), np.uint8)
     divisors = np.arange(_PROBE_IMAGES, 0, -1, dtype=np.uint8).reshape(-1, 1, 1, 1)
-    return as_input(noise // divisors, takes)
+    return as_input(noise // divisors, input_range)
 
 
 def _check_repeats(
@@ -170,18 +170,18 @@ def _check_repeats(
     first = answer[0].astype(np.float64)
     if not np.allclose(first, again, atol=_BATCH_TOLERANCE):
         raise FitError(
-            f"{where}: expected the same answer for the same images, got {_differ(first, again)}: the network draws "
-            "at random when it answers too. Keep that to training, with the argument `training` of call()"
+            f"{where}: expected the same answer for the same images, got {_largest_difference(first, again)}: the "
+            "network draws at random when it answers too. Keep that to training, with the argument `training` of call()"
         )
     if not np.allclose(first, alone, atol=_BATCH_TOLERANCE):
         raise FitError(
-            f"{where}: expected an answer that depends on its image alone, got {_differ(first, alone)} for one image "
-            "among others and by itself: the network mixes the images of a batch, and a server batches those of "
-            "different clients. Leave the first axis alone: no mean, softmax or norm over axis 0"
+            f"{where}: expected an answer that depends on its image alone, got {_largest_difference(first, alone)} for "
+            "one image among others and by itself: the network mixes the images of a batch, and a server batches those "
+            "of different clients. Leave the first axis alone: no mean, softmax or norm over axis 0"
         )
 
 
-def _differ(one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
+def _largest_difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
     row = int(np.abs(one - other).argmax())
     return f"{one[row]:.3g} and {other[row]:.3g}"
 
@@ -213,5 +213,5 @@ def _ends_with_sigmoid(model: keras.Model) -> bool:
     return getattr(last, "activation", None) is keras.activations.sigmoid
 
 
-def _show(shape: Sequence[int]) -> str:
+def _shape_text(shape: Sequence[int]) -> str:
     return ", ".join(map(str, shape))

@@ -99,17 +99,19 @@ def build_candidate(request: TrainingRequest, data: PreparedData, fitted: FitRes
 
 
 def _export_and_measure(request: TrainingRequest, data: PreparedData, fitted: FitResult, steps: Steps) -> _Measured:
-    input_range = request.recipe.network.takes
+    input_range = request.recipe.network.effective_input_range
     max_batch_size = data.contract.max_batch_size
     with steps.step("export") as note:
-        onnx_bytes = export_onnx(fitted.model, data.contract, opset=request.recipe.export.opset, takes=input_range)
+        onnx_bytes = export_onnx(
+            fitted.model, data.contract, opset=request.recipe.export.opset, input_range=input_range
+        )
         facts = describe_onnx(onnx_bytes)
         parity = measure_parity(
             fitted.model,
             onnx_bytes,
             data.dataset.validation.images[:PARITY_IMAGES],
             max_batch_size=max_batch_size,
-            takes=input_range,
+            input_range=input_range,
         )
         note(
             f"opset {facts.opset}, {facts.size_bytes / 1e3:,.0f} kB; differs from Keras by at most "

@@ -37,7 +37,7 @@ def data(
     cache_dir: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Look at the data before training: shapes, balance, blank, duplicate and overlapping images.
+    """Check the data before training: shapes, balance, blank, duplicate and overlapping images.
 
     Exit code 1 when something in it would poison a model; the text names the rows.
 
@@ -65,9 +65,9 @@ def train(
     publish: Annotated[bool, typer.Option(help="Publish the model if its gates let it pass.")] = True,
     cache_dir: CacheOption = None,
 ) -> None:
-    """Train a recipe, hold the model against its gates, and publish it as the next version.
+    """Train a recipe, check the model against its gates, and publish it as the next version.
 
-    Killed half-way? The same command with --resume ends with the same weights, and publishes them once. More than
+    After a kill, the same command with --resume ends with the same weights, and publishes them once. More than
     one GPU, or TF_CONFIG in the environment, distributes the training. Exit code 2: the recipe is wrong; 3: a gate
     refused the model, and nothing was published.
 
@@ -100,7 +100,7 @@ def demo(
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of the run.")] = False,
     cache_dir: CacheOption = None,
 ) -> None:
-    """The whole way on one machine: train, gate, publish, serve on a real tritonserver, classify.
+    """Everything on one machine: train, gate, publish, serve on a real tritonserver, classify.
 
     Ends with one HTML page that shows what happened and where everything is.
 

@@ -1,4 +1,4 @@
-"""The demo: train and publish, then serve the published version and ask it, as an application would.
+"""The demo: train and publish, then serve the published version and send it requests, as an application would.
 
     run_demo(TrainingRequest(recipe=load_recipe("mnist"), repository=..., ...), Steps(Console()))
 
@@ -38,19 +38,19 @@ CALLERS = 8
 _LONGEST_NAME = 60
 
 _DEFAULT_REPOSITORY, _DEFAULT_MODEL = Path("model_repository"), "mnist"
-"""What `slipway serve` and `slipway predict` take where they are told nothing."""
+"""The defaults of `slipway serve` and `slipway predict`."""
 THROUGHPUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What the server said of held-out images over one protocol.
+    """The server's predictions for held-out images over one protocol.
 
     Attributes:
         protocol: `gRPC` or `HTTP`.
-        images: How many were asked about.
-        correct: How many of the answers are the true label.
-        agreeing: How many are the answer of the Keras network that was trained.
+        images: How many were sent.
+        correct: How many of the predictions are the true label.
+        agreeing: How many equal the prediction of the Keras network that was trained.
         max_abs_difference: Largest difference of any probability from Keras.
     """
 
@@ -161,7 +161,7 @@ def _classify(
     server: TritonServer, candidate: Candidate, request: TrainingRequest, steps: Steps
 ) -> tuple[tuple[Answers, ...], tuple[Digit, ...]]:
     images, truth = candidate.dataset.test.images[:HELD_OUT], candidate.dataset.test.labels[:HELD_OUT]
-    expected = keras_probabilities(candidate.model, images, takes=request.recipe.network.takes)
+    expected = keras_probabilities(candidate.model, images, input_range=request.recipe.network.effective_input_range)
     answers = []
     for protocol, url in (("gRPC", server.grpc_url), ("HTTP", server.http_url)):
         with steps.step(f"ask {protocol}") as note, Classifier(url, model=candidate.card.contract.name) as classifier:

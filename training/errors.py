@@ -3,7 +3,7 @@
 * TrainingError
   - RecipeError         the recipe file is missing, is no YAML, or holds an unknown key or an impossible value;
                         exit status 2
-  - DataError           a data set cannot be had, is not what it claims to be, or would poison a model
+  - DataError           a data set is unavailable, is not what it claims to be, or would spoil a model
       - DataUnavailable     every source was tried and failed; the text lists them
       - DataRefused         the arrays were read, and a check refused them; the text names the rows
   - FitError            the network cannot be built or trained, or a run cannot be resumed

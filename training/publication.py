@@ -1,4 +1,4 @@
-"""The last stage of the training job: hold the candidate against its gates, and publish it once.
+"""The last stage of the training job: check the candidate's gates, and publish it once.
 
     published = publish_candidate(request, candidate, steps)      # None: the request says not to publish
 

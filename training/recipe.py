@@ -4,7 +4,7 @@
     recipe = load_recipe("my/recipe.yaml")   # a user's own file
     recipe.fit.epochs
 
-Whatever a file gets wrong is told at once, with key, expected and got.
+Every problem of a file is reported at once, with key, expected and got.
 """
 
 from __future__ import annotations

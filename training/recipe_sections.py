@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 InputRange = Literal["unit", "raw"]
-"""What a network takes for a pixel: `unit` 0.0 to 1.0, `raw` 0.0 to 255.0."""
+"""The range of the pixels that a network takes: `unit` 0.0 to 1.0, `raw` 0.0 to 255.0."""
 
 _INT32 = 2**31 - 1  # Triton's, in config.pbtxt
 
@@ -47,7 +47,7 @@ class DatasetSettings(Settings):
 class NetworkSettings(Settings):
     """Which network: a function `builder(image_shape, classes, regularisation, **arguments) -> keras.Model`.
 
-    The model takes float32 images in [0, 1], channels last, and answers probabilities.
+    The model takes float32 images in [0, 1], channels last, and returns probabilities.
     """
 
     builder: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -63,8 +63,8 @@ class NetworkSettings(Settings):
     `discard`: train with the recipe's all the same. If not given: a network that comes compiled is refused."""
 
     @property
-    def takes(self) -> InputRange:
-        """What the network gets."""
+    def effective_input_range(self) -> InputRange:
+        """The range that the network gets: `input_range`, or `unit` where the recipe names none."""
         return self.input_range or "unit"
 
 
@@ -140,7 +140,7 @@ class ServingProfileSettings(Settings):
 
 
 class ServingSettings(Settings):
-    """What Triton is told, per kind of machine."""
+    """The serving profiles of Triton, per kind of machine."""
 
     max_batch_size: Count
     cpu: ServingProfileSettings

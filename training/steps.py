@@ -1,10 +1,10 @@
-"""Tell a person what is done, one line a step, with its time; keep the lines for the report.
+"""Print one line for each finished step, with its time, and keep the lines for the report.
 
     steps = Steps(Console())
     with steps.step("export") as note:
         note("171 kB, opset 17")
 
-An error prints no line; whoever catches it says why.
+An error prints no line; whoever catches it reports it.
 """
 
 from __future__ import annotations

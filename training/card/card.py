@@ -79,7 +79,7 @@ class ModelCard:
 
     Attributes:
         created: In UTC. Beside it, only times and speeds differ between two equal runs on one machine.
-        contract: What the model promises at its door.
+        contract: What the model promises: inputs, outputs, labels.
         recipe: The recipe's sections, as plain values.
         data: The data report, with source and digest, as plain values.
         training: How the training went.
@@ -168,13 +168,13 @@ def build_card(
 
 
 def _installed(names: Sequence[str]) -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue  # TensorFlow comes under one of two names
-    return found
+    return versions
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:

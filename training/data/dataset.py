@@ -11,7 +11,7 @@ from slipway.contract import Background
 
 __all__ = ["Dataset", "Split"]
 
-_LOOKED_AT = 1_000
+_BACKGROUND_IMAGES = 1_000
 _NEARLY_ALL = 0.95
 
 
@@ -63,7 +63,7 @@ class Dataset:
     @property
     def background(self) -> Background | None:
         """What surrounds the things in the training images, where nearly all borders agree; photographs do not."""
-        images = self.train.images[:_LOOKED_AT]
+        images = self.train.images[:_BACKGROUND_IMAGES]
         edge = np.ones(images.shape[1:3], np.bool_)
         edge[1:-1, 1:-1] = False
         brightness = images[:, edge].mean(axis=(1, 2))  # of each image's border

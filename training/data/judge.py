@@ -73,7 +73,7 @@ def judge(
     """Compare the numbers with the limits of this module; refusals come first."""
     findings = [finding for split in splits for finding in _split_findings(labels, split)]
     findings += [*_order_findings(labels), *_shape_findings(splits[0])]
-    findings += _aside_findings(splits)
+    findings += _split_size_findings(splits)
     findings += [finding for overlap in overlaps for finding in _overlap_findings(overlap)]
     return tuple(sorted(findings, key=lambda finding: finding.severity))
 
@@ -147,7 +147,7 @@ def _shape_findings(train: SplitMeasures) -> Iterator[Finding]:
         )
 
 
-def _aside_findings(splits: tuple[SplitMeasures, ...]) -> Iterator[Finding]:
+def _split_size_findings(splits: tuple[SplitMeasures, ...]) -> Iterator[Finding]:
     counts = {split.name: split.images for split in splits}
     train, aside = counts["train"], counts["validation"]
     if train and aside > MAX_VALIDATION_SHARE * (train + aside):

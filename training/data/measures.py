@@ -85,7 +85,7 @@ class OverlapMeasures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Printed:
+class _Fingerprinted:
     """A split whose images can be looked up by content.
 
     Attributes:
@@ -104,34 +104,34 @@ class _Printed:
 def measure(dataset: Dataset) -> tuple[tuple[SplitMeasures, ...], tuple[OverlapMeasures, ...]]:
     """Measure each split, and what the held-out ones share with those that a model has seen."""
     train, validation, test = (
-        _printed(name, split)
+        _fingerprinted(name, split)
         for name, split in (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test))
     )
-    splits = tuple(_split(printed, classes=len(dataset.labels)) for printed in (train, validation, test))
+    splits = tuple(_split(split, classes=len(dataset.labels)) for split in (train, validation, test))
     overlaps = (_overlap(validation, train), _overlap(test, train, validation))
     return splits, overlaps
 
 
-def _printed(name: str, split: Split) -> _Printed:
+def _fingerprinted(name: str, split: Split) -> _Fingerprinted:
     # 128 bits of BLAKE2: no two of 10^12 different images are expected to share them.
     keys = [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(split.images)]
     positions: dict[bytes, int] = {}
     for position, key in enumerate(keys):
         positions.setdefault(key, position)
-    return _Printed(name=name, split=split, keys=keys, positions=positions)
+    return _Fingerprinted(name=name, split=split, keys=keys, positions=positions)
 
 
-def _split(printed: _Printed, *, classes: int) -> SplitMeasures:
-    split, images = printed.split, printed.split.images
+def _split(fingerprinted: _Fingerprinted, *, classes: int) -> SplitMeasures:
+    split, images = fingerprinted.split, fingerprinted.split.images
     darkest, brightest = images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))
     maximum = int(brightest.max()) if len(images) else 0
     known = (split.labels >= 0) & (split.labels < classes)
-    twins = [(position, printed.positions[key]) for position, key in enumerate(printed.keys)]
+    twins = [(position, fingerprinted.positions[key]) for position, key in enumerate(fingerprinted.keys)]
     duplicates = [(later, first) for later, first in twins if later != first]
     conflicts = [(later, first) for later, first in duplicates if split.labels[later] != split.labels[first]]
     return SplitMeasures(
-        name=printed.name,
-        array=_ARRAYS[printed.name],
+        name=fingerprinted.name,
+        array=_ARRAYS[fingerprinted.name],
         images=len(images),
         shape=images.shape[1:],
         dtype=str(images.dtype),
@@ -147,23 +147,23 @@ def _split(printed: _Printed, *, classes: int) -> SplitMeasures:
     )
 
 
-def _overlap(held_out: _Printed, *seen: _Printed) -> OverlapMeasures:
+def _overlap(held_out: _Fingerprinted, *seen: _Fingerprinted) -> OverlapMeasures:
     """Look each held-out image up in the first of the `seen` splits, which are of one array, that has it."""
     shared: list[tuple[int, int]] = []
     conflicts: list[tuple[int, int]] = []
     for position, key in enumerate(held_out.keys):
-        printed = next((printed for printed in seen if key in printed.positions), None)
-        if printed is None:
+        partner = next((one for one in seen if key in one.positions), None)
+        if partner is None:
             continue
-        twin = printed.positions[key]
-        pair = (held_out.split.source_row(position), printed.split.source_row(twin))
+        twin = partner.positions[key]
+        pair = (held_out.split.source_row(position), partner.split.source_row(twin))
         shared.append(pair)
-        if held_out.split.labels[position] != printed.split.labels[twin]:
+        if held_out.split.labels[position] != partner.split.labels[twin]:
             conflicts.append(pair)
     return OverlapMeasures(
         held_out=held_out.name,
         held_out_array=_ARRAYS[held_out.name],
-        seen=" or ".join(printed.name for printed in seen),
+        seen=" or ".join(one.name for one in seen),
         seen_array=_ARRAYS[seen[0].name],
         images=len(held_out.keys),
         shared=Pairs.of(shared),

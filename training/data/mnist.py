@@ -41,7 +41,7 @@ class Source(Protocol):
         """Get the arrays.
 
         Raises:
-            DataError: They cannot be had, or are damaged.
+            DataError: They are unavailable or damaged.
             OSError: A disk or network failed.
         """
 

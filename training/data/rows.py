@@ -55,8 +55,8 @@ class Pairs:
     @classmethod
     def of(cls, pairs: Iterable[tuple[int, int]]) -> Pairs:
         """Shorten a list of pairs."""
-        found = tuple(pairs)
-        return cls(count=len(found), first=found[:SHOWN])
+        all_pairs = tuple(pairs)
+        return cls(count=len(all_pairs), first=all_pairs[:SHOWN])
 
     def __str__(self) -> str:
         named = (f"{row} (as {partner})" for row, partner in self.first)

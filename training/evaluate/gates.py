@@ -22,13 +22,13 @@ __all__ = ["GateResult", "check_gates", "require_passed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """One figure against its bound. A figure equal to the bound passes; NaN never does.
+    """One metric against its bound. A metric equal to the bound passes; NaN never does.
 
     Attributes:
         name: The bound's key in the recipe; `max_argmax_disagreements` is no key, it is always 0.
         bound: Which side of `required` is good.
         required: The bound.
-        got: The figure.
+        got: The metric's value.
     """
 
     name: str
@@ -38,12 +38,12 @@ class GateResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the figure is on the good side."""
+        """Whether the metric is on the good side."""
         return self.got >= self.required if self.bound == "at least" else self.got <= self.required
 
     @property
     def margin(self) -> float:
-        """Distance to the bound in the figure's unit; negative when the gate refuses."""
+        """Distance to the bound in the metric's unit; negative when the gate refuses."""
         return self.got - self.required if self.bound == "at least" else self.required - self.got
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class GateResult:
 
 
 def check_gates(settings: GateSettings, evaluation: Evaluation, parity: Parity) -> tuple[GateResult, ...]:
-    """Hold a model's figures against a recipe's gates.
+    """Compare a model's metrics with a recipe's gates.
 
     Args:
         settings: The recipe's section `gates`.

@@ -1,9 +1,9 @@
-"""How good a classifier is, from its answers alone.
+"""How good a classifier is: metrics of its predictions.
 
     evaluation = evaluate(probabilities, labels, class_names=("0", "1", ...))
     evaluation.accuracy, evaluation.macro.f1, evaluation.expected_calibration_error
 
-No network is asked and no file is touched here.
+No network is run and no file is touched here.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What a classifier is worth on one set of images.
+    """The metrics of a classifier on one set of images.
 
     Attributes:
-        images: How many were looked at.
+        images: How many were classified.
         accuracy: Share answered correctly.
         macro: Means over the classes.
         per_class: One entry per class, in the order of the probabilities.
@@ -123,7 +123,7 @@ class Evaluation:
 
 
 def evaluate(probabilities: NDArray[np.float32], labels: NDArray[np.int64], class_names: Sequence[str]) -> Evaluation:
-    """Compare answers with the truth.
+    """Compare predictions with the true labels.
 
     Args:
         probabilities: Shape (n, classes), each row a distribution.

@@ -1,4 +1,4 @@
-"""From a trained Keras network to the ONNX file that Triton serves, and the proof that both answer alike.
+"""From a trained Keras network to the ONNX file that Triton serves, and the proof that both return the same.
 
     onnx_bytes = export_onnx(model, contract, opset=17)
     parity = measure_parity(model, onnx_bytes, images, max_batch_size=contract.max_batch_size)

@@ -25,7 +25,7 @@ _TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
 logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
 
 
-def convert(model: keras.Model, contract: ModelContract, *, opset: int, takes: InputRange) -> onnx.ModelProto:
+def convert(model: keras.Model, contract: ModelContract, *, opset: int, input_range: InputRange) -> onnx.ModelProto:
     """Trace the network behind raw pixels and convert the trace.
 
     Returns:
@@ -37,7 +37,7 @@ def convert(model: keras.Model, contract: ModelContract, *, opset: int, takes: I
     """
 
     def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        answers = model(scaled(tf.cast(image, tf.float32), takes), training=False)
+        answers = model(scaled(tf.cast(image, tf.float32), input_range), training=False)
         return {PROBABILITIES: tf.cast(answers, tf.float32)}
 
     signature = [tf.TensorSpec((None, *contract.image.dims), tf.uint8, name=IMAGE)]

@@ -111,5 +111,5 @@ def _factor(graph: onnx.GraphProto, node: onnx.NodeProto, pixels: str) -> float 
 
 
 def _constant(graph: onnx.GraphProto, name: str) -> NDArray[Any] | None:
-    found = next((initializer for initializer in graph.initializer if initializer.name == name), None)
-    return None if found is None else np.asarray(numpy_helper.to_array(found))
+    initializer = next((one for one in graph.initializer if one.name == name), None)
+    return None if initializer is None else np.asarray(numpy_helper.to_array(initializer))

@@ -49,7 +49,7 @@ class OnnxFacts:
 
 
 def export_onnx(
-    model: keras.Model, contract: ModelContract, *, opset: int = MAX_OPSET, takes: InputRange = "unit"
+    model: keras.Model, contract: ModelContract, *, opset: int = MAX_OPSET, input_range: InputRange = "unit"
 ) -> bytes:
     """Write a network as ONNX. The same weights give the same bytes, in any process.
 
@@ -60,7 +60,7 @@ def export_onnx(
         model: Takes `(n, *contract.image_shape)`, answers probabilities `(n, classes)`.
         contract: Names and shapes of the inputs and outputs.
         opset: ONNX operator set, 13 to 17.
-        takes: Range of the pixels that `model` takes: with `unit` the file divides them by 255 first.
+        input_range: Range of the pixels that `model` input_range: with `unit` the file divides them by 255 first.
 
     Returns:
         An ONNX file with one input `image` UINT8 `[batch, height, width, channels]` and one output
@@ -76,7 +76,7 @@ def export_onnx(
             f"network {model.name!r}: expected at most {MAX_PARAMETERS:,} parameters, which an ONNX file can hold, got "
             f"{model.count_params():,}"
         )
-    proto = convert(model, contract, opset=opset, takes=takes)
+    proto = convert(model, contract, opset=opset, input_range=input_range)
     _set_signature(proto, contract)
     fold_scaling(proto.graph)
     try:

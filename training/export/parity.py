@@ -1,4 +1,4 @@
-"""Whether the exported file answers what the network answers."""
+"""Whether the exported file returns the same probabilities as the network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ODD_BATCH_SIZE = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """How far ONNX Runtime's answers are from those of Keras.
+    """How far ONNX Runtime's probabilities are from those of Keras.
 
     Attributes:
         images: How many were compared.
@@ -38,20 +38,20 @@ class Parity:
 
 
 def keras_probabilities(
-    model: keras.Model, images: NDArray[np.uint8], *, takes: InputRange = "unit"
+    model: keras.Model, images: NDArray[np.uint8], *, input_range: InputRange = "unit"
 ) -> NDArray[np.float32]:
-    """Ask the network, in evaluation mode.
+    """Run the network in evaluation mode.
 
     Args:
         model: The network.
         images: Shape (n, height, width, channels), 0 to 255.
-        takes: Range of the pixels that it takes.
+        input_range: Range of the pixels that it takes.
 
     Returns:
         Shape (n, classes).
     """
     batches = (images[start : start + _KERAS_BATCH_SIZE] for start in range(0, len(images), _KERAS_BATCH_SIZE))
-    return np.concatenate([np.asarray(model(as_input(batch, takes), training=False)) for batch in batches])
+    return np.concatenate([np.asarray(model(as_input(batch, input_range), training=False)) for batch in batches])
 
 
 def measure_parity(
@@ -60,23 +60,23 @@ def measure_parity(
     images: NDArray[np.uint8],
     *,
     max_batch_size: int = 16,
-    takes: InputRange = "unit",
+    input_range: InputRange = "unit",
 ) -> Parity:
-    """Ask Keras and ONNX Runtime about the same images; Keras sees them in other batches, so a wrong batch axis shows.
+    """Run Keras and ONNX Runtime on the same images; Keras gets them in other batches, so a wrong batch axis shows.
 
     Args:
         model: The network that was exported.
         onnx_bytes: What `export_onnx` made of it.
         images: Shape (n, height, width, channels); a thousand or more make the figures mean something.
         max_batch_size: The contract's.
-        takes: Range of the pixels that the network takes.
+        input_range: Range of the pixels that the network takes.
 
     Raises:
         ExportError: No images, or ONNX Runtime cannot load or run the file.
     """
     if len(images) == 0:
         raise ExportError("parity of Keras and ONNX Runtime: expected at least one image, got none")
-    expected = keras_probabilities(model, images, takes=takes)
+    expected = keras_probabilities(model, images, input_range=input_range)
     got = onnx_probabilities(onnx_bytes, images, max_batch_size)
     return Parity(
         images=len(images),
@@ -86,7 +86,7 @@ def measure_parity(
 
 
 def onnx_probabilities(onnx_bytes: bytes, images: NDArray[np.uint8], max_batch_size: int) -> NDArray[np.float32]:
-    """Ask the exported file, in ONNX Runtime on the CPU: in batches of 1, an odd number and `max_batch_size`, in turn.
+    """Run the exported file in ONNX Runtime on the CPU: in batches of 1, an odd number and `max_batch_size`, in turn.
 
     Args:
         onnx_bytes: What `export_onnx` wrote.

@@ -50,11 +50,11 @@ _COMPUTING = ("keras", "numpy", "tensorflow", "tensorflow-cpu")
 
 
 def _packages() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in _COMPUTING:
         with suppress(metadata.PackageNotFoundError):  # TensorFlow comes under one of two names
-            found[name] = metadata.version(name)
-    return found
+            versions[name] = metadata.version(name)
+    return versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class RunIdentity:
             settings=dict(_flat(sections)), data_digest=data_digest, sources=dict(sources or {}), packages=_packages()
         )
 
-    def other_packages(self, other: RunIdentity) -> tuple[str, ...]:
+    def package_differences(self, other: RunIdentity) -> tuple[str, ...]:
         """Which versions differ, as in `keras 3.14.0 then, 3.15.1 now`."""
         return tuple(
             f"{name} {version} then, {other.packages[name]} now"
@@ -93,20 +93,20 @@ class RunIdentity:
         """What this run has that the other has not, one sentence each."""
         absent = None  # a key that a release added is as if it were left out
         names = sorted(self.settings.keys() | other.settings.keys())
-        found = [
+        differences = [
             f"{name}: {self.settings.get(name, absent)!r} then, {other.settings.get(name, absent)!r} now"
             for name in names
             if self.settings.get(name, absent) != other.settings.get(name, absent)
         ]
         if self.data_digest != other.data_digest:
-            found.append(f"data: digest {self.data_digest[:12]} then, {other.data_digest[:12]} now")
+            differences.append(f"data: digest {self.data_digest[:12]} then, {other.data_digest[:12]} now")
         if self.sources:
-            found += [
+            differences += [
                 f"network.builder: {name}: {_change(self.sources.get(name), other.sources.get(name))}"
                 for name in sorted(self.sources.keys() | other.sources.keys())
                 if self.sources.get(name) != other.sources.get(name)
             ]
-        return tuple(found)
+        return tuple(differences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ LabelForm = Literal["index", "one_hot"]
 
 
 def label_form(where: str, loss: Any, classes: int) -> LabelForm:  # noqa: ANN401  # a name, function or object
-    """Ask the loss about good and bad answers in either form: in the one that it takes, good ones cost less.
+    """Ask the loss about good and bad answers in either form: in the one that it input_range, good ones cost less.
 
     An error alone would not tell: some losses spread `(batch,)` over `(batch, classes)` where the sizes allow it.
     """

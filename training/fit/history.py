@@ -10,7 +10,7 @@ __all__ = ["EpochRecord", "best_epoch", "patience_is_over"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRecord:
-    """One epoch's figures.
+    """One epoch's metrics.
 
     Attributes:
         epoch: 1 is the first.

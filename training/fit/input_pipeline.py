@@ -47,7 +47,7 @@ class BatchPlan:
         epochs: Epochs of the whole run.
         seed: Of order and distortion.
         augmentation: Ranges of the distortion.
-        takes: What the network takes for a pixel.
+        input_range: What the network takes for a pixel.
     """
 
     images: int
@@ -55,7 +55,7 @@ class BatchPlan:
     epochs: int
     seed: int
     augmentation: AugmentationSettings
-    takes: InputRange = "unit"
+    input_range: InputRange = "unit"
 
     @classmethod
     def of(cls, recipe: Recipe, *, images: int) -> BatchPlan:
@@ -74,7 +74,7 @@ class BatchPlan:
             epochs=recipe.fit.epochs,
             seed=recipe.seed,
             augmentation=recipe.augmentation,
-            takes=recipe.network.takes,
+            input_range=recipe.network.effective_input_range,
         )
 
     @property
@@ -110,7 +110,7 @@ def training_batches(
         return tf.data.Dataset.from_tensor_slices((rows, tf.gather(draws, rows)))
 
     def batch(rows: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        inputs = distort(_as_input(tf.gather(images, rows), plan.takes), draws, plan.augmentation)
+        inputs = distort(_as_input(tf.gather(images, rows), plan.input_range), draws, plan.augmentation)
         return inputs, _labels(tf.gather(labels, rows), one_hot)
 
     stream = tf.data.Dataset.range(first_epoch, plan.epochs).flat_map(rows_and_draws)
@@ -124,7 +124,7 @@ def validation_batches(
     split: Split,
     *,
     batch_size: int,
-    takes: InputRange = "unit",
+    input_range: InputRange = "unit",
     one_hot: int | None = None,
     share: Share = _EVERYTHING,
 ) -> tf.data.Dataset:
@@ -139,7 +139,7 @@ def validation_batches(
     if share.devices > 1:
         batches = batches.flat_map(lambda *batch: tf.data.Dataset.from_tensors(batch).repeat(share.devices))
     return (
-        batches.map(lambda images, labels: (_as_input(images, takes), _labels(labels, one_hot)))
+        batches.map(lambda images, labels: (_as_input(images, input_range), _labels(labels, one_hot)))
         .repeat()
         .prefetch(tf.data.AUTOTUNE)
     )
@@ -156,5 +156,5 @@ def _labels(labels: tf.Tensor, one_hot: int | None) -> tf.Tensor:
     return labels if one_hot is None else tf.one_hot(labels, one_hot)
 
 
-def _as_input(images: tf.Tensor, takes: InputRange) -> tf.Tensor:
-    return scaled(tf.cast(images, tf.float32), takes)
+def _as_input(images: tf.Tensor, input_range: InputRange) -> tf.Tensor:
+    return scaled(tf.cast(images, tf.float32), input_range)

@@ -218,7 +218,11 @@ def _batches(session: _Session, objective: Objective, *, first_epoch: int) -> tu
     )
     validation = session.context.distribute(
         lambda share: validation_batches(
-            dataset.validation, batch_size=_VALIDATION_BATCH_SIZE, takes=plan.takes, one_hot=one_hot, share=share
+            dataset.validation,
+            batch_size=_VALIDATION_BATCH_SIZE,
+            input_range=plan.input_range,
+            one_hot=one_hot,
+            share=share,
         )
     )
     return training, validation

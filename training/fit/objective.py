@@ -1,4 +1,4 @@
-"""By what a network is trained: the recipe's loss and optimizer, or those that its builder compiled.
+"""What a network is trained with: the recipe's loss and optimizer, or those that its builder compiled.
 
     objective = choose_objective(model, recipe, plan, classes=10)
     context.compile(model, objective, (28, 28, 1))
@@ -28,7 +28,7 @@ _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Objective:
-    """What `compile` is told.
+    """The arguments of `compile`.
 
     Attributes:
         optimizer: Keras wraps it for the policy `mixed_float16`.
@@ -54,7 +54,7 @@ def choose_objective(model: keras.Model, recipe: Recipe, plan: BatchPlan, *, cla
 
     Raises:
         FitError: The builder compiled its network and the recipe does not say what is to become of that, or the
-            other way round, or the compiled loss cannot be used; says the setting that is right.
+            other way round, or the compiled loss cannot be used; names the setting that is right.
     """
     where = f"network.builder {recipe.network.builder}"
     if recipe.network.compiled == "use":

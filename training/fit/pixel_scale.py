@@ -26,7 +26,7 @@ from training.recipe import InputRange, Recipe
 __all__ = ["check_input_range"]
 
 _PROBES = 16
-_LOOKED_AT = 512
+_MAX_IMAGES = 512
 
 _LEAST_SPREAD = 1 / 30
 """Of what a first layer gets, for a spread of 1 in the images. Between what networks do to images in [0, 1] on purpose
@@ -40,7 +40,7 @@ _CLEAR_GAIN = 0.25
 
 
 @dataclass(slots=True)
-class _Seen:
+class _LayerInputs:
     """What the first layers got.
 
     Attributes:
@@ -64,7 +64,7 @@ def check_input_range(model: keras.Model, recipe: Recipe, dataset: Dataset) -> N
     Raises:
         FitError: Says what was seen, and the setting that is right.
     """
-    takes = recipe.network.takes
+    input_range = recipe.network.effective_input_range
     where = f"network.builder {recipe.network.builder}"
     if recipe.network.input_range is None and (seen := _scales_itself(model, dataset.train)):
         raise FitError(
@@ -72,23 +72,24 @@ def check_input_range(model: keras.Model, recipe: Recipe, dataset: Dataset) -> N
             "gets 0 to 255; or take the scaling out of the network. With `input_range: unit` it gets [0, 1] all "
             "the same"
         )
-    other: InputRange = "unit" if takes == "raw" else "raw"
+    other: InputRange = "unit" if input_range == "raw" else "raw"
     if recipe.network.input_range == "unit" or not _was_trained(model):
         return
-    now, instead = (_balanced_accuracy(model, dataset.validation, one) for one in (takes, other))
+    now, instead = (_balanced_accuracy(model, dataset.validation, one) for one in (input_range, other))
     if instead - now > _CLEAR_GAIN:
         raise FitError(
             f"{where}: the network comes with trained weights, and of validation images in the range {other!r} it "
-            f"gets {instead:.0%} right (mean over the classes), of those in the range {takes!r}, which it would get, "
-            f"{now:.0%}. Write `input_range: {other}` under `network:`"
+            f"gets {instead:.0%} right (mean over the classes), of those in the range {input_range!r}, which it would "
+            f"get, {now:.0%}. Write `input_range: {other}` under `network:`"
         )
 
 
 def _scales_itself(model: keras.Model, images: Split) -> str | None:
     """What shows that the network wants 0 to 255; None unless it is clear."""
     groups = _probes(images)
-    seen: dict[InputRange, list[_Seen]] = {
-        takes: [_look(model, as_input(group, takes)) for group in groups] for takes in ("unit", "raw")
+    seen: dict[InputRange, list[_LayerInputs]] = {
+        input_range: [_layer_inputs(model, as_input(group, input_range)) for group in groups]
+        for input_range in ("unit", "raw")
     }
     layer = seen["unit"][0].layer
     scaling = next((f"layer {one.name!r}, " for one in seen["unit"][0].layers if _is_scaling(one)), "")
@@ -98,7 +99,7 @@ def _scales_itself(model: keras.Model, images: Split) -> str | None:
             f"{scaling}of images in [0, 1] the layer {layer!r} would get {spread:.2%} of their contrast, at a "
             f"brightness {offset:.3g} times that"
         )
-    unit, raw = (_norm_spread(seen[takes][-1]) for takes in ("unit", "raw"))
+    unit, raw = (_norm_spread(seen[input_range][-1]) for input_range in ("unit", "raw"))
     if unit is not None and raw is not None and unit < _LEAST_SPREAD < raw:
         return (
             f"{scaling}its first batch norm comes with statistics of other images: [0, 1] would give it {unit:.2g} "
@@ -118,39 +119,39 @@ def _probes(images: Split) -> tuple[NDArray[np.uint8], ...]:
     return noise, np.array(even), images.images[::step][:_PROBES]
 
 
-def _look(model: keras.Model, images: NDArray[np.float32]) -> _Seen:
-    with _watched() as seen:
+def _layer_inputs(model: keras.Model, images: NDArray[np.float32]) -> _LayerInputs:
+    with _recorded_layer_inputs() as seen:
         model(images, training=False)
     return seen
 
 
 @contextmanager
-def _watched() -> Iterator[_Seen]:
-    """Look over the shoulder of every layer that is called in the body.
+def _recorded_layer_inputs() -> Iterator[_LayerInputs]:
+    """Record what every layer that is called in the body gets.
 
     Keras has no hook for that: the layers of a functional model, of a nested and of a subclassed one have only this
     method in common.
     """
-    seen = _Seen()
-    ask = keras.layers.Layer.__call__
+    seen = _LayerInputs()
+    call = keras.layers.Layer.__call__
 
-    def watching(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # any layer's
+    def recording(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # any layer's
         before = len(seen.layers)
-        answer = ask(layer, *args, **kwargs)
+        output = call(layer, *args, **kwargs)
         value = _values(args[0]) if args else None
         if value is not None and before == len(seen.layers):  # no layer inside it: it does the work itself
             _note(seen, layer, value)
         seen.layers.append(layer)
-        return answer
+        return output
 
-    keras.layers.Layer.__call__ = watching
+    keras.layers.Layer.__call__ = recording
     try:
         yield seen
     finally:
-        keras.layers.Layer.__call__ = ask
+        keras.layers.Layer.__call__ = call
 
 
-def _note(seen: _Seen, layer: keras.layers.Layer, value: NDArray[np.float64]) -> None:
+def _note(seen: _LayerInputs, layer: keras.layers.Layer, value: NDArray[np.float64]) -> None:
     if isinstance(layer, keras.layers.BatchNormalization):
         if seen.normed is None and _varies(layer.moving_variance):
             mean, variance = (np.asarray(one, np.float64) for one in (layer.moving_mean, layer.moving_variance))
@@ -174,7 +175,7 @@ def _values(tensor: Any) -> NDArray[np.float64] | None:  # noqa: ANN401  # whate
         return None
 
 
-def _unfit(groups: tuple[NDArray[np.uint8], ...], seen: list[_Seen]) -> bool:
+def _unfit(groups: tuple[NDArray[np.uint8], ...], seen: list[_LayerInputs]) -> bool:
     """Whether no group of images reaches the first layer with a kernel as anything that it could learn from."""
     if any(one.weighted is None for one in seen):
         return False
@@ -182,7 +183,7 @@ def _unfit(groups: tuple[NDArray[np.uint8], ...], seen: list[_Seen]) -> bool:
     return spread < _LEAST_SPREAD or offset > _LARGEST_OFFSET
 
 
-def _spread_and_offset(groups: tuple[NDArray[np.uint8], ...], seen: list[_Seen]) -> tuple[float, float]:
+def _spread_and_offset(groups: tuple[NDArray[np.uint8], ...], seen: list[_LayerInputs]) -> tuple[float, float]:
     """Of the group that fares best: spread by that of the images in [0, 1], and mean by spread."""
     spreads, offsets = [], []
     for group, one in zip(groups, seen, strict=True):
@@ -204,7 +205,7 @@ def _size(values: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def _norm_spread(seen: _Seen) -> float | None:
+def _norm_spread(seen: _LayerInputs) -> float | None:
     return None if seen.normed is None else _spread(seen.normed)
 
 
@@ -224,13 +225,13 @@ def _varies(weight: keras.Variable) -> bool:
     return bool(values.size > 1 and values.min() != values.max())
 
 
-def _balanced_accuracy(model: keras.Model, split: Split, takes: InputRange) -> float:
+def _balanced_accuracy(model: keras.Model, split: Split, input_range: InputRange) -> float:
     """Mean share of right answers over the classes, so that always answering one of them gains nothing."""
-    images, labels = split.images[:_LOOKED_AT], split.labels[:_LOOKED_AT]
+    images, labels = split.images[:_MAX_IMAGES], split.labels[:_MAX_IMAGES]
     step = 64
     answers = np.concatenate(
         [
-            np.asarray(model(as_input(images[start : start + step], takes), training=False)).argmax(axis=1)
+            np.asarray(model(as_input(images[start : start + step], input_range), training=False)).argmax(axis=1)
             for start in range(0, len(images), step)
         ]
     )

@@ -31,13 +31,13 @@ class EpochProgress:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[metrics]}"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task: TaskID = self._bar.add_task("", total=steps, figures="")
+        self._task: TaskID = self._bar.add_task("", total=steps, metrics="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -50,11 +50,11 @@ class EpochProgress:
 
     def start(self, *, epoch: int) -> None:
         """Begin a new bar; 1 is the first epoch."""
-        self._bar.reset(self._task, description=f"epoch {epoch}/{self._epochs}", figures="")
+        self._bar.reset(self._task, description=f"epoch {epoch}/{self._epochs}", metrics="")
 
     def step(self, *, loss: float, accuracy: float) -> None:
-        """One more step is done; the figures are the epoch's so far."""
-        self._bar.update(self._task, advance=1, figures=f"loss {loss:.4f}  accuracy {accuracy:.2%}")
+        """One more step is done; the metrics are the epoch's so far."""
+        self._bar.update(self._task, advance=1, metrics=f"loss {loss:.4f}  accuracy {accuracy:.2%}")
 
     def finish(self, record: EpochRecord) -> None:
         """Print the epoch's line."""

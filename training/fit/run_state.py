@@ -104,7 +104,7 @@ class RunState:
         if self._patience is not None:
             best = best_epoch(self.history).epoch
             self._best = saved.state if best == len(self.history) else self._folder.load(best).state
-        return saved.identity.other_packages(self._identity)
+        return saved.identity.package_differences(self._identity)
 
     @property
     def patience_is_over(self) -> bool:

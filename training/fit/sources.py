@@ -2,9 +2,9 @@
 
     source_digests(recipe.network)      # {"my_networks.py": "5f3a…", "base.keras": "77c0…"}
 
-A run that goes on after its builder was edited would be neither the old run nor a new one; these digests tell. Looked
-at are the builder's module, the modules that it imports from outside of the installed packages, and the files that
-are named, as texts, in them or in the builder's arguments.
+A run that goes on after its builder was edited would be neither the old run nor a new one; these digests tell. They
+cover the builder's module, the modules that it imports from outside of the installed packages, and the files
+that are named, as texts, in them or in the builder's arguments.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ def source_digests(network: NetworkSettings) -> dict[str, str]:
     for module, path in modules.items():
         digests[f"module {module}"] = _digest(path)
     for text in _texts(network.arguments):
-        if found := _file(text, Path.cwd()):
-            digests[f"file {text}"] = _digest(found)
+        if argument_file := _file(text, Path.cwd()):
+            digests[f"file {text}"] = _digest(argument_file)
     for path in modules.values():
         for text in _texts_in(path):
-            if Path(text).suffix.lower() in _DATA_SUFFIXES and (found := _file(text, Path.cwd(), path.parent)):
-                digests[f"file {text}"] = _digest(found)
+            if Path(text).suffix.lower() in _DATA_SUFFIXES and (data_file := _file(text, Path.cwd(), path.parent)):
+                digests[f"file {text}"] = _digest(data_file)
     return digests
 
 
 def _own_modules(builder: str) -> dict[str, Path]:
     """The builder's module, and those of its imports that are a person's own."""
-    found: dict[str, Path] = {}
+    modules: dict[str, Path] = {}
     pending = [builder]
     while pending:
         name = pending.pop()
         path = _source(name)
-        if name in found or path is None or (name != builder and _is_installed(path)):
+        if name in modules or path is None or (name != builder and _is_installed(path)):
             continue
-        found[name] = path
+        modules[name] = path
         if not path.is_relative_to(_SHIPPED):  # a shipped builder is one file; the rest of it changes with releases
             pending += _imports(name, path)
-    return found
+    return modules
 
 
 def _source(name: str) -> Path | None:

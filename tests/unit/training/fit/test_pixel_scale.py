@@ -171,12 +171,12 @@ def test_raw_pixels_reach_the_network_in_training_and_the_file_that_is_served(ow
     contract = recipe.contract(SHAPE, STRIPES.labels)
 
     fitted = fit(recipe, STRIPES, run_dir=tmp_path / "run", console=Console(quiet=True))
-    file = export_onnx(fitted.model, contract, takes="raw")
+    file = export_onnx(fitted.model, contract, input_range="raw")
 
     images, labels = STRIPES.test.images, STRIPES.test.labels
-    assert 1.0 == (keras_probabilities(fitted.model, images, takes="raw").argmax(axis=1) == labels).mean()
+    assert 1.0 == (keras_probabilities(fitted.model, images, input_range="raw").argmax(axis=1) == labels).mean()
     assert 1.0 == (onnx_probabilities(file, images, 4).argmax(axis=1) == labels).mean()
-    assert 1e-5 > measure_parity(fitted.model, file, images, max_batch_size=4, takes="raw").max_abs_difference
+    assert 1e-5 > measure_parity(fitted.model, file, images, max_batch_size=4, input_range="raw").max_abs_difference
 
 
 def test_a_network_that_scales_itself_is_refused_before_training(own_module, tmp_path):
