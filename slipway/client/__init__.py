@@ -8,8 +8,8 @@
     prediction.labels          # ("3", "7")
     prediction.probabilities   # float32, shape (2, 10)
 
-The client learns from the server what the model takes, refuses everything else before it is sent, splits large
-batches, and repeats what is safe and useful within one deadline. Every error derives from `ClientError`.
+The client reads the model's input signature and labels from the server, rejects invalid images before it sends them,
+splits large batches, and retries within one deadline. Every error derives from `ClientError`.
 """
 
 from __future__ import annotations

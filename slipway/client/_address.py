@@ -1,9 +1,9 @@
-"""Where a server is and how it is spoken to, read from one URL.
+"""The address and the protocol of a server, parsed from one URL.
 
     parse_address("grpc://localhost:8001")        # Address(protocol="grpc", secure=False, ...)
-    parse_address("https://models.example/team")  # a path in front of /v2 is allowed, gateways have one
+    parse_address("https://models.example/team")  # a path prefix before /v2 is allowed, for gateways
 
-What is no such URL is refused with the spellings that are. A refused URL may hold a password: it is shown without.
+An invalid URL is rejected with the accepted forms. Messages never show a password of the URL.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Address:
     """One server.
 
     Attributes:
-        url: As the caller wrote it; what messages show. It holds no user and no password.
-        protocol: Spoken on the wire.
+        url: As the caller wrote it, and as messages show it. It holds no user and no password.
+        protocol: gRPC or HTTP.
         secure: TLS.
-        target: `host:port` for gRPC, the base URL for HTTP, without a slash at its end.
-        local: On this machine, so no proxy of the environment stands in between.
+        target: `host:port` for gRPC, the base URL for HTTP, without a trailing slash.
+        local: A loopback address, which is reached without a proxy.
         host: Name or address, without brackets; ASCII.
         port: Where it listens.
-        path: HTTP: what stands in front of /v2, percent-encoded, without a slash at its end.
+        path: HTTP: the prefix before /v2, percent-encoded, without a trailing slash.
     """
 
     url: str
@@ -56,10 +56,10 @@ class Address:
 
 
 def parse_address(url: str) -> Address:
-    """Read a URL; no name is resolved and nothing is sent.
+    """Parse a URL; no name is resolved and nothing is sent.
 
     Raises:
-        InvalidAddress: With the spellings that would do.
+        InvalidAddress: The message lists the accepted forms.
     """
     if not isinstance(url, str):
         raise InvalidAddress(f"address: expected a URL such as grpc://localhost:8001, got {type(url).__name__}")
@@ -69,7 +69,7 @@ def parse_address(url: str) -> Address:
     scheme, separator, _ = url.partition("://")
     if not separator:
         raise InvalidAddress(
-            f"address {shown!r}: expected a protocol in front; write grpc://{shown} (Triton's port 8001) "
+            f"address {shown!r}: expected a protocol prefix; write grpc://{shown} (Triton's port 8001) "
             f"or http://{shown} (Triton's port 8000)"
         )
     if scheme.lower() not in _SCHEMES:
@@ -129,7 +129,7 @@ def _split(url: str, shown: str, scheme: str) -> tuple[str, int | None, SplitRes
 
 
 def _host(host: str, shown: str) -> str:
-    """Check a host; a name in other letters becomes its ASCII form (IDNA)."""
+    """Check a host; a non-ASCII name becomes its IDNA form."""
     if ":" in host:
         try:
             ipaddress.IPv6Address(host)
@@ -146,5 +146,5 @@ def _host(host: str, shown: str) -> str:
 
 
 def _reason(exc: ValueError, url: str) -> str:
-    """The parser's words, unless they repeat a part of the URL that may be secret."""
+    """The parser's message, unless it repeats a part of the URL that may be secret."""
     return "expected no user in it" if "@" in url else printable(str(exc), limit=120)

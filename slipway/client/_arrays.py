@@ -1,4 +1,4 @@
-"""Arrays of any kind, as plain NumPy arrays with the very same values, or a refusal that says how to convert."""
+"""Convert array-like objects to NumPy arrays with the same values, or raise an error that says how to convert."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FILL = "such as images.filled(0)"
 
 
 def as_array(value: object, where: str) -> NDArray[Any] | None:
-    """Return what holds an array as a plain one, without a copy where it is one already; None for anything else.
+    """Return an array-like object as a plain NumPy array, without a copy where possible; None for anything else.
 
-    Tensors of other libraries are taken through `__array__`, subclasses by their values.
+    Tensors of other libraries are read through `__array__`.
 
     Raises:
-        InvalidImage: Masked pixels, which have no value; or the library cannot give its values.
+        InvalidImage: Masked pixels; or `__array__` failed.
     """
     if type(value) is np.ndarray:
         return value
@@ -41,16 +41,16 @@ def as_array(value: object, where: str) -> NDArray[Any] | None:
 
 
 def wrong_array(array: NDArray[Any], shape: tuple[int, int, int], where: str) -> InvalidImage:
-    """Say what was expected of an array, what came, and how to convert the values that it holds."""
+    """Build the error for an unsupported array: expected, got, and how to convert its values."""
     flat = f", {shape[:2]}" if shape[2] == 1 else ""
-    hint = "" if array.dtype == np.uint8 else f"; the model takes raw pixels 0 to 255: {_way_out(array)}"
+    hint = "" if array.dtype == np.uint8 else f"; the model takes raw pixels 0 to 255: {_conversion_hint(array)}"
     return InvalidImage(
         f"{where}expected uint8 {shape}{flat} or a batch of these, got {array.dtype} {array.shape}{hint}"
     )
 
 
-def _way_out(array: NDArray[Any]) -> str:
-    """The conversion that is right for these values."""
+def _conversion_hint(array: NDArray[Any]) -> str:
+    """The conversion for these values."""
     if array.dtype == np.bool_:
         return "convert with images.astype(np.uint8) * 255"
     if array.dtype.kind == "O":
@@ -59,10 +59,10 @@ def _way_out(array: NDArray[Any]) -> str:
         return "these are no real numbers"
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return "some values are NaN or infinite"
-    return _by_extent(array)
+    return _hint_by_range(array)
 
 
-def _by_extent(array: NDArray[Any]) -> str:
+def _hint_by_range(array: NDArray[Any]) -> str:
     least, most, fractions = array.min(), array.max(), array.dtype.kind == "f"
     values = f"the values are {least:g} to {most:g}"
     if least < 0:

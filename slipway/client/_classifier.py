@@ -1,4 +1,4 @@
-"""`Classifier` and `AsyncClassifier`: the same calls, carried out in a thread or in an event loop."""
+"""`Classifier` and `AsyncClassifier`: the same calls, blocking or asyncio."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from slipway.client._client import Client, Session
-from slipway.client._conversion import Fit, chosen
+from slipway.client._conversion import Fit, conversion_of
 from slipway.client._errors import ClientClosed
 from slipway.client._flow import AsyncTransport, SyncTransport, run, run_async
 from slipway.client._images import ImagesInput
@@ -28,30 +28,30 @@ class Classifier(Client[SyncTransport]):
         with Classifier("grpc://localhost:8001", model="mnist") as classifier:
             classifier.predict("three.png").labels      # ("3",)
 
-    Nothing is connected before the first call. A client may be made before a fork and used on both sides of it; fork
-    while no call is under way in another thread, for gRPC supports no other.
+    The first call opens the first connection. A client may be used in both processes after a fork; do not fork while
+    another thread is in a call, which gRPC does not support.
 
     Args:
-        url: `grpc://host:port`, `http://host:port`, or `grpcs://` and `https://` for TLS. gRPC spreads its calls over
-            all addresses that the host's name has.
+        url: `grpc://host:port`, `http://host:port`, or `grpcs://` and `https://` for TLS. gRPC distributes its calls
+            over all addresses of the host name.
         model: The model's name on the server.
-        version: One version of it; None: the server's choice, by default its newest.
-        timeout_s: Longest time for a whole call with its chunks, retries and pauses, in seconds; any call can set its
-            own. None or `math.inf`: no limit.
-        retry: How failed tries are repeated; None: the policy's defaults.
-        tls: Certificates, for the secure protocols; None: the public authorities.
+        version: Version of the model; None: the server's choice, by default the newest.
+        timeout_s: Limit for a whole call, retries and pauses included, in seconds; each call can override it.
+            None or `math.inf`: no limit.
+        retry: Retry policy; None: the defaults.
+        tls: Certificates, for the secure protocols; None: the public certificate authorities.
         token: A bearer token, or a function that returns the current one.
         headers: Further headers (gRPC: metadata) of each request, for a gateway.
-        authority: `host` or `host:port` under which a gateway knows the server: HTTP's Host, gRPC's :authority, and
-            the name that a certificate must carry; None: that of the URL.
-        keepalive: gRPC: how a dead connection is found; None: not at all.
-        max_connections: HTTP: most connections at once; further calls wait for one.
-        max_contract_age_s: After so long the model's labels and shapes are read again, in seconds; they are also read
-            again whenever another connection is opened. None: only then.
-        max_batch_size: Most images in one request to a server that does not say (any V2 server but Triton).
+        authority: `host` or `host:port` that is sent as HTTP's Host or gRPC's :authority, and that the
+            certificate must match; None: the host of the URL.
+        keepalive: gRPC: detection of dead connections; None: off.
+        max_connections: HTTP: maximum number of connections; further calls wait.
+        max_contract_age_s: Labels and shapes older than this are read again, in seconds; a new connection also causes
+            a read. None: only a new connection does.
+        max_batch_size: Images per request to a server that does not report its limit (any V2 server but Triton).
 
     Raises:
-        InvalidAddress: The URL has another shape.
+        InvalidAddress: The URL is invalid.
         ValueError: An option is out of its range.
         TypeError: A token or headers are of another type.
     """
@@ -65,54 +65,54 @@ class Classifier(Client[SyncTransport]):
         frame: int | None = None,
         timeout_s: float | None = None,
     ) -> Prediction:
-        """Classify images; more than the model takes at once are sent in several requests, in order.
+        """Classify images; a batch above the model's limit is sent in several requests, in order.
 
         Args:
             images: A uint8 array (h, w, c), (n, h, w, c), or without c where the model has one channel; a Pillow image;
                 the path of an image file, its bytes, or the open file; or a sequence of single images. Arrays are
-                never cast or resized. Pictures are turned as their EXIF data say, converted to the model's channels
-                and resized (Lanczos).
+                never cast or resized. Pictures are rotated by their EXIF orientation, converted to the model's
+                channels and resized (Lanczos).
             invert: Replace each value by 255 - value, for dark digits on white paper.
-            fit: What happens to a picture of other proportions than the model's: "stretch"; "pad", which keeps it
-                whole between bars of its border's colour; or "crop". None: stretched, with a warning.
-            frame: Which one of several pictures in a file (animation, pages), from 0; None: such a file is refused.
-            timeout_s: Instead of the client's own, which None stands for; `math.inf`: no limit.
+            fit: How a picture of other proportions is resized: "stretch"; "pad", with its border colour; or "crop".
+                None: stretched, with a warning.
+            frame: Index of the frame in a file with several (animation, pages), from 0; None: such a file is rejected.
+            timeout_s: Overrides the client's limit; None: the client's; `math.inf`: no limit.
 
         Raises:
-            InvalidImage: Before anything is sent; says expected and got.
+            InvalidImage: Nothing was sent; the message says expected and got.
             ValueError: An option is out of its range.
-            ClientError: Each of its kinds says what happened and carries every try, see `slipway.client`.
+            ClientError: The request failed; carries every attempt, see `slipway.client`.
         """
-        conversion = chosen(invert=invert, fit=fit, frame=frame)
+        conversion = conversion_of(invert=invert, fit=fit, frame=frame)
         session = self._session()
         return run(session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s)), session.transport)
 
     def contract(self, *, timeout_s: float | None = None) -> ModelContract:
-        """Return what the model takes and gives; asks the server at first, and from time to time."""
+        """Return the model's input signature and labels, from the cache or from the server."""
         session = self._session()
         return run(session.core.contract(timeout_s=self._timeout(timeout_s)), session.transport)
 
     def wait_ready(self, timeout_s: float | None = 60.0) -> None:
-        """Return when the model answers, or say why it does not.
+        """Wait until the model is ready.
 
         Args:
             timeout_s: Longest wait, in seconds; None or `math.inf`: no limit.
 
         Raises:
-            ModelNotFound: At once: a running server has no such model.
-            ModelLoadFailed: At once: the server could not load it; says why.
-            ModelNotReady: It was still not loaded after `timeout_s`.
-            ServerUnavailable: Nobody answered for `timeout_s`.
-            ClientError: Another reason, such as a refused token.
+            ModelNotFound: Immediately: the server has no such model.
+            ModelLoadFailed: Immediately: the server could not load it; carries the reason.
+            ModelNotReady: Not loaded within `timeout_s`.
+            ServerUnavailable: Connection failed until `timeout_s`.
+            ClientError: Another reason, such as an invalid token.
         """
         session = self._session()
         run(session.core.wait_ready(timeout_s=seconds("timeout_s", timeout_s)), session.transport)
 
     def close(self) -> None:
-        """Give the connections back. May be repeated.
+        """Close the connections. Idempotent.
 
-        Calls under way in other threads end with ClientClosed: at once, or while a connection is being opened no later
-        than their timeout.
+        Calls in progress in other threads raise ClientClosed: immediately, or, while a connection is being opened,
+        within their timeout.
         """
         self._closed = True
         session = self._sessions.pop(os.getpid(), None)
@@ -132,9 +132,9 @@ class Classifier(Client[SyncTransport]):
         pid = os.getpid()
         session = self._sessions.get(pid)
         if session is None:
-            opened = GrpcTransport if self._address.protocol == "grpc" else HttpTransport
-            transport = opened(self._address, self._settings)
-            # Two threads may come here at once; `setdefault` is atomic and one of them wins.
+            transport_type = GrpcTransport if self._address.protocol == "grpc" else HttpTransport
+            transport = transport_type(self._address, self._settings)
+            # Two threads may race here; `setdefault` is atomic, so one of them wins.
             session = self._sessions.setdefault(pid, Session(self._new_core(threading.Event), transport))
             if session.transport is not transport:
                 transport.close()
@@ -147,7 +147,7 @@ class AsyncClassifier(Client[AsyncTransport]):
         async with AsyncClassifier("http://localhost:8000", model="mnist") as classifier:
             (await classifier.predict(images)).labels
 
-    Files are read and pictures converted in the event loop; give arrays where that matters.
+    Files are read and pictures converted in the event loop; pass arrays to avoid that.
     """
 
     async def predict(
@@ -160,10 +160,10 @@ class AsyncClassifier(Client[AsyncTransport]):
         timeout_s: float | None = None,
     ) -> Prediction:
         """See `Classifier.predict`."""
-        conversion = chosen(invert=invert, fit=fit, frame=frame)
+        conversion = conversion_of(invert=invert, fit=fit, frame=frame)
         session = self._session()
-        steps = session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s))
-        return await run_async(steps, session.transport)
+        flow = session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s))
+        return await run_async(flow, session.transport)
 
     async def contract(self, *, timeout_s: float | None = None) -> ModelContract:
         """See `Classifier.contract`."""
@@ -195,8 +195,8 @@ class AsyncClassifier(Client[AsyncTransport]):
         pid, loop = os.getpid(), asyncio.get_running_loop()
         session = self._sessions.get(pid)
         if session is None:
-            opened = AsyncGrpcTransport if self._address.protocol == "grpc" else AsyncHttpTransport
-            transport = opened(self._address, self._settings)
+            transport_type = AsyncGrpcTransport if self._address.protocol == "grpc" else AsyncHttpTransport
+            transport = transport_type(self._address, self._settings)
             session = self._sessions[pid] = Session(self._new_core(asyncio.Event), transport, loop)
         if session.loop is not loop:
             raise ClientClosed(f"{self!r} belongs to another event loop; make one client in each loop")

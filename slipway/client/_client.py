@@ -1,4 +1,4 @@
-"""What both flavours of the client share: the options, checked once, and one session per process."""
+"""The base of both clients: validated options, and one session per process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_NAME = 255
 
 @dataclass(frozen=True, slots=True)
 class Session(Generic[TransportT]):
-    """What one process (and, for asyncio, one event loop) holds of a client."""
+    """The state of a client in one process (for asyncio, in one event loop)."""
 
     core: Core
     transport: TransportT
@@ -34,11 +34,10 @@ class Session(Generic[TransportT]):
 
 
 class Client(Generic[TransportT]):
-    """What both flavours share: the options, and one session per process.
+    """Validated options, and one session per process.
 
-    A forked child finds no session under its own process id and opens a fresh one. The parent's stays in the
-    dictionary, untouched and never collected: to close or drop it would reach into gRPC state that did not survive
-    the fork.
+    A forked child has no session under its process id and opens a new one. The parent's session stays in the
+    dictionary and is never collected: closing it would use gRPC state that is invalid after a fork.
     """
 
     def __init__(
@@ -60,11 +59,11 @@ class Client(Generic[TransportT]):
     ) -> None:
         self._address: Address = parse_address(url)
         self._model = _checked_model(model)
-        self._version = "" if version is None else str(_at_least_one("version", version))
+        self._version = "" if version is None else str(_positive_integer("version", version))
         self._timeout_s = seconds("timeout_s", timeout_s)
         self._retry = retry or RetryPolicy()
         self._max_contract_age_s = seconds("max_contract_age_s", max_contract_age_s)
-        self._max_batch_size = _at_least_one("max_batch_size", max_batch_size)
+        self._max_batch_size = _positive_integer("max_batch_size", max_batch_size)
         if tls is not None and not self._address.secure:
             raise ValueError(f"tls: expected with grpcs:// or https:// only, got {url}")
         self._settings = connection_settings(
@@ -73,7 +72,7 @@ class Client(Generic[TransportT]):
             headers=headers,
             authority=authority,
             keepalive=keepalive,
-            max_connections=_at_least_one("max_connections", max_connections),
+            max_connections=_positive_integer("max_connections", max_connections),
         )
         self._sessions: dict[int, Session[TransportT]] = {}
         self._closed = False
@@ -83,12 +82,12 @@ class Client(Generic[TransportT]):
 
     @property
     def url(self) -> str:
-        """Where the server is, as it was given."""
+        """The server's URL, as given."""
         return self._address.url
 
     @property
     def timeout_s(self) -> float:
-        """Longest time for a whole call that sets no other, in seconds; `math.inf`: no limit."""
+        """Default limit for a whole call, in seconds; `math.inf`: no limit."""
         return self._timeout_s
 
     def _new_core(self, event: Callable[[], Any]) -> Core:
@@ -116,7 +115,7 @@ def _checked_model(model: str) -> str:
     return model
 
 
-def _at_least_one(name: str, value: int) -> int:
+def _positive_integer(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name}: expected a number >= 1, got {value!r:.100}")
     return value

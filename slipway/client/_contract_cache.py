@@ -1,8 +1,8 @@
-"""What is cached of a model: read once by many calls, and read again when somebody else may answer.
+"""The cache of a model's contracts, shared by many calls and validated per connection.
 
-A contract is as good as the connection that it came over. Behind one address another server may answer tomorrow, with
-the same name, version and shapes and with other labels. So an answer counts only with a contract that was read no
-earlier than the opening of the connection that brought the answer, and no contract is used for longer than `max_age_s`.
+A new connection to the same address may reach another server, with the same model name, version and shapes but other
+labels. So a response is read with a contract that is no older than the connection that carried it, and no contract is
+used for longer than `max_age_s`.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _NO_CONFIGURATION = ("UNIMPLEMENTED", "404", "405", "501")
 
 @dataclass(frozen=True, slots=True)
 class CachedContract:
-    """A contract, and what follows from it once for all calls.
+    """A contract, with what is computed from it once.
 
     Attributes:
-        contract: What the model takes and gives.
-        read_ns: It was read at this time or later (`time.monotonic_ns()`), so since then it is cached to be true.
-        most_images: Of one request: the model's limit, and what one message can carry in both directions.
+        contract: The model's input signature and labels.
+        read_ns: It was read at this time or later (`time.monotonic_ns()`).
+        most_images: Per request: the model's limit, and the size limit of messages in both directions.
     """
 
     contract: ModelContract
@@ -50,7 +50,7 @@ class CachedContract:
 
 
 class _PendingRead:
-    """One operation under way, for which other calls wait."""
+    """A read in progress, for which other calls wait."""
 
     __slots__ = ("done", "error")
 
@@ -63,10 +63,10 @@ class ContractCache:
     """The contracts of one model by the versions that answer, shared by all calls of a client.
 
     Args:
-        requester: Asks for them.
-        event: Makes what a call waits for while another reads: `threading.Event` or `asyncio.Event`.
-        max_age_s: After so long a contract is read again, in seconds.
-        max_batch_size: Of a server that tells none.
+        requester: Reads them.
+        event: Makes the event for which a call waits while another reads: `threading.Event` or `asyncio.Event`.
+        max_age_s: An older contract is read again, in seconds.
+        max_batch_size: For a server that reports none.
     """
 
     def __init__(
@@ -77,24 +77,24 @@ class ContractCache:
         self._max_age_ns = int(min(max_age_s, NO_LIMIT_S) * 1e9)
         self._max_batch_size = max_batch_size
         self._lock = threading.Lock()
-        self._chosen: CachedContract | None = None  # of the version that the client asks for, or the server's choice
-        self._chosen_version: str | None = None  # which one that turned out to be
+        self._chosen: CachedContract | None = None  # the requested version, or the server's choice
+        self._chosen_version: str | None = None  # its number, once a response has metadata it
         self._others: dict[str, CachedContract] = {}
         self._readings: dict[str, _PendingRead] = {}
 
     def current(self, deadline: Deadline) -> Flow[CachedContract]:
-        """Return what is cached and not too old, or learn it."""
+        """Return the cached contract, or read it."""
         cached = self._chosen
         if cached is not None and self._is_young(cached):
             return cached
-        return (yield from self._learn(self._requester.version, time.monotonic_ns() - self._max_age_ns, deadline))
+        return (yield from self._refresh(self._requester.version, time.monotonic_ns() - self._max_age_ns, deadline))
 
-    def of_answer(self, model_version: str, connected_ns: int, deadline: Deadline) -> Flow[CachedContract]:
-        """Return the contract under which an answer was given.
+    def of_response(self, model_version: str, connected_ns: int, deadline: Deadline) -> Flow[CachedContract]:
+        """Return the contract of a response.
 
         Args:
-            model_version: The version that answered.
-            connected_ns: When the connection that brought the answer was opened, or later.
+            model_version: The version that the response names.
+            connected_ns: When the connection of the response was opened, or later.
             deadline: Of the call.
         """
         with self._lock:
@@ -105,10 +105,10 @@ class ContractCache:
         if cached is not None and cached.read_ns >= connected_ns and self._is_young(cached):
             return cached
         since_ns = max(connected_ns, time.monotonic_ns() - self._max_age_ns)
-        return (yield from self._learn(self._requester.version if is_chosen else model_version, since_ns, deadline))
+        return (yield from self._refresh(self._requester.version if is_chosen else model_version, since_ns, deadline))
 
-    def forget(self) -> None:
-        """Learn anew with the next call."""
+    def invalidate(self) -> None:
+        """Read again with the next call."""
         with self._lock:
             self._chosen = self._chosen_version = None
             self._others.clear()
@@ -116,7 +116,7 @@ class ContractCache:
     def _is_young(self, cached: CachedContract) -> bool:
         return time.monotonic_ns() - cached.read_ns <= self._max_age_ns
 
-    def _learn(self, version: str, since_ns: int, deadline: Deadline) -> Flow[CachedContract]:
+    def _refresh(self, version: str, since_ns: int, deadline: Deadline) -> Flow[CachedContract]:
         """Read a contract, or wait for the call that does; the result was read at `since_ns` or later."""
         while True:
             with self._lock:
@@ -136,9 +136,9 @@ class ContractCache:
 
     def _read(self, version: str, reading: _PendingRead, deadline: Deadline) -> Flow[CachedContract]:
         try:
-            answered = yield from self._ask(version, deadline)
+            answered = yield from self._fetch(version, deadline)
             cached = CachedContract(answered.value, answered.valid_ns, _most_images(answered.value))
-            self._keep(version, cached)
+            self._store(version, cached)
         except ClientError as exc:
             reading.error = exc
             raise
@@ -148,7 +148,7 @@ class ContractCache:
             reading.done.set()
         return cached
 
-    def _keep(self, version: str, cached: CachedContract) -> None:
+    def _store(self, version: str, cached: CachedContract) -> None:
         with self._lock:
             if version == self._requester.version:
                 if self._chosen is not None and self._chosen.contract != cached.contract:
@@ -160,21 +160,23 @@ class ContractCache:
                     self._others.clear()
                 self._others[version] = cached
 
-    def _ask(self, version: str, deadline: Deadline) -> Flow[Response[ModelContract]]:
+    def _fetch(self, version: str, deadline: Deadline) -> Flow[Response[ModelContract]]:
         requester = self._requester
-        reply = yield from requester.try_request(ReadConfig(requester.model, version), deadline)
+        reply = yield from requester.request(ReadConfig(requester.model, version), deadline)
         if isinstance(reply, FailedRequest) and version != requester.version and reply.kind in _ABSENT:
-            # Behind a balancer the operation went to a server that has only the other version.
+            # A load balancer sent the operation to a server that has only the other version.
             version = requester.version
-            reply = yield from requester.try_request(ReadConfig(requester.model, version), deadline)
+            reply = yield from requester.request(ReadConfig(requester.model, version), deadline)
         try:
             if not isinstance(reply, FailedRequest):
                 return Response(read_contract(reply.value), reply.connected_ns, reply.valid_ns)
-            if reply.status in _NO_CONFIGURATION and (reply.kind in _UNKNOWN_QUESTION):
-                told = yield from requester.try_request(ReadMetadata(requester.model, version), deadline)
-                if not isinstance(told, FailedRequest):
-                    contract = contract_from_metadata(requester.model, *told.value, max_batch_size=self._max_batch_size)
-                    return Response(contract, told.connected_ns, told.valid_ns)
+            if reply.status in _NO_CONFIGURATION and (reply.kind in _UNKNOWN_OPERATION):
+                metadata = yield from requester.request(ReadMetadata(requester.model, version), deadline)
+                if not isinstance(metadata, FailedRequest):
+                    contract = contract_from_metadata(
+                        requester.model, *metadata.value, max_batch_size=self._max_batch_size
+                    )
+                    return Response(contract, metadata.connected_ns, metadata.valid_ns)
         except ContractUnreadable as exc:
             raise UnsupportedModel(f"{requester.subject}: {exc}") from exc
         raise reply.error
@@ -187,4 +189,4 @@ def _most_images(contract: ModelContract) -> int:
 
 
 _ABSENT = (FailureKind.NOT_FOUND, FailureKind.NOT_READY)
-_UNKNOWN_QUESTION = (FailureKind.NOT_FOUND, FailureKind.NOT_V2, FailureKind.FAILED)
+_UNKNOWN_OPERATION = (FailureKind.NOT_FOUND, FailureKind.NOT_V2, FailureKind.FAILED)

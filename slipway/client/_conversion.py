@@ -1,4 +1,4 @@
-"""How pictures become pixels: what the caller chose, and what is said of those unlike the training images."""
+"""Options for converting pictures to pixels, and warnings for pictures unlike the training images."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Literal, TypeAlias, get_args
 
 from slipway.errors import SlipwayWarning
 
-__all__ = ["DEFAULT_CONVERSION", "Conversion", "Finding", "Fit", "PictureWarning", "chosen", "warn_about"]
+__all__ = ["DEFAULT_CONVERSION", "Conversion", "Finding", "Fit", "PictureWarning", "conversion_of", "warn_about"]
 
 Fit: TypeAlias = Literal["stretch", "pad", "crop"]
-"""What happens to a picture whose proportions are not the model's: it is stretched; or kept whole, with bars of its
-own border's colour; or cut at both ends."""
+"""How a picture with other proportions than the model's is resized: stretched; padded with its border colour; or
+cropped at both ends."""
 
 _SHOWN = 3
 
 
 class PictureWarning(SlipwayWarning):
-    """A picture was answered, and does not look like what the model was trained on; says what to change."""
+    """A picture was classified but does not look like the training images; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """What the caller chose for pictures; arrays are touched by `invert` alone.
+    """Conversion options for pictures; only `invert` applies to arrays.
 
     Attributes:
         invert: Replace each value by 255 - value.
         fit: See `Fit`; None stretches, and warns where that changes the proportions.
-        frame: Which picture of several in one file, from 0; None refuses such a file.
+        frame: Index of the frame in a file with several, from 0; None rejects such a file.
 
     Raises:
-        ValueError: A value is none of these.
+        ValueError: An option is invalid.
     """
 
     invert: bool = False
@@ -47,11 +47,11 @@ class Conversion:
 
 
 DEFAULT_CONVERSION = Conversion()
-"""Nothing chosen."""
+"""All options at their defaults."""
 
 
-def chosen(*, invert: bool, fit: Fit | None, frame: int | None) -> Conversion:
-    """`Conversion`, without making the usual one anew for each call.
+def conversion_of(*, invert: bool, fit: Fit | None, frame: int | None) -> Conversion:
+    """Return a `Conversion`; the default one is shared.
 
     Raises:
         ValueError: See `Conversion`.
@@ -63,19 +63,19 @@ def chosen(*, invert: bool, fit: Fit | None, frame: int | None) -> Conversion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing about one picture. `where` is its path or place, such as "images[3]: ", or empty."""
+    """One warning about one picture. `where` is its path or index, such as "images[3]: ", or empty."""
 
     where: str
     text: str
 
 
 def warn_about(findings: list[Finding]) -> None:
-    """Emit one `PictureWarning` for all of a call, at the line outside this package that made the call."""
+    """Emit one `PictureWarning` for all of a call, attributed to the caller's line outside this package."""
     if not findings:
         return
-    said = "; ".join(f"{finding.where}{finding.text}" for finding in findings[:_SHOWN])
+    text = "; ".join(f"{finding.where}{finding.text}" for finding in findings[:_SHOWN])
     more = f"; and {len(findings) - _SHOWN} more such" if len(findings) > _SHOWN else ""
-    warnings.warn(f"{said}{more}", PictureWarning, stacklevel=_level_of_caller())
+    warnings.warn(f"{text}{more}", PictureWarning, stacklevel=_level_of_caller())
 
 
 def _level_of_caller() -> int:

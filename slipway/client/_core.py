@@ -15,7 +15,7 @@ from slipway.client._contract_cache import CachedContract, ContractCache
 from slipway.client._conversion import Conversion
 from slipway.client._error_mapping import ErrorMapping
 from slipway.client._errors import ServerError
-from slipway.client._flow import Flow, Sleep, ask
+from slipway.client._flow import Flow, Sleep, send
 from slipway.client._images import ImagesInput, to_batch
 from slipway.client._operations import Infer, InferResult, IsModelReady
 from slipway.client._options import RetryPolicy
@@ -28,22 +28,22 @@ from slipway.contract import ModelContract
 __all__ = ["Core"]
 
 _POLL_PAUSE_S = 0.2
-_TIME_TO_ASK_S = 0.1  # with less, what was found out before says more than no answer
-_POLLS_PER_DIAGNOSIS = 10  # why a model is not ready is asked at first, now and then, and at last
-_TRIES_OF_A_CHANGED_MODEL = 3
+_MIN_TIME_TO_ASK_S = 0.1  # with less, the previous reason says more than a timeout
+_POLLS_PER_MAPPING = 10  # why a model is not ready is asked first, every tenth poll, and last
+_MAX_MODEL_CHANGES = 3
 
 
 class Core:
-    """One model on one server, as one process knows it; shared by all threads or tasks of that process.
+    """One model on one server; shared by all threads or tasks of a process.
 
     Args:
-        url: Where, for messages.
+        url: The server, for messages.
         model: Its name.
-        version: The wanted version; empty: the server's choice.
-        retry: How failed tries are repeated.
+        version: The requested version; empty: the server's choice.
+        retry: The retry policy.
         event: `threading.Event` or `asyncio.Event`.
-        max_age_s: After so long the contract is read again.
-        max_batch_size: Of a server that tells none.
+        max_age_s: An older contract is read again.
+        max_batch_size: For a server that reports none.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Core:
         )
 
     def contract(self, *, timeout_s: float) -> Flow[ModelContract]:
-        """Return what is cached, or learn it."""
+        """Return the cached contract, or read it."""
         cached = yield from self._contract_cache.current(Deadline(timeout_s))
         return cached.contract
 
@@ -72,7 +72,7 @@ class Core:
         deadline = Deadline(timeout_s)
         cached = yield from self._contract_cache.current(deadline)
         batch = to_batch(images, cached.contract, conversion)
-        for _ in range(_TRIES_OF_A_CHANGED_MODEL):
+        for _ in range(_MAX_MODEL_CHANGES):
             size = cached.most_images
             now, answer = yield from self._classify(batch[:size], cached, deadline)
             if answer is not None:
@@ -81,25 +81,25 @@ class Core:
                 batch = to_batch(images, now.contract, conversion)
             cached = now
         else:
-            raise self._replaced()
+            raise self._model_replaced()
         contract = now.contract
         parts = [answer.probabilities]
         for start in range(size, len(batch), size):
             now, following = yield from self._classify(batch[start : start + size], now, deadline)
             if following is None or now.contract.labels != contract.labels:
-                raise self._replaced()
+                raise self._model_replaced()
             answer = following
             parts.append(answer.probabilities)
         return prediction_of(contract, np.concatenate(parts) if len(parts) > 1 else parts[0], answer.model_version)
 
     def wait_ready(self, *, timeout_s: float) -> Flow[None]:
-        """Poll until the model answers; see `Classifier.wait_ready`."""
+        """Poll until the model is ready; see `Classifier.wait_ready`."""
         deadline = Deadline(timeout_s)
         operation = IsModelReady(self._requester.model, self._requester.version)
         polls = 0
         mapping: ErrorMapping | None = None
         while True:
-            reply = yield from ask(operation, probe_timeout_s(deadline))
+            reply = yield from send(operation, probe_timeout_s(deadline))
             if not isinstance(reply, TransportFailure) and reply.value:
                 return
             failure = (
@@ -108,12 +108,12 @@ class Core:
                 else TransportFailure(kind=FailureKind.NOT_READY, text="it is not ready")
             )
             last = deadline.remaining_s() <= _POLL_PAUSE_S
-            time_to_ask = last and deadline.remaining_s() > _TIME_TO_ASK_S
+            time_to_ask = last and deadline.remaining_s() > _MIN_TIME_TO_ASK_S
             if (
                 mapping is None
                 or time_to_ask
                 or failure.kind is not FailureKind.NOT_READY
-                or polls % _POLLS_PER_DIAGNOSIS == 0
+                or polls % _POLLS_PER_MAPPING == 0
             ):
                 mapping = yield from self._requester.map_failure(failure, deadline)
             hopeless = not mapping.retry and failure.kind is not FailureKind.DEADLINE
@@ -128,31 +128,31 @@ class Core:
     def _classify(
         self, images: Pixels, cached: CachedContract, deadline: Deadline
     ) -> Flow[tuple[CachedContract, InferResult | None]]:
-        """Ask once, and read the answer with the labels of the version that gave it.
+        """Send one batch, and read the response with the labels of the version that answered.
 
         Returns:
-            The contract of whoever answered, and the answer; None where the contract turned out to be another one than
-            `cached`, under which the images were checked and which was read before they were sent.
+            The contract of the version that answered, and the result; None where that contract differs from `cached`,
+            with which the images were validated.
         """
         requester, sent_ns = self._requester, time.monotonic_ns()
         operation = Infer(requester.model, requester.version, images, len(cached.contract.labels))
-        reply = yield from requester.try_request(operation, deadline)
+        reply = yield from requester.request(operation, deadline)
         if isinstance(reply, FailedRequest):
             if reply.kind is FailureKind.INVALID:
-                self._contract_cache.forget()
+                self._contract_cache.invalidate()
             raise reply.error
         answer = reply.value
-        now = yield from self._contract_cache.of_answer(answer.model_version, reply.connected_ns, deadline)
-        same_door = (
+        now = yield from self._contract_cache.of_response(answer.model_version, reply.connected_ns, deadline)
+        same_signature = (
             now is cached
             or now.contract == cached.contract
             or (now.read_ns <= sent_ns and now.contract.image_shape == cached.contract.image_shape)
         )
-        if not same_door:
+        if not same_signature:
             return now, None
         classes = answer.probabilities.shape[1]
         if classes != len(now.contract.labels):
-            self._contract_cache.forget()
+            self._contract_cache.invalidate()
             expected = len(now.contract.labels)
             raise ServerError(f"{requester.subject}: expected {expected} probabilities per image, got {classes}")
         flaw = answer.flaw()
@@ -160,5 +160,7 @@ class Core:
             raise ServerError(f"{requester.subject}: {flaw}")
         return now, answer
 
-    def _replaced(self) -> ServerError:
-        return ServerError(f"{self._requester.subject}: replaced during the call by one with other labels; call again")
+    def _model_replaced(self) -> ServerError:
+        return ServerError(
+            f"{self._requester.subject}: replaced during the call by a model with other labels; call again"
+        )

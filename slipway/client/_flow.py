@@ -25,9 +25,9 @@ __all__ = [
     "Sleep",
     "SyncTransport",
     "Wait",
-    "ask",
     "run",
     "run_async",
+    "send",
 ]
 
 T = TypeVar("T")
@@ -36,14 +36,14 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class Response(Generic[A]):
-    """An answer, and what is known of the connection that brought it.
+    """The result of an operation, and when its connection was opened.
 
-    Whoever answers may be another from one connection to the next; over one connection it is always the same server.
+    Another connection may reach another server; one connection always reaches the same server.
 
     Attributes:
-        value: The answer.
+        value: The result.
         connected_ns: `time.monotonic_ns()` when the connection was opened, or later.
-        valid_ns: A time at which the answer was true of whoever is at the other end of that connection, or earlier.
+        valid_ns: The result was true of the server at the other end at this time or later.
     """
 
     value: A
@@ -53,7 +53,7 @@ class Response(Generic[A]):
 
 @dataclass(slots=True)
 class Send:
-    """Ask the server; the reply is `Response` or a TransportFailure, at most `timeout_s` later."""
+    """Send an operation; the reply is a `Response` or a `TransportFailure`, within `timeout_s`."""
 
     operation: Operation[Any]
     timeout_s: float
@@ -61,7 +61,7 @@ class Send:
 
 @dataclass(slots=True)
 class Explain:
-    """Look closer at why no address could be used; the reply is a TransportFailure, about `timeout_s` later at most."""
+    """Probe each address after a failed connection; the reply is a `TransportFailure`, within about `timeout_s`."""
 
     failure: TransportFailure
     timeout_s: float
@@ -76,105 +76,105 @@ class Sleep:
 
 @dataclass(slots=True)
 class Wait:
-    """Wait for what another call of the same client does, at most `timeout_s`; the reply is None."""
+    """Wait for another call of the same client, at most `timeout_s`; the reply is None."""
 
     signal: Any
     timeout_s: float
 
 
 Flow: TypeAlias = Generator[Send | Explain | Sleep | Wait, Any, T]
-"""A call that returns T when it is carried out."""
+"""A call that returns T once it is executed."""
 
 
 class SyncTransport(Protocol):
-    """Carries operations over one protocol, blocking; thread-safe."""
+    """Sends operations over one protocol, blocking; thread-safe."""
 
     def send(self, operation: Operation[A], timeout_s: float) -> Response[A] | TransportFailure:
-        """Ask; never raises for what the network or the server does."""
+        """Send; network and server failures are returned, never raised."""
 
     def conceal(self, failure: TransportFailure) -> TransportFailure:
-        """Take what was sent in confidence out of its words."""
+        """Redact the secrets that were sent."""
 
     def explain(self, failure: TransportFailure, timeout_s: float) -> TransportFailure:
-        """Say more of a connection that failed, where there is more to find out."""
+        """Add detail to a failed connection, where there is any."""
 
     def close(self) -> None:
-        """Give connections back; calls under way end with `FailureKind.CLOSED`."""
+        """Close the connections; calls in progress end with `FailureKind.CLOSED`."""
 
 
 class AsyncTransport(Protocol):
-    """Carries operations over one protocol, in one event loop."""
+    """Sends operations over one protocol, in one event loop."""
 
     async def send(self, operation: Operation[A], timeout_s: float) -> Response[A] | TransportFailure:
-        """Ask; never raises for what the network or the server does."""
+        """Send; network and server failures are returned, never raised."""
 
     def conceal(self, failure: TransportFailure) -> TransportFailure:
-        """Take what was sent in confidence out of its words."""
+        """Redact the secrets that were sent."""
 
     async def explain(self, failure: TransportFailure, timeout_s: float) -> TransportFailure:
-        """Say more of a connection that failed, where there is more to find out."""
+        """Add detail to a failed connection, where there is any."""
 
     async def close(self) -> None:
-        """Give connections back; calls under way end with `FailureKind.CLOSED`."""
+        """Close the connections; calls in progress end with `FailureKind.CLOSED`."""
 
 
-def ask(operation: Operation[A], timeout_s: float) -> Flow[Response[A] | TransportFailure]:
-    """Send with the answer's type kept, for calls that are not on the fast path."""
+def send(operation: Operation[A], timeout_s: float) -> Flow[Response[A] | TransportFailure]:
+    """Send an operation with the type of its result, outside the fast path."""
     reply: Response[A] | TransportFailure = yield Send(operation, timeout_s)
     return reply
 
 
-def run(steps: Flow[T], transport: SyncTransport) -> T:
-    """Carry a call out in this thread."""
+def run(flow: Flow[T], transport: SyncTransport) -> T:
+    """Execute a call in this thread."""
     reply: object = None
     try:
         while True:
-            step = steps.send(reply)
+            action = flow.send(reply)
             reply = None
-            if isinstance(step, Send):
-                reply = transport.send(step.operation, step.timeout_s)
-            elif isinstance(step, Explain):
-                reply = transport.explain(step.failure, step.timeout_s)
-            elif isinstance(step, Sleep):
-                time.sleep(step.seconds)
+            if isinstance(action, Send):
+                reply = transport.send(action.operation, action.timeout_s)
+            elif isinstance(action, Explain):
+                reply = transport.explain(action.failure, action.timeout_s)
+            elif isinstance(action, Sleep):
+                time.sleep(action.seconds)
             else:
-                step.signal.wait(min(step.timeout_s, NO_LIMIT_S))
+                action.signal.wait(min(action.timeout_s, NO_LIMIT_S))
             if isinstance(reply, TransportFailure):
                 reply = transport.conceal(reply)
     except StopIteration as done:
         result: T = done.value
         return result
-    finally:  # an interrupted call lets go of what others wait for
-        steps.close()
+    finally:  # an interrupted call wakes the calls that wait for it
+        flow.close()
 
 
-async def run_async(steps: Flow[T], transport: AsyncTransport) -> T:
-    """Carry a call out in the running event loop."""
+async def run_async(flow: Flow[T], transport: AsyncTransport) -> T:
+    """Execute a call in the running event loop."""
     reply: object = None
     try:
         while True:
-            step = steps.send(reply)
+            action = flow.send(reply)
             reply = None
-            if isinstance(step, Send):
-                reply = await transport.send(step.operation, step.timeout_s)
-            elif isinstance(step, Explain):
-                reply = await transport.explain(step.failure, step.timeout_s)
-            elif isinstance(step, Sleep):
-                await asyncio.sleep(step.seconds)
+            if isinstance(action, Send):
+                reply = await transport.send(action.operation, action.timeout_s)
+            elif isinstance(action, Explain):
+                reply = await transport.explain(action.failure, action.timeout_s)
+            elif isinstance(action, Sleep):
+                await asyncio.sleep(action.seconds)
             else:
-                await _wait(step)
+                await _wait(action)
             if isinstance(reply, TransportFailure):
                 reply = transport.conceal(reply)
     except StopIteration as done:
         result: T = done.value
         return result
     finally:
-        steps.close()
+        flow.close()
 
 
-async def _wait(step: Wait) -> None:
+async def _wait(action: Wait) -> None:
     try:
-        async with asyncio.timeout(limited(step.timeout_s)):
-            await step.signal.wait()
+        async with asyncio.timeout(limited(action.timeout_s)):
+            await action.signal.wait()
     except TimeoutError:
         return

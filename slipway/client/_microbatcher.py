@@ -21,7 +21,7 @@ from typing import Self
 import numpy as np
 
 from slipway.client._classifier import Classifier
-from slipway.client._conversion import Fit, chosen
+from slipway.client._conversion import Fit, conversion_of
 from slipway.client._errors import ClientClosed, ClientError, DeadlineExceeded, QueueFull
 from slipway.client._images import ImagesInput, to_batch
 from slipway.client._options import seconds
@@ -152,7 +152,7 @@ class MicroBatcher:
             DeadlineExceeded: No answer within the time.
             ClientError: Whatever the shared request met; every caller of it gets the same.
         """
-        conversion = chosen(invert=invert, fit=fit, frame=frame)
+        conversion = conversion_of(invert=invert, fit=fit, frame=frame)
         deadline = Deadline(self._classifier.timeout_s if timeout_s is None else seconds("timeout_s", timeout_s))
         contract = self._classifier.contract(timeout_s=deadline.timeout_s)
         call = _Call(to_batch(images, contract, conversion), deadline)

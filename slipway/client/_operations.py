@@ -1,6 +1,6 @@
-"""What a client can ask a server, in no protocol's words.
+"""The operations of a server, independent of the protocol.
 
-Each operation names the type of its answer; a transport returns that, or a `TransportFailure`.
+Each operation names the type of its result; a transport returns that, or a `TransportFailure`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
     "TensorMetadata",
 ]
 
-Answer_co = TypeVar("Answer_co", covariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
 
 
 _SLACK_BYTES = 1 << 16  # for names, headers and parameters around the content
@@ -36,19 +36,19 @@ _LONGEST_TEXT_BYTES = 16 << 20
 _LONGEST_PROBABILITIES_BYTES = 64 << 20
 
 
-class Operation(Generic[Answer_co]):
-    """Base of every operation; the type argument is the answer's."""
+class Operation(Generic[Result_co]):
+    """Base of every operation; the type argument is the result's."""
 
     __slots__ = ()
 
     @property
     def max_response_bytes(self) -> int:
-        """A longer answer is none: it is not read to its end."""
+        """A longer response is rejected before it is read completely."""
         return _LONGEST_TEXT_BYTES
 
 
 _SUM_TOLERANCE = 1e-3
-_FEW_NUMBERS = 256  # so many are added up in less time without NumPy than with it
+_FEW_NUMBERS = 256  # up to this many, summing in Python is faster than in NumPy
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class InferResult:
     def from_wire(
         cls, content: bytes, *, shape: tuple[int, ...], images: int, model_version: str
     ) -> InferResult | TransportFailure:
-        """Read little-endian float32 without a copy, or say why these bytes are no answer for so many images."""
+        """Read little-endian float32 without a copy; a failure for bytes of another shape."""
         if len(shape) != 2 or shape[0] != images or len(content) != 4 * shape[0] * shape[1]:
             return TransportFailure(
                 kind=FailureKind.FAILED,
@@ -72,8 +72,8 @@ class InferResult:
         return cls(np.frombuffer(content, "<f4").reshape(shape), model_version)
 
     def flaw(self) -> str:
-        """Why these numbers are no probabilities, or "": each is 0 to 1, and each row adds up to 1 within 0.001."""
-        if self.probabilities.size <= _FEW_NUMBERS and _add_up(self.probabilities.tolist()):
+        """Why these are not probabilities, or "": each must be 0 to 1, and each row sum to 1 within 0.001."""
+        if self.probabilities.size <= _FEW_NUMBERS and _sum_to_one(self.probabilities.tolist()):
             return ""
         sums = self.probabilities.sum(axis=1)
         errors = np.abs(sums - 1)
@@ -88,8 +88,8 @@ class InferResult:
         )
 
 
-def _add_up(rows: list[list[float]]) -> bool:
-    """Whether each row is one of probabilities; NaN makes its sum NaN, which is near to nothing."""
+def _sum_to_one(rows: list[list[float]]) -> bool:
+    """Whether each row holds probabilities; a NaN makes the sum NaN, which fails the comparison."""
     return all(abs(sum(row) - 1) <= _SUM_TOLERANCE and min(row) >= 0 for row in rows)
 
 
@@ -114,7 +114,7 @@ class Infer(Operation[InferResult]):
 
     @property
     def max_response_bytes(self) -> int:
-        """What so many images give, where the number of classes is known."""
+        """The size of the result, where the number of classes is known."""
         if self.classes is None:
             return _LONGEST_PROBABILITIES_BYTES
         return 4 * self.classes * len(self.images) + _SLACK_BYTES
@@ -122,7 +122,7 @@ class Infer(Operation[InferResult]):
 
 @dataclass(frozen=True, slots=True)
 class ReadConfig(Operation[pb.Message]):
-    """The model's configuration (`ModelConfig`), with which the contract travels. Triton's own extension."""
+    """The model's configuration (`ModelConfig`), which carries the contract. A Triton extension."""
 
     model: str
     version: str
@@ -130,7 +130,7 @@ class ReadConfig(Operation[pb.Message]):
 
 @dataclass(frozen=True, slots=True)
 class TensorMetadata:
-    """One tensor as every server of the V2 protocol describes it; `shape` has the batch axis, -1 is any size."""
+    """One tensor of the V2 metadata; `shape` has the batch axis, -1 is any size."""
 
     name: str
     datatype: str
@@ -139,7 +139,7 @@ class TensorMetadata:
 
 @dataclass(frozen=True, slots=True)
 class ReadMetadata(Operation[tuple[tuple[TensorMetadata, ...], tuple[TensorMetadata, ...]]]):
-    """The inputs and the outputs of the model, of a server that has no `ReadConfig`."""
+    """The model's inputs and outputs, for a server without `ReadConfig`."""
 
     model: str
     version: str
@@ -147,7 +147,7 @@ class ReadMetadata(Operation[tuple[tuple[TensorMetadata, ...], tuple[TensorMetad
 
 @dataclass(frozen=True, slots=True)
 class IsModelReady(Operation[bool]):
-    """Whether the model answers now."""
+    """Whether the model is ready."""
 
     model: str
     version: str
@@ -155,9 +155,9 @@ class IsModelReady(Operation[bool]):
 
 @dataclass(frozen=True, slots=True)
 class IsServerReady(Operation[bool]):
-    """Whether the server counts itself ready: one broken model says no for all."""
+    """Whether the server reports itself ready: one broken model makes it not ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListModels(Operation[tuple[ModelState, ...]]):
-    """Every model of the server's repository, with the state of each version."""
+    """All models of the server's repository, with the state of each version."""

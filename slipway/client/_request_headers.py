@@ -1,9 +1,8 @@
-"""What every request says of its request_headers: the token, and the headers that a gateway asks for.
+"""The headers of every request: the bearer token, and those for a gateway.
 
     RequestHeaders(token=lambda: os.environ["TOKEN"], headers={"X-Team": "vision"}).headers()
 
-Nothing here shows a value: a token in a message, a log or a traceback is a token to change. A server may repeat one in
-its answer, so `conceal` takes it out of what the server said.
+No value appears in a message, a log or a traceback. A server may echo one in its response, so `conceal` redacts it.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ __all__ = [
 ]
 
 Token: TypeAlias = str | Callable[[], str]
-"""A bearer token, or a function that is asked for the current one before each try (keep it fast: cache inside)."""
+"""A bearer token, or a function that returns it, called before each attempt (keep it fast: cache inside)."""
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,8000}[\x21-\x7e])?")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16000}")
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
-_REMEMBERED = 8  # tokens that may still come back with an answer
+_REMEMBERED = 8  # tokens that a response may still echo
 _HIDDEN = "***"
 _SHORTEST_SECRET = 4
-"""Characters of a secret that say nothing; a cut text may end with a part of one."""
+"""Shorter secrets are not redacted; a truncated text may end with a prefix of one."""
 _RESERVED = {
-    "accept-encoding": "the client asks for answers that are not compressed",
+    "accept-encoding": "the client requests uncompressed responses",
     "authorization": "use token=",
     "connection": "it belongs to the transport",
     "content-encoding": "it belongs to the transport",
@@ -58,7 +57,7 @@ _RESERVED = {
 
 
 class TokenUnusable(Exception):
-    """The token cannot be sent, or its function failed; the text shows nothing of it."""
+    """The token cannot be sent, or its function failed; the message never shows it."""
 
 
 class RequestHeaders:
@@ -76,17 +75,17 @@ class RequestHeaders:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """What must not be seen in any text: the values of all headers, and the last tokens."""
+        """Values that no text may show: of all headers, and the last tokens."""
         return frozenset({*self._headers.values(), *self._tokens})
 
     def __repr__(self) -> str:
         return "RequestHeaders()"
 
     def headers(self) -> dict[str, str]:
-        """Names in small letters, as HTTP/2 wants them, and values.
+        """Names in lower case, as HTTP/2 requires, and values.
 
         Raises:
-            TokenUnusable: Before anything is sent.
+            TokenUnusable: Nothing was sent.
         """
         if self._token is None:
             return self._headers
@@ -97,10 +96,10 @@ class RequestHeaders:
 
 
 def checked_token(token: Token | None) -> Token | None:
-    """Check what can be checked before the first call.
+    """Validate a token before the first call.
 
     Raises:
-        ValueError: A token that no header can carry; its value is not shown.
+        ValueError: The token is not a valid header value; the message never shows it.
         TypeError: Neither text nor a function.
     """
     if token is None or callable(token):
@@ -114,7 +113,7 @@ def checked_token(token: Token | None) -> Token | None:
 
 
 def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Check further headers.
+    """Validate further headers.
 
     Raises:
         ValueError: A name or a value that cannot be sent, or a name that is set by the client itself.
@@ -140,7 +139,7 @@ def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def checked_authority(authority: str | None) -> str | None:
-    """Check the name under which a gateway knows the server.
+    """Validate an authority.
 
     Raises:
         ValueError: Not `host` or `host:port`.
@@ -166,18 +165,18 @@ def _current(token: Token) -> str:
 
 
 def _flaw(token: str) -> str:
-    """Why a token cannot be sent, or ""; a token file's last newline does no harm."""
+    """Why a token cannot be sent, or ""; the trailing newline of a token file is allowed."""
     if not token.strip():
         return "expected a token, got an empty text"
     return "" if _TOKEN.fullmatch(token.strip()) else "expected printable ASCII without blanks, got other characters"
 
 
 def conceal(failure: TransportFailure, secrets: Collection[str]) -> TransportFailure:
-    """Take tokens and values of headers out of a failure's words, and drop a cause whose traceback shows one.
+    """Redact tokens and header values in a failure's text, and drop a cause whose traceback shows one.
 
     Args:
-        failure: Why an operation got no answer.
-        secrets: What was sent; those shorter than four characters are passed over.
+        failure: The failure of an operation.
+        secrets: The values sent; those shorter than four characters are ignored.
     """
     long_enough = sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
     if not long_enough:

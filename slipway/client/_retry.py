@@ -1,4 +1,4 @@
-"""When a failed try is worth another one: the deadline of a call, the client's retry budget, the pause."""
+"""Limits of retries: the deadline of a call, the client's retry budget, the backoff."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Deadline", "RetryBudget", "jittered_pause_s"]
 
 
 class Deadline:
-    """The time budget of one call, from its first step to its last; from `NO_LIMIT_S` on it never ends."""
+    """The deadline of one call; from `NO_LIMIT_S` on there is none."""
 
     __slots__ = ("_end_ns", "_start_ns", "timeout_s")
 
@@ -26,7 +26,7 @@ class Deadline:
         return (time.monotonic_ns() - self._start_ns) / 1e9
 
     def remaining_s(self) -> float:
-        """Seconds left; 0 or less when it is over, `NO_LIMIT_S` where there is no limit."""
+        """Seconds left; 0 or less once it has passed, `NO_LIMIT_S` where there is no limit."""
         return NO_LIMIT_S if self._end_ns is None else (self._end_ns - time.monotonic_ns()) / 1e9
 
 
@@ -44,13 +44,13 @@ class RetryBudget:
 
     def deposit(self) -> None:
         """Count one call."""
-        if self._tokens >= self._capacity:  # nobody has retried for a while
+        if self._tokens >= self._capacity:  # full: no recent retries
             return
         with self._lock:
             self._tokens = min(self._capacity, self._tokens + self._ratio)
 
     def withdraw(self) -> bool:
-        """Take one retry, if there is one."""
+        """Take one retry token, if there is one."""
         with self._lock:
             if self._tokens < 1:
                 return False

@@ -1,6 +1,6 @@
-"""Why an operation got no answer: gRPC's and HTTP's many ways to say it, as one value.
+"""Why an operation failed: gRPC's and HTTP's statuses as one value.
 
-The tables were read in Triton's sources and are pinned against a running tritonserver in
+The tables come from Triton's sources and are pinned against a running tritonserver in
 `tests/integration/test_client_faults.py`. Triton says UNAVAILABLE (HTTP 503) for overload, for a model that is
 loading, for a restricted operation and for its own shutdown alike, so there the text decides.
 """
@@ -16,7 +16,7 @@ __all__ = ["FailureKind", "TransportFailure", "closed", "grpc_kind", "http_kind"
 
 
 class FailureKind(enum.Enum):
-    """What happened, as far as the wire can tell."""
+    """The kinds of failure that the protocols can tell apart."""
 
     UNREACHABLE = enum.auto()
     UNTRUSTED = enum.auto()
@@ -35,14 +35,14 @@ class FailureKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportFailure:
-    """One operation without an answer.
+    """An operation that failed.
 
     Attributes:
-        kind: Decides about a retry and about the error class.
-        text: The server's or the transport's words.
+        kind: Selects the error class and whether to retry.
+        text: The server's or the transport's message.
         status: The protocol's status; empty where the server sent none.
-        cause: The foreign exception, for the traceback.
-        retry_after_s: The server's own wish, in seconds.
+        cause: The library's exception, for the traceback.
+        retry_after_s: From the server's Retry-After, in seconds.
     """
 
     kind: FailureKind
@@ -53,11 +53,11 @@ class TransportFailure:
 
 
 def closed(cause: BaseException) -> TransportFailure:
-    """Whatever a transport raises once its owner has closed it."""
-    return TransportFailure(kind=FailureKind.CLOSED, text="closed by its owner", cause=cause)
+    """The failure of a call whose client was closed."""
+    return TransportFailure(kind=FailureKind.CLOSED, text="the client was closed", cause=cause)
 
 
-# What two sides who do not trust each other say, OpenSSL and BoringSSL; a repeat changes nothing.
+# Certificate errors of OpenSSL and BoringSSL; a retry changes nothing.
 _UNTRUSTED = (
     "CERTIFICATE_VERIFY_FAILED",
     "Hostname Verification Check failed",
@@ -70,7 +70,7 @@ _UNTRUSTED = (
 )
 
 _UNAVAILABLE_BY_TEXT = (
-    *((words, FailureKind.UNTRUSTED) for words in _UNTRUSTED),
+    *((pattern, FailureKind.UNTRUSTED) for pattern in _UNTRUSTED),
     ("Exceeds maximum queue size", FailureKind.OVERLOADED),
     ("Request timeout expired", FailureKind.OVERLOADED),
     ("is not at ready state", FailureKind.NOT_READY),
@@ -102,7 +102,7 @@ _HTTP = {
     401: FailureKind.UNAUTHENTICATED,
     403: FailureKind.UNAUTHENTICATED,
     404: FailureKind.NOT_FOUND,
-    408: FailureKind.DRAINING,  # said by gateways that end an idle connection, whatever has just been asked on it
+    408: FailureKind.DRAINING,  # sent by gateways that close an idle connection, whatever was just sent on it
     413: FailureKind.INVALID,
     429: FailureKind.OVERLOADED,
     499: FailureKind.DRAINING,
@@ -111,10 +111,10 @@ _HTTP = {
 }
 
 
-# gRPC's own words for a call whose stream somebody ended, a proxy that restarts for one; no server has judged it.
+# gRPC's message for a stream that was closed in between, as by a restarting proxy; no server has processed the call.
 _GRPC_STREAM_ENDED = ("Stream removed", "RST_STREAM with error code")
 
-_GRPC_ITS_WAY = (
+_GRPC_PREFIXES = (
     "connections to all backends failing; last error: ",
     "failed to connect to all addresses; last error: ",
 )
@@ -125,14 +125,14 @@ _GRPC_NUMBER = re.compile(r" \(\d+\)$")
 def grpc_kind(status: str, text: str) -> FailureKind:
     """Classify a gRPC status name and its details.
 
-    UNAVAILABLE with a text that is not Triton's comes from gRPC itself, about a connection that was there and broke.
-    NOT_FOUND is said of an unknown name, and of a known one whose versions are all loading, unloading or gone.
+    UNAVAILABLE with a text that is not Triton's comes from gRPC itself, about an open connection that broke.
+    NOT_FOUND means an unknown name, or a known one whose versions are all loading, unloading or gone.
     """
     if status == "UNAVAILABLE":
         return _by_text(text, otherwise=FailureKind.DRAINING)
     if status == "NOT_FOUND" and _NO_VERSION in text:
         return FailureKind.NOT_READY
-    if status in ("UNKNOWN", "INTERNAL") and any(words in text for words in _GRPC_STREAM_ENDED):
+    if status in ("UNKNOWN", "INTERNAL") and any(pattern in text for pattern in _GRPC_STREAM_ENDED):
         return FailureKind.DRAINING
     if status == "RESOURCE_EXHAUSTED" and "larger than" in text:
         return FailureKind.INVALID
@@ -142,7 +142,7 @@ def grpc_kind(status: str, text: str) -> FailureKind:
 def http_kind(status: int, text: str) -> FailureKind:
     """Classify an HTTP status and the error text of its body.
 
-    503 with a text that is not Triton's comes from a gateway that has no server to ask.
+    503 with a text that is not Triton's comes from a gateway without a ready server.
     """
     if status == 503:
         return _by_text(text, otherwise=FailureKind.UNREACHABLE)
@@ -152,18 +152,18 @@ def http_kind(status: int, text: str) -> FailureKind:
 
 
 def tls_kind(text: str, *, otherwise: FailureKind) -> FailureKind:
-    """Classify OpenSSL's words: no trust between the two sides, or a connection that broke."""
-    return FailureKind.UNTRUSTED if any(words in text for words in _UNTRUSTED) else otherwise
+    """Classify OpenSSL's message: a certificate error, or a connection that broke."""
+    return FailureKind.UNTRUSTED if any(pattern in text for pattern in _UNTRUSTED) else otherwise
 
 
 def plain_text(text: str) -> str:
-    """The words without what helps no reader: a request id that nobody set, gRPC's way to its last error."""
+    """Shorten a message: drop an unset request id and gRPC's prefixes."""
     text = text.removeprefix("[request id: <id_unknown>] ")
-    for words in _GRPC_ITS_WAY:
-        text = text.removeprefix(words)
+    for pattern in _GRPC_PREFIXES:
+        text = text.removeprefix(pattern)
     text = _GRPC_WHERE.sub(lambda match: f"{unquote(match[1])}: ", text)
     return _GRPC_NUMBER.sub("", text.replace("Failed to connect to remote host: ", "").replace(": connect: ", ": "))
 
 
 def _by_text(text: str, *, otherwise: FailureKind) -> FailureKind:
-    return next((kind for words, kind in _UNAVAILABLE_BY_TEXT if words in text), otherwise)
+    return next((kind for pattern, kind in _UNAVAILABLE_BY_TEXT if pattern in text), otherwise)

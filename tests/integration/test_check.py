@@ -60,7 +60,7 @@ def test_model_that_is_not_there_exits_with_1_and_is_named_without_the_server_s_
     done = check(triton_server.grpc_url, "--model", "cifar", "--metrics-url", triton_server.metrics_url)
 
     assert 1 == done.returncode
-    assert "the server knows no such model: Request for unknown model: 'cifar' is not found" in done.stdout
+    assert "model not found: Request for unknown model: 'cifar' is not found" in done.stdout
     assert "of model cifar, got those of mnist: is --model right?" in done.stdout
 
 

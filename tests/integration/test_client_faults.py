@@ -135,7 +135,7 @@ def error_of(url, model, *, call="predict", **options):
     ("model", "error", "message"),
     [
         ("nosuch", ModelNotFound, "no model of this name, it has: broken, idle, mnist, slow, strict"),
-        ("idle", ModelNotReady, "has the model in its repository and has not loaded it"),
+        ("idle", ModelNotReady, "has the model in its repository but has not loaded it"),
         ("broken", ModelLoadFailed, "could not load version 1: .*INVALID_PROTOBUF"),
     ],
     ids=["wrong-name", "not-loaded", "broken"],

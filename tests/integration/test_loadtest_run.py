@@ -154,7 +154,7 @@ def test_a_run_that_is_stopped_leaves_a_partial_report(triton_server, at, tmp_pa
     ("words", "exit_code", "text"),
     [
         (("smoke", "--url", "grpc://127.0.0.1:1"), 3, "connection failed"),
-        (("smoke", "--model", "nist"), 2, "the server knows no such model"),
+        (("smoke", "--model", "nist"), 2, "model not found"),
         (("smoke", "--set", "target.version=9"), 2, "9"),
         (("smoke", "--slo", "p99_mss=3"), 2, "did you mean 'p99_ms'"),
         (("smoke", "--set", "payload.batches=[{images: 17}]"), 2, "expected at most 16 images"),

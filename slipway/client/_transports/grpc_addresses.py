@@ -104,7 +104,7 @@ def _ask_addresses(address: Address, settings: ConnectionSettings, deadline: Dea
 def _ask(
     addresses: Sequence[Address], settings: ConnectionSettings, deadline: Deadline
 ) -> list[TransportFailure | None]:
-    """Side by side; None where a server answers."""
+    """Side by side; None where the server responds."""
     operation = IsServerReady()
     with ExitStack() as opened:
         calls = []
@@ -131,12 +131,12 @@ def _text(places: Sequence[str], outcomes: Sequence[TransportFailure | None]) ->
         by_words.setdefault(_words(place, outcome), []).append(place)
     more = len(places) - len(outcomes)
     said = [f"{', '.join(there)}: {words}" for words, there in by_words.items()]
-    return "; ".join([*said, *([f"{more} more addresses were not asked"] if more else [])])
+    return "; ".join([*said, *([f"{more} more addresses were not tried"] if more else [])])
 
 
 def _words(place: str, outcome: TransportFailure | None) -> str:
     if outcome is None or outcome.kind not in (*_NOT_USABLE, FailureKind.DEADLINE):
-        return "a server answers"
+        return "the server responds"
     if outcome.kind is FailureKind.DEADLINE:
         return "no answer in time"
     return outcome.text.removeprefix(f"{place}: ")

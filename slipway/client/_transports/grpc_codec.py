@@ -148,5 +148,5 @@ def rpc_failure(exc: Any) -> TransportFailure:  # noqa: ANN401 - grpc.RpcError d
     """Translate a `grpc.RpcError`, blocking or asyncio."""
     status, text = exc.code().name, exc.details() or ""
     kind = grpc_kind(status, text)
-    text = "still waiting for it" if kind is FailureKind.DEADLINE else plain_text(text)
+    text = "waiting for the response" if kind is FailureKind.DEADLINE else plain_text(text)
     return TransportFailure(kind=kind, text=text, status=status, cause=exc)

@@ -53,7 +53,7 @@ def _waited_for(exc: Exception) -> str:
         return str(exc)
     if isinstance(exc, httpcore.ConnectTimeout):
         return "still connecting"
-    return "still waiting for it"
+    return "waiting for the response"
 
 
 def _words(exc: Exception, leaves: list[BaseException]) -> str:

@@ -303,7 +303,7 @@ def test_page_for_people_is_not_a_server_that_is_ready(unserved, open_http, slip
     lines, error = slipway(open_http(unserved))
 
     assert isinstance(error, ChecksFailed)
-    assert "what answers there is no server of models" in lines[0]
+    assert "not a V2 inference server" in lines[0]
     assert "HTTP status 200, text/html: <!doctype html><title>Sign in</title>\\x1b[2J" in lines[0]
 
 

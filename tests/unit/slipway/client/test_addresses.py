@@ -71,7 +71,7 @@ def test_a_certificate_of_the_name_is_taken_at_each_of_its_addresses(several, un
 
     said = failed("sync", f"grpcs://{NAME}:{port}", tls=Tls(ca_file=tmp_path / "ca.pem"))
 
-    assert f"127.0.0.1:{port}: a server answers" in said
+    assert f"127.0.0.1:{port}: the server responds" in said
 
 
 def test_addresses_that_fail_alike_are_named_with_one_reason(flavour, several):

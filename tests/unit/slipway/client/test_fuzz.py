@@ -90,7 +90,7 @@ def failing():
     ids=["fails", "none", "no-ascii", "empty", "two-lines", "bytes"],
 )
 def test_function_that_gives_no_token_is_an_error_of_ours(fake, token, flavour):
-    with pytest.raises(ClientError, match="nothing was sent, there is no usable token"):
+    with pytest.raises(ClientError, match="no usable token, nothing was sent"):
         call(flavour, fake.url, "contract", token=token)
 
     assert {} == fake.asked

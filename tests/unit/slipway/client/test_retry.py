@@ -116,7 +116,7 @@ def test_nobody_listening_is_said_with_the_way_out(silent_url, digits):
 NOT_FOUND = {
     "nothing": ([], ModelNotFound, "the server has no model of this name, it has: none at all"),
     "wrong-name": ([{"name": "cifar"}, {"name": "iris"}], ModelNotFound, "it has: cifar, iris"),
-    "not-loaded": ([{"name": "mnist"}], ModelNotReady, "in its repository and has not loaded it"),
+    "not-loaded": ([{"name": "mnist"}], ModelNotReady, "in its repository but has not loaded it"),
     "loading": ([{"name": "mnist", "version": "1", "state": "LOADING"}], ModelNotReady, "is loading the model"),
     "unloading": ([{"name": "mnist", "version": "1", "state": "UNLOADING"}], ModelNotReady, "is unloading the model"),
     "unloaded": (
@@ -159,7 +159,7 @@ def test_not_found_without_a_list_of_models_is_a_wrong_name(fake, digits):
     fake.listing_fault = (Code.UNIMPLEMENTED, 404, "Not Found")
     with (
         Classifier(fake.url, model="mnist", retry=QUICK) as classifier,
-        pytest.raises(ModelNotFound, match="the server knows no such model: Not Found"),
+        pytest.raises(ModelNotFound, match="model not found: Not Found"),
     ):
         classifier.predict(digits([1]))
 
@@ -198,7 +198,7 @@ def test_known_model_without_versions_is_not_ready_even_without_a_list_of_models
     fake.listing_fault = (Code.UNAVAILABLE, 403, "This protocol is restricted, expecting header 'x'")
     with (
         Classifier(fake.url, model="mnist", retry=QUICK) as classifier,
-        pytest.raises(ModelNotReady, match=r"the model is not served now: .* has no available versions"),
+        pytest.raises(ModelNotReady, match=r"the model is not ready: .* has no available versions"),
     ):
         classifier.predict(digits([1]))
 
@@ -218,7 +218,7 @@ def test_slow_server_is_given_up_at_the_deadline(fake, digits, slow):
     held = fake.hold(slow)
     with (
         Classifier(fake.url, model="mnist", timeout_s=0.2) as classifier,
-        pytest.raises(DeadlineExceeded, match=r"no answer within 0\.2 s \(still waiting for it\)") as caught,
+        pytest.raises(DeadlineExceeded, match=r"no answer within 0\.2 s \(waiting for the response\)") as caught,
     ):
         classifier.predict(digits([1]))
 
@@ -264,7 +264,7 @@ def test_retry_budget_is_shared_by_all_calls_and_refilled_by_them(fake, digits):
 
     # Tokens before each call's retries: 3, 1.5, 1, 0.5, 1.
     assert [3, 2, 2, 1, 2] == [len(error.attempts) for error in errors]
-    assert "no retry left: too many calls of this client failed lately" in str(errors[3])
+    assert "retry budget exhausted: too many calls of this client failed recently" in str(errors[3])
 
 
 def test_budget_of_nothing_forbids_every_retry(fake, digits):

@@ -54,7 +54,7 @@ def test_server_that_shows_no_list_is_asked_for_itself(fake):
     fake.listing_fault = (Code.UNAVAILABLE, 403, "This protocol is restricted, expecting header 'x'")
     with (
         Classifier(fake.url, model="mnist") as classifier,
-        pytest.raises(ModelNotReady, match="the server is up and not ready yet"),
+        pytest.raises(ModelNotReady, match="the server is running and not ready yet"),
     ):
         classifier.wait_ready(timeout_s=1)
 
