@@ -1,17 +1,17 @@
-"""Everything that can go wrong with a prediction, each by its own name.
+"""The errors of the client.
 
 * ClientError
   - InvalidAddress        also ValueError; the URL is not one of grpc://, grpcs://, http://, https://
-  - InvalidImage          also ValueError; refused before anything is sent
-  - UnsupportedModel      the model on the server is not an image classifier of Slipway's kind
-  - InvalidRequest        the server refused the request itself; never retried
+  - InvalidImage          also ValueError; rejected before anything is sent
+  - UnsupportedModel      the model on the server is not a supported image classifier
+  - InvalidRequest        the server rejected the request; never retried
   - Unauthenticated       missing or invalid token; never retried
-  - ModelNotFound         the server knows no model, or no version, of that name; never retried
-  - ModelNotReady         the server knows the model, and does not serve it now; retried
-    - ModelLoadFailed     the server tried to load it and could not; carries the reason; never retried
+  - ModelNotFound         the server has no such model or version; never retried
+  - ModelNotReady         the server has the model but does not serve it now; retried
+    - ModelLoadFailed     the server failed to load it; carries the reason; never retried
   - ServerUnavailable     connection failed; retried
-    - ServerDraining      somebody answered and ended the call: shutting down, or gone; retried
-  - ServerOverloaded      the server's queue is full, or the request waited there too long; retried with care
+    - ServerDraining      the server closed the connection: shutting down, or died; retried
+  - ServerOverloaded      the server's queue is full, or the request timed out in it; retried within the budget
   - ServerError           the server failed, or its answer breaks the contract; never retried
   - DeadlineExceeded      also TimeoutError; no answer within `timeout_s`
   - QueueFull             MicroBatcher: no room in its queue within `timeout_s`
@@ -47,12 +47,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One failed try of a call.
+    """One failed attempt of a call.
 
     Attributes:
-        error: Name of the error class that this try alone would have raised.
-        text: The server's or the transport's own words.
-        after_s: Seconds from the start of the call to the failure of this try.
+        error: Name of the error class for this attempt alone.
+        text: The server's or the transport's message.
+        after_s: Seconds from the start of the call to this failure.
     """
 
     error: str
@@ -61,11 +61,11 @@ class Attempt:
 
 
 class ClientError(SlipwayError):
-    """A prediction, or an operation to the server, failed.
+    """A prediction, or another request to the server, failed.
 
     Attributes:
-        status: The server's status, such as "UNAVAILABLE" (gRPC) or "503" (HTTP); empty where none came.
-        attempts: Every failed try of the call, in order; empty where nothing was sent.
+        status: The server's status, such as "UNAVAILABLE" (gRPC) or "503" (HTTP); empty where none was received.
+        attempts: Every failed attempt of the call, in order; empty where nothing was sent.
     """
 
     def __init__(self, message: str, *, status: str = "", attempts: tuple[Attempt, ...] = ()) -> None:
@@ -75,13 +75,13 @@ class ClientError(SlipwayError):
 
 
 class InvalidAddress(ClientError, ValueError):
-    """The URL names no protocol of ours, or no host."""
+    """The URL has no supported protocol, or no host."""
 
     exit_status = 2
 
 
 class InvalidImage(ClientError, ValueError):
-    """What was given is not an image, or not one that the model takes; nothing was sent."""
+    """The input is not an image, or not one that the model accepts; nothing was sent."""
 
     exit_status = 2
 
@@ -91,7 +91,7 @@ class UnsupportedModel(ClientError):
 
 
 class InvalidRequest(ClientError):
-    """The server refused the request. The next call learns the contract anew, in case the model was replaced."""
+    """The server rejected the request. The next call reads the contract again, in case the model was replaced."""
 
 
 class Unauthenticated(ClientError):
@@ -111,15 +111,15 @@ class ModelLoadFailed(ModelNotReady):
 
 
 class ServerUnavailable(ClientError):
-    """Nobody answers at the address: refused, unknown host, or no trust between the two (TLS)."""
+    """The connection failed: refused, unknown host, or a TLS certificate error."""
 
 
 class ServerDraining(ServerUnavailable):
-    """A server answered and then ended the call: it shuts down, or it died."""
+    """The server closed the connection during the call: it is shutting down, or it died."""
 
 
 class ServerOverloaded(ClientError):
-    """The server's queue is full, or the request waited in it for too long."""
+    """The server's queue is full, or the request timed out in it."""
 
 
 class ServerError(ClientError):
@@ -131,7 +131,7 @@ class DeadlineExceeded(ClientError, TimeoutError):
 
 
 class QueueFull(ClientError):
-    """A MicroBatcher's queue had no room within `timeout_s`: more calls come than the server answers."""
+    """A MicroBatcher's queue had no room within `timeout_s`: calls arrive faster than the server answers."""
 
 
 class ClientClosed(ClientError):

@@ -1,9 +1,9 @@
-"""Whatever a caller has, as the pixels that the model takes. Arrays are never cast, scaled or resized.
+"""Convert images to a batch of the model's shape. Arrays are never cast, scaled or resized.
 
     to_batch(np.zeros((28, 28), np.uint8), contract).shape   # (1, 28, 28, 1)
     to_batch(["a.png", "b.png"], contract).shape             # (2, 28, 28, 1): files are converted and resized
 
-What is no image at all is refused with expected and got.
+Anything else raises `InvalidImage` with expected and got.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ ImagesInput: TypeAlias = "ImageInput | Sequence[ImageInput]"
 def to_batch(images: ImagesInput, contract: ModelContract, conversion: Conversion = DEFAULT_CONVERSION) -> Pixels:
     """Turn images into one batch of the model's shape.
 
-    Arrays must already be uint8 of the model's height and width. Pictures are turned upright, to the model's channels
-    and to its size; their brightness is kept, so a dark digit on white paper needs `invert`. One `PictureWarning` a
-    call says what looks unlike the model's training images.
+    Arrays must already be uint8 of the model's height and width. Pictures are rotated upright, converted to the
+    model's channels and resized; their brightness is kept, so a dark digit on white paper needs `invert`. One
+    `PictureWarning` per call lists what looks unlike the training images.
 
     Args:
         images: See `ImagesInput`.
-        contract: What the model takes.
-        conversion: What the caller chose.
+        contract: The model's input signature.
+        conversion: Options for pictures.
 
     Returns:
         uint8, shape (n, height, width, channels), n >= 1, 0 to 255.
 
     Raises:
-        InvalidImage: Anything else; says expected and got, and which of several images it is.
+        InvalidImage: Anything else; says expected and got, and the index of the image.
     """
     shape = contract.image_shape
     array = as_array(images, "")
@@ -93,8 +93,8 @@ def _one(image: object, contract: ModelContract, conversion: Conversion, where: 
     array = as_array(image, where)
     if array is not None:
         return _one_array(array, contract.image_shape, where)
-    from slipway.client._pictures import read_picture  # noqa: PLC0415 - Pillow is loaded by those who give pictures
+    from slipway.client._pictures import read_picture  # noqa: PLC0415 - Pillow is loaded only for pictures
 
-    pixels, found = read_picture(image, contract, conversion, where)
-    findings += found
+    pixels, new_findings = read_picture(image, contract, conversion, where)
+    findings += new_findings
     return pixels

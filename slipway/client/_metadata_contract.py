@@ -1,6 +1,6 @@
-"""The contract of a model on a server that tells no configuration: from the metadata that all V2 servers have.
+"""The contract of a model on a server without model configuration, from the V2 metadata.
 
-Metadata names tensors and shapes. It tells neither labels, which become "0", "1", ..., nor the largest batch.
+Metadata has tensor names and shapes. It has neither labels, which become "0", "1", ..., nor the largest batch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PROBABILITIES = (PROBABILITIES, "FP32", 2)
 def contract_from_metadata(
     model: str, inputs: tuple[TensorMetadata, ...], outputs: tuple[TensorMetadata, ...], *, max_batch_size: int
 ) -> ModelContract:
-    """Read a contract out of a model's metadata.
+    """Build a contract from a model's metadata.
 
     Args:
         model: Its name.
@@ -29,7 +29,7 @@ def contract_from_metadata(
         max_batch_size: Most images in one request; a server that takes a fixed number takes one.
 
     Raises:
-        ContractUnreadable: It is no image classifier of Slipway's kind; says expected and got.
+        ContractUnreadable: The model is not a supported image classifier; says expected and got.
     """
     where = f"model {model!r}"
     image = _only(inputs, f"{where}: expected one input {IMAGE} UINT8 [-1, height, width, channels]", _IMAGE)
@@ -44,11 +44,11 @@ def contract_from_metadata(
     )
 
 
-def _only(tensors: tuple[TensorMetadata, ...], expected: str, door: tuple[str, str, int]) -> TensorMetadata:
+def _only(tensors: tuple[TensorMetadata, ...], expected: str, signature: tuple[str, str, int]) -> TensorMetadata:
     if len(tensors) == 1:
         (tensor,) = tensors
         batch = tensor.shape[:1] in ((_ANY,), (1,))
-        if (tensor.name, tensor.datatype, len(tensor.shape)) == door and batch:
+        if (tensor.name, tensor.datatype, len(tensor.shape)) == signature and batch:
             return tensor
     got = [f"{tensor.name} {tensor.datatype} {list(tensor.shape)}" for tensor in tensors]
     raise ContractUnreadable(f"{expected}, got {printable(str(got))}")

@@ -1,4 +1,4 @@
-"""One way in for pictures: a path, a Pillow image, bytes and a file object all become the same Pillow image.
+"""Open a picture from a path, a Pillow image, bytes or a file object, as an upright Pillow image.
 
 Imported only when a picture is given.
 """
@@ -24,10 +24,10 @@ from slipway.printable import printable
 __all__ = ["LARGEST_FILE_BYTES", "Opened", "open_picture", "place", "translated"]
 
 LARGEST_FILE_BYTES = 512 << 20
-"""Most bytes that are taken from a file object: a stream may never end."""
+"""Maximum bytes read from a file object: a stream may never end."""
 
 _PROGRAMS = {"EPS"}
-"""Formats that are programs: to read one starts an interpreter, which may not end."""
+"""Formats that are programs: reading one starts an interpreter, which may not end."""
 
 
 _LOCKS = tuple(threading.Lock() for _ in range(61))
@@ -63,7 +63,7 @@ def place(source: object, where: str) -> str:
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Turn whatever a damaged picture makes Pillow raise into `InvalidImage`."""
+    """Translate the exceptions that Pillow raises for a damaged picture to `InvalidImage`."""
     try:
         yield
     except InvalidImage:
@@ -78,15 +78,15 @@ def translated(where: str) -> Iterator[None]:
 
 
 def open_picture(source: object, where: str, *, frame: int | None) -> Opened:
-    """Read one picture, turned upright as its EXIF data say, whichever way it came.
+    """Read one picture, rotated upright by its EXIF orientation.
 
     Args:
-        source: A Pillow image; the path of a file; the bytes of one; or a file object, read from where it stands.
-        where: Put in front of messages.
-        frame: Which one of several, from 0; None: there must be one only.
+        source: A Pillow image; the path of a file; the bytes of one; or a file object, read from its current position.
+        where: Prefix of messages.
+        frame: Index of the frame, from 0; None: the file must have only one.
 
     Raises:
-        InvalidImage: There is no such picture; says why.
+        InvalidImage: The picture cannot be read; says why.
     """
     if isinstance(source, Image.Image):
         with _LOCKS[id(source) // 16 % len(_LOCKS)]:
@@ -97,16 +97,14 @@ def open_picture(source: object, where: str, *, frame: int | None) -> Opened:
             return _upright(image, where, frame)
     content = _content(source, where)
     if not content:
-        raise InvalidImage(
-            f"{where}expected the bytes of an image file, got none: is the file read to its end already?"
-        )
+        raise InvalidImage(f"{where}expected the bytes of an image file, got none: has the file been read already?")
     with Image.open(io.BytesIO(content)) as image:
         return _upright(image, where, frame)
 
 
 def _upright_of_given(image: Image.Image, where: str, frame: int | None) -> Opened:
-    """As `_upright`, and the caller's image stands where it stood."""
-    stood = image.tell()
+    """As `_upright`; the caller's image keeps its frame position."""
+    position = image.tell()
     try:
         return _upright(image, where, frame)
     except Exception as exc:
@@ -118,8 +116,8 @@ def _upright_of_given(image: Image.Image, where: str, frame: int | None) -> Open
             "call image.load() while it is open"
         ) from exc
     finally:
-        if image.tell() != stood:
-            image.seek(stood)
+        if image.tell() != position:
+            image.seek(position)
 
 
 def _upright(image: Image.Image, where: str, frame: int | None) -> Opened:
@@ -128,10 +126,10 @@ def _upright(image: Image.Image, where: str, frame: int | None) -> Opened:
     frames = 1 if image.format in _LAYERED else getattr(image, "n_frames", 1)
     if frame is None and frames > 1:
         raise InvalidImage(
-            f"{where}expected one picture, got {frames} frames or pages: say which, frame=0 to frame={frames - 1}"
+            f"{where}expected one picture, got {frames} frames or pages: choose one, frame=0 to frame={frames - 1}"
         )
     if frame is not None and frame >= frames:
-        raise InvalidImage(f"{where}frame={frame}: expected less than {frames}, which is what the file holds")
+        raise InvalidImage(f"{where}frame={frame}: expected less than {frames}, the number of frames in the file")
     if frame is not None and frames > 1 and frame != image.tell():
         image.seek(frame)
     if 0 in image.size:
@@ -144,9 +142,9 @@ def _upright(image: Image.Image, where: str, frame: int | None) -> Opened:
 def _check_path(path: str | os.PathLike[str], where: str) -> None:
     mode = os.stat(path).st_mode  # noqa: PTH116 - a str is as good as a Path here
     if stat.S_ISDIR(mode):
-        raise InvalidImage(f"{where}expected an image file, got a folder: give its files")
+        raise InvalidImage(f"{where}expected an image file, got a folder: pass its files")
     if not stat.S_ISREG(mode):
-        raise InvalidImage(f"{where}expected an image file, got a pipe or device: read it and give the bytes")
+        raise InvalidImage(f"{where}expected an image file, got a pipe or device: read it and pass the bytes")
 
 
 def _content(source: object, where: str) -> bytes | memoryview:
@@ -178,7 +176,7 @@ def _part_of(file: IO[bytes], size: int, where: str) -> bytes:
     part: object = file.read(size)
     if iscoroutine(part):
         part.close()
-        raise InvalidImage(f"{where}expected a file that is read at once, got an asyncio one: give await file.read()")
+        raise InvalidImage(f"{where}expected a blocking file, got an asyncio one: pass await file.read()")
     if not isinstance(part, bytes | bytearray | memoryview):
         raise InvalidImage(f"{where}expected a file of bytes, got {type(part).__name__} from its read()")
     return bytes(part)

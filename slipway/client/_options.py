@@ -1,9 +1,9 @@
-"""What a caller may tell a client: how to retry, how long to wait, how to keep a connection alive.
+"""Options of a client: retries, time limits, keepalive.
 
     RetryPolicy(max_attempts=1)                  # never retry
-    KeepAlive(interval_s=60)                     # ask a silent gRPC server each minute whether it is there
+    KeepAlive(interval_s=60)                     # ping an idle gRPC connection each minute
 
-All of them are values: frozen, and checked when they are made.
+All are frozen values, validated on creation.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from numbers import Real
 __all__ = ["NO_LIMIT_S", "KeepAlive", "RetryPolicy", "limited", "seconds"]
 
 NO_LIMIT_S = 1e8
-"""From three years on, a time is no limit: what waits would otherwise overflow the clocks below."""
+"""Three years or more count as no limit: larger values overflow the clocks below."""
 
 
 def seconds(name: str, value: float | None) -> float:
-    """Check a time limit, in seconds.
+    """Validate a time limit, in seconds.
 
     Returns:
         The limit; `math.inf` where there is none.
 
     Raises:
-        ValueError: Not a number above 0, nor None or infinity for no limit; text, booleans and NaN are no numbers here.
+        ValueError: Not a number above 0, nor None or infinity for no limit; text, booleans and NaN are rejected.
     """
     if value is None:
         return math.inf
@@ -35,25 +35,25 @@ def seconds(name: str, value: float | None) -> float:
 
 
 def limited(timeout_s: float) -> float | None:
-    """The same time as most libraries want it: None for no limit."""
+    """The same limit as most libraries take it: None for no limit."""
     return None if timeout_s >= NO_LIMIT_S else timeout_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How a failed try is repeated. Inference changes nothing on the server, so a repeat is always safe.
+    """How failed attempts are retried. Inference has no side effects on the server, so a retry is always safe.
 
-    The pause before try k+1 is drawn evenly from 0 to `min(max_backoff_s, base_backoff_s * 2**(k-1))`: "full jitter"
+    The pause before attempt k+1 is uniform from 0 to `min(max_backoff_s, base_backoff_s * 2**(k-1))`: "full jitter"
     (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). A bucket of tokens, shared by all
     calls of one client, keeps retries a small part of the traffic while a server is down or overloaded: a retry takes
     one token, and each call puts `budget_ratio` of a token back.
 
     Attributes:
-        max_attempts: Tries of one request, the first included; 1: no retry.
-        base_backoff_s: Longest pause before the second try, in seconds.
-        max_backoff_s: Longest pause before any try, in seconds.
+        max_attempts: Attempts per request, the first included; 1: no retry.
+        base_backoff_s: Longest pause before the second attempt, in seconds.
+        max_backoff_s: Longest pause before any attempt, in seconds.
         budget_ratio: Retries per call that the client can sustain.
-        budget_burst: Retries that a rested client may make at once; the size of the bucket.
+        budget_burst: Retries in a burst; the size of the bucket.
     """
 
     max_attempts: int = 4
@@ -78,18 +78,18 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepAlive:
-    """How gRPC finds out that a connection is dead while a call waits on it.
+    """How gRPC detects a dead connection while a call waits on it.
 
-    A load balancer that forgets a connection says so to nobody. While calls are under way and nothing comes, the client
-    asks the server (an HTTP/2 ping) after `interval_s`; no answer within `timeout_s` ends the connection, and the next
-    try opens another. HTTP needs none: a call that times out takes its connection with it.
+    A load balancer may drop a connection silently. While calls are in flight and no data arrives, the client sends an
+    HTTP/2 ping after `interval_s`; without a reply within `timeout_s` the connection is closed, and the next attempt
+    opens another. HTTP needs none: a call that times out closes its connection.
 
     Attributes:
-        interval_s: Silence before the operation, in seconds, at least 1. A server may count operations that come too
-            often and end the connection: Triton takes two that come within five minutes without any data between them
-            (`--grpc-http2-min-recv-ping-interval-without-data`, `--grpc-http2-max-ping-strikes`), and calls that
-            answer sooner reset its count.
-        timeout_s: Longest wait for the answer, in seconds, at least 1.
+        interval_s: Idle time before a ping, in seconds, at least 1. A server may close a connection after too many
+            pings: Triton accepts two within five minutes without data in between
+            (`--grpc-http2-min-recv-ping-interval-without-data`, `--grpc-http2-max-ping-strikes`); calls that complete
+            earlier reset the count.
+        timeout_s: Limit for the reply, in seconds, at least 1.
     """
 
     interval_s: float = 20.0

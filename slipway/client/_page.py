@@ -1,4 +1,4 @@
-"""Read a text page of a server, such as its metrics, within a time and a size: a broken one may be endless.
+"""Read a text page of a server, such as its metrics, within a time and a size limit: a broken one may be endless.
 
 read_page(parse_address("http://localhost:8002/metrics"), timeout_s=5.0)
 """
@@ -10,10 +10,15 @@ from slipway.client._retry import Deadline
 from slipway.client._tls import Tls
 from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.client._transports.connection_settings import ConnectionSettings
-from slipway.client._transports.http_codec import HttpRequest, HttpResponse
 from slipway.client._transports.http_connection import Connection, Words, connection_maker
-from slipway.client._transports.http_content import BodyUnreadable, decompressed, describe_response
 from slipway.client._transports.http_failures import TRANSPORT_ERRORS, failure_of
+from slipway.client._transports.http_messages import (
+    BodyUnreadable,
+    HttpRequest,
+    HttpResponse,
+    decompressed,
+    describe_response,
+)
 from slipway.printable import printable
 
 __all__ = ["PageUnreadable", "read_page"]
@@ -22,7 +27,7 @@ _LONGEST_PAGE_BYTES = 16 << 20
 
 
 class PageUnreadable(Exception):
-    """There is no such page; says what came instead."""
+    """The page cannot be read; says what was received."""
 
 
 def read_page(address: Address, *, timeout_s: float, tls: Tls | None = None) -> str:
@@ -30,8 +35,8 @@ def read_page(address: Address, *, timeout_s: float, tls: Tls | None = None) -> 
 
     Args:
         address: Its http:// or https:// address, with its path.
-        timeout_s: Longest time for all of it, in seconds.
-        tls: Certificates; None: the public authorities.
+        timeout_s: Limit for the whole exchange, in seconds.
+        tls: Certificates; None: the public certificate authorities.
 
     Raises:
         PageUnreadable: No answer in time, another status than 200, or more than 16 MiB.

@@ -1,4 +1,4 @@
-"""What a prediction returns, and how it is made of a model's numbers."""
+"""The result of a prediction, built from the model's probabilities."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Prediction:
 
     Attributes:
         labels: Name of the most probable class of each image; n of them.
-        indices: int64, shape (n,), read-only; the same classes as positions in a row of `probabilities`.
+        indices: int64, shape (n,), read-only; the same classes as column indices of `probabilities`.
         probabilities: float32, shape (n, classes), read-only; each row sums to 1.
         class_names: Names of the columns of `probabilities`.
         model_name: The model that answered.
-        model_version: The version of it that answered (the last one, should it have changed during the call).
+        model_version: The version that answered (the last, if it changed during the call).
     """
 
     labels: tuple[str, ...]
@@ -55,7 +55,7 @@ def prediction_of(contract: ModelContract, probabilities: Probabilities, model_v
 
 
 def rows_of(whole: Prediction, start: int, end: int) -> Prediction:
-    """Take the images from `start` up to `end` out of a prediction; nothing is copied."""
+    """Slice a prediction from `start` to `end` without a copy."""
     return Prediction(
         labels=whole.labels[start:end],
         indices=whole.indices[start:end],

@@ -1,4 +1,4 @@
-"""Whom a secure client trusts, and how it shows who it is: read once, the same for gRPC and for HTTP.
+"""TLS certificates of a client, the same for gRPC and HTTP.
 
 Tls(ca_file="ca.pem")                                       # trust this authority instead of the system's
 Tls(certificate_file="me.pem", key_file="me.key")           # mutual TLS
@@ -20,15 +20,15 @@ __all__ = ["Tls", "ca_certificates_of_environment", "grpc_certificates"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Certificates for grpcs:// and https://, all PEM files; strings are taken for paths.
+    """Certificates for grpcs:// and https://, as PEM files.
 
     Attributes:
-        ca_file: Authorities to trust instead of the system's.
+        ca_file: Certificate authorities to trust instead of the system's.
         certificate_file: This client's own certificate (mutual TLS), with `key_file`.
         key_file: The private key of `certificate_file`; not encrypted.
 
     Raises:
-        ValueError: A file is missing, holds no certificate or no key, or the two do not belong together.
+        ValueError: A file is missing, holds no certificate or no key, or the two do not match.
     """
 
     ca_file: Path | str | None = None
@@ -39,12 +39,12 @@ class Tls:
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("certificate_file and key_file: expected both or none")
         for name in ("ca_file", "certificate_file", "key_file"):
-            given = getattr(self, name)
-            if given is None:
+            value = getattr(self, name)
+            if value is None:
                 continue
-            if not isinstance(given, str | os.PathLike) or not str(given) or not Path(given).is_file():
-                raise ValueError(f"{name}: expected a PEM file, got {given!s}")
-            object.__setattr__(self, name, Path(given))
+            if not isinstance(value, str | os.PathLike) or not str(value) or not Path(value).is_file():
+                raise ValueError(f"{name}: expected a PEM file, got {value!s}")
+            object.__setattr__(self, name, Path(value))
         self.context()
 
     def context(self) -> ssl.SSLContext:
@@ -58,7 +58,7 @@ class Tls:
             try:
                 context.load_verify_locations(cafile=self.ca_file)
             except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
-                raise ValueError(f"ca_file: expected certificates in PEM, got {self.ca_file}: {_words(exc)}") from exc
+                raise ValueError(f"ca_file: expected certificates in PEM, got {self.ca_file}: {_reason(exc)}") from exc
             if not context.cert_store_stats()["x509"]:
                 raise ValueError(f"ca_file: expected certificates in PEM, got none in {self.ca_file}")
         if self.certificate_file is not None:
@@ -67,12 +67,12 @@ class Tls:
             except (OSError, ValueError) as exc:
                 raise ValueError(
                     f"certificate_file and key_file: expected a certificate and its key in PEM, "
-                    f"got {self.certificate_file} and {self.key_file}: {_words(exc)}"
+                    f"got {self.certificate_file} and {self.key_file}: {_reason(exc)}"
                 ) from exc
         return context
 
     def contents(self) -> tuple[bytes | None, bytes | None, bytes | None]:
-        """Read authorities, key and certificate, in the order that gRPC wants them.
+        """Read authorities, key and certificate, in gRPC's order.
 
         Raises:
             ValueError: A file cannot be read any more.
@@ -82,12 +82,12 @@ class Tls:
         try:
             ca, key, certificate = (None if file is None else file.read_bytes() for file in files)
         except OSError as exc:
-            raise ValueError(f"tls: expected readable PEM files, got {_words(exc)}") from exc
+            raise ValueError(f"tls: expected readable PEM files, got {_reason(exc)}") from exc
         return ca, key, certificate
 
 
 def grpc_certificates(tls: Tls | None) -> tuple[bytes | None, bytes | None, bytes | None]:
-    """Authorities, key and certificate, as gRPC wants them; the authorities are those that https:// would trust.
+    """Authorities, key and certificate, in gRPC's order; the authorities are those that https:// would trust.
 
     Raises:
         InvalidAddress: See `ca_certificates_of_environment`.
@@ -102,22 +102,22 @@ def grpc_certificates(tls: Tls | None) -> tuple[bytes | None, bytes | None, byte
 def ca_certificates_of_environment() -> bytes | None:
     """The authorities that `SSL_CERT_FILE` names instead of the public ones, in PEM; None where it is not set.
 
-    OpenSSL knows the variable and overlooks a file that it cannot read; gRPC does not know it.
+    OpenSSL reads the variable and ignores an unreadable file; gRPC does not read it.
 
     Raises:
         InvalidAddress: The file holds no certificates.
     """
-    named = os.environ.get("SSL_CERT_FILE", "")
-    if not named:
+    path = os.environ.get("SSL_CERT_FILE", "")
+    if not path:
         return None
-    shown = f"SSL_CERT_FILE: expected certificates in PEM, got {printable(named)}"
-    if not Path(named).is_file():
+    shown = f"SSL_CERT_FILE: expected certificates in PEM, got {printable(path)}"
+    if not Path(path).is_file():
         raise InvalidAddress(f"{shown}, which is no file: correct the variable, or remove it")
     try:
-        _bare_context().load_verify_locations(cafile=named)
-        return Path(named).read_bytes()
+        _bare_context().load_verify_locations(cafile=path)
+        return Path(path).read_bytes()
     except (OSError, ValueError) as exc:
-        raise InvalidAddress(f"{shown}: {printable(_words(exc))}") from exc
+        raise InvalidAddress(f"{shown}: {printable(_reason(exc))}") from exc
 
 
 def _bare_context() -> ssl.SSLContext:
@@ -125,8 +125,8 @@ def _bare_context() -> ssl.SSLContext:
 
 
 def _refuse_password() -> str:
-    raise ValueError("the key is encrypted; give one that is not")
+    raise ValueError("the key is encrypted; pass an unencrypted one")
 
 
-def _words(exc: Exception) -> str:
+def _reason(exc: Exception) -> str:
     return getattr(exc, "strerror", None) or getattr(exc, "reason", None) or str(exc) or type(exc).__name__

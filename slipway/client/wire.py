@@ -1,12 +1,12 @@
-"""Inference requests as bytes and the answers back, for programs that bring their own transport.
+"""Encode inference requests and decode responses, for programs with their own transport.
 
     stub = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")    # passes bytes through
     operation = Infer("mnist", "", images)
     content = grpc_request(operation, timeout_s=2.0)
-    answer = grpc_response(operation, stub(content))
+    result = grpc_response(operation, stub(content))
 
-`Classifier` is the client for applications. This is for load generators and gateways, which prepare a request once
-and send it many times, and must not spend their time on what surrounds it.
+`Classifier` is the client for applications. This module is for load generators and gateways, which encode a request
+once and send it many times with little overhead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.client._transports import grpc_codec, http_codec
 from slipway.client._transports.connection_settings import ConnectionSettings, connection_settings
 from slipway.client._transports.grpc_channel import open_channel
-from slipway.client._transports.http_codec import HttpRequest, HttpResponse
+from slipway.client._transports.http_messages import HttpRequest, HttpResponse
 from slipway.client._transports.proxies import Proxy, proxy_for
 
 __all__ = [
@@ -54,7 +54,7 @@ GRPC_INFER = f"{grpc_codec.SERVICE}/{grpc_codec.CALLS[Infer].method}"
 
 
 def grpc_channel(address: Address, settings: ConnectionSettings) -> grpc.Channel:
-    """Open a blocking channel as `Classifier` does: the same proxies, trust, keepalive and pauses between attempts.
+    """Open a blocking channel as `Classifier` does: the same proxies, certificates, keepalive and reconnect backoff.
 
     Raises:
         InvalidAddress: See `proxy_for`.
@@ -64,14 +64,14 @@ def grpc_channel(address: Address, settings: ConnectionSettings) -> grpc.Channel
 
 
 def grpc_request(operation: Infer, *, timeout_s: float) -> bytes:
-    """Serialise an operation; `timeout_s` is told to the server."""
+    """Serialise an operation; `timeout_s` is sent to the server."""
     return grpc_codec.encode(operation, timeout_s)
 
 
 def grpc_response(operation: Infer, content: bytes) -> InferResult | TransportFailure:
-    """Read the serialised answer to an operation."""
-    answer: InferResult | TransportFailure = grpc_codec.decode(operation, content)
-    return answer
+    """Decode the serialised response to an operation."""
+    result: InferResult | TransportFailure = grpc_codec.decode(operation, content)
+    return result
 
 
 def grpc_failure(exc: Any) -> TransportFailure:  # noqa: ANN401 - grpc.RpcError declares none of the methods that every instance has
@@ -80,15 +80,15 @@ def grpc_failure(exc: Any) -> TransportFailure:  # noqa: ANN401 - grpc.RpcError 
 
 
 def http_request(operation: Infer, *, timeout_s: float) -> HttpRequest:
-    """Write an operation with the binary tensor extension; `path` is relative to the server's URL."""
+    """Encode an operation with the binary tensor extension; `path` is relative to the server's URL."""
     return http_codec.encode(operation, timeout_s)
 
 
 def http_response(
     operation: Infer, status: int, headers: Mapping[str, str], body: bytes
 ) -> InferResult | TransportFailure:
-    """Read the answer to an operation; names in `headers` are looked up without regard to case."""
-    answer: InferResult | TransportFailure = http_codec.decode(
+    """Decode the response to an operation; names in `headers` are case-insensitive."""
+    result: InferResult | TransportFailure = http_codec.decode(
         operation, HttpResponse(status=status, headers=headers, body=body)
     )
-    return answer
+    return result

@@ -1,4 +1,4 @@
-"""Questions as HTTP requests of the V2 protocol with its binary tensor extension, and the answers back.
+"""Operations as HTTP requests of the V2 protocol with its binary tensor extension, and the responses back.
 
 Shared by the blocking and the asyncio transport.
 """
@@ -6,15 +6,14 @@ Shared by the blocking and the asyncio transport.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from google.protobuf import json_format
 
 from slipway import protocol as pb
-from slipway.client._address import without_secrets
 from slipway.client._operations import (
     Infer,
     InferResult,
@@ -28,34 +27,25 @@ from slipway.client._operations import (
     TensorMetadata,
 )
 from slipway.client._options import NO_LIMIT_S
-from slipway.client._transport_failures import FailureKind, TransportFailure, http_kind, plain_text
-from slipway.client._transports.http_content import BodyUnreadable, decompressed, describe_response
+from slipway.client._transport_failures import FailureKind, TransportFailure
+from slipway.client._transports.http_messages import (
+    BodyUnreadable,
+    HttpRequest,
+    HttpResponse,
+    decompressed,
+    describe_response,
+    error_response,
+    error_text,
+    redirect_response,
+    unexpected_response,
+)
 from slipway.contract import IMAGE, PROBABILITIES
 
-__all__ = ["HttpRequest", "HttpResponse", "decode", "encode"]
+__all__ = ["decode", "encode"]
 
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 _CONFIG_FIELDS = ("name", "input", "output", "max_batch_size", "maxBatchSize", "parameters")
 _LABELS = "labels"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
-    """One request; `path` is relative to the server's URL."""
-
-    method: str
-    path: str
-    headers: dict[str, str] = field(default_factory=dict)
-    content: bytes = b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpResponse:
-    """One response, read to its end. Names in `headers` are looked up without regard to case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,36 +55,23 @@ class _HttpCall:
 
 
 def encode(operation: Operation[Any], timeout_s: float) -> HttpRequest:
-    """Write an operation; `timeout_s` is the time left for it."""
+    """Encode an operation; `timeout_s` is the time left for it."""
     return _CALLS[type(operation)].encode(operation, timeout_s)
 
 
 def decode(operation: Operation[Any], response: HttpResponse) -> Any:  # noqa: ANN401 - the operation's type names it
-    """Read the answer to an operation, or a TransportFailure where the server refused or makes no sense."""
+    """Decode the result of an operation; a `TransportFailure` for an error or an unexpected response."""
     try:
         body = decompressed(response.headers, response.body, limit=operation.max_response_bytes)
         response = replace(response, body=body)
         if 300 <= response.status < 400:
-            return _redirect(response)
+            return redirect_response(response)
         return _CALLS[type(operation)].decode(operation, response)
     except BodyUnreadable as exc:
         came = describe_response(response.status, response.headers, b"")
         return TransportFailure(kind=FailureKind.NOT_V2, text=f"{exc}, {came}", status=str(response.status))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, json_format.ParseError) as exc:
-        return _nonsense(response, cause=exc)
-
-
-def _nonsense(response: HttpResponse, cause: Exception | None = None) -> TransportFailure:
-    came = describe_response(response.status, response.headers, response.body)
-    kind = FailureKind.FAILED if came.startswith("HTTP status 200, application/") else FailureKind.NOT_V2
-    text = f"expected an answer of the V2 protocol, got {came}"
-    return TransportFailure(kind=kind, text=text, status=str(response.status), cause=cause)
-
-
-def _redirect(response: HttpResponse) -> TransportFailure:
-    where = without_secrets(response.headers.get("location", "nowhere"))
-    text = f"expected an answer of the V2 protocol, got HTTP status {response.status}, a redirection to {where}"
-    return TransportFailure(kind=FailureKind.NOT_V2, text=text, status=str(response.status))
+        return unexpected_response(response, cause=exc)
 
 
 def _model_path(model: str, version: str) -> str:
@@ -107,7 +84,7 @@ def _infer_request(operation: Infer, timeout_s: float) -> HttpRequest:
     tensor = {"name": IMAGE, "datatype": "UINT8", "shape": operation.images.shape}
     parameters: dict[str, bool | int] = {"binary_data_output": True}
     if timeout_s < NO_LIMIT_S:
-        # Read only by a model whose queue policy allows it: the server then drops what nobody waits for any more.
+        # Read only by a model whose queue policy allows it: the server then drops a request whose caller has given up.
         parameters["timeout"] = max(1, int(timeout_s * 1e6))
     inputs = [{**tensor, "parameters": {"binary_data_size": len(pixels)}}]
     header = json.dumps({"inputs": inputs, "parameters": parameters}).encode()
@@ -121,7 +98,7 @@ def _infer_request(operation: Infer, timeout_s: float) -> HttpRequest:
 
 def _inferred(operation: Infer, response: HttpResponse) -> InferResult | TransportFailure:
     if response.status != 200:
-        return _refusal(response)
+        return error_response(response)
     length = int(response.headers.get(_HEADER_LENGTH.lower(), len(response.body)))
     header = json.loads(response.body[: max(0, length)])
     offset = length
@@ -141,9 +118,9 @@ def _inferred(operation: Infer, response: HttpResponse) -> InferResult | Transpo
 
 def _config(_: ReadConfig, response: HttpResponse) -> pb.Message | TransportFailure:
     if response.status != 200:
-        return _refusal(response)
+        return error_response(response)
     config = json.loads(response.body)
-    # The rest describes how the model is served; a hostile one would be slow to read.
+    # The other fields describe how the model is served; a hostile configuration would be slow to parse.
     known = {name: config[name] for name in _CONFIG_FIELDS if name in config}
     known["parameters"] = {_LABELS: config["parameters"][_LABELS]} if _LABELS in config.get("parameters", {}) else {}
     for name in ("input", "output"):
@@ -160,8 +137,8 @@ def _metadata(
     _: ReadMetadata, response: HttpResponse
 ) -> tuple[tuple[TensorMetadata, ...], tuple[TensorMetadata, ...]] | TransportFailure:
     if response.status != 200:
-        return _refusal(response)
-    told = json.loads(response.body)
+        return error_response(response)
+    document = json.loads(response.body)
 
     def read(lines: list[dict[str, Any]]) -> tuple[TensorMetadata, ...]:
         return tuple(
@@ -169,66 +146,37 @@ def _metadata(
             for line in lines[:8]
         )
 
-    return read(told["inputs"]), read(told["outputs"])
+    return read(document["inputs"]), read(document["outputs"])
 
 
 def _is_ready(_: object, response: HttpResponse) -> bool | TransportFailure:
-    # Triton says "not ready" with 400, and so does it for a version that is no number.
+    # Triton sends 400 for "not ready", and for a version that is not a number.
     if response.status == 200:
-        return _says_ready(response)
-    if response.status == 400 and (not response.body.strip() or _words(response.body) is not None):
+        return _ready_of_body(response)
+    if response.status == 400 and (not response.body.strip() or error_text(response.body) is not None):
         return False
-    return _refusal(response)
+    return error_response(response)
 
 
-def _says_ready(response: HttpResponse) -> bool | TransportFailure:
-    """Triton says it with no words, other servers with a JSON object; a page for people says nothing of a model."""
+def _ready_of_body(response: HttpResponse) -> bool | TransportFailure:
+    """Triton sends an empty body, other servers a JSON object; anything else, such as an HTML page, is unexpected."""
     if not response.body.strip():
         return True
-    told = json.loads(response.body)
-    if isinstance(told, dict):
-        return told.get("ready", True) is not False
-    return _nonsense(response)
+    document = json.loads(response.body)
+    if isinstance(document, dict):
+        return document.get("ready", True) is not False
+    return unexpected_response(response)
 
 
 def _model_states(_: ListModels, response: HttpResponse) -> tuple[ModelState, ...] | TransportFailure:
     if response.status != 200:
-        return _refusal(response)
+        return error_response(response)
     return tuple(
         ModelState(
             str(line["name"]), str(line.get("version", "")), str(line.get("state", "")), str(line.get("reason", ""))
         )
         for line in json.loads(response.body)
     )
-
-
-def _refusal(response: HttpResponse) -> TransportFailure:
-    """What the server said in the protocol's JSON, or what somebody in front of it sent instead."""
-    words = _words(response.body)
-    retry_after = response.headers.get("retry-after", "")
-    kind = http_kind(response.status, words or "")
-    if words is None and kind in (FailureKind.NOT_FOUND, FailureKind.INVALID):
-        return _nonsense(response)
-    came = describe_response(response.status, response.headers, response.body)
-    return TransportFailure(
-        kind=kind,
-        text=plain_text(words) if words else came,
-        status=str(response.status),
-        retry_after_s=float(retry_after[:9]) if retry_after.isdecimal() and retry_after.isascii() else 0.0,
-    )
-
-
-def _words(body: bytes) -> str | None:
-    """The error of a JSON object, or None for anything else."""
-    text = body.decode(errors="replace").strip()
-    if not text.startswith("{"):
-        return None
-    try:
-        told = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    said = next((told[name] for name in ("error", "detail", "message") if name in told), text)
-    return str(said)[:2000]
 
 
 _CALLS: dict[type[Operation[Any]], _HttpCall] = {

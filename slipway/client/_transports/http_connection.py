@@ -15,7 +15,7 @@ from slipway.client._tls import ca_certificates_of_environment
 from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.client._transports.connection_settings import ConnectionSettings
 from slipway.client._transports.http_async_sockets import AsyncBackend
-from slipway.client._transports.http_codec import HttpRequest, HttpResponse
+from slipway.client._transports.http_messages import HttpRequest, HttpResponse
 from slipway.client._transports.http_sockets import DeadlineBackend
 from slipway.client._transports.proxies import proxy_for
 

@@ -23,7 +23,7 @@ from slipway.client._request_headers import TokenUnusable, conceal
 from slipway.client._retry import Deadline
 from slipway.client._transport_failures import FailureKind, TransportFailure, closed
 from slipway.client._transports.connection_settings import ConnectionSettings
-from slipway.client._transports.http_codec import HttpResponse, decode, encode
+from slipway.client._transports.http_codec import decode, encode
 from slipway.client._transports.http_connection import (
     AsyncConnection,
     Connection,
@@ -31,6 +31,7 @@ from slipway.client._transports.http_connection import (
     connection_maker,
 )
 from slipway.client._transports.http_failures import TRANSPORT_ERRORS, failure_of
+from slipway.client._transports.http_messages import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -248,7 +248,7 @@ def test_a_caller_that_is_interrupted_is_not_sent(grpc_fake, classifier, crowded
     with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0) as batcher:
         futures, held = crowded(batcher, [[1]])
         with monkeypatch.context() as patched:
-            patched.setattr("slipway.client._microbatcher._Call.wait", interrupted)
+            patched.setattr("slipway.client._batch.BatchedCall.wait", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 batcher.predict(digits([9]))
         held.set()
@@ -265,7 +265,8 @@ def test_closing_waits_no_longer_than_it_is_told_and_ends_every_call(classifier,
     errors = [future.exception(timeout=20) for future in futures]
 
     assert [ClientClosed] * 3 == [type(error) for error in errors]
-    assert {"this MicroBatcher was closed before the answer came; close it later"} == {str(error) for error in errors}
+    message = "this MicroBatcher was closed before the call was answered; close it later"
+    assert {message} == {str(error) for error in errors}
 
 
 @pytest.mark.timeout(60)

@@ -184,11 +184,11 @@ SEVERAL = {
 
 @pytest.mark.parametrize("content", SEVERAL.values(), ids=SEVERAL)
 def test_several_frames_are_refused_until_one_is_named(refused, content):
-    expected = "expected one picture, got 3 frames or pages: say which, frame=0 to frame=2"
+    expected = "expected one picture, got 3 frames or pages: choose one, frame=0 to frame=2"
 
     assert expected == refused(content)
     assert expected == refused(Image.open(io.BytesIO(content)))
-    assert "frame=3: expected less than 3, which is what the file holds" == refused(content, frame=3)
+    assert "frame=3: expected less than 3, the number of frames in the file" == refused(content, frame=3)
 
 
 @pytest.mark.parametrize("content", SEVERAL.values(), ids=SEVERAL)
@@ -212,7 +212,7 @@ def test_a_picture_of_layers_is_sent_as_a_whole(sent, frame):
 def test_one_layer_of_a_picture_cannot_be_named(refused):
     content = layered(seven(), layers=[seven(ink=9), seven(ink=99)])
 
-    assert "frame=1: expected less than 1, which is what the file holds" == refused(content, frame=1)
+    assert "frame=1: expected less than 1, the number of frames in the file" == refused(content, frame=1)
 
 
 def test_frame_zero_may_be_said_of_any_picture(sent):
@@ -325,7 +325,9 @@ def test_a_model_that_does_not_say_its_background_warns_of_no_brightness(sent, p
 def test_a_model_of_ink_on_paper_warns_of_light_on_dark(grpc_fake, sent):
     grpc_fake.contract = replace(CONTRACT, background="light")
     sent(seven(ink=0, paper=255))
-    with pytest.warns(PictureWarning, match="shows light on dark .*, and the model knows dark on light: invert=True"):
+    with pytest.warns(
+        PictureWarning, match="light on dark .*, but the model was trained on dark on light: invert=True"
+    ):
         sent(seven())
 
 
@@ -392,7 +394,7 @@ class AsyncStream:
 
 
 def test_bytes_that_are_no_picture_are_refused(refused):
-    assert "got none: is the file read to its end already?" in refused(b"")
+    assert "got none: has the file been read already?" in refused(b"")
     assert "images[1]: expected an image file such as PNG or JPEG, got something else" == refused(
         [seven(), b"a,b\n1,2\n"]
     )
@@ -403,7 +405,7 @@ def test_file_objects_that_give_no_picture_are_refused(refused, tmp_path):
     (tmp_path / "a.png").write_bytes(encoded(seven()))
     with (tmp_path / "a.png").open("rb") as read, (tmp_path / "a.png").open(encoding="latin-1") as text:
         read.read()
-        assert "is the file read to its end already?" in refused(read)
+        assert "has the file been read already?" in refused(read)
         assert 'one opened for text: open(path, "rb")' in refused(text)
     with (tmp_path / "b.png").open("wb") as written:
         assert "expected a readable image: " in refused(written)
@@ -411,7 +413,7 @@ def test_file_objects_that_give_no_picture_are_refused(refused, tmp_path):
     assert "expected a file of bytes, got str from its read()" == refused(Stream("PNG"))
     assert "expected a file of bytes, got NoneType from its read()" == refused(Stream(None))
     assert "expected a readable image: cut off" == refused(Stream(ConnectionError("cut off")))
-    assert "give await file.read()" in refused(AsyncStream())
+    assert "pass await file.read()" in refused(AsyncStream())
 
 
 def test_a_stream_without_end_is_refused(refused, monkeypatch):
@@ -424,7 +426,7 @@ def test_a_stream_without_end_is_refused(refused, monkeypatch):
 def test_a_pipe_is_refused_and_not_waited_for(refused, tmp_path):
     os.mkfifo(tmp_path / "pipe")
 
-    assert "got a pipe or device: read it and give the bytes" in refused(tmp_path / "pipe")
+    assert "got a pipe or device: read it and pass the bytes" in refused(tmp_path / "pipe")
     assert "got a pipe or device" in refused("/dev/zero")
 
 

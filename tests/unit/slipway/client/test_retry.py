@@ -129,7 +129,11 @@ NOT_FOUND = {
         ModelLoadFailed,
         "could not load version 1: Internal: bad protobuf; its log",
     ),
-    "ready-again": ([{"name": "mnist", "version": "1", "state": "READY"}], ModelNotReady, "not served a moment ago"),
+    "ready-again": (
+        [{"name": "mnist", "version": "1", "state": "READY"}],
+        ModelNotReady,
+        "not ready when the request arrived",
+    ),
 }
 
 
