@@ -162,7 +162,7 @@ SAID = {
     "brotli": ((200, {"Content-Encoding": "br"}, b"x"), "not compressed, or with gzip, got br"),
     "redirect": (
         (302, {"Location": "https://me:s3cret@login.example/?t=s3cret"}, b""),
-        "redirection to https://…@login",
+        "redirect to https://…@login",
     ),
     "login": ((200, {"Content-Type": "text/html"}, b"<title>Sign in"), "HTTP status 200, text/html: <title>Sign in"),
     "ingress": (

@@ -141,7 +141,7 @@ def test_caller_gives_up_at_its_own_deadline_and_is_not_sent(grpc_fake, classifi
 def test_full_queue_is_said_when_there_was_no_room_in_time(classifier, crowded, digits):
     with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0, max_queue=3) as batcher:
         futures, held = crowded(batcher, [[1, 2], [3]])
-        with pytest.raises(QueueFull, match=r"no room for 1 images within 0\.05 s, 3 of 3 wait"):
+        with pytest.raises(QueueFull, match=r"no room for 1 images within 0\.05 s, 3 of 3 in the queue"):
             batcher.predict(digits([4]), timeout_s=0.05)
         held.set()
 

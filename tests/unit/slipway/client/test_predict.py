@@ -121,7 +121,7 @@ def test_web_site_is_no_server_of_models(unserved, open_http, digits):
     unserved.page = b"<html>Welcome</html>"
     with (
         Classifier(open_http(unserved), model="mnist") as classifier,
-        pytest.raises(ServerError, match="V2 protocol, got HTTP status 200, text/html: <html>Welcome</html>"),
+        pytest.raises(ServerError, match="V2 protocol response, got HTTP status 200, text/html: <html>Welcome</html>"),
     ):
         classifier.predict(digits([1]))
 
