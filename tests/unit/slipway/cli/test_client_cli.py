@@ -185,7 +185,7 @@ def test_frames_and_fit_are_named_as_options(grpc_fake, slipway, tmp_path):
     frames = [Image.new("L", (28, 28), value) for value in (1, 2)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     Image.new("L", (90, 30)).save(tmp_path / "wide.png")
-    with pytest.raises(PicturesRejected, match="say which, --frame 0 to --frame 1"):
+    with pytest.raises(PicturesRejected, match="choose one, --frame 0 to --frame 1"):
         slipway(tmp_path / "a.gif", "--url", grpc_fake.url)
     with pytest.warns(PictureWarning, match="stretched to 28 x 28; --fit pad keeps the proportions, --fit crop cuts"):
         slipway(tmp_path / "wide.png", "--url", grpc_fake.url)
@@ -210,7 +210,7 @@ def test_warnings_are_one_line_on_standard_error_and_the_answer_stays_clean(grpc
     assert 0 == ended.value.code
     assert 5 == len(json.loads(printed.out))
     assert printed.err.startswith(f"warning: {tmp_path}/a.png: it shows dark on light (border brightness 255 of 255)")
-    assert printed.err.endswith("the model knows light on dark: --invert; and 2 more such\n")
+    assert printed.err.endswith("the model was trained on light on dark: --invert; and 2 more such\n")
     assert 1 == printed.err.count("\n")
 
 
