@@ -31,6 +31,16 @@ def has_another_server(command, pid):
         return False
 
 
+def read_until(command, text):
+    """What the command writes on standard error up to a line with this text: clients may notice before it does."""
+    lines = []
+    for line in command.stderr:
+        lines.append(line)
+        if text in line:
+            return "".join(lines)
+    pytest.fail(f"expected a line with {text!r}, got {''.join(lines)}")
+
+
 def end_of_the_story(command):
     command.send_signal(signal.SIGTERM)
     return command.communicate(timeout=60)[1]

@@ -218,7 +218,7 @@ def test_the_command_checks_without_a_repository(api, tmp_path):
     result = slipway("digits", "--check", "--to", "mnist", "-n", "serving", "-r", tmp_path / "none")
 
     assert 0 == result.exit_code, result.output
-    assert "mnist in serving is there, serves digits, the newest at each pod's start" in result.output
+    assert "mnist in serving exists, serves digits, the newest at each pod's start" in result.output
     assert "annotations" not in api.predictor
 
 
