@@ -1,4 +1,4 @@
-"""What a served classifier promises at its door. Imports the standard library only.
+"""What a served classifier promises: its inputs, outputs and labels. Imports the standard library only.
 
     contract = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
     contract.image.dims          # (28, 28, 1)
@@ -47,7 +47,7 @@ _MODEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """One tensor at the model's door. `dims` leaves the batch axis out."""
+    """One input or output tensor of the model. `dims` leaves the batch axis out."""
 
     name: str
     dtype: Literal["UINT8", "FP32"]

@@ -6,11 +6,11 @@
   - VersionDamaged      a file of a version is changed, missing, or not listed in its manifest
   - ModelDamaged        the same of the files that all versions share, or their manifest was never written
   - VersionTaken        an explicitly asked-for number is published already; versions are immutable
-  - ContractChanged     the new version's door differs from the published one under the same name
+  - ContractChanged     the new version's inputs, outputs or labels differ from those of the published model
   - NothingToRollBack   no earlier version with other contents
   - PublishFailed       the file system refused, or these files may not be published; nothing was left behind
   - RemoteFailed        an object store, or another remote file system, cannot be reached or refuses
-      - StoreUnreachable  no connection, no answer in time, or no valid credentials: the next question ends the same
+      - StoreUnreachable  no connection, no answer in time, or no valid credentials: the next operation fails as well
   - SeveralFailed       more than one of the above, of different models or versions; the others were done
 
 One model's failure does not keep the others from their turn; every failure is reported at the end:
@@ -91,7 +91,7 @@ class RemoteFailed(RepositoryError):
 
 
 class StoreUnreachable(RemoteFailed):
-    """No question to this store is answered: no connection, no answer in time, no valid credentials."""
+    """No operation on this store can succeed: no connection, no answer in time, or no valid credentials."""
 
 
 class SeveralFailed(RepositoryError):
@@ -102,8 +102,8 @@ class SeveralFailed(RepositoryError):
     """
 
     def __init__(self, failures: Sequence[SlipwayError], *, more: int = 0) -> None:
-        said = "; and ".join(str(failure).rstrip(".") for failure in failures)
-        super().__init__(f"{said}; and {more} more" if more > 0 else said)
+        reasons = "; and ".join(str(failure).rstrip(".") for failure in failures)
+        super().__init__(f"{reasons}; and {more} more" if more > 0 else reasons)
         self.failures = tuple(failures)
         self.exit_status = min(failure.exit_status for failure in failures)
 

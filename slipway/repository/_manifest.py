@@ -37,9 +37,9 @@ def write_manifest(folder: Path) -> None:
     Raises:
         PublishFailed: What is there may not be published: a link, an empty folder, a name that is refused, no file.
     """
-    found = dict(islice(_walk(folder), _MOST_WRITTEN))
-    files = sorted(name for name, mode in found.items() if stat.S_ISREG(mode) and name != MANIFEST)
-    wrong = [f"'{printable(name)}' is {_kind(mode)}" for name, mode in _strangers(found, files)]
+    modes = dict(islice(_walk(folder), _MOST_WRITTEN))
+    files = sorted(name for name, mode in modes.items() if stat.S_ISREG(mode) and name != MANIFEST)
+    wrong = [f"'{printable(name)}' is {_kind(mode)}" for name, mode in _strangers(modes, files)]
     if wrong:
         raise PublishFailed(f"cannot publish {_some(wrong)}: expected regular files, and folders that hold some")
     try:
@@ -123,15 +123,15 @@ def find_unlisted(folder: Path, listed: Mapping[str, str]) -> list[str]:
     """What is there and not listed, listed and not there, or no regular file; in words, nothing is read."""
     most = len(listed) + len(_folders_of(listed)) + 1 + _MAX_NAMED
     try:
-        found = dict(islice(_walk(folder), most + 1))
+        modes = dict(islice(_walk(folder), most + 1))
     except OSError as exc:
         return [f"it cannot be listed ({_why(exc)})"]
-    wrong = [f"{name} is {_kind(found[name])}, expected a file" for name in sorted(listed) if _is_no_file(found, name)]
-    wrong += [f"{printable(name)} is {_kind(mode)}, and not listed" for name, mode in _strangers(found, listed)]
-    files = {name for name, mode in found.items() if stat.S_ISREG(mode)}
+    wrong = [f"{name} is {_kind(modes[name])}, expected a file" for name in sorted(listed) if _is_no_file(modes, name)]
+    wrong += [f"{printable(name)} is {_kind(mode)}, and not listed" for name, mode in _strangers(modes, listed)]
+    files = {name for name, mode in modes.items() if stat.S_ISREG(mode)}
     wrong += [f"{printable(name)} is not listed" for name in sorted(files - listed.keys() - {MANIFEST})]
-    if len(found) <= most:
-        wrong += [f"{name} is missing" for name in sorted(listed.keys() - found.keys())]
+    if len(modes) <= most:
+        wrong += [f"{name} is missing" for name in sorted(listed.keys() - modes.keys())]
     return wrong
 
 
@@ -215,14 +215,14 @@ def _folders_of(files: Iterable[str]) -> set[str]:
     return {"/".join(parts[:depth]) for name in files if (parts := name.split("/")) for depth in range(1, len(parts))}
 
 
-def _strangers(found: Mapping[str, int], files: Collection[str]) -> list[tuple[str, int]]:
+def _strangers(modes: Mapping[str, int], files: Collection[str]) -> list[tuple[str, int]]:
     """What is neither a regular file, nor a folder on the way to one of `files`, nor one of `files`."""
-    known = {*files, *(name for name in _folders_of(files) if stat.S_ISDIR(found.get(name, 0)))}
-    return sorted((name, mode) for name, mode in found.items() if not stat.S_ISREG(mode) and name not in known)
+    known = {*files, *(name for name in _folders_of(files) if stat.S_ISDIR(modes.get(name, 0)))}
+    return sorted((name, mode) for name, mode in modes.items() if not stat.S_ISREG(mode) and name not in known)
 
 
-def _is_no_file(found: Mapping[str, int], name: str) -> bool:
-    return name in found and not stat.S_ISREG(found[name])
+def _is_no_file(modes: Mapping[str, int], name: str) -> bool:
+    return name in modes and not stat.S_ISREG(modes[name])
 
 
 def _kind(mode: int) -> str:

@@ -52,7 +52,7 @@ def publish(
 
     Args:
         root: Model repository.
-        contract: The door of the new version.
+        contract: Inputs, outputs and labels of the new version.
         files: Text of the files that all versions share, by path below the model's folder (`model_files`). They are
             replaced, one atomic rename each, and only where they differ; then the model's manifest, which lists them;
             then the version appears.
@@ -60,7 +60,7 @@ def publish(
         version: Number to take; the next free one if not given.
 
     Raises:
-        ContractChanged: The model is published with another door.
+        ContractChanged: The model is published with other inputs, outputs or labels.
         VersionTaken: `version` is published already.
         PublishFailed: `root` is a model's folder, a configuration would have Triton run something else than an ONNX
             file, the file system refused, or what is in place afterwards is not what was put there.
@@ -87,10 +87,10 @@ def publish(
 
 
 def check_publishable(root: Path, contract: ModelContract) -> None:
-    """Refuse now what `publish` would refuse after an hour of training: another door, a folder nobody may write.
+    """Refuse now what `publish` would refuse after an hour of training: another contract, a read-only folder.
 
     Raises:
-        ContractChanged: The model is published with another door.
+        ContractChanged: The model is published with other inputs, outputs or labels.
         PublishFailed: `root` is a model's folder, or the file system refused.
     """
     model_dir = root / contract.name
@@ -136,7 +136,7 @@ def _refuse_changed_contract(model_dir: Path, contract: ModelContract) -> None:
 
 
 def refuse_other_contract(published: ModelContract, offered: ModelContract, *, where: str, offered_is: str) -> None:
-    """Refuse another door than the published one.
+    """Refuse other inputs, outputs or labels than the published ones.
 
     Args:
         published: What clients know.

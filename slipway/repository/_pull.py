@@ -75,8 +75,8 @@ def _check_copy(scratch: Path, source: str) -> None:
     try:
         check_manifest(scratch)
     except VersionDamaged as exc:
-        said = str(exc).removeprefix(f"{scratch}: ").partition(". ")[0]
-        raise VersionDamaged(_damaged(source, said)) from exc
+        reason = str(exc).removeprefix(f"{scratch}: ").partition(". ")[0]
+        raise VersionDamaged(_damaged(source, reason)) from exc
 
 
 def _damaged(source: str, what: str) -> str:

@@ -169,9 +169,9 @@ def _sizes(store: RemoteStore, model: RemoteModel, number: int, listed: Iterable
     return sizes
 
 
-def _refuse_other_contents(local: Path, there: bytes, where: str) -> None:
+def _refuse_other_contents(local: Path, remote_manifest: bytes, where: str) -> None:
     manifest = local / MANIFEST
-    if manifest.is_file() and manifest.read_bytes() != there:
+    if manifest.is_file() and manifest.read_bytes() != remote_manifest:
         refuse_two_contents(local, where)
 
 

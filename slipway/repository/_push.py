@@ -3,7 +3,7 @@
     push_model(store, entry, console)
 
 What makes a version be there is its manifest. It is created after every other file was read back, and everything is
-read back once more after it: a version that is published is intact, or it is said, and taken back.
+read back once more after it: a published version is intact, or the push fails and withdraws it.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def _push_version(claim: Claim, entry: ModelEntry, version: VersionEntry, shared
 def _send_files(claim: Claim, version: VersionEntry, head: str, listed: Mapping[str, str], remote: RemoteModel) -> None:
     """Send what is not there yet, and read each file back."""
     store = claim.store
-    there = _clear(claim, version.version, head, listed, remote)
+    intact = _clear(claim, version.version, head, listed, remote)
     for name, sha256 in listed.items():
-        if name in there:
+        if name in intact:
             continue
         claim.check()
         if store.exists(f"{head}/{MANIFEST}"):
@@ -122,10 +122,10 @@ def _clear(claim: Claim, number: int, head: str, listed: Mapping[str, str], remo
 def _send_shared(claim: Claim, model: str, shared: Mapping[str, bytes]) -> None:
     """Replace the shared files that differ, the model's manifest last."""
     store = claim.store
-    there = remote_model(store, model).sizes
+    remote_sizes = remote_model(store, model).sizes
     for name, content in shared.items():
         target = f"{model}/{name}"
-        if name not in there or store.read(target) != content:
+        if name not in remote_sizes or store.read(target) != content:
             claim.check()
             store.replace(content, target)
             if store.read(target) != content:
@@ -143,10 +143,10 @@ def _check_published(store: RemoteStore, head: str, listed: Mapping[str, str]) -
     """
     model, _, number = head.partition("/")
     remote = remote_model(store, model)
-    there = remote.below(int(number))
-    wrong = [f"{name} is not listed" for name in there if name not in listed]
+    present = remote.below(int(number))
+    wrong = [f"{name} is not listed" for name in present if name not in listed]
     for name, sha256 in listed.items():
-        if name not in there:
+        if name not in present:
             wrong.append(f"{name} is missing")
         elif store.sha256(f"{head}/{name}", remote.sizes[f"{number}/{name}"]) != sha256:
             wrong.append(f"{name} is changed")
@@ -201,6 +201,6 @@ def _refuse_other_manifest(store: RemoteStore, head: str, manifest: bytes) -> No
 
 
 def _refuse_changed_contract(store: RemoteStore, entry: ModelEntry, shared: Mapping[str, bytes]) -> None:
-    there = read_contract(parse_config(store.read(f"{entry.name}/{CONFIG}").decode()))
-    here = read_contract(parse_config(shared[CONFIG].decode()))
-    refuse_other_contract(there, here, where=store.where(entry.name), offered_is="the one here")
+    published = read_contract(parse_config(store.read(f"{entry.name}/{CONFIG}").decode()))
+    offered = read_contract(parse_config(shared[CONFIG].decode()))
+    refuse_other_contract(published, offered, where=store.where(entry.name), offered_is="the local model")

@@ -106,10 +106,10 @@ def _content(manifests: Mapping[int, bytes]) -> bytes:
 def _take_over(claim: Claim, model: str) -> None:
     """Go on with a killed push of the same versions, or take the place of an abandoned one."""
     store = claim.store
-    there = store.read_if_there(claim.path)
-    if there == claim.content:
+    current = store.read_if_there(claim.path)
+    if current == claim.content:
         return
-    if there is None:  # it ended just now
+    if current is None:  # it ended just now
         _create_again(claim)
         return
     written = [path for path in store.sizes() if path.startswith(f"{model}/")]

@@ -164,7 +164,7 @@ def push(
         RemoteFailed: The remote repository cannot be reached, or refuses, or did not keep what was written; or another
             push of the model is under way.
         VersionTaken: A version is published there with other contents.
-        ContractChanged: The model is published there with another door.
+        ContractChanged: The model is published there with other inputs, outputs or labels.
         VersionDamaged: A version here is not what its manifest lists; nothing of it was sent.
         SeveralFailed: These, of more than one model.
         ModelNotPublished: There is nothing to push.
@@ -173,10 +173,10 @@ def push(
     failures, pushed = Failures(), []
     with _store(url, console) as store:
         store.refuse_read_only()
-        there = {each.name: each for each in remote_models(store, chosen=model)}
+        remotes = {each.name: each for each in remote_models(store, chosen=model)}
         for entry in (each for each in entries if each.versions):
             with failures.kept():
-                remote = there.get(entry.name, RemoteModel(name=entry.name, sizes={}))
+                remote = remotes.get(entry.name, RemoteModel(name=entry.name, sizes={}))
                 remote.refuse_hostile()
                 new, known = push_model(store, entry, remote, console)
                 pushed.append(Pushed(model=entry.name, new=new, known=known))

@@ -97,7 +97,7 @@ def remote_models(store: RemoteStore, *, chosen: str | None) -> tuple[RemoteMode
     Raises:
         RemoteFailed: The address is a model's folder.
     """
-    found: dict[str, dict[str, int | None]] = {}
+    files_by_model: dict[str, dict[str, int | None]] = {}
     sizes = store.sizes()
     if CONFIG in sizes and any(path.endswith(f"/{MANIFEST}") and is_version(path.split("/")[0]) for path in sizes):
         raise RemoteFailed(one_too_deep(store.url))
@@ -106,11 +106,11 @@ def remote_models(store: RemoteStore, *, chosen: str | None) -> tuple[RemoteMode
         if not slash and model:
             continue  # it lies beside the models and is nobody's
         if chosen in {None, model}:
-            found.setdefault(model, {})[path] = size
-    same = _one_on_some_disks(found)
+            files_by_model.setdefault(model, {})[path] = size
+    same = _one_on_some_disks(files_by_model)
     models = (
         RemoteModel(name=name, sizes=_without_scratch(files), fault=_fault(store, name, files, same))
-        for name, files in sorted(found.items())
+        for name, files in sorted(files_by_model.items())
     )
     return tuple(model for model in models if model.sizes)
 

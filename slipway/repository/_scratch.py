@@ -78,8 +78,8 @@ def _machine() -> str:
 
 def _owner_is_gone(name: str) -> bool:
     """Whether the process was one of this machine, and is not there any more: the number may be another's by now."""
-    owner, here = _OWNED.fullmatch(name), _machine()
-    if owner is None or owner["machine"] != here or here == _UNKNOWN:
+    owner, machine = _OWNED.fullmatch(name), _machine()
+    if owner is None or owner["machine"] != machine or machine == _UNKNOWN:
         return False
     pid = int(owner["pid"])
     try:

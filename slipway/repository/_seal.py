@@ -32,12 +32,12 @@ def seal(root: Path, model: str) -> tuple[str, ...]:
 
     Raises:
         ModelNotPublished: There is no such model.
-        ModelDamaged: A file is none that Triton could serve, or the configurations disagree on the model's door.
+        ModelDamaged: A file is none that Triton could serve, or the configurations disagree on the contract.
         PublishFailed: The file system refused.
     """
     model_dir = root / model
     if not (model_dir / CONFIG).is_file():
-        raise ModelNotPublished(f"{root} holds no model {printable(model)!r}: expected {model_dir / CONFIG}")
+        raise ModelNotPublished(f"{root} has no model {printable(model)!r}: expected {model_dir / CONFIG}")
     names = shared_names(model_dir)
     _refuse_unservable(model_dir, names)
     with refused_by_disk(f"seal {model!r}", root), scratch_folder(model_dir) as scratch:
@@ -65,16 +65,16 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
             raise ModelDamaged(
                 f"{model_dir / name}: expected name: {model_dir.name!r}, as the folder's, got {config.name!r}"
             )
-    door = contracts[CONFIG]
+    expected = contracts[CONFIG]
     for name, contract in contracts.items():
-        if (contract.image_shape, contract.labels) != (door.image_shape, door.labels):
+        if (contract.image_shape, contract.labels) != (expected.image_shape, expected.labels):
             raise ModelDamaged(
                 f"{model_dir}: expected the same inputs and outputs in {CONFIG} and {name}, got "
-                f"{door.image_shape} with {len(door.labels)} labels and {contract.image_shape} with "
+                f"{expected.image_shape} with {len(expected.labels)} labels and {contract.image_shape} with "
                 f"{len(contract.labels)}, or other labels. "
                 "Nothing was sealed: make them agree first"
             )
-    if LABELS in names and tuple(read_text(model_dir, LABELS).splitlines()) != door.labels:
+    if LABELS in names and tuple(read_text(model_dir, LABELS).splitlines()) != expected.labels:
         raise ModelDamaged(
             f"{model_dir / LABELS}: expected the labels of {CONFIG}, one a line, got others. Nothing was sealed: make "
             "them agree first"

@@ -52,8 +52,8 @@ class VersionEntry:
         for folder, _, names in os.walk(self.path):  # passes over what cannot be listed, as `rglob` does not
             for name in names:
                 with suppress(OSError):
-                    found = Path(folder, name).lstat()
-                    size += found.st_size if stat.S_ISREG(found.st_mode) else 0
+                    status = Path(folder, name).lstat()
+                    size += status.st_size if stat.S_ISREG(status.st_mode) else 0
         return size
 
     @property
@@ -110,8 +110,8 @@ class ModelEntry:
         for entry in self.versions:
             if entry.version == number:
                 return entry
-        there = ", ".join(str(entry.version) for entry in self.versions) or "none"
-        raise VersionNotFound(f"{self.name!r} has no version {number}; published: {there}")
+        published = ", ".join(str(entry.version) for entry in self.versions) or "none"
+        raise VersionNotFound(f"{self.name!r} has no version {number}; published: {published}")
 
 
 def list_models(root: Path) -> tuple[ModelEntry, ...]:
@@ -136,7 +136,7 @@ def find_model(root: Path, model: str) -> ModelEntry:
     """
     models = {entry.name: entry for entry in list_models(root)}
     if model not in models:
-        raise ModelNotPublished(f"{root} holds no model {model!r}; there are: {', '.join(models) or 'none'}")
+        raise ModelNotPublished(f"{root} has no model {model!r}; available: {', '.join(models) or 'none'}")
     if not models[model].versions:
         raise ModelNotPublished(f"{models[model].path} has no version yet: run `slipway train`")
     return models[model]

@@ -111,12 +111,12 @@ def _view_model(
 
 def _view_shared(entry: ModelEntry, target: Path, config_name: str | None, *, compare: bool) -> None:
     listed: Mapping[str, str | None] = read_shared(entry.path) if compare else dict.fromkeys(shared_names(entry.path))
-    wanted = CONFIG if config_name is None else f"configs/{config_name}.pbtxt"
-    if wanted not in listed:
-        there = ", ".join(name for name in listed if name.endswith(".pbtxt")) or "none"
+    config = CONFIG if config_name is None else f"configs/{config_name}.pbtxt"
+    if config not in listed:
+        available = ", ".join(name for name in listed if name.endswith(".pbtxt")) or "none"
         raise ModelNotPublished(
-            f"model {entry.name!r} has no {printable(wanted)} that is sealed; there are: {there}. Name one of them, or "
-            f"write it and run `slipway models seal {entry.name}`"
+            f"model {entry.name!r} has no {printable(config)} that is sealed; available: {available}. Name one of "
+            f"them, or write it and run `slipway models seal {entry.name}`"
         )
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(mode=0o700, parents=True)
@@ -126,7 +126,7 @@ def _view_shared(entry: ModelEntry, target: Path, config_name: str | None, *, co
             f"{entry.name}`"
         )
     if compare:
-        check_sealed(entry.path / wanted, (target / wanted).read_bytes(), outcome="It is not shown to tritonserver")
+        check_sealed(entry.path / config, (target / config).read_bytes(), outcome="It is not shown to tritonserver")
 
 
 def _view_version(model: str, folder: Path, target: Path, skipped: tuple[str, ...], *, compare: bool) -> ModelView:

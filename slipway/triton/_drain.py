@@ -73,23 +73,23 @@ def drain(
     process.terminate()
     deadline = time.monotonic() + exit_timeout_s + _EXIT_MARGIN_S
     while (exit_code := process.wait(_POLL_S)) is None:
-        said = log.text()
+        text = log.text()
         if time.monotonic() > deadline:
             process.kill()
             return process.wait(None) or 0
-        idle = _waits_for_connections(said) and activity.quiet_s() > _QUIET_S
-        if idle or (backend_is_dead and _UNLOADING.search(said)):
+        idle = _waits_for_connections(text) and activity.quiet_s() > _QUIET_S
+        if idle or (backend_is_dead and _UNLOADING.search(text)):
             process.kill()
             process.wait(None)
             return 0
     return 0 if exit_code > 0 and _nothing_was_lost(log.text()) else exit_code
 
 
-def _waits_for_connections(said: str) -> bool:
-    return bool(_WAITS_FOR_CONNECTIONS.search(said)) and not _WAITS_FOR_MODELS.search(said)
+def _waits_for_connections(text: str) -> bool:
+    return bool(_WAITS_FOR_CONNECTIONS.search(text)) and not _WAITS_FOR_MODELS.search(text)
 
 
-def _nothing_was_lost(said: str) -> bool:
+def _nothing_was_lost(text: str) -> bool:
     """Whether the time was over while it closed connections or unloaded models, with every inference answered."""
-    counts = _IN_FLIGHT.findall(said)
-    return bool(counts) and counts[-1] == "0" and bool(_UNLOADING.search(said))
+    counts = _IN_FLIGHT.findall(text)
+    return bool(counts) and counts[-1] == "0" and bool(_UNLOADING.search(text))

@@ -87,9 +87,9 @@ def system_triton(program: Path) -> SystemTriton:
     if not backends.is_dir():
         return SystemTriton(executable=executable, backends=None)
     if not (backends / "onnxruntime").is_dir():
-        there = ", ".join(sorted(path.name for path in backends.iterdir())) or "none"
+        available = ", ".join(sorted(path.name for path in backends.iterdir())) or "none"
         raise TritonNotFound(
-            f"{executable} has no ONNX Runtime backend: expected {backends}/onnxruntime, there is {there}"
+            f"{executable} has no ONNX Runtime backend: expected {backends}/onnxruntime, available: {available}"
         )
     return SystemTriton(executable=executable, backends=backends)
 

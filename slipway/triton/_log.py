@@ -111,7 +111,7 @@ def last_lines(text: str, count: int) -> tuple[str, ...]:
 
 def _complaints(text: str, pid: int | None, *, killed: bool) -> Iterator[str]:
     for line in text.split("\n"):  # not splitlines(): it would break a line of a log at characters of a name
-        message = _logged(line, pid) or ("" if killed else _said(line))
+        message = _logged(line, pid) or ("" if killed else _unlogged(line))
         if message:
             yield _WRAPPING.sub("", _unquoted(message), count=1).split("\n")[0].rstrip(" ;")
 
@@ -123,7 +123,7 @@ def _logged(line: str, pid: int | None) -> str:
     return match["message"]
 
 
-def _said(line: str) -> str:
+def _unlogged(line: str) -> str:
     match = _WITHOUT_LOG.fullmatch(line)
     return next(filter(None, match.groups())) if match is not None else ""
 

@@ -131,9 +131,9 @@ def refuse_other_than_onnx(repository: Path, models: tuple[str, ...], config_nam
             config = parse_config((repository / model / name).read_text(encoding="utf-8"))
         except (ContractUnreadable, UnicodeDecodeError) as exc:
             raise ModelNotServable(f"model {model!r}, {name}: {printable(str(exc))}") from exc
-        if said := other_than_onnx(config):
+        if field := other_than_onnx(config):
             raise ModelNotServable(
-                f"model {model!r}, {name}: expected an ONNX file and nothing else, got {said}. The server "
+                f"model {model!r}, {name}: expected an ONNX file and nothing else, got {field}. The server "
                 "that comes with Slipway runs no other code; `--tritonserver PATH` names one that does"
             )
 
@@ -141,11 +141,11 @@ def refuse_other_than_onnx(repository: Path, models: tuple[str, ...], config_nam
 def _require(repository: Path, name: str, known: dict[str, ModelEntry], config_name: str | None) -> None:
     if name not in known:
         nearest = "".join(f"; did you mean {match!r}?" for match in get_close_matches(name, known, n=1))
-        raise ModelNotServable(f"no model {name!r} in {repository}, there is {', '.join(known) or 'none'}{nearest}")
+        raise ModelNotServable(f"no model {name!r} in {repository}, available: {', '.join(known) or 'none'}{nearest}")
     if not known[name].versions:
         raise ModelNotServable(f"model {name!r} in {repository} has no published version; {_REMEDY}")
     if config_name is not None and not (repository / name / "configs" / f"{config_name}.pbtxt").is_file():
         others = sorted(path.stem for path in (repository / name).glob("configs/*.pbtxt"))
         raise ModelNotServable(
-            f"model {name!r} has no configs/{config_name}.pbtxt, there is {', '.join(others) or 'only config.pbtxt'}"
+            f"model {name!r} has no configs/{config_name}.pbtxt, available: {', '.join(others) or 'only config.pbtxt'}"
         )

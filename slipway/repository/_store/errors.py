@@ -22,7 +22,7 @@ EXPECTED_URL = "expected a URL such as s3://bucket/models or gs://bucket/models"
 DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 _GIVE_KEYS = "give credentials: environment variables, a profile, or a service account with a role"
-_WRONG_KEYS = "these credentials are not valid there, or no longer: renew them, or name others"
+_WRONG_KEYS = "the store rejects these credentials: renew them, or name others"
 _NOT_ALLOWED = "these credentials may not do that: they need to list, read, write and delete below the URL"
 _NO_TLS = (
     "its certificate is refused: name its authority with AWS_CA_BUNDLE (s3) or SSL_CERT_FILE, or use the host name "
@@ -103,10 +103,10 @@ def translated(action: str, shown: str, secrets: Secrets) -> Iterator[None]:
     except Exception as exc:
         if isinstance(exc, OSError) and exc.errno in DISK_ERRNOS and action == "read":
             raise
-        said = printable(secrets.scrubbed(f"{type(exc).__name__}: {exc}"))
+        reason = printable(secrets.scrubbed(f"{type(exc).__name__}: {exc}"))
         remedy = _remedy(exc)
         kind = StoreUnreachable if remedy in _ENDS_EVERY_QUESTION else RemoteFailed
-        failed = kind(f"cannot {action} {printable(shown)}: {said}; {remedy}")
+        failed = kind(f"cannot {action} {printable(shown)}: {reason}; {remedy}")
         raise failed from (exc if secrets.shows_none(exc) else None)
 
 

@@ -128,7 +128,7 @@ def test_an_error_is_printed_as_it_is_brackets_and_all(repository, monkeypatch, 
     with pytest.raises(SystemExit):
         main()
     assert "error: " in (printed := capsys.readouterr().err)
-    assert "holds no model '[bold]'; there are: digits" in printed
+    assert "has no model '[bold]'; available: digits" in printed
 
 
 def test_models_rollback_and_prune_say_what_they_did(repository):

@@ -63,7 +63,7 @@ def test_a_repository_behind_a_web_server_that_lists_folders_comes_whole(tmp_pat
         (page(200, LOGIN), "no listing of a model repository"),
         (page(200, b"{}", "application/json"), "no listing of a model repository"),
         (page(200, b""), "no listing of a model repository"),
-        (page(401), "credentials are not valid"),
+        (page(401), "rejects these credentials"),
         (page(403), "may not do that"),
         (page(404), "it is not there"),
         (page(500), "500"),
@@ -145,8 +145,8 @@ def s3_refusal(code):
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (page(403, s3_refusal("InvalidAccessKeyId"), "application/xml"), "credentials are not valid there"),
-        (page(403, s3_refusal("SignatureDoesNotMatch"), "application/xml"), "credentials are not valid there"),
+        (page(403, s3_refusal("InvalidAccessKeyId"), "application/xml"), "the store rejects these credentials"),
+        (page(403, s3_refusal("SignatureDoesNotMatch"), "application/xml"), "the store rejects these credentials"),
         (page(403, s3_refusal("AccessDenied"), "application/xml"), "may not do that"),
         (page(404, s3_refusal("NoSuchBucket"), "application/xml"), "check that the bucket exists"),
         (page(200, LOGIN), "check the network, the endpoint"),

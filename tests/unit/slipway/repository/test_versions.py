@@ -70,7 +70,7 @@ def test_a_models_folder_is_no_repository(tmp_path):
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
     publish_text(tmp_path, "one")
 
-    with pytest.raises(ModelNotPublished, match="there are: digits"):
+    with pytest.raises(ModelNotPublished, match="available: digits"):
         find_model(tmp_path, "letters")
     with pytest.raises(VersionNotFound, match="published: 1"):
         verify(tmp_path, "digits", 7)

@@ -145,7 +145,7 @@ def test_a_system_program_without_onnx_runtime_is_refused(tmp_path):
     executable = program(tmp_path / "bin" / "tritonserver")
     for backend in ("python", "tensorrt"):
         (tmp_path / "backends" / backend).mkdir(parents=True)
-    with pytest.raises(TritonNotFound, match=r"no ONNX Runtime backend: expected .*, there is python, tensorrt"):
+    with pytest.raises(TritonNotFound, match=r"no ONNX Runtime backend: expected .*, available: python, tensorrt"):
         find_tritonserver(executable)
 
 

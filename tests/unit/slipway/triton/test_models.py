@@ -37,9 +37,9 @@ def test_every_model_with_a_version_is_servable(repository):
     ("names", "config_name", "message"),
     [
         (("letters",), None, "model 'letters' in .* has no published version; `slipway train` publishes one"),
-        (("digit",), None, "no model 'digit' in .*, there is digits, letters; did you mean 'digits'?"),
+        (("digit",), None, "no model 'digit' in .*, available: digits, letters; did you mean 'digits'?"),
         (("notes",), None, "no model 'notes'"),
-        (("digits",), "tpu", r"model 'digits' has no configs/tpu\.pbtxt, there is gpu"),
+        (("digits",), "tpu", r"model 'digits' has no configs/tpu\.pbtxt, available: gpu"),
     ],
     ids=["no version", "misspelt", "no configuration", "no such configuration"],
 )
