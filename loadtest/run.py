@@ -39,7 +39,7 @@ def run_scenario(request: RunRequest, *, processes: int, console: Console, title
     with load_bar(console) as bar:
         task = bar.add_task(title or request.name, total=None, figures="starting")
         return follow_run(
-            request, processes=processes, tell=lambda message: move_bar(bar, task, message, figures=_figures(message))
+            request, processes=processes, tell=lambda message: move_bar(bar, task, message, figures=_metrics(message))
         )
 
 
@@ -99,7 +99,7 @@ def move_bar(bar: Progress, task: TaskID, message: Mapping[str, Any], *, figures
     bar.update(task, total=total_s, completed=done_s, figures=figures)
 
 
-def _figures(message: Mapping[str, Any]) -> str:
+def _metrics(message: Mapping[str, Any]) -> str:
     if message["second"] < 0:
         return "warming up"
     errors = f"  [red]{message['errors']:,} errors[/]" if message["errors"] else ""

@@ -1,4 +1,4 @@
-"""One run under way, as the process that leads it sees it."""
+"""One run under way, as the coordinator sees it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from loadtest.engine.metrics_owner import Counts
 from loadtest.engine.request import Prepared, RunRequest
 from loadtest.engine.server_metrics import ServerWatch
 from loadtest.result.build import WorkerRecord
-from loadtest.result.interval_statistics import NOT_SENT, Slice
+from loadtest.result.interval_statistics import NOT_SENT, IntervalStatistics
 from loadtest.scenario.plan import Plan
 
-__all__ = ["Lead"]
+__all__ = ["ActiveRun"]
 
 
 @dataclass(slots=True)
-class Lead:
+class ActiveRun:
     """One run under way."""
 
     request: RunRequest
@@ -31,7 +31,7 @@ class Lead:
     started: datetime
     workers: dict[str, WorkerRecord]
     greenlet: gevent.Greenlet | None = None
-    recent: dict[int, Slice] = field(default_factory=dict)
+    recent: dict[int, IntervalStatistics] = field(default_factory=dict)
     errors: int = 0
     begun_s: float = 0.0
     failure: str = ""
@@ -56,7 +56,7 @@ class Lead:
     def progress(self) -> dict[str, float]:
         """Where the run is, and the newest whole second, for whoever watches."""
         seconds = [second for second in self.recent if second < self.second - 1]
-        newest = self.recent[max(seconds)] if seconds else Slice(second=0)
+        newest = self.recent[max(seconds)] if seconds else IntervalStatistics(second=0)
         scenario = self.plan.scenario
         return {
             "second": self.second,
@@ -87,11 +87,11 @@ class Lead:
             edge=before + sum(part.due for part in window if part.second <= self.begun_s),
         )
 
-    def _note(self, parts: tuple[Slice, ...]) -> None:
+    def _note(self, parts: tuple[IntervalStatistics, ...]) -> None:
         """Keep what the progress line shows: the last seconds, and the errors of the window."""
         for part in parts:
             known = self.recent.get(part.second)
-            self.recent[part.second] = part if known is None else Slice.merged([known, part])
+            self.recent[part.second] = part if known is None else IntervalStatistics.merged([known, part])
             self.errors += sum(part.errors.values()) if part.second >= 0 else 0
         for second in [second for second in self.recent if second < self.second - 10]:
             del self.recent[second]

@@ -2,7 +2,7 @@
 
 with classifier_for(target) as classifier:
     classifier.contract()
-connection_settings_for(target)                    # for the senders
+connection_settings_for(target)                    # for the transports
 proxy_between(target)                 # "proxy.example:3128", or None
 """
 

@@ -1,4 +1,4 @@
-"""Leads a run, in the one process that does: begins it everywhere, collects what is reported, concludes, writes.
+"""Coordinates a run, in Locust's master or its only process: plans, collects reports, builds the result, writes.
 
 A run ends by itself when every process has said that its share is over; Ctrl-C, the page's Stop button or the loss of
 every worker cut it short, and what is known by then is reported as partial.
@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from loadtest.command_line import command_line
-from loadtest.engine.active_run import Lead
+from loadtest.engine.active_run import ActiveRun
 from loadtest.engine.connection import proxy_between
 from loadtest.engine.generator import Progress
 from loadtest.engine.request import Prepared, RunRequest, parse_overrides
@@ -34,7 +34,7 @@ from loadtest.engine.target import metrics_url, send_blanks
 from loadtest.errors import GeneratorError, reason_of
 from loadtest.report.junit import write_junit
 from loadtest.report.terminal_summary import print_summary
-from loadtest.result.build import Run, WorkerRecord, conclude
+from loadtest.result.build import CompletedRun, WorkerRecord, build_result
 from loadtest.result.run_result import Result, write_result
 from loadtest.scenario.plan import Plan
 from loadtest.scenario.schema import load_scenario
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from locust.rpc import Message
     from locust.runners import LocalRunner
 
-__all__ = ["PLAN", "REPORT", "Conductor"]
+__all__ = ["PLAN", "REPORT", "Coordinator"]
 
 PLAN, REPORT = "slipway_plan", "slipway_report"
 
-_LEAD_S = 0.7
+_START_S = 0.7
 """From the plan to the first request: every process has its schedule and its users by then."""
 _GRACE_S = 5.0
 """After the last request's time is over, for reports on their way."""
@@ -87,15 +87,15 @@ def requested(options: argparse.Namespace, *, host: str | None) -> RunRequest:
     )
 
 
-class Conductor:
-    """Of one Locust; leads one run after another, as the web page asks for them."""
+class Coordinator:
+    """Of one Locust; coordinates one run after another, as the web page asks for them."""
 
     def __init__(self, environment: Environment, runner: MasterRunner | LocalRunner) -> None:
         self._environment = environment
         self._runner = runner
         self._options = environment.parsed_options
         self._request: RunRequest | None = None
-        self._lead: Lead | None = None
+        self._active: ActiveRun | None = None
         self._page: Path | None = None
         self._written: set[Path] = set()
 
@@ -125,28 +125,28 @@ class Conductor:
         else:
             Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         if self._environment.web_ui is not None:
-            self._runner.log_exception("leader", str(error), "")
+            self._runner.log_exception("coordinator", str(error), "")
 
     def on_report(self, environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401, ARG002 - Locust's call
         """Take what a process reports."""
-        if self._lead is not None:
-            self._lead.take(msg.node_id, Progress.from_wire(msg.data))
+        if self._active is not None:
+            self._active.take(msg.node_id, Progress.from_wire(msg.data))
 
     def interrupt(self) -> None:
-        """Conclude a run that is cut short; nothing when none is on."""
-        lead = self._lead
-        if lead is None:
+        """Build the result of a run that is cut short; nothing when none is on."""
+        run = self._active
+        if run is None:
             return
-        if lead.greenlet is not None:
-            lead.greenlet.kill()
+        if run.greenlet is not None:
+            run.greenlet.kill()
         try:
-            self._mark_lost(lead)
-            self._finish(lead, ended_s=lead.second)
+            self._mark_lost(run)
+            self._finish(run, ended_s=run.second)
         except Exception as exc:  # noqa: BLE001 - Locust would log it, and end as if all were well
-            self._fail_to_conclude(exc)
+            self._fail_to_complete(exc)
 
     def close(self) -> None:
-        """Conclude what is on; a command that ends with nothing measured says so, and does not end with 0."""
+        """End what is on; a command that ends with nothing measured says so, and does not end with 0."""
         self.interrupt()
         if self._environment.process_exit_code is None and self._environment.web_ui is None:
             self.refuse(GeneratorError("nothing was measured: it was told to end before the run had begun"))
@@ -193,11 +193,11 @@ class Conductor:
         plan = Plan(
             scenario=prepared.scenario,
             payload=prepared.payload,
-            begin_wall_ns=time.time_ns() + round(_LEAD_S * 1e9),
+            begin_wall_ns=time.time_ns() + round(_START_S * 1e9),
             others_cores=tuple(watch.bound_cores),
         )
         names = self._worker_names()
-        self._lead = lead = Lead(
+        self._active = run = ActiveRun(
             request=request,
             prepared=prepared,
             plan=plan,
@@ -207,8 +207,8 @@ class Conductor:
         )
         for share, name in enumerate(names):
             self._runner.send_message(PLAN, plan.of_share(share, len(names)).to_wire(), name)
-        lead.greenlet = gevent.spawn(self._follow, lead)
-        lead.greenlet.link_exception(self._on_defect)
+        run.greenlet = gevent.spawn(self._follow, run)
+        run.greenlet.link_exception(self._on_defect)
 
     def _worker_names(self) -> list[str]:
         if isinstance(self._runner, MasterRunner):
@@ -216,29 +216,29 @@ class Conductor:
             return [client.id for client in (*clients.ready, *clients.spawning, *clients.running)]
         return [_LOCAL]
 
-    def _follow(self, lead: Lead) -> None:
+    def _follow(self, run: ActiveRun) -> None:
         """Until every process has reported the end of its share, or its time for that is over."""
-        scenario = lead.plan.scenario
-        while lead.second < 0 and not lead.failure:
-            self._tell(lead.progress())
-            lead.failed.wait(min(1.0, max(0.0, -lead.second)))
-        self._runner.stats.reset_all()  # Locust's figures, too, leave the warm-up out
-        lead.watch.begin()
-        lead.begun_s = lead.second
+        scenario = run.plan.scenario
+        while run.second < 0 and not run.failure:
+            self._tell(run.progress())
+            run.failed.wait(min(1.0, max(0.0, -run.second)))
+        self._runner.stats.reset_all()  # Locust's statistics, too, leave the warm-up out
+        run.watch.begin()
+        run.begun_s = run.second
         last_s = scenario.arrivals.seconds + scenario.target.timeout_s + _GRACE_S
-        while not lead.over and not lead.failure and lead.second < last_s:
-            lead.done.wait(1.0)
-            lead.watch.sample(second=lead.second)
-            self._mark_lost(lead)
-            self._tell(lead.progress())
-        if lead.failure:
-            self._lead = None
-            self.refuse(GeneratorError(lead.failure))
+        while not run.over and not run.failure and run.second < last_s:
+            run.done.wait(1.0)
+            run.watch.sample(second=run.second)
+            self._mark_lost(run)
+            self._tell(run.progress())
+        if run.failure:
+            self._active = None
+            self.refuse(GeneratorError(run.failure))
             self._end(GeneratorError.exit_status)
             return
-        for worker in lead.workers.values():
+        for worker in run.workers.values():
             worker.lost = worker.lost or not worker.finished
-        self._end(self._finish(lead, ended_s=None))
+        self._end(self._finish(run, ended_s=None))
 
     def _give_up(self, error: SlipwayError) -> None:
         """End what did not begin; Locust is still starting it."""
@@ -247,40 +247,40 @@ class Conductor:
 
     def _on_defect(self, greenlet: gevent.Greenlet) -> None:
         """Nobody follows the run any more: end it, for it would not end by itself."""
-        self._fail_to_conclude(greenlet.exception)
+        self._fail_to_complete(greenlet.exception)
         self._end(GeneratorError.exit_status)
 
-    def _fail_to_conclude(self, error: BaseException) -> None:
-        self._lead = None
-        self.refuse(GeneratorError(f"the run could not be concluded: {reason_of(error)}"))
+    def _fail_to_complete(self, error: BaseException) -> None:
+        self._active = None
+        self.refuse(GeneratorError(f"the run could not be completed: {reason_of(error)}"))
         self._environment.process_exit_code = GeneratorError.exit_status
 
-    def _mark_lost(self, lead: Lead) -> None:
+    def _mark_lost(self, run: ActiveRun) -> None:
         if not isinstance(self._runner, MasterRunner):
             return
-        for name, worker in lead.workers.items():
+        for name, worker in run.workers.items():
             client = self._runner.clients.get(name)
             if not worker.finished and (client is None or client.state == STATE_MISSING):
                 worker.lost = True
 
-    def _finish(self, lead: Lead, *, ended_s: float | None) -> int:
-        """Conclude, write, and say so; the exit code."""
-        self._lead = None
-        run = Run(
-            name=lead.request.name,
-            command=lead.request.command,
-            plan=lead.plan,
-            target=lead.prepared.target,
-            started=lead.started,
-            workers=lead.workers,
+    def _finish(self, run: ActiveRun, *, ended_s: float | None) -> int:
+        """Build the result, write it, and say so; the exit code."""
+        self._active = None
+        completed = CompletedRun(
+            name=run.request.name,
+            command=run.request.command,
+            plan=run.plan,
+            target=run.prepared.target,
+            started=run.started,
+            workers=run.workers,
             ended_s=ended_s,
         )
-        window_s = lead.plan.scenario.arrivals.seconds if ended_s is None else max(ended_s, 1e-3)
-        server = lead.watch.end(window_s=window_s, counts=lead.counts(whole=ended_s is None))
-        result = conclude(run, server=server, notes=lead.watch.notes, metrics_doubt=lead.watch.doubt)
+        window_s = run.plan.scenario.arrivals.seconds if ended_s is None else max(ended_s, 1e-3)
+        server = run.watch.end(window_s=window_s, counts=run.counts(whole=ended_s is None))
+        result = build_result(completed, server=server, notes=run.watch.notes, metrics_doubt=run.watch.doubt)
         exit_code = EXIT_CODES[result.verdict.outcome]
         try:
-            self._page = self._write(lead.request, result)
+            self._page = self._write(run.request, result)
         except SlipwayError as exc:
             self.refuse(exc)
             exit_code = exc.exit_status

@@ -26,9 +26,9 @@ from gevent.queue import SimpleQueue
 from loadtest.engine.cpu_affinity import keep_off
 from loadtest.engine.precise_timer import PreciseTimer
 from loadtest.engine.recorder import Recorder
-from loadtest.engine.transports import GrpcSender, HttpSender, Request, Sender, prepare
+from loadtest.engine.transports import GrpcLoadTransport, HttpLoadTransport, LoadTransport, PreparedRequest, prepare
 from loadtest.errors import reason_of
-from loadtest.result.interval_statistics import NOT_SENT, STOPPED, Slice
+from loadtest.result.interval_statistics import NOT_SENT, STOPPED, IntervalStatistics
 from loadtest.scenario.payload import choose
 from loadtest.scenario.plan import Plan
 from loadtest.scenario.schema import Scenario
@@ -61,7 +61,7 @@ class Progress:
         failed: Why it cannot go on; empty while it can.
     """
 
-    slices: tuple[Slice, ...]
+    slices: tuple[IntervalStatistics, ...]
     cpu: float
     finished: bool
     failed: str = ""
@@ -74,7 +74,7 @@ class Progress:
     @classmethod
     def from_wire(cls, message: dict[str, Any]) -> Progress:
         """Read what `to_wire` wrote."""
-        slices = tuple(Slice.from_wire(part) for part in message["slices"])
+        slices = tuple(IntervalStatistics.from_wire(part) for part in message["slices"])
         return cls(slices=slices, cpu=message["cpu"], finished=message["finished"], failed=message["failed"])
 
     @classmethod
@@ -93,10 +93,10 @@ class Generator:
         self._begin_ns = plan.begin_monotonic_ns()
         self._timeout_ns = round(scenario.target.timeout_s * 1e9)
         self._least_ns = round(self._timeout_ns * _LEAST_SHARE)
-        questions = plan.payload.questions(scenario.payload)
-        self._requests: tuple[Request, ...] = prepare(scenario.target, questions)
+        batches = plan.payload.batches(scenario.payload)
+        self._requests: tuple[PreparedRequest, ...] = prepare(scenario.target, batches)
         schedule = plan.schedule_ns()
-        choice, checked = choose(questions, scenario, count=len(schedule) or _CHOICES)
+        choice, checked = choose(batches, scenario, count=len(schedule) or _CHOICES)
         mine = slice(plan.share, None, plan.shares)
         self._due_ns = schedule[mine]
         self._choice, self._checked = choice[mine], checked[mine]
@@ -130,11 +130,11 @@ class Generator:
     def serve(self) -> None:
         """Be one user: send what is due, or in a closed loop the next when the last is answered.
 
-        What no sender knows as an error of a request ends the run: each user would meet it again and again.
+        What no transport knows as an error of a request ends the run: each user would meet it again and again.
         """
         try:
-            with closing(self._open()) as sender:
-                (self._serve_open if self._plan.open_loop else self._serve_closed)(sender)
+            with closing(self._open()) as transport:
+                (self._serve_open if self._plan.open_loop else self._serve_closed)(transport)
         except Exception as exc:  # noqa: BLE001 - told to whoever leads the run
             self._fail(exc)
 
@@ -165,7 +165,7 @@ class Generator:
                 put((index, now_ns()))
         self._end_schedule()
 
-    def _serve_open(self, sender: Sender) -> None:
+    def _serve_open(self, transport: LoadTransport) -> None:
         take, now_ns = self._ready.get, time.monotonic_ns
         due_ns, choice, checked = self._due_ns, self._choice, self._checked
         while True:
@@ -177,13 +177,13 @@ class Generator:
             error: str | None = STOPPED  # unless the request comes to its own end
             try:
                 if left_ns >= self._least_ns:
-                    error = sender.send(request, timeout_s=left_ns / 1e9, check=bool(checked[index]))
+                    error = transport.send(request, timeout_s=left_ns / 1e9, check=bool(checked[index]))
                 else:
                     error = NOT_SENT
             finally:
                 self._note(request, due_ns=at_ns, dispatched_ns=dispatched_ns, sent_ns=sent_ns, error=error)
 
-    def _serve_closed(self, sender: Sender) -> None:
+    def _serve_closed(self, transport: LoadTransport) -> None:
         think_s = self._plan.scenario.arrivals.think_time_ms / 1e3  # type: ignore[union-attr] # closed has one
         timeout_s = self._plan.scenario.target.timeout_s
         gevent.sleep(max(0.0, (self._begin_ns - time.monotonic_ns()) / 1e9))
@@ -193,12 +193,14 @@ class Generator:
             self._under_way += 1
             error: str | None = STOPPED
             try:
-                error = sender.send(request, timeout_s=timeout_s, check=bool(self._checked[index]))
+                error = transport.send(request, timeout_s=timeout_s, check=bool(self._checked[index]))
             finally:
                 self._note(request, due_ns=sent_ns, dispatched_ns=sent_ns, sent_ns=sent_ns, error=error)
             gevent.sleep(think_s)
 
-    def _note(self, request: Request, *, due_ns: int, dispatched_ns: int, sent_ns: int, error: str | None) -> None:
+    def _note(
+        self, request: PreparedRequest, *, due_ns: int, dispatched_ns: int, sent_ns: int, error: str | None
+    ) -> None:
         done_ns = time.monotonic_ns()
         self._under_way -= 1
         latency_ns = self._recorder.note(
@@ -207,7 +209,7 @@ class Generator:
             sent_ns=sent_ns,
             done_ns=done_ns,
             error=error,
-            images=len(request.question.labels),
+            images=len(request.batch.labels),
         )
         self._publish(latency_ns=latency_ns, error=error)
         if self._scheduled_all and not self._under_way:
@@ -229,13 +231,13 @@ class Generator:
             self._recorder.fold()
 
 
-def _opener(scenario: Scenario) -> Callable[[], Sender]:
+def _opener(scenario: Scenario) -> Callable[[], LoadTransport]:
     """How each user comes to its connection."""
     target = scenario.target
     if parse_address(target.url).protocol == "http":
-        return HttpSender.opener(target)
+        return HttpLoadTransport.opener(target)
     # Each call under way is waited for in a thread of gevent's pool. With its default of ten, ten calls that hang would
     # keep every other answer from being seen, and the generator would blame the server for that.
     pool = gevent.get_hub().threadpool
     pool.maxsize = max(pool.maxsize, scenario.generator.max_in_flight)
-    return GrpcSender.opener(target, scenario.generator.connections)
+    return GrpcLoadTransport.opener(target, scenario.generator.connections)

@@ -2,8 +2,7 @@
 
     install(locust.events)          # once, from the locustfile
 
-The process that leads (alone, or Locust's master) has a Conductor; each process that sends has a Generator while a run
-is on.
+Locust's master, or its only process, has a Coordinator; each process that sends has a Generator while a run is on.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import psutil
 from grpc.experimental.gevent import init_gevent
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
-from loadtest.engine.coordinator import PLAN, REPORT, Conductor
+from loadtest.engine.coordinator import PLAN, REPORT, Coordinator
 from loadtest.engine.generator import Generator, Progress, Publish
 from loadtest.errors import GeneratorError
 from loadtest.scenario.arrivals import ClosedArrivals
@@ -113,13 +112,13 @@ def _on_init(environment: Environment, runner: Runner, **_: Any) -> None:  # noq
         runner.register_message(PLAN, _on_plan)
         environment.events.test_stop.add_listener(_stop_generator)
     if isinstance(runner, (MasterRunner, LocalRunner)):
-        _lead(environment, runner)
+        _coordinate(environment, runner)
 
 
 def _close_inherited(options: argparse.Namespace) -> None:
-    """Close what only the leader uses.
+    """Close what only the coordinator uses.
 
-    Who listens to the progress takes an open end for a running run; the request is the leader's to read.
+    Who listens to the progress takes an open end for a running run; the request is the coordinator's to read.
     """
     for name in ("progress_fd", "request_fd"):
         if getattr(options, name) >= 0:
@@ -128,14 +127,14 @@ def _close_inherited(options: argparse.Namespace) -> None:
             setattr(options, name, -1)
 
 
-def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
+def _coordinate(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
     options = environment.parsed_options
-    conductor = Conductor(environment, runner)
+    coordinator = Coordinator(environment, runner)
     try:
-        request = conductor.request()  # a mistake in it is told now, not when the test starts
+        request = coordinator.request()  # a mistake in it is told now, not when the test starts
         request.refuse_to_overwrite()
     except SlipwayError as exc:
-        conductor.refuse(exc)
+        coordinator.refuse(exc)
         _end_own_workers(runner)
         sys.exit(exc.exit_status)
     scenario = request.scenario
@@ -144,18 +143,18 @@ def _lead(environment: Environment, runner: MasterRunner | LocalRunner) -> None:
         options.num_users = arrivals.users if isinstance(arrivals, ClosedArrivals) else scenario.generator.max_in_flight
     if options.spawn_rate is None:
         options.spawn_rate = options.num_users
-    runner.register_message(REPORT, conductor.on_report)
-    environment.events.test_start.add_listener(lambda **_: conductor.begin())
+    runner.register_message(REPORT, coordinator.on_report)
+    environment.events.test_start.add_listener(lambda **_: coordinator.begin())
     if isinstance(runner, MasterRunner) and options.expect_workers_max_wait:
         wait_s, options.expect_workers_max_wait = options.expect_workers_max_wait, 0
-        _give_up_on_workers(environment, conductor, wait_s=wait_s)
-    environment.events.test_stop.add_listener(lambda **_: conductor.interrupt())
-    environment.events.quitting.add_listener(lambda **_: conductor.close())
+        _give_up_on_workers(environment, coordinator, wait_s=wait_s)
+    environment.events.test_stop.add_listener(lambda **_: coordinator.interrupt())
+    environment.events.quitting.add_listener(lambda **_: coordinator.close())
     if environment.web_ui is not None:
-        environment.web_ui.app.add_url_rule("/report", "slipway_report", conductor.page)
+        environment.web_ui.app.add_url_rule("/report", "slipway_report", coordinator.page)
 
 
-def _give_up_on_workers(environment: Environment, conductor: Conductor, *, wait_s: float) -> None:
+def _give_up_on_workers(environment: Environment, coordinator: Coordinator, *, wait_s: float) -> None:
     """End with INVALID's exit code when too few workers come.
 
     Locust (2.47) would end with 1, and here that is the code of an objective that was missed.
@@ -166,7 +165,7 @@ def _give_up_on_workers(environment: Environment, conductor: Conductor, *, wait_
     def give_up() -> None:
         if len(runner.clients.ready) >= expected:
             return  # they came while Locust looked away
-        conductor.refuse(
+        coordinator.refuse(
             GeneratorError(
                 f"expected {expected} workers within {wait_s:g} s, got {len(runner.clients.ready)}: see why the others "
                 "do not start or do not reach this process, or wait longer with --expect-workers-max-wait"
@@ -183,7 +182,7 @@ def _end_own_workers(runner: Runner) -> None:
     """End what `--processes` forked.
 
     They have not connected yet, and Locust (2.47, `kill_workers`) forgets a child that has not ended by itself: they
-    would look for a leader for minutes.
+    would look for a coordinator for minutes.
     """
     if isinstance(runner, MasterRunner):
         for child in psutil.Process().children():
@@ -191,20 +190,20 @@ def _end_own_workers(runner: Runner) -> None:
 
 
 def _on_plan(environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds
-    """Begin this process's share of a run; why it cannot is told to the leader, who would wait for it in vain."""
+    """Begin this process's share of a run; why it cannot is told to the coordinator, who would wait for it in vain."""
     try:
         plan = Plan.from_wire(msg.data)
         generator = Generator(plan, _publisher(environment, plan))
         _generators[id(environment)] = generator
         generator.start()
-    except Exception as exc:  # noqa: BLE001 - whatever it is, the leader must know
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the coordinator must know
         environment.runner.send_message(REPORT, Progress.of_failure(exc).to_wire())
     else:
         gevent.spawn(_report, environment, generator)
 
 
 def _report(environment: Environment, generator: Generator) -> None:
-    """Tell the leader what is new, each second, until there is nothing more to come."""
+    """Tell the coordinator what is new, each second, until there is nothing more to come."""
     over = False
     while not over and _generators.get(id(environment)) is generator:
         generator.wait(_REPORT_S)

@@ -41,7 +41,7 @@ _SILENCE_S = 600.0
 _STOP_S = 60.0
 """From the word to end to the report's end."""
 _LEFT_S = 2.0
-"""What a leader that has ended leaves of its workers may end by itself for so long."""
+"""Time for the workers of a coordinator that has ended to end by themselves."""
 _LOOK_S = 0.5
 _LOG_LINES = 8
 
@@ -56,7 +56,7 @@ class LocustProcess:
         self._silence_s, self._stop_s = silence_s, stop_s
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._stop_at_s: float | None = None
-        self._concluded = False
+        self._completed = False
 
     def __enter__(self) -> Self:
         read_end, write_end = os.pipe()
@@ -87,7 +87,7 @@ class LocustProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._concluded:  # one that has said its last word ends by itself, its workers first
+        if not self._completed:  # one that has said its last word ends by itself, its workers first
             self._stop()
         try:
             with suppress(subprocess.TimeoutExpired):
@@ -99,17 +99,17 @@ class LocustProcess:
             self._log.close()
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """What the leader of the run tells, until it ends; a first Ctrl-C or SIGTERM makes it conclude early.
+        """What the coordinator tells, until it ends; a first Ctrl-C or SIGTERM makes it end the run early.
 
         Raises:
-            KeyboardInterrupt: That came a second time, or before it had begun: there is nothing to conclude.
+            KeyboardInterrupt: That came a second time, or before it had begun: there is no result.
             GeneratorError: It ended without a word of how the run went, or tells nothing for too long; carries the
                 end of its log.
         """
         last: dict[str, Any] = {}
         heard_s = time.monotonic()
         with signals_as_interrupt():
-            while not self._concluded:
+            while not self._completed:
                 try:
                     ended = self._process.poll() is not None
                     line = self._lines.next(0.0 if ended else _LOOK_S)
@@ -120,7 +120,7 @@ class LocustProcess:
                     continue
                 if line is not None:
                     last, heard_s = json.loads(line), time.monotonic()
-                    self._concluded = "exit_code" in last
+                    self._completed = "exit_code" in last
                     yield last
                 elif ended or self._lines.ended:
                     break
@@ -128,7 +128,7 @@ class LocustProcess:
                     self._see_that_it_goes_on(heard_s)
         if self._stop_at_s is not None and not last:
             raise KeyboardInterrupt  # it was still being loaded
-        if not self._concluded:
+        if not self._completed:
             raise GeneratorError(self._last_words())
 
     def _see_that_it_goes_on(self, heard_s: float) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.result.histogram import LatencyHistogram
-from loadtest.result.interval_statistics import Slice, SliceBook
+from loadtest.result.interval_statistics import IntervalBook, IntervalStatistics
 
 __all__ = ["Recorder"]
 
@@ -36,7 +36,7 @@ class Recorder:
         self._window_begin_ns = window_begin_ns
         self._notes = array("q")
         self._kinds: dict[str | None, int] = {None: _NONE}
-        self._book = SliceBook()
+        self._book = IntervalBook()
 
     def note(
         self, *, due_ns: int, dispatched_ns: int, sent_ns: int, done_ns: int, error: str | None, images: int
@@ -59,17 +59,17 @@ class Recorder:
         names = {number: name for name, number in self._kinds.items() if name is not None}
         self._book.add(_slice(int(second), notes[seconds == second], names) for second in np.unique(seconds))
 
-    def take(self) -> tuple[Slice, ...]:
+    def take(self) -> tuple[IntervalStatistics, ...]:
         """Everything noted since the last call."""
         self.fold()
-        book, self._book = self._book, SliceBook()
+        book, self._book = self._book, IntervalBook()
         return book.slices()
 
 
-def _slice(second: int, notes: NDArray[np.int64], names: dict[int, str]) -> Slice:
+def _slice(second: int, notes: NDArray[np.int64], names: dict[int, str]) -> IntervalStatistics:
     answered = notes[notes[:, _ERROR] == _NONE]
     kinds, counts = np.unique(notes[notes[:, _ERROR] != _NONE, _ERROR], return_counts=True)
-    return Slice(
+    return IntervalStatistics(
         second=second,
         due=len(notes),
         answered=len(answered),

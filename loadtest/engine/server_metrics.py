@@ -4,7 +4,7 @@ watch = ServerWatch(metrics_url, model="mnist", version="3", port=8001)
 watch.prepare(ask)
 watch.begin()
 watch.sample(second=4.0)        # each second
-figures = watch.end(window_s=30.0, counts=counts)
+metrics = watch.end(window_s=30.0, counts=counts)
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import psutil
 
 from loadtest.engine.metrics_owner import Counts, disagreement, whose
 from loadtest.engine.metrics_page import SUCCESS, MetricsPage, MetricsUnreadable, Scrape
-from loadtest.result.metrics import ServerFigures, UsageSample
+from loadtest.result.metrics import ServerMetrics, UsageSample
 from slipway.errors import SlipwayError
 
 __all__ = ["SHARED_CORES", "ServerWatch"]
 
 SHARED_CORES = (
-    "server and generator share the cores of this machine, so the figures are those of the pair; bind the server to "
+    "server and generator share the cores of this machine, so the metrics are those of the pair; bind the server to "
     "some of them (slipway serve --cpus 1), and the generator keeps to the others"
 )
 """A note for runs against a server on this machine that is bound to no cores."""
@@ -42,7 +42,7 @@ _TRITON = "tritonserver"
 
 @dataclass(slots=True)
 class ServerWatch:
-    """Of one run. Whatever cannot be read is said in `notes` and leaves the figures out; it never ends the run.
+    """Of one run. Whatever cannot be read is said in `notes` and leaves the metrics out; it never ends the run.
 
     Attributes:
         url: Triton's metrics; None: do not ask.
@@ -96,7 +96,7 @@ class ServerWatch:
             self._leave_out(doubt)
 
     def _leave_out(self, doubt: str) -> None:
-        """Take no figures of a server that may be another one."""
+        """Take no metrics of a server that may be another one."""
         self.doubt = f"the metrics at {self.url} are left out: {doubt}; name the target's own with --metrics-url"
         self.notes.append(self.doubt)
         self._page = None
@@ -132,7 +132,7 @@ class ServerWatch:
                 memory += process.memory_info().rss
         self._usage.append(UsageSample(second=second, cpu_cores=cores, memory_bytes=memory))
 
-    def end(self, *, window_s: float, counts: Counts) -> ServerFigures | None:
+    def end(self, *, window_s: float, counts: Counts) -> ServerMetrics | None:
         """Read the counters once more, and say what lies in between, if it is what this run sent."""
         after = self._read(self._fetch() if self._before is not None else None)
         before = self._read(self._before)
@@ -145,13 +145,13 @@ class ServerWatch:
         if doubt := disagreement(moved, counts):
             self._leave_out(doubt)
             return None
-        return self._figures(before, after, window_s)
+        return self._metrics(before, after, window_s)
 
-    def _figures(self, before: Scrape, after: Scrape, window_s: float) -> ServerFigures:
+    def _metrics(self, before: Scrape, after: Scrape, window_s: float) -> ServerMetrics:
         delta = {name: value - before.counters.get(name, 0.0) for name, value in after.counters.items()}
         requests, executions = delta[SUCCESS], delta.get(_EXECUTIONS, 0.0)
         failures = {reason: int(n - before.failures.get(reason, 0)) for reason, n in after.failures.items()}
-        return ServerFigures(
+        return ServerMetrics(
             metrics_url=self.url or "",
             requests=int(requests),
             failures={reason: n for reason, n in failures.items() if n},

@@ -1,6 +1,6 @@
 """Send prepared requests and say what became of them, with as little as possible around the wire.
 
-    new_sender = HttpSender.opener(target)
+    new_sender = HttpLoadTransport.opener(target)
     new_sender().send(request, timeout_s=2.0, check=True)     # None, or the kind of error
 
 gRPC: the raw stub of grpcio, bytes in and bytes out. HTTP: geventhttpclient, the client inside Locust's FastHttpUser.
@@ -24,7 +24,7 @@ from geventhttpclient.header import Headers
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 from loadtest.engine.connection import connection_settings_for
-from loadtest.scenario.payload import Question
+from loadtest.scenario.payload import ImageBatch
 from loadtest.scenario.schema import TargetSettings
 from slipway.client import Tls
 from slipway.client.wire import (
@@ -44,24 +44,24 @@ from slipway.client.wire import (
 )
 from slipway.printable import printable
 
-__all__ = ["WRONG_ANSWER", "GrpcSender", "HttpSender", "Request", "Sender", "prepare"]
+__all__ = ["WRONG_ANSWER", "GrpcLoadTransport", "HttpLoadTransport", "LoadTransport", "PreparedRequest", "prepare"]
 
 WRONG_ANSWER = "wrong answer"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One question, written once for the wire."""
+class PreparedRequest:
+    """One batch, written once for the wire."""
 
     infer: Infer
-    question: Question
+    batch: ImageBatch
     content: bytes | HttpRequest
 
 
-class Sender(Protocol):
+class LoadTransport(Protocol):
     """One connection of one user."""
 
-    def send(self, request: Request, *, timeout_s: float, check: bool) -> str | None:
+    def send(self, request: PreparedRequest, *, timeout_s: float, check: bool) -> str | None:
         """Send and wait; None when it was answered (and, with `check`, answered rightly), else the kind of error."""
         ...
 
@@ -70,18 +70,18 @@ class Sender(Protocol):
         ...
 
 
-def prepare(target: TargetSettings, questions: Sequence[Question]) -> tuple[Request, ...]:
-    """Write every question for the target's protocol."""
+def prepare(target: TargetSettings, batches: Sequence[ImageBatch]) -> tuple[PreparedRequest, ...]:
+    """Write every batch for the target's protocol."""
     version = "" if target.version is None else str(target.version)
-    infers = [Infer(target.model, version, question.images) for question in questions]
+    infers = [Infer(target.model, version, batch.images) for batch in batches]
     write = grpc_request if parse_address(target.url).protocol == "grpc" else http_request
     return tuple(
-        Request(infer, question, write(infer, timeout_s=target.timeout_s))
-        for infer, question in zip(infers, questions, strict=True)
+        PreparedRequest(infer, batch, write(infer, timeout_s=target.timeout_s))
+        for infer, batch in zip(infers, batches, strict=True)
     )
 
 
-class GrpcSender:
+class GrpcLoadTransport:
     """Users share a few connections: one carries many calls at once, and one per user would be another load."""
 
     def __init__(self, call: grpc.UnaryUnaryMultiCallable, metadata: tuple[tuple[str, str], ...]) -> None:
@@ -89,7 +89,7 @@ class GrpcSender:
         self._metadata = metadata
 
     @classmethod
-    def opener(cls, target: TargetSettings, connections: int) -> Callable[[], GrpcSender]:
+    def opener(cls, target: TargetSettings, connections: int) -> Callable[[], GrpcLoadTransport]:
         """Open the connections; what is returned gives each user one of them, in turns."""
         address, settings = parse_address(target.url), connection_settings_for(target)
         metadata = tuple(settings.request_headers.headers().items())
@@ -97,8 +97,8 @@ class GrpcSender:
         calls = itertools.cycle([channel.unary_unary(GRPC_INFER) for channel in channels])
         return lambda: cls(next(calls), metadata)
 
-    def send(self, request: Request, *, timeout_s: float, check: bool) -> str | None:
-        """See `Sender`."""
+    def send(self, request: PreparedRequest, *, timeout_s: float, check: bool) -> str | None:
+        """See `LoadTransport`."""
         try:
             content = self._call(request.content, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as exc:
@@ -109,7 +109,7 @@ class GrpcSender:
         """Nothing: the connections are shared."""
 
 
-class HttpSender:
+class HttpLoadTransport:
     """Each user has a connection of its own, kept open."""
 
     def __init__(self, connect: Callable[[], HTTPClient], prefix: str) -> None:
@@ -118,7 +118,7 @@ class HttpSender:
         self._prefix = prefix
 
     @classmethod
-    def opener(cls, target: TargetSettings) -> Callable[[], HttpSender]:
+    def opener(cls, target: TargetSettings) -> Callable[[], HttpLoadTransport]:
         """Read certificates and headers once; what is returned gives each user a connection."""
         address, settings = parse_address(target.url), connection_settings_for(target)
         proxy = proxy_for(address)
@@ -144,8 +144,8 @@ class HttpSender:
         prefix = address.target.partition("://")[2].partition("/")[2]
         return lambda: cls(connect, prefix)
 
-    def send(self, request: Request, *, timeout_s: float, check: bool) -> str | None:
-        """See `Sender`."""
+    def send(self, request: PreparedRequest, *, timeout_s: float, check: bool) -> str | None:
+        """See `LoadTransport`."""
         message = request.content
         assert isinstance(message, HttpRequest)  # noqa: S101 - `prepare` wrote it for this protocol
         path = f"/{self._prefix}{message.path}" if self._prefix else message.path
@@ -171,7 +171,7 @@ class HttpSender:
         return None
 
     def close(self) -> None:
-        """See `Sender`."""
+        """See `LoadTransport`."""
         self._client.close()
 
 
@@ -181,10 +181,10 @@ def _words(exc: Exception) -> str:
     return printable(words or type(exc).__name__, limit=100)
 
 
-def _judge(request: Request, answer: InferResult | TransportFailure) -> str | None:
+def _judge(request: PreparedRequest, answer: InferResult | TransportFailure) -> str | None:
     if isinstance(answer, TransportFailure):
         return _kind(answer)
-    right = np.array_equal(answer.probabilities.argmax(axis=1), request.question.labels)
+    right = np.array_equal(answer.probabilities.argmax(axis=1), request.batch.labels)
     return None if right else WRONG_ANSWER
 
 

@@ -1,4 +1,4 @@
-"""Figures as people read them: few digits, thousands separators, words for what is above or below a bound."""
+"""WindowMetrics as people read them: few digits, thousands separators, words for what is above or below a bound."""
 
 from __future__ import annotations
 

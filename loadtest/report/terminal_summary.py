@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loadtest.result.metrics import Figures, Percentiles, ServerFigures
+from loadtest.result.metrics import Percentiles, ServerMetrics, WindowMetrics
 from loadtest.result.run_result import Result
 from slipway.printable import printable
 from slipway.verdict import Outcome
@@ -74,7 +74,7 @@ def _objectives(result: Result) -> Table:
     return table
 
 
-def _latencies(figures: Figures) -> Table:
+def _latencies(figures: WindowMetrics) -> Table:
     names = ("p50", "p90", "p99", "p99_9", "max")
     titles = [name.replace("_", ".") for name in names]
     table = Table("milliseconds", *titles, box=None, pad_edge=True, header_style="dim")
@@ -90,14 +90,14 @@ def _latencies(figures: Figures) -> Table:
     return table
 
 
-def _throughput(figures: Figures) -> str:
+def _throughput(figures: WindowMetrics) -> str:
     return (
         f"  {figures.due:,} requests in {figures.window_s:.0f} s: {figures.offered_rps:,.0f}/s offered, "
         f"{figures.answered_rps:,.0f}/s answered, {figures.error_rate:.3%} errors"
     )
 
 
-def _server(server: ServerFigures) -> str:
+def _server(server: ServerMetrics) -> str:
     usage = server.usage
     cores = f", {sum(sample.cpu_cores for sample in usage) / len(usage):.2f} cores" if usage else ""
     memory = f", {max(sample.memory_bytes for sample in usage) / 1e6:,.0f} MB" if usage else ""

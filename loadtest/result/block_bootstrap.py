@@ -1,4 +1,4 @@
-"""What a run's figures would be by chance alone, had its time been drawn anew.
+"""What a run's metrics would be by chance alone, had its time been drawn anew.
 
     draws = Blocks.of(result).draws(2_000, np.random.default_rng(0))
     np.quantile(draws["p99"], [0.025, 0.975])
@@ -72,7 +72,7 @@ class Blocks:
 
     def draws(self, resamples: int, generator: np.random.Generator) -> Draws:
         """Draw as many blocks as there are, `resamples` times, and take every figure of each."""
-        parts = [self._figures(weights) for weights in self._weights(resamples, generator)]
+        parts = [self._metrics(weights) for weights in self._weights(resamples, generator)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _weights(self, resamples: int, generator: np.random.Generator) -> Iterator[NDArray[np.float64]]:
@@ -83,7 +83,7 @@ class Blocks:
             size = min(chunk, resamples - begin)
             yield generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=size).astype(np.float64)
 
-    def _figures(self, weights: NDArray[np.float64]) -> Draws:
+    def _metrics(self, weights: NDArray[np.float64]) -> Draws:
         seconds, due, errors, answered = self.totals @ weights.T
         total_ms = weights @ (self.counts @ self.whole.middles_ns()) / 1e6
         return {
@@ -99,13 +99,13 @@ class Blocks:
         drawn = weights @ self.counts
         cumulative = np.cumsum(drawn, axis=1, out=drawn)
         last, highest_ms = cumulative[:, -1], self.whole.highest_ns() / 1e6
-        figures = {}
+        metrics = {}
         for name, percent in PERCENTILES.items():
             # The rank that LatencyHistogram.percentiles_ns takes.
             wanted = np.maximum(np.floor(percent * last / 100 + 0.5), 1)
             at = np.count_nonzero(cumulative < wanted[:, np.newaxis], axis=1)
-            figures[name] = np.where(last > 0, highest_ms[np.minimum(at, len(highest_ms) - 1)], np.nan)
-        return figures
+            metrics[name] = np.where(last > 0, highest_ms[np.minimum(at, len(highest_ms) - 1)], np.nan)
+        return metrics
 
 
 def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:

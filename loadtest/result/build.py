@@ -15,21 +15,28 @@ from pathlib import Path
 import numpy as np
 
 from loadtest.result.histogram import LatencyHistogram
-from loadtest.result.interval_statistics import Slice, SliceBook
-from loadtest.result.metrics import Figures, GeneratorFigures, Percentiles, SecondRow, ServerFigures, WorkerFigures
+from loadtest.result.interval_statistics import IntervalBook, IntervalStatistics
+from loadtest.result.metrics import (
+    GeneratorMetrics,
+    Percentiles,
+    SecondRow,
+    ServerMetrics,
+    WindowMetrics,
+    WorkerMetrics,
+)
 from loadtest.result.run_result import Result
 from loadtest.result.verdict import judge
 from loadtest.scenario.plan import Plan
 from slipway.verdict import Environment, TargetFacts
 
-__all__ = ["Run", "WorkerRecord", "conclude"]
+__all__ = ["CompletedRun", "WorkerRecord", "build_result"]
 
 _PACKAGES = ("locust", "gevent", "grpcio", "geventhttpclient", "numpy", "hdrhistogram")
 
 
 @dataclass(slots=True)
 class WorkerRecord:
-    """What the leader knows of one process.
+    """What the coordinator knows of one process.
 
     Attributes:
         share: Its number in the plan.
@@ -40,14 +47,14 @@ class WorkerRecord:
     """
 
     share: int
-    book: SliceBook = field(default_factory=SliceBook)
+    book: IntervalBook = field(default_factory=IntervalBook)
     cpu: list[tuple[float, float]] = field(default_factory=list)
     finished: bool = False
     lost: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class CompletedRun:
     """One run, over: what was asked for, and what is known.
 
     Attributes:
@@ -69,10 +76,12 @@ class Run:
     ended_s: float | None
 
 
-def conclude(run: Run, *, server: ServerFigures | None, notes: Sequence[str], metrics_doubt: str = "") -> Result:
+def build_result(
+    run: CompletedRun, *, server: ServerMetrics | None, notes: Sequence[str], metrics_doubt: str = ""
+) -> Result:
     """Merge, count, judge."""
     plan, scenario = run.plan, run.plan.scenario
-    book = SliceBook()
+    book = IntervalBook()
     for worker in run.workers.values():
         book.add(worker.book.slices())
     parts = book.slices()
@@ -80,12 +89,12 @@ def conclude(run: Run, *, server: ServerFigures | None, notes: Sequence[str], me
     if run.ended_s is not None:
         window_s = min(window_s, max(0.0, run.ended_s))
     window = [part for part in parts if part.second >= 0]
-    generator = GeneratorFigures(
+    generator = GeneratorMetrics(
         open_loop=plan.open_loop,
         workers=_workers(run, window_s),
         most_in_flight=scenario.generator.max_in_flight,
     )
-    figures = _figures(window, window_s=window_s)
+    metrics = _metrics(window, window_s=window_s)
     partial = run.ended_s is not None
     return Result(
         name=run.name,
@@ -94,8 +103,8 @@ def conclude(run: Run, *, server: ServerFigures | None, notes: Sequence[str], me
         started=run.started,
         partial=partial,
         target=run.target,
-        verdict=judge(scenario.slo, figures, generator, limits=scenario.generator, partial=partial),
-        figures=figures,
+        verdict=judge(scenario.slo, metrics, generator, limits=scenario.generator, partial=partial),
+        figures=metrics,
         generator=generator,
         server=server,
         environment=_environment(),
@@ -105,13 +114,13 @@ def conclude(run: Run, *, server: ServerFigures | None, notes: Sequence[str], me
     )
 
 
-def _figures(window: Sequence[Slice], *, window_s: float) -> Figures:
+def _metrics(window: Sequence[IntervalStatistics], *, window_s: float) -> WindowMetrics:
     errors: Counter[str] = Counter()
     for part in window:
         errors.update(part.errors)
     due, answered = sum(part.due for part in window), sum(part.answered for part in window)
     per_s = 1 / window_s if window_s else 0.0
-    return Figures(
+    return WindowMetrics(
         window_s=window_s,
         due=due,
         offered_rps=due * per_s,
@@ -126,17 +135,17 @@ def _figures(window: Sequence[Slice], *, window_s: float) -> Figures:
     )
 
 
-def _workers(run: Run, window_s: float) -> tuple[WorkerFigures, ...]:
+def _workers(run: CompletedRun, window_s: float) -> tuple[WorkerMetrics, ...]:
     plan = run.plan
     schedule = plan.schedule_ns() - plan.window_begin_ns
     inside = (schedule >= 0) & (schedule < window_s * 1e9)
-    figures = []
+    metrics = []
     for name, worker in run.workers.items():
         reported = sum(part.due for part in worker.book.slices() if part.second >= 0)
         due = int(np.count_nonzero(inside[worker.share :: len(run.workers)])) if plan.open_loop else reported
         cpu = [share for second, share in worker.cpu if 0 < second <= window_s + 1] or [0.0]
-        figures.append(
-            WorkerFigures(
+        metrics.append(
+            WorkerMetrics(
                 name=name,
                 due=due,
                 reported=reported,
@@ -145,7 +154,7 @@ def _workers(run: Run, window_s: float) -> tuple[WorkerFigures, ...]:
                 cpu_max=max(cpu),
             )
         )
-    return tuple(figures)
+    return tuple(metrics)
 
 
 def _environment() -> Environment:

@@ -7,7 +7,7 @@
 The interval of a difference is the percentile interval of two block bootstraps, one of each run (Efron & Tibshirani,
 "An Introduction to the Bootstrap", 1993, chapters 8 and 13; blocks: Künsch 1989, see `block_bootstrap`). Where the
 offered rate changes with time the intervals are wider than they need be. Each holds its confidence for itself: of
-twenty figures at 95 % one differs by chance.
+twenty metrics at 95 % one differs by chance.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Comparison:
         names: What A and B are called.
         confidence: Of each interval, between 0 and 1.
         resamples: Draws behind each.
-        rows: The figures.
+        rows: The metrics.
         notes: What a reader should know before believing it, a sentence each.
         obstacles: Those of the notes that leave no verdict; empty where the two can be compared.
     """
@@ -175,7 +175,7 @@ def _tail(confidence: float, blocks: int) -> float:
 
 
 def _blanks(a: Result, b: Result) -> Iterator[Row]:
-    """The figures of the reports themselves, not yet compared."""
+    """The metrics of the reports themselves, not yet compared."""
     latency = {"p50": "p50", "p99": "p99", "p99.9": "p99_9", "mean": "mean"}
     for name, field in latency.items():
         in_a, in_b = (getattr(run.figures.latency_ms, field) for run in (a, b))

@@ -1,6 +1,6 @@
 """What became of the requests, second by second: the one shape in which every process of the generator reports.
 
-    book = SliceBook()
+    book = IntervalBook()
     book.add(slices_of_a_worker)        # any order, any number of times
     book.slices()                       # merged exactly, ascending
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from loadtest.result.histogram import LatencyHistogram
 
-__all__ = ["NOT_SENT", "STOPPED", "Slice", "SliceBook"]
+__all__ = ["NOT_SENT", "STOPPED", "IntervalBook", "IntervalStatistics"]
 
 NOT_SENT = "not sent: no room in flight"
 """Kind of error of a request that was due, and found no free place in flight within its time."""
@@ -30,7 +30,7 @@ _HISTOGRAMS = ("latency", "service", "lag")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class IntervalStatistics:
     """The requests that were due within one second.
 
     Attributes:
@@ -54,7 +54,7 @@ class Slice:
     lag: LatencyHistogram = field(default_factory=LatencyHistogram.empty)
 
     @classmethod
-    def merged(cls, slices: Iterable[Slice]) -> Self:
+    def merged(cls, slices: Iterable[IntervalStatistics]) -> Self:
         """One second of several processes, or of several reports, as one. Nothing is lost or rounded."""
         parts = list(slices)
         errors: Counter[str] = Counter()
@@ -95,20 +95,20 @@ class Slice:
         return cls(**{**message, **histograms})
 
 
-class SliceBook:
+class IntervalBook:
     """Collects slices; those of one second are merged when they are read."""
 
     def __init__(self) -> None:
-        self._parts: dict[int, list[Slice]] = {}
+        self._parts: dict[int, list[IntervalStatistics]] = {}
 
-    def add(self, slices: Iterable[Slice]) -> None:
+    def add(self, slices: Iterable[IntervalStatistics]) -> None:
         """Take more, in any order."""
         for part in slices:
             waiting = self._parts.setdefault(part.second, [])
             waiting.append(part)
             if len(waiting) > 16:
-                self._parts[part.second] = [Slice.merged(waiting)]
+                self._parts[part.second] = [IntervalStatistics.merged(waiting)]
 
-    def slices(self) -> tuple[Slice, ...]:
+    def slices(self) -> tuple[IntervalStatistics, ...]:
         """One for each second of which anything is known, ascending."""
-        return tuple(Slice.merged(self._parts[second]) for second in sorted(self._parts))
+        return tuple(IntervalStatistics.merged(self._parts[second]) for second in sorted(self._parts))

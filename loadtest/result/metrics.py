@@ -1,4 +1,4 @@
-"""The figures of a run, each a value: of the measured window, of each second, of the generator and of the server.
+"""The metrics of a run, each a value: of the measured window, of each second, of the generator and of the server.
 
 Milliseconds, requests per second, shares: what people read. Nanoseconds stay in the histograms.
 """
@@ -10,18 +10,18 @@ from typing import Literal
 
 from loadtest.errors import ReportUnreadable
 from loadtest.result.histogram import LatencyHistogram
-from loadtest.result.interval_statistics import Slice
+from loadtest.result.interval_statistics import IntervalStatistics
 from slipway.verdict import Value
 
 __all__ = [
-    "Figures",
-    "GeneratorFigures",
+    "GeneratorMetrics",
     "HistogramName",
     "Percentiles",
     "SecondRow",
-    "ServerFigures",
+    "ServerMetrics",
     "UsageSample",
-    "WorkerFigures",
+    "WindowMetrics",
+    "WorkerMetrics",
 ]
 
 HistogramName = Literal["latency", "service", "lag"]
@@ -48,7 +48,7 @@ class Percentiles(Value):
         return cls(mean=histogram.mean_ns / 1e6, max=histogram.max_ns / 1e6, **named)
 
 
-class Figures(Value):
+class WindowMetrics(Value):
     """The measured window in numbers.
 
     Attributes:
@@ -97,7 +97,7 @@ class SecondRow(Value):
     lag: str
 
     @classmethod
-    def of(cls, part: Slice, *, measured: bool) -> SecondRow:
+    def of(cls, part: IntervalStatistics, *, measured: bool) -> SecondRow:
         """Write a slice down."""
         return cls(
             second=part.second,
@@ -123,7 +123,7 @@ class SecondRow(Value):
             raise ReportUnreadable(f"no report of a load test: second {self.second} has no histogram {name}") from exc
 
 
-class WorkerFigures(Value):
+class WorkerMetrics(Value):
     """One process of the generator.
 
     Attributes:
@@ -143,7 +143,7 @@ class WorkerFigures(Value):
     cpu_max: float
 
 
-class GeneratorFigures(Value):
+class GeneratorMetrics(Value):
     """The load generator.
 
     Attributes:
@@ -153,7 +153,7 @@ class GeneratorFigures(Value):
     """
 
     open_loop: bool
-    workers: tuple[WorkerFigures, ...]
+    workers: tuple[WorkerMetrics, ...]
     most_in_flight: int
 
 
@@ -171,7 +171,7 @@ class UsageSample(Value):
     memory_bytes: int
 
 
-class ServerFigures(Value):
+class ServerMetrics(Value):
     """Triton's own counters over the measured window, and what it used.
 
     Attributes:

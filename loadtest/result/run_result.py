@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from loadtest.errors import ReportUnreadable
 from loadtest.output_file import write_output
 from loadtest.result.histogram import LatencyHistogram
-from loadtest.result.metrics import Figures, GeneratorFigures, HistogramName, SecondRow, ServerFigures
+from loadtest.result.metrics import GeneratorMetrics, HistogramName, SecondRow, ServerMetrics, WindowMetrics
 from loadtest.scenario.schema import Scenario
 from slipway.errors import SlipwayError
 from slipway.printable import printable
@@ -44,11 +44,11 @@ class Result(Value):
         partial: It was interrupted; the window is what was measured until then.
         target: Who was asked.
         verdict: The answer.
-        figures: The window in numbers.
+        figures: The metrics of the measured window.
         generator: The processes that made the load.
         server: None where the server's metrics were not read; `notes` then says why.
         environment: Where the generator ran.
-        notes: What a reader should know before believing the figures.
+        notes: What a reader should know before believing the metrics.
         metrics_doubt: Why metrics that answered are not in `server`; empty where they are, or none answered.
         seconds: All of the run, warm-up included.
     """
@@ -61,9 +61,9 @@ class Result(Value):
     partial: bool
     target: TargetFacts
     verdict: Verdict
-    figures: Figures
-    generator: GeneratorFigures
-    server: ServerFigures | None
+    figures: WindowMetrics
+    generator: GeneratorMetrics
+    server: ServerMetrics | None
     environment: Environment
     notes: tuple[str, ...]
     metrics_doubt: str = ""

@@ -1,8 +1,8 @@
 """What is sent: images with known labels, cut into the scenario's request sizes, and which request is sent when.
 
     payload = load_payload(scenario.payload, contract, version="1", repository=Path("model_repository"))
-    questions = payload.questions(scenario.payload)    # a pool, written once and sent many times
-    choice, checked = choose(questions, scenario, count=30_000)
+    batches = payload.batches(scenario.payload)    # a pool, written once and sent many times
+    choice, checked = choose(batches, scenario, count=30_000)
 
 Every process of the generator makes the same pool and the same choice.
 """
@@ -24,14 +24,14 @@ from slipway.contract import ModelContract
 from slipway.repository import RepositoryError, find_model
 from slipway.samples import SAMPLES, Samples, SamplesUnreadable, check_samples, read_samples
 
-__all__ = ["Payload", "Question", "choose", "load_payload"]
+__all__ = ["ImageBatch", "Payload", "choose", "load_payload"]
 
 POOL = 256
 """Different requests of each size; enough that no cache on the way answers by memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Question:
+class ImageBatch:
     """One request's content.
 
     Attributes:
@@ -51,15 +51,15 @@ class Payload:
 
     samples: Samples
 
-    def questions(self, settings: PayloadSettings) -> tuple[Question, ...]:
+    def batches(self, settings: PayloadSettings) -> tuple[ImageBatch, ...]:
         """Cut requests of each size of the mix, starting anywhere in the images, going round at their end."""
         images, labels = self.samples.images, self.samples.labels
-        questions = []
+        batches = []
         for share in settings.batches:
             for k in range(POOL):
                 rows = (np.arange(share.images) + k * share.images) % len(labels)
-                questions.append(Question(images=images[rows], labels=labels[rows], weight=share.weight / POOL))
-        return tuple(questions)
+                batches.append(ImageBatch(images=images[rows], labels=labels[rows], weight=share.weight / POOL))
+        return tuple(batches)
 
     def to_wire(self) -> bytes:
         """Compressed, for Locust's messages."""
@@ -107,21 +107,21 @@ def load_payload(
 
 
 def choose(
-    questions: tuple[Question, ...], scenario: Scenario, *, count: int
+    batches: tuple[ImageBatch, ...], scenario: Scenario, *, count: int
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Which question each request asks, and whether its answer is read; the same for the same seed.
+    """Which batch each request sends, and whether its answer is read; the same for the same seed.
 
     Returns:
         int32 and bool, shape (count,).
     """
     generator = np.random.default_rng([scenario.seed, 1])
-    weights = np.array([question.weight for question in questions])
-    choice = generator.choice(len(questions), size=count, p=weights / weights.sum()).astype(np.int32)
+    weights = np.array([batch.weight for batch in batches])
+    choice = generator.choice(len(batches), size=count, p=weights / weights.sum()).astype(np.int32)
     return choice, generator.random(count) < scenario.correctness.check_share
 
 
 def _noise(contract: ModelContract, seed: int) -> Samples:
-    """As many images as there are questions of one size; the labels stand for nothing."""
+    """As many images as there are batches of one size; the labels stand for nothing."""
     images = np.random.default_rng([seed, 2]).integers(0, 256, (POOL, *contract.image_shape), dtype=np.uint8)
     return Samples(images=images, labels=np.zeros(POOL, np.int64))
 

@@ -1,6 +1,7 @@
 """What one process of the generator is to do: the scenario, its images, its share, and when time begins.
 
-The leader makes one and sends it to each worker; from it every process computes the same schedule and takes its part.
+The coordinator makes one and sends it to each worker; from it every process computes the same schedule
+and takes its part.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loadtest.result.interval_statistics import Slice
+from loadtest.result.interval_statistics import IntervalStatistics
 from tests.unit.gevent_programs import in_gevent
 
 PROGRAM = """
@@ -74,8 +74,8 @@ class Told(NamedTuple):
         more: Slices of a second report, right after the first.
     """
 
-    parts: dict[int, Slice]
-    whole: Slice
+    parts: dict[int, IntervalStatistics]
+    whole: IntervalStatistics
     published: list[tuple[int, str | None]]
     finished: bool
     failed: str
@@ -108,8 +108,10 @@ def offered(url, *, arrivals, users=None, share=0, shares=1, stop_s=None, wrong_
         "wrong_by": wrong_by,
     }
     told = json.loads(in_gevent(PROGRAM.replace("DEFECT", defect), json.dumps(given)))
-    parts = {each["second"]: Slice.from_wire(_unpacked(each)) for each in told.pop("slices")}
-    return Told(parts=parts, whole=Slice.merged(parts.values()) if parts else Slice(second=0), **told)
+    parts = {each["second"]: IntervalStatistics.from_wire(_unpacked(each)) for each in told.pop("slices")}
+    return Told(
+        parts=parts, whole=IntervalStatistics.merged(parts.values()) if parts else IntervalStatistics(second=0), **told
+    )
 
 
 def _unpacked(message):

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import numpy as np
 
 from loadtest.result.histogram import LatencyHistogram
-from loadtest.result.interval_statistics import Slice
+from loadtest.result.interval_statistics import IntervalStatistics
 from loadtest.result.metrics import (
-    Figures,
-    GeneratorFigures,
+    GeneratorMetrics,
     Percentiles,
     SecondRow,
-    ServerFigures,
+    ServerMetrics,
     UsageSample,
-    WorkerFigures,
+    WindowMetrics,
+    WorkerMetrics,
 )
 from loadtest.result.run_result import Result
 from loadtest.result.verdict import judge
@@ -44,7 +44,7 @@ def second(
     answered = due - sum((errors or {}).values())
     service_ns = (latency_ms * 1e6 * draw.lognormal(sigma=0.35, size=answered)).astype(np.int64)
     lag_ns = (lag_ms * 1e6 * draw.lognormal(sigma=0.5, size=due)).astype(np.int64)
-    part = Slice(
+    part = IntervalStatistics(
         second=number,
         due=due,
         answered=answered,
@@ -62,7 +62,7 @@ def seconds(*, warmup_s: int = 2, window_s: int = 10, **each) -> tuple[SecondRow
     return tuple(second(number, **each) for number in range(-warmup_s, window_s))
 
 
-def figures(rows: tuple[SecondRow, ...], *, window_s: float) -> Figures:
+def figures(rows: tuple[SecondRow, ...], *, window_s: float) -> WindowMetrics:
     """The window of these seconds in numbers."""
     window = [row for row in rows if row.measured]
     due, answered = sum(row.due for row in window), sum(row.answered for row in window)
@@ -74,7 +74,7 @@ def figures(rows: tuple[SecondRow, ...], *, window_s: float) -> Figures:
         f"{name}_ms": Percentiles.of(LatencyHistogram.merged(row.histogram(name) for row in window))
         for name in ("latency", "service", "lag")
     }
-    return Figures(
+    return WindowMetrics(
         window_s=window_s,
         due=due,
         offered_rps=due / window_s,
@@ -87,19 +87,19 @@ def figures(rows: tuple[SecondRow, ...], *, window_s: float) -> Figures:
     )
 
 
-def worker(name: str = "local", *, due: int = 2_000, **changes) -> WorkerFigures:
+def worker(name: str = "local", *, due: int = 2_000, **changes) -> WorkerMetrics:
     """A process of the generator that told everything of its share."""
-    return WorkerFigures(
+    return WorkerMetrics(
         **{"name": name, "due": due, "reported": due, "lost": False, "cpu_mean": 0.31, "cpu_max": 0.47} | changes
     )
 
 
-def generator(*workers: WorkerFigures, open_loop: bool = True) -> GeneratorFigures:
+def generator(*workers: WorkerMetrics, open_loop: bool = True) -> GeneratorMetrics:
     """The load generator; of one process where none is given."""
-    return GeneratorFigures(open_loop=open_loop, workers=workers or (worker(),), most_in_flight=256)
+    return GeneratorMetrics(open_loop=open_loop, workers=workers or (worker(),), most_in_flight=256)
 
 
-def server(**changes) -> ServerFigures:
+def server(**changes) -> ServerMetrics:
     """Triton's counters of a calm run, and its usage second by second."""
     usage = tuple(
         UsageSample(second=number, cpu_cores=1.2 + 0.1 * (number % 3), memory_bytes=610_000_000 + 400_000 * number)
@@ -121,13 +121,13 @@ def server(**changes) -> ServerFigures:
         "usage": usage,
         "gpus": {},
     }
-    return ServerFigures(**calm | changes)
+    return ServerMetrics(**calm | changes)
 
 
 def result(**changes) -> Result:
     """A run that passes; `changes` are fields of Result.
 
-    Figures follow from the seconds, and the verdict from scenario, figures and generator, unless they are given.
+    WindowMetrics follow from the seconds, and the verdict from scenario, figures and generator, unless they are given.
     """
     plan = changes.get("scenario", scenario())
     rows = changes.get("seconds", seconds())

@@ -1,4 +1,4 @@
-"""Locust's process from its command line to its exit code, with our user, plugin and leader in it, before real servers.
+"""Locust's process from its command line to its exit code, with our user and plugin in it, before real servers.
 
 The servers are in this process and answer on the real wires; what only a tritonserver can show is tested with one.
 """
@@ -207,10 +207,10 @@ def test_workers_that_do_not_come_are_no_verdict(grpc_fake, locust):
 
 DEFECTS = {
     "beginning": ("coordinator.Plan.of_share", "the run could not begin: LookupError: broken"),
-    "sending": ("transports.GrpcSender.send", "generator local failed: LookupError: broken"),
+    "sending": ("transports.GrpcLoadTransport.send", "generator local failed: LookupError: broken"),
     "a share": ("plugin.Generator.start", "generator local failed: LookupError: broken"),
-    "following": ("coordinator.ServerWatch.begin", "the run could not be concluded: LookupError: broken"),
-    "concluding": ("coordinator.conclude", "the run could not be concluded: LookupError: broken"),
+    "following": ("coordinator.ServerWatch.begin", "the run could not be completed: LookupError: broken"),
+    "building the result": ("coordinator.build_result", "the run could not be completed: LookupError: broken"),
     "writing": ("coordinator.write_result", "error: the disk is gone"),
 }
 BROKEN = """

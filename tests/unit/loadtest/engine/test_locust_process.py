@@ -98,7 +98,7 @@ def test_a_leader_that_dies_and_leaves_workers_with_its_messages_open_is_not_wai
     assert [] == session_of(leader)
 
 
-def test_workers_of_a_run_that_was_concluded_do_not_outlive_it(locust):
+def test_workers_of_a_run_that_was_completed_do_not_outlive_it(locust):
     with locust("helper(); tell(second=1); tell(report='x', exit_code=0)") as run:
         leader = run._process.pid
         told = list(run.messages())

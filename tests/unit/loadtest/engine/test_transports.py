@@ -1,4 +1,4 @@
-"""The load test's senders at the wire, before a server that misbehaves."""
+"""The load test's transports at the wire, before a server that misbehaves."""
 
 import ssl
 import threading
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import trustme
 
-from loadtest.engine.transports import GrpcSender, HttpSender, prepare
-from loadtest.scenario.payload import Question
+from loadtest.engine.transports import GrpcLoadTransport, HttpLoadTransport, prepare
+from loadtest.scenario.payload import ImageBatch
 from loadtest.scenario.schema import TargetSettings
 
 
@@ -48,12 +48,12 @@ def late_once():
 
 def test_a_request_after_one_that_was_too_late_is_sent(late_once):
     target = TargetSettings(url=late_once, timeout_s=5.0)
-    question = Question(images=np.zeros((1, 28, 28, 1), np.uint8), labels=np.zeros(1, np.int64), weight=1)
-    (request,) = prepare(target, [question])
-    sender = HttpSender.opener(target)()
+    batch = ImageBatch(images=np.zeros((1, 28, 28, 1), np.uint8), labels=np.zeros(1, np.int64), weight=1)
+    (request,) = prepare(target, [batch])
+    transport = HttpLoadTransport.opener(target)()
 
-    answers = [sender.send(request, timeout_s=timeout_s, check=False) for timeout_s in (0.1, 5.0, 5.0)]
-    sender.close()
+    answers = [transport.send(request, timeout_s=timeout_s, check=False) for timeout_s in (0.1, 5.0, 5.0)]
+    transport.close()
 
     assert ["deadline", None, None] == answers
 
@@ -92,7 +92,7 @@ def secure_url(authority, unserved, open_http):
 
 def test_users_share_one_context_that_trusts_the_named_authority_alone(authority, secure_url):
     target = TargetSettings(url=secure_url, ca_file=authority[1])
-    new = HttpSender.opener(target)
+    new = HttpLoadTransport.opener(target)
     users = [new() for _ in range(3)]
     contexts = {id(user._client._connection_pool.ssl_context) for user in users}
 
@@ -115,12 +115,12 @@ def test_a_certificate_of_another_name_is_accepted_for_the_authority_only(author
 
 
 def opener(target):
-    return HttpSender.opener(target) if target.url.startswith("http") else GrpcSender.opener(target, 1)
+    return HttpLoadTransport.opener(target) if target.url.startswith("http") else GrpcLoadTransport.opener(target, 1)
 
 
-def sent(sender, target):
+def sent(transport, target):
     """What became of one request of blank images."""
-    question = Question(images=np.zeros((1, 28, 28, 1), np.uint8), labels=np.zeros(1, np.int64), weight=1)
-    (request,) = prepare(target, [question])
-    with closing(sender):
-        return sender.send(request, timeout_s=10.0, check=True)
+    batch = ImageBatch(images=np.zeros((1, 28, 28, 1), np.uint8), labels=np.zeros(1, np.int64), weight=1)
+    (request,) = prepare(target, [batch])
+    with closing(transport):
+        return transport.send(request, timeout_s=10.0, check=True)

@@ -164,7 +164,7 @@ def test_blocks_are_seconds_or_the_few_seconds_that_make_at_most_300(window_s, b
 def test_a_draw_of_everything_is_the_report():
     failing = run(1, error_rate=0.1)
     cut = Blocks.of(failing)
-    drawn = cut._figures(np.ones((1, len(cut.counts))))
+    drawn = cut._metrics(np.ones((1, len(cut.counts))))
     latency = failing.figures.latency_ms
 
     assert (latency.p50, latency.p99, latency.p99_9) == tuple(drawn[name][0] for name in ("p50", "p99", "p99.9"))

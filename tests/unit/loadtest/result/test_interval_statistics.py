@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.engine.recorder import Recorder
 from loadtest.result.histogram import LatencyHistogram
-from loadtest.result.interval_statistics import Slice, SliceBook
+from loadtest.result.interval_statistics import IntervalBook, IntervalStatistics
 
 SECOND_NS = 1_000_000_000
 
@@ -18,7 +18,7 @@ def histogram(seed, size):
 
 
 def part(second, seed, errors=None):
-    return Slice(
+    return IntervalStatistics(
         second=second,
         due=30 + seed,
         answered=20 + seed,
@@ -42,21 +42,23 @@ def plain(slices):
 
 
 @pytest.mark.parametrize(
-    "sent", [part(3, 1), part(-2, 2), Slice(second=0)], ids=["in the window", "in the warm-up", "empty"]
+    "sent", [part(3, 1), part(-2, 2), IntervalStatistics(second=0)], ids=["in the window", "in the warm-up", "empty"]
 )
 def test_a_slice_comes_over_the_wire_as_it_was(sent):
-    assert plain([sent]) == plain([Slice.from_wire(sent.to_wire())])
+    assert plain([sent]) == plain([IntervalStatistics.from_wire(sent.to_wire())])
 
 
 def test_a_slice_off_the_wire_can_be_merged():
-    received = Slice.from_wire(part(3, 1).to_wire())
+    received = IntervalStatistics.from_wire(part(3, 1).to_wire())
 
-    assert plain([Slice.merged([part(3, 1), part(3, 2)])]) == plain([Slice.merged([received, part(3, 2)])])
+    assert plain([IntervalStatistics.merged([part(3, 1), part(3, 2)])]) == plain(
+        [IntervalStatistics.merged([received, part(3, 2)])]
+    )
 
 
 def test_merging_adds_everything():
     one, other = part(5, 1), part(5, 2)
-    merged = Slice.merged([one, other])
+    merged = IntervalStatistics.merged([one, other])
 
     assert (5, 63, 43, 83) == (merged.second, merged.due, merged.answered, merged.images)
     assert {"deadline exceeded": 14, "of process 1": 3, "of process 2": 3} == merged.errors
@@ -70,7 +72,7 @@ def test_the_order_of_reports_changes_nothing():
     parts = [part(0, 1), part(1, 2), part(0, 3), part(-1, 4)]
     books = set()
     for order in itertools.permutations(parts):
-        book = SliceBook()
+        book = IntervalBook()
         for report in order:
             book.add([report])
         books.add(repr([(*row[:4], sorted(row[4].items()), *row[5:]) for row in plain(book.slices())]))
@@ -80,7 +82,7 @@ def test_the_order_of_reports_changes_nothing():
 
 
 def test_a_hundred_reports_of_one_second_lose_nothing():
-    book = SliceBook()
+    book = IntervalBook()
     for seed in range(100):
         book.add([part(7, seed)])
     (merged,) = book.slices()
@@ -92,7 +94,7 @@ def test_a_hundred_reports_of_one_second_lose_nothing():
 
 
 def test_a_book_without_reports_is_empty():
-    assert () == SliceBook().slices()
+    assert () == IntervalBook().slices()
 
 
 def noted(recorder, due_ns, *, error=None, images=1, latency_ns=4_000_000):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from loadtest.engine.recorder import Recorder
-from loadtest.result.build import Run, WorkerRecord, conclude
-from loadtest.result.interval_statistics import Slice
-from loadtest.result.metrics import Figures, Percentiles
+from loadtest.result.build import CompletedRun, WorkerRecord, build_result
+from loadtest.result.interval_statistics import IntervalStatistics
+from loadtest.result.metrics import Percentiles, WindowMetrics
 from loadtest.result.verdict import judge
 from loadtest.scenario.payload import Payload
 from loadtest.scenario.plan import Plan
@@ -28,7 +28,7 @@ def latencies(**changes):
 
 
 def figures(**changes):
-    return Figures(
+    return WindowMetrics(
         **{
             "window_s": 60,
             "due": 6_000,
@@ -205,17 +205,19 @@ def reported(slices, *, share=0, cpu=(), lost=False):
     return record
 
 
-def concluded(whole, ended_s=None, **workers):
+def built(whole, ended_s=None, **workers):
     target = TargetFacts(
         url="grpc://localhost:8001", protocol="grpc", model="mnist", version="1", labels=10, max_batch_size=16
     )
     started = datetime(2030, 5, 17, tzinfo=UTC)
-    run = Run(name="a run", command="", plan=whole, target=target, started=started, workers=workers, ended_s=ended_s)
-    return conclude(run, server=None, notes=["a note"])
+    run = CompletedRun(
+        name="a run", command="", plan=whole, target=target, started=started, workers=workers, ended_s=ended_s
+    )
+    return build_result(run, server=None, notes=["a note"])
 
 
 def test_the_warm_up_is_in_no_figure_and_in_the_report():
-    result = concluded(plan(), local=reported(answers(plan())))
+    result = built(plan(), local=reported(answers(plan())))
 
     assert (1_000, 100.0, 200.0) == (result.figures.due, result.figures.answered_rps, result.figures.images_per_s)
     assert pytest.approx(4, rel=1e-3) == result.figures.latency_ms.max
@@ -227,8 +229,8 @@ def test_the_warm_up_is_in_no_figure_and_in_the_report():
 
 def test_two_processes_merged_are_one():
     whole = plan()
-    one = concluded(whole, local=reported(answers(whole)))
-    two = concluded(
+    one = built(whole, local=reported(answers(whole)))
+    two = built(
         whole.of_share(0, 2), **{f"w{i}": reported(answers(whole, share=i, shares=2), share=i) for i in range(2)}
     )
 
@@ -239,7 +241,7 @@ def test_two_processes_merged_are_one():
 
 def test_a_lost_process_owes_the_rest_of_its_share():
     whole = plan()
-    result = concluded(
+    result = built(
         whole.of_share(0, 2),
         kept=reported(answers(whole, share=0, shares=2), share=0),
         gone=reported(answers(whole, share=1, shares=2, until_s=4), share=1, lost=True),
@@ -252,7 +254,7 @@ def test_a_lost_process_owes_the_rest_of_its_share():
 
 def test_a_run_cut_short_is_measured_until_then():
     whole = plan()
-    result = concluded(whole, 2.5, local=reported(answers(whole, until_s=2.5)))
+    result = built(whole, 2.5, local=reported(answers(whole, until_s=2.5)))
 
     assert (2.5, 250, 100.0) == (result.figures.window_s, result.figures.due, result.figures.offered_rps)
     assert ("INVALID", True) == (result.verdict.outcome, result.partial)
@@ -260,7 +262,7 @@ def test_a_run_cut_short_is_measured_until_then():
 
 
 def test_a_run_cut_short_in_the_warm_up_measured_nothing():
-    result = concluded(plan(), -1.0, local=reported(answers(plan(), until_s=-1)))
+    result = built(plan(), -1.0, local=reported(answers(plan(), until_s=-1)))
 
     assert (0.0, 0, 0.0) == (result.figures.window_s, result.figures.due, result.figures.offered_rps)
     assert "INVALID" == result.verdict.outcome
@@ -268,14 +270,17 @@ def test_a_run_cut_short_in_the_warm_up_measured_nothing():
 
 def test_the_processor_is_judged_over_the_window_alone():
     cpu = [(-1.0, 1.0), (0.0, 1.0), (1.0, 0.2), (10.0, 0.4), (30.0, 1.0)]
-    (process,) = concluded(plan(), local=reported(answers(plan()), cpu=cpu)).generator.workers
+    (process,) = built(plan(), local=reported(answers(plan()), cpu=cpu)).generator.workers
 
     assert (pytest.approx(0.3), 0.4) == (process.cpu_mean, process.cpu_max)
 
 
 def test_errors_are_counted_by_kind_the_most_frequent_first():
-    slices = [Slice(second=0, due=4, errors={"rare": 1, "often": 3}), Slice(second=1, due=6, answered=6)]
-    result = concluded(plan(), local=reported(slices))
+    slices = [
+        IntervalStatistics(second=0, due=4, errors={"rare": 1, "often": 3}),
+        IntervalStatistics(second=1, due=6, answered=6),
+    ]
+    result = built(plan(), local=reported(slices))
 
     assert [("often", 3), ("rare", 1)] == list(result.figures.errors.items())
     assert (0.4, 6) == (result.figures.error_rate, result.figures.answered)
@@ -283,7 +288,7 @@ def test_errors_are_counted_by_kind_the_most_frequent_first():
 
 def test_a_closed_loop_owes_what_it_reported():
     whole = plan(arrivals={"kind": "closed", "users": 2, "duration_s": 10})
-    result = concluded(whole, local=reported([Slice(second=0, due=7, answered=7)]))
+    result = built(whole, local=reported([IntervalStatistics(second=0, due=7, answered=7)]))
 
     assert [(7, 7)] == [(worker.due, worker.reported) for worker in result.generator.workers]
     assert not result.generator.open_loop

@@ -34,24 +34,24 @@ def scenario(**changes):
 
 
 def test_images_keep_their_labels_in_requests_of_every_size():
-    questions = Payload(samples()).questions(settings((1, 1), (7, 1), (64, 1)))
+    batches = Payload(samples()).batches(settings((1, 1), (7, 1), (64, 1)))
 
-    assert {1, 7, 64} == {len(question.labels) for question in questions}
-    for question in questions:
-        assert (len(question.labels), 28, 28, 1) == question.images.shape
-        assert (question.images[:, 0, 0, 0] % 10).tolist() == question.labels.tolist()
+    assert {1, 7, 64} == {len(batch.labels) for batch in batches}
+    for batch in batches:
+        assert (len(batch.labels), 28, 28, 1) == batch.images.shape
+        assert (batch.images[:, 0, 0, 0] % 10).tolist() == batch.labels.tolist()
 
 
 def test_every_image_is_asked():
-    questions = Payload(samples()).questions(settings((1, 1)))
+    batches = Payload(samples()).batches(settings((1, 1)))
 
-    assert set(range(50)) == {int(question.images[0, 0, 0, 0]) for question in questions}
+    assert set(range(50)) == {int(batch.images[0, 0, 0, 0]) for batch in batches}
 
 
 def test_one_image_is_enough_for_any_size():
-    questions = Payload(samples(1)).questions(settings((5, 1)))
+    batches = Payload(samples(1)).batches(settings((5, 1)))
 
-    assert {(0, 0, 0, 0, 0)} == {tuple(question.labels.tolist()) for question in questions}
+    assert {(0, 0, 0, 0, 0)} == {tuple(batch.labels.tolist()) for batch in batches}
 
 
 def test_a_payload_comes_over_the_wire_as_it_was():
@@ -62,8 +62,8 @@ def test_a_payload_comes_over_the_wire_as_it_was():
 
 
 def test_one_seed_is_one_choice():
-    questions = Payload(samples()).questions(settings((1, 1), (16, 1)))
-    first, again, other = (choose(questions, scenario(seed=seed), count=1_000) for seed in (4, 4, 5))
+    batches = Payload(samples()).batches(settings((1, 1), (16, 1)))
+    first, again, other = (choose(batches, scenario(seed=seed), count=1_000) for seed in (4, 4, 5))
 
     assert (np.int32, np.bool_) == (first[0].dtype, first[1].dtype)
     assert [part.tolist() for part in first] == [part.tolist() for part in again]
@@ -71,17 +71,17 @@ def test_one_seed_is_one_choice():
 
 
 def test_sizes_come_in_the_shares_of_their_weights():
-    questions = Payload(samples()).questions(settings((1, 6), (4, 3), (16, 1)))
-    choice, _ = choose(questions, scenario(), count=20_000)
-    sizes = np.array([len(question.labels) for question in questions])[choice]
+    batches = Payload(samples()).batches(settings((1, 6), (4, 3), (16, 1)))
+    choice, _ = choose(batches, scenario(), count=20_000)
+    sizes = np.array([len(batch.labels) for batch in batches])[choice]
 
     assert pytest.approx([0.6, 0.3, 0.1], abs=0.02) == [float((sizes == size).mean()) for size in (1, 4, 16)]
 
 
 @pytest.mark.parametrize(("share", "checked"), [(0.0, 0), (0.25, 0.25), (1.0, 1)])
 def test_the_share_of_checked_answers_is_the_scenarios(share, checked):
-    questions = Payload(samples()).questions(settings((1, 1)))
-    _, read = choose(questions, scenario(correctness={"check_share": share}), count=10_000)
+    batches = Payload(samples()).batches(settings((1, 1)))
+    _, read = choose(batches, scenario(correctness={"check_share": share}), count=10_000)
 
     assert pytest.approx(checked, abs=0.02 * (0 < share < 1)) == read.mean()
 

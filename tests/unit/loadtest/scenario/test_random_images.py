@@ -23,9 +23,9 @@ def test_noise_has_the_models_shape_and_is_the_same_for_one_seed(tmp_path):
 
 
 def test_no_two_requests_of_noise_are_alike(tmp_path):
-    questions = load_payload(NOISE, DIGITS, version="1", repository=tmp_path, seed=0).questions(NOISE)
+    batches = load_payload(NOISE, DIGITS, version="1", repository=tmp_path, seed=0).batches(NOISE)
 
-    assert len(questions) == len({question.images.tobytes() for question in questions})
+    assert len(batches) == len({batch.images.tobytes() for batch in batches})
 
 
 def test_answers_to_noise_cannot_be_checked():
