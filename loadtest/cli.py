@@ -109,7 +109,7 @@ def list_scenarios() -> None:
     """
     from rich.table import Table
 
-    from loadtest.scenario.schema import load_scenario, shipped_scenarios
+    from loadtest.scenario.scenario_file import load_scenario, shipped_scenarios
 
     table = Table("scenario", "what it offers", "objectives", box=None)
     for name in shipped_scenarios():

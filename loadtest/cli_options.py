@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from loadtest.command_line import command_line
+from loadtest.scenario.scenario_file import command_line
 from slipway.connection_options import (
     AuthorityOption,
     CaFileOption,
@@ -178,7 +178,7 @@ def run_request(
         ScenarioError: The scenario cannot be run; the option that is to blame is named.
     """
     from loadtest.engine.request import RunRequest
-    from loadtest.scenario.schema import read_scenario
+    from loadtest.scenario.scenario_file import read_scenario
 
     file = read_scenario(scenario)
     arrivals = {
@@ -225,7 +225,7 @@ def _by_key(target: TargetOptions, access: AccessOptions) -> dict[str, object]:
 
 def _overrides(named: Mapping[str, object], objectives: ObjectiveOptions) -> dict[str, str]:
     """Values in YAML by dotted key: options that were given, then `--slo`, then `--set`; a later one wins."""
-    from loadtest.engine.request import parse_overrides
+    from loadtest.scenario.scenario_file import parse_overrides
 
     given = {
         key: str(value) if key in _AS_TYPED else json.dumps(str(value))  # a model may be called 007

@@ -159,7 +159,7 @@ def run(
 
     Example: slipway rehearse step --values my-values.yaml --set slo.p99_ms=100
     """
-    from loadtest.engine.request import parse_overrides
+    from loadtest.scenario.scenario_file import parse_overrides
     from rehearsal.experiment.run.command import RehearsalRequest, run_rehearsal
     from slipway.verdict import EXIT_CODES
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import gevent
 from gevent.event import Event
 
-from loadtest.engine.generator import Progress
 from loadtest.engine.metrics_owner import Counts
+from loadtest.engine.progress import Progress
 from loadtest.engine.request import Prepared, RunRequest
 from loadtest.engine.server_metrics import ServerWatch
-from loadtest.result.build import WorkerRecord
+from loadtest.result.build import CompletedRun, WorkerRecord, build_result
 from loadtest.result.interval_statistics import NOT_SENT, IntervalStatistics
+from loadtest.result.run_result import Result
 from loadtest.scenario.plan import Plan
 
 __all__ = ["ActiveRun"]
@@ -68,6 +70,30 @@ class ActiveRun:
             "lag_p99_ms": newest.lag.percentile_ns(99) / 1e6,
             "errors": self.errors,
         }
+
+    def mark_lost(self, alive: Collection[str]) -> None:
+        """Mark the workers that are not connected any more, and had not finished."""
+        for name, worker in self.workers.items():
+            worker.lost = worker.lost or (not worker.finished and name not in alive)
+
+    def result(self, *, ended_s: float | None) -> Result:
+        """Read the server's metrics and build the result.
+
+        Args:
+            ended_s: Second of the window in which the run was cut short; None: it was not.
+        """
+        window_s = self.plan.scenario.arrivals.seconds if ended_s is None else max(ended_s, 1e-3)
+        server = self.watch.end(window_s=window_s, counts=self.counts(whole=ended_s is None))
+        completed = CompletedRun(
+            name=self.request.name,
+            command=self.request.command,
+            plan=self.plan,
+            target=self.prepared.target,
+            started=self.started,
+            workers=self.workers,
+            ended_s=ended_s,
+        )
+        return build_result(completed, server=server, notes=self.watch.notes, metrics_doubt=self.watch.doubt)
 
     def counts(self, *, whole: bool) -> Counts:
         """What was sent and answered after the server's counters were read first.

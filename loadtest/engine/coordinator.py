@@ -6,39 +6,30 @@ every worker cut it short, and what is known by then is reported as partial.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import gevent
 from locust.runners import STATE_MISSING, MasterRunner
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.command_line import command_line
 from loadtest.engine.active_run import ActiveRun
-from loadtest.engine.connection import proxy_between
-from loadtest.engine.generator import Progress
-from loadtest.engine.request import Prepared, RunRequest, parse_overrides
-from loadtest.engine.server_metrics import SHARED_CORES, ServerWatch
-from loadtest.engine.target import metrics_url, send_blanks
+from loadtest.engine.progress import Progress
+from loadtest.engine.request import Prepared, RunRequest, requested_run
+from loadtest.engine.server_metrics import ServerWatch, watch_server
 from loadtest.errors import GeneratorError, reason_of
 from loadtest.report.junit import write_junit
 from loadtest.report.terminal_summary import print_summary
-from loadtest.result.build import CompletedRun, WorkerRecord, build_result
+from loadtest.result.build import WorkerRecord
 from loadtest.result.run_result import Result, write_result
 from loadtest.scenario.plan import Plan
-from loadtest.scenario.schema import load_scenario
-from slipway.client.wire import parse_address
 from slipway.errors import SlipwayError
 from slipway.verdict import EXIT_CODES
 
@@ -60,33 +51,6 @@ _PREPARE_S, _PREPARE_CALLS = 120.0, 40
 _LOCAL = "local"
 
 
-def requested(options: argparse.Namespace, *, host: str | None) -> RunRequest:
-    """Read the request: the command's, or what somebody typed after `locust -f`.
-
-    Args:
-        options: Of Locust's command line, or of the fields of its page.
-        host: Locust's own option for the target; counts where ours is not given.
-
-    Raises:
-        ScenarioError: The scenario cannot be run.
-    """
-    if options.request_fd >= 0:
-        return RunRequest.from_descriptor(options.request_fd)
-    overrides = parse_overrides(options.override)
-    if url := options.target or host:
-        overrides["target.url"] = url
-    return RunRequest(
-        name=Path(options.scenario).stem,
-        scenario=load_scenario(options.scenario, overrides),
-        repository=Path(options.repository),
-        report_dir=Path(options.report_dir) if options.report_dir else None,
-        junit=Path(options.junit) if options.junit else None,
-        page=not options.no_page,
-        force=options.force,
-        command=command_line(sys.argv),
-    )
-
-
 class Coordinator:
     """Of one Locust; coordinates one run after another, as the web page asks for them."""
 
@@ -106,7 +70,7 @@ class Coordinator:
             ScenarioError: Its scenario cannot be run.
         """
         if self._request is None or self._environment.web_ui is not None:
-            self._request = requested(self._options, host=self._environment.host)
+            self._request = requested_run(self._options, host=self._environment.host)
         return self._request
 
     def begin(self) -> None:
@@ -169,25 +133,9 @@ class Coordinator:
         longest_s = _PREPARE_S + _PREPARE_CALLS * max(5.0, request.scenario.target.timeout_s)
         late = GeneratorError(f"the run could not begin: its preparation took more than {longest_s:g} s")
         with gevent.Timeout(longest_s, late):
-            prepared, watch = self._prepare(request)
+            prepared = request.prepare()
+            watch = watch_server(prepared.scenario.target, prepared.target)
         self._start(request, prepared, watch)
-
-    def _prepare(self, request: RunRequest) -> tuple[Prepared, ServerWatch]:
-        prepared = request.prepare()
-        scenario = prepared.scenario
-        address = parse_address(scenario.target.url)
-        watch = ServerWatch(
-            metrics_url(scenario.target),
-            model=prepared.target.model,
-            version=prepared.target.version,
-            port=urlsplit(scenario.target.url).port if address.local else None,
-        )
-        watch.prepare(partial(send_blanks, scenario.target))
-        if proxy := proxy_between(scenario.target):
-            watch.notes.append(f"every request went through the proxy {proxy}, which the environment names")
-        if watch.here and not watch.bound_cores:
-            watch.notes.append(SHARED_CORES)
-        return prepared, watch
 
     def _start(self, request: RunRequest, prepared: Prepared, watch: ServerWatch) -> None:
         plan = Plan(
@@ -256,28 +204,14 @@ class Coordinator:
         self._environment.process_exit_code = GeneratorError.exit_status
 
     def _mark_lost(self, run: ActiveRun) -> None:
-        if not isinstance(self._runner, MasterRunner):
-            return
-        for name, worker in run.workers.items():
-            client = self._runner.clients.get(name)
-            if not worker.finished and (client is None or client.state == STATE_MISSING):
-                worker.lost = True
+        if isinstance(self._runner, MasterRunner):
+            clients = self._runner.clients
+            run.mark_lost({client.id for client in clients.values() if client.state != STATE_MISSING})
 
     def _finish(self, run: ActiveRun, *, ended_s: float | None) -> int:
         """Build the result, write it, and say so; the exit code."""
         self._active = None
-        completed = CompletedRun(
-            name=run.request.name,
-            command=run.request.command,
-            plan=run.plan,
-            target=run.prepared.target,
-            started=run.started,
-            workers=run.workers,
-            ended_s=ended_s,
-        )
-        window_s = run.plan.scenario.arrivals.seconds if ended_s is None else max(ended_s, 1e-3)
-        server = run.watch.end(window_s=window_s, counts=run.counts(whole=ended_s is None))
-        result = build_result(completed, server=server, notes=run.watch.notes, metrics_doubt=run.watch.doubt)
+        result = run.result(ended_s=ended_s)
         exit_code = EXIT_CODES[result.verdict.outcome]
         try:
             self._page = self._write(run.request, result)

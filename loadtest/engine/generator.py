@@ -13,30 +13,32 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import time
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
+from typing import Protocol
 
 import gevent
+import psutil
 from gevent.event import Event
 from gevent.queue import SimpleQueue
 
-from loadtest.engine.cpu_affinity import keep_off
 from loadtest.engine.precise_timer import PreciseTimer
+from loadtest.engine.progress import Progress
 from loadtest.engine.recorder import Recorder
 from loadtest.engine.transports import GrpcLoadTransport, HttpLoadTransport, LoadTransport, PreparedRequest, prepare
 from loadtest.errors import reason_of
-from loadtest.result.interval_statistics import NOT_SENT, STOPPED, IntervalStatistics
+from loadtest.result.interval_statistics import NOT_SENT, STOPPED
 from loadtest.scenario.payload import choose
 from loadtest.scenario.plan import Plan
 from loadtest.scenario.schema import Scenario
 from slipway.client.wire import parse_address
 
-__all__ = ["Generator", "Progress", "Publish"]
+__all__ = ["Generator", "Publish", "avoid_cpus"]
 
 _FOLD_S = 0.2
+_NICENESS = -10
 _LEAST_SHARE = 0.1
 """Of a request's time: with less of it left, the request is not sent any more. A call that is given up as soon as it
 arrives helps nobody, and kills a tritonserver before 25.02 (triton-inference-server/server#7368, #8034)."""
@@ -48,39 +50,6 @@ class Publish(Protocol):
 
     def __call__(self, *, latency_ns: int, error: str | None) -> None:
         """`latency_ns` from due to over; `error` is the kind, None for an answer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What one process has to tell since it last did.
-
-    Attributes:
-        slices: Of the requests that are over since.
-        cpu: Share of one core that the process used since, gRPC's threads included: Python's lock leaves all one core.
-        finished: Its schedule is through, and every request is over.
-        failed: Why it cannot go on; empty while it can.
-    """
-
-    slices: tuple[IntervalStatistics, ...]
-    cpu: float
-    finished: bool
-    failed: str = ""
-
-    def to_wire(self) -> dict[str, Any]:
-        """Numbers, text and bytes, for Locust's messages."""
-        slices = [part.to_wire() for part in self.slices]
-        return {"slices": slices, "cpu": self.cpu, "finished": self.finished, "failed": self.failed}
-
-    @classmethod
-    def from_wire(cls, message: dict[str, Any]) -> Progress:
-        """Read what `to_wire` wrote."""
-        slices = tuple(IntervalStatistics.from_wire(part) for part in message["slices"])
-        return cls(slices=slices, cpu=message["cpu"], finished=message["finished"], failed=message["failed"])
-
-    @classmethod
-    def of_failure(cls, error: BaseException) -> Progress:
-        """A process that could not begin its share."""
-        return cls(slices=(), cpu=0.0, finished=False, failed=reason_of(error))
 
 
 class Generator:
@@ -117,7 +86,7 @@ class Generator:
         # some fifty milliseconds, again and again.
         gc.collect()
         gc.freeze()
-        keep_off(self._plan.others_cores)
+        avoid_cpus(self._plan.others_cores)
         dispatch = self._dispatch if self._plan.open_loop else self._wait_for_the_end
         self._greenlets = [gevent.spawn(dispatch), gevent.spawn(self._fold)]
         for greenlet in self._greenlets:
@@ -241,3 +210,18 @@ def _opener(scenario: Scenario) -> Callable[[], LoadTransport]:
     pool = gevent.get_hub().threadpool
     pool.maxsize = max(pool.maxsize, scenario.generator.max_in_flight)
     return GrpcLoadTransport.opener(target, scenario.generator.connections)
+
+
+def avoid_cpus(cores: Iterable[int]) -> None:
+    """Bind every thread of this process to the other cores, and raise its priority where that is allowed.
+
+    An instrument that waits for a core measures the wait: the server's cores are the server's. Where no core would be
+    left, the affinity stays as it is.
+    """
+    mine = os.sched_getaffinity(0) - set(cores)
+    for thread in psutil.Process().threads():
+        with suppress(ProcessLookupError):
+            if mine:
+                os.sched_setaffinity(thread.id, mine)
+        with suppress(ProcessLookupError, PermissionError):
+            os.setpriority(os.PRIO_PROCESS, thread.id, _NICENESS)

@@ -21,11 +21,12 @@ from grpc.experimental.gevent import init_gevent
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from loadtest.engine.coordinator import PLAN, REPORT, Coordinator
-from loadtest.engine.generator import Generator, Progress, Publish
+from loadtest.engine.generator import Generator, Publish
+from loadtest.engine.progress import Progress
 from loadtest.errors import GeneratorError
 from loadtest.scenario.arrivals import ClosedArrivals
 from loadtest.scenario.plan import Plan
-from loadtest.scenario.schema import shipped_scenarios
+from loadtest.scenario.scenario_file import shipped_scenarios
 from slipway.client.wire import parse_address
 from slipway.errors import SlipwayError
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,14 +15,14 @@ from typing import IO, Self
 from pydantic import BaseModel, ConfigDict
 
 from loadtest.engine.target import inspect
-from loadtest.errors import ScenarioError
 from loadtest.output_file import refuse_to_overwrite
 from loadtest.result.run_result import PAGE, REPORT
 from loadtest.scenario.payload import Payload, load_payload
+from loadtest.scenario.scenario_file import command_line, load_scenario, parse_overrides
 from loadtest.scenario.schema import WITH_SECRETS, Scenario, changed
 from slipway.verdict import TargetFacts
 
-__all__ = ["Prepared", "RunRequest", "parse_overrides"]
+__all__ = ["Prepared", "RunRequest", "requested_run"]
 
 
 class RunRequest(BaseModel):
@@ -115,16 +117,28 @@ class Prepared:
     payload: Payload
 
 
-def parse_overrides(texts: list[str]) -> dict[str, str]:
-    """Read `KEY=VALUE` texts.
+def requested_run(options: argparse.Namespace, *, host: str | None) -> RunRequest:
+    """Read the request: the command's, or what somebody typed after `locust -f`.
+
+    Args:
+        options: Of Locust's command line, or of the fields of its page.
+        host: Locust's own option for the target; counts where ours is not given.
 
     Raises:
-        ScenarioError: One has no equals sign.
+        ScenarioError: The scenario cannot be run.
     """
-    overrides = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise ScenarioError(f"override {text!r}: expected KEY=VALUE, such as slo.p99_ms=20")
-        overrides[key.strip()] = value
-    return overrides
+    if options.request_fd >= 0:
+        return RunRequest.from_descriptor(options.request_fd)
+    overrides = parse_overrides(options.override)
+    if url := options.target or host:
+        overrides["target.url"] = url
+    return RunRequest(
+        name=Path(options.scenario).stem,
+        scenario=load_scenario(options.scenario, overrides),
+        repository=Path(options.repository),
+        report_dir=Path(options.report_dir) if options.report_dir else None,
+        junit=Path(options.junit) if options.junit else None,
+        page=not options.no_page,
+        force=options.force,
+        command=command_line(sys.argv),
+    )

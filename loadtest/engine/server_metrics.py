@@ -13,17 +13,24 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import urlsplit
 
 import psutil
 
+from loadtest.engine.connection import proxy_between
 from loadtest.engine.metrics_owner import Counts, disagreement, whose
 from loadtest.engine.metrics_page import SUCCESS, MetricsPage, MetricsUnreadable, Scrape
+from loadtest.engine.target import metrics_url, send_blanks
 from loadtest.result.metrics import ServerMetrics, UsageSample
+from loadtest.scenario.schema import TargetSettings
+from slipway.client.wire import parse_address
 from slipway.errors import SlipwayError
+from slipway.verdict import TargetFacts
 
-__all__ = ["SHARED_CORES", "ServerWatch"]
+__all__ = ["ServerWatch", "watch_server"]
 
-SHARED_CORES = (
+_SHARED_CORES = (
     "server and generator share the cores of this machine, so the metrics are those of the pair; bind the server to "
     "some of them (slipway serve --cpus 1), and the generator keeps to the others"
 )
@@ -197,6 +204,23 @@ class ServerWatch:
         note = f"the server's metrics were not read at {self.url}: {why}"
         if note not in self.notes:
             self.notes.append(note)
+
+
+def watch_server(target: TargetSettings, facts: TargetFacts) -> ServerWatch:
+    """A prepared watch of the target's server, with the notes that its place on the network or the machine asks for."""
+    address = parse_address(target.url)
+    watch = ServerWatch(
+        metrics_url(target),
+        model=facts.model,
+        version=facts.version,
+        port=urlsplit(target.url).port if address.local else None,
+    )
+    watch.prepare(partial(send_blanks, target))
+    if proxy := proxy_between(target):
+        watch.notes.append(f"every request went through the proxy {proxy}, which the environment names")
+    if watch.here and not watch.bound_cores:
+        watch.notes.append(_SHARED_CORES)
+    return watch
 
 
 def _server_processes(port: int) -> list[psutil.Process]:

@@ -14,7 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.scenario.arrivals import ClosedArrivals, due_times_ns
+from loadtest.scenario.arrivals import ClosedArrivals
+from loadtest.scenario.due_times import due_times_ns
 from loadtest.scenario.payload import Payload
 from loadtest.scenario.schema import WITH_SECRETS, Scenario
 

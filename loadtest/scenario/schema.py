@@ -1,7 +1,6 @@
-"""A scenario says what is offered to whom, and what it must reach. YAML in, one frozen value out.
+"""A scenario says what is offered to whom, and what it must reach. One frozen value.
 
-    scenario = load_scenario("steady")                                      # loadtest/scenarios/steady.yaml
-    scenario = load_scenario("my.yaml", {"slo.p99_ms": "20", "target.url": "http://10.0.0.1"})
+    scenario = check_scenario(document, where="my.yaml")
     scenario.arrivals.duration_s
 
 Whatever a file gets wrong is told at once, with key, expected and got.
@@ -10,20 +9,17 @@ Whatever a file gets wrong is told at once, with key, expected and got.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, FieldSerializationInfo, field_serializer, model_validator
 
-from loadtest.command_line import without_secrets
 from loadtest.errors import ScenarioError
 from loadtest.scenario.arrivals import Arrivals, ClosedArrivals
 from loadtest.scenario.sample_size import fewest_requests
 from slipway.client import InvalidAddress
 from slipway.client.wire import parse_address
-from slipway.platform.settings import Settings, SettingsFiles, check_settings, overridden
+from slipway.platform.settings import Settings, check_settings
 
 __all__ = [
     "BatchShare",
@@ -31,18 +27,12 @@ __all__ = [
     "GeneratorSettings",
     "PayloadSettings",
     "Scenario",
-    "ScenarioFile",
     "Slo",
     "TargetSettings",
     "changed",
     "check_scenario",
-    "load_scenario",
-    "read_scenario",
-    "shipped_scenarios",
 ]
 
-SCENARIOS = Path(__file__).parents[1] / "scenarios"
-_FILES = SettingsFiles(folder=SCENARIOS, kind="scenario", sections="'arrivals:' and 'slo:'", error=ScenarioError)
 WITH_SECRETS = "with secrets"
 """Context in which a scenario is written with the values of its headers, as `model_dump_json(context=...)`."""
 PUBLISHED, RANDOM = "published", "random"
@@ -213,76 +203,6 @@ class Scenario(Settings):
         return self
 
 
-def shipped_scenarios() -> tuple[str, ...]:
-    """Names of the scenarios that come with Slipway, sorted."""
-    return _FILES.names()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioFile:
-    """A scenario as it was read, not yet checked: `document` is what the YAML of `path` holds."""
-
-    path: Path
-    document: dict[str, Any]
-
-    def check(self, overrides: Mapping[str, str], *, spelled: Mapping[str, str] | None = None) -> Scenario:
-        """Put the overrides in place and check the whole; see `load_scenario`."""
-        try:
-            return check_scenario(overridden(self.document, overrides, error=ScenarioError), where=str(self.path))
-        except ScenarioError:
-            blamed = self._blamed(overrides)
-            if not blamed:
-                raise
-        typed = [without_secrets((spelled or {}).get(key, f"{key}={value}")) for key, value in blamed.items()]
-        where = f"{', '.join(typed)} (in place of what {self.path} says)"
-        return check_scenario(overridden(self.document, overrides, error=ScenarioError), where=where)
-
-    def _blamed(self, overrides: Mapping[str, str]) -> dict[str, str]:
-        """The overrides that make a sound document wrong; empty where it is wrong by itself."""
-
-        def sound(some: Mapping[str, str]) -> bool:
-            try:
-                check_scenario(overridden(self.document, some, error=ScenarioError), where="")
-            except ScenarioError:
-                return False
-            return True
-
-        if not sound({}):
-            return {}
-        alone = {key: text for key, text in overrides.items() if not sound({key: text})}
-        needed = {
-            key: text for key, text in overrides.items() if sound({k: v for k, v in overrides.items() if k != key})
-        }
-        return needed or alone or dict(overrides)
-
-
-def read_scenario(name_or_path: str) -> ScenarioFile:
-    """Read a shipped scenario, or a file, without a look at what it says.
-
-    Raises:
-        ScenarioError: There is no such file, or it is no YAML mapping.
-    """
-    path, document = _FILES.read(name_or_path)
-    _resolve_files(document, path.parent)
-    return ScenarioFile(path=path, document=document)
-
-
-def load_scenario(
-    name_or_path: str, overrides: Mapping[str, str] | None = None, *, spelled: Mapping[str, str] | None = None
-) -> Scenario:
-    """Read and check a scenario.
-
-    Args:
-        name_or_path: A shipped scenario's name, or the path of a YAML file.
-        overrides: Values in YAML by dotted key, such as {"slo.p99_ms": "20"}; they replace what the file says.
-        spelled: What was typed for an override, for messages; `KEY=VALUE` where it is not told.
-
-    Raises:
-        ScenarioError: With file or override, key, expected, got, and the nearest known key for an unknown one.
-    """
-    return read_scenario(name_or_path).check(overrides or {}, spelled=spelled)
-
-
 def changed(scenario: Scenario, changes: Mapping[str, object]) -> Scenario:
     """The scenario with other values by dotted key, checked like one that was read.
 
@@ -300,14 +220,6 @@ def check_scenario(document: dict[str, Any], *, where: str) -> Scenario:
     """Turn a document into a scenario.
 
     Raises:
-        ScenarioError: As `load_scenario`.
+        ScenarioError: With key, expected, got, and the nearest known key for an unknown one.
     """
     return check_settings(document, Scenario, where=where, error=ScenarioError)
-
-
-def _resolve_files(document: dict[str, Any], folder: Path) -> None:
-    """Paths in a scenario are relative to the scenario."""
-    for section, key in (("arrivals", "file"), ("payload", "images")):
-        values = document.get(section)
-        if isinstance(values, dict) and isinstance(values.get(key), str) and values[key] not in (PUBLISHED, RANDOM):
-            values[key] = str(folder / values[key])

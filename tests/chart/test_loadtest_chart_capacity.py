@@ -9,7 +9,7 @@ import pytest
 from loadtest.capacity.probe import WARMUP_S, check_searchable, window_s
 from loadtest.capacity.search import Held, find_capacity
 from loadtest.errors import CapacityError
-from loadtest.scenario.schema import load_scenario, shipped_scenarios
+from loadtest.scenario.scenario_file import load_scenario, shipped_scenarios
 from slipway.cli import app
 from tests.chart.loadtest_release import CLAIM, container, jobs, master, overrides, release
 from tests.chart.rendering import noted

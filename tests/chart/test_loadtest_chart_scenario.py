@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.scenario.schema import load_scenario, shipped_scenarios
+from loadtest.scenario.scenario_file import load_scenario, shipped_scenarios
 from tests.chart.loadtest_release import (
     CLAIM,
     CROWD,

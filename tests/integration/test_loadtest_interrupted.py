@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.engine.locust_process import LocustProcess
 from loadtest.engine.request import RunRequest
-from loadtest.scenario.schema import load_scenario
+from loadtest.scenario.scenario_file import load_scenario
 
 
 def test_a_word_to_end_while_the_generator_loads_is_an_interrupt_and_no_failure():

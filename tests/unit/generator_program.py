@@ -21,7 +21,8 @@ import base64, json, sys, time
 import gevent, numpy as np
 from grpc.experimental.gevent import init_gevent
 init_gevent()
-from loadtest.engine.generator import Generator, Progress
+from loadtest.engine.generator import Generator
+from loadtest.engine.progress import Progress
 from loadtest.scenario.payload import Payload
 from loadtest.scenario.plan import Plan
 from loadtest.scenario.schema import check_scenario

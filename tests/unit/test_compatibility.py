@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import loadtest.scenario.schema as load_scenarios
+import loadtest.scenario.scenario_file as load_scenarios
 import rehearsal.experiment.scenario.schema as rehearsal_scenarios
 from slipway.capacity import read_capacity
 from slipway.model_config import parse_config, read_contract, read_profile

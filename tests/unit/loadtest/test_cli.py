@@ -18,7 +18,7 @@ from loadtest.report.page import render_report
 from loadtest.report.terminal_summary import print_summary
 from loadtest.result.compare import compare
 from loadtest.result.run_result import read_result
-from loadtest.scenario.schema import shipped_scenarios
+from loadtest.scenario.scenario_file import shipped_scenarios
 from slipway.cli import app
 from tests.unit.loadtest_results import figures, generator, result, scenario, second, seconds, server, worker
 

@@ -3,10 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
-from loadtest.command_line import command_line
 from loadtest.errors import ScenarioError
 from loadtest.scenario.plan import Plan
-from loadtest.scenario.schema import load_scenario
+from loadtest.scenario.scenario_file import command_line, load_scenario
 from slipway.cli import app
 from tests.unit.loadtest_results import result, scenario
 

@@ -79,10 +79,10 @@ def test_the_generator_keeps_off_the_servers_cores_with_all_of_its_threads():
     (left,) = in_gevent(
         f"""
 import gevent, os, psutil
-from loadtest.engine.cpu_affinity import keep_off
+from loadtest.engine.generator import avoid_cpus
 pool = gevent.get_hub().threadpool
 pool.apply(len, ("x",))
-keep_off([{first}])
+avoid_cpus([{first}])
 print(any({first} in os.sched_getaffinity(thread.id) for thread in psutil.Process().threads()))
 """
     )
@@ -94,9 +94,9 @@ def test_where_no_core_would_be_left_the_generator_stays():
     (same,) = in_gevent(
         """
 import os
-from loadtest.engine.cpu_affinity import keep_off
+from loadtest.engine.generator import avoid_cpus
 before = os.sched_getaffinity(0)
-keep_off(before)
+avoid_cpus(before)
 print(before == os.sched_getaffinity(0))
 """
     )

@@ -18,7 +18,7 @@ import yaml
 from loadtest.engine.request import RunRequest
 from loadtest.result.run_result import Result, read_result
 from loadtest.run import follow_run
-from loadtest.scenario.schema import load_scenario
+from loadtest.scenario.scenario_file import load_scenario
 from slipway.platform.ports import free_port
 from tests import children
 from tests.unit.gevent_programs import ROOT, python
@@ -210,11 +210,11 @@ DEFECTS = {
     "sending": ("transports.GrpcLoadTransport.send", "generator local failed: LookupError: broken"),
     "a share": ("plugin.Generator.start", "generator local failed: LookupError: broken"),
     "following": ("coordinator.ServerWatch.begin", "the run could not be completed: LookupError: broken"),
-    "building the result": ("coordinator.build_result", "the run could not be completed: LookupError: broken"),
+    "building the result": ("active_run.build_result", "the run could not be completed: LookupError: broken"),
     "writing": ("coordinator.write_result", "error: the disk is gone"),
 }
 BROKEN = """
-from loadtest.engine import coordinator, locust_plugin as plugin, transports
+from loadtest.engine import active_run, coordinator, locust_plugin as plugin, transports
 from loadtest.errors import ReportError
 
 def broken(*_args, **_options):

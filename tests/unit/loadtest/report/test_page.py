@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from loadtest.engine.request import parse_overrides
-from loadtest.scenario.schema import Scenario, load_scenario
+from loadtest.scenario.scenario_file import load_scenario, parse_overrides
+from loadtest.scenario.schema import Scenario
 from slipway.cli import app
 from tests.unit.loadtest_results import result
 

@@ -5,7 +5,8 @@ import pytest
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario.payload import load_payload
-from loadtest.scenario.schema import PayloadSettings, check_scenario, load_scenario
+from loadtest.scenario.scenario_file import load_scenario
+from loadtest.scenario.schema import PayloadSettings, check_scenario
 from tests.unit.digits_repository import DIGITS
 
 NOISE = PayloadSettings(images="random")

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from loadtest.errors import ScenarioError
-from loadtest.scenario.schema import Scenario, load_scenario, shipped_scenarios
+from loadtest.scenario.scenario_file import load_scenario, shipped_scenarios
+from loadtest.scenario.schema import Scenario
 
 STEADY = {
     "description": "a steady load",
