@@ -1,4 +1,4 @@
-"""WindowMetrics as people read them: few digits, thousands separators, words for what is above or below a bound."""
+"""Metrics as people read them: few digits, thousands separators, words for what is above or below a bound."""
 
 from __future__ import annotations
 
