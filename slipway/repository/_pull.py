@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from slipway.repository._errors import Failures, VersionDamaged
 from slipway.repository._manifest import check_manifest
 from slipway.repository._manifest_text import MANIFEST
-from slipway.repository._pull_plan import PullPlan
+from slipway.repository._pull_plan import PullPlan, is_to_come
 from slipway.repository._scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -42,9 +42,12 @@ def carry_out(root: Path, store: RemoteStore, plan: PullPlan, *, free_bytes: int
         if not plan.sealed:
             (folder / MANIFEST).unlink(missing_ok=True)  # it lists what was here before
         for number in plan.manifests:
+            target = folder / str(number)
+            if not is_to_come(target, complete=bool(plan.files[number])):
+                continue  # another pull has placed it since this one was planned
             with failures.kept():
                 _fetch_version(scratch / str(number), store, plan, number, free_bytes)
-                _place_version(scratch / str(number), folder / str(number))
+                _place_version(scratch / str(number), target)
     failures.raise_any()
 
 

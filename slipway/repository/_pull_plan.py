@@ -79,7 +79,9 @@ def plan_pull(root: Path, store: RemoteStore, model: RemoteModel, *, complete: b
         _refuse_other_contents(root / model.name / str(number), content, store.where(f"{model.name}/{number}"))
     known = {*targets, MANIFEST}
     left = tuple(sorted(path for path in model.sizes if path not in known and not _is_unfinished(model, path)))
-    coming = {n: content for n, content in manifests.items() if _is_to_come(root / model.name / str(n), complete)}
+    coming = {
+        n: content for n, content in manifests.items() if is_to_come(root / model.name / str(n), complete=complete)
+    }
     files = {n: _sizes(store, model, n, listed[n]) if complete else {} for n in coming}
     return PullPlan(model=model, shared=shared, sealed=sealed, manifests=coming, files=files, left=left)
 
@@ -154,7 +156,7 @@ def _read_shared(store: RemoteStore, model: RemoteModel) -> tuple[dict[str, byte
     return {**contents, MANIFEST: store.read(f"{model.name}/{MANIFEST}")}, True
 
 
-def _is_to_come(target: Path, complete: bool) -> bool:
+def is_to_come(target: Path, *, complete: bool) -> bool:
     """Whether a version is not here yet, or here by its manifest alone where its files are asked for."""
     return not (target / MANIFEST).is_file() or (complete and manifest_alone(target))
 
