@@ -32,6 +32,8 @@ _MEMORY_GIB, _DISK_GIB = 3.0, 1.0
 _END_S = 60.0
 _GIB = 2**30
 _SUPERVISOR = "rehearsal.cluster.controlplane.supervisor"
+_SUPERVISOR_ENDING = "controlplane.supervisor"
+"""Of this module's name in every release: a cluster may have been brought up by an earlier one."""
 
 
 def up(
@@ -158,7 +160,9 @@ def _is_running(pid: int) -> bool:
     """Whether this process is a running supervisor; its number may have been reused."""
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and _SUPERVISOR in process.cmdline()
+        return process.status() != psutil.STATUS_ZOMBIE and any(
+            _SUPERVISOR_ENDING in word for word in process.cmdline()
+        )
     except psutil.NoSuchProcess:
         return False
 

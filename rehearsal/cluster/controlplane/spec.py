@@ -17,7 +17,7 @@ __all__ = ["LOCK", "ClusterSpec", "cluster_exists_message", "exclusive_rehearsal
 
 LOCK = "slipway-cluster.lock"
 """In the working folder; held by the supervisor as long as it lives. A folder without it is not a cluster's."""
-_REHEARSING = "exclusive_rehearsal.lock"
+_REHEARSING = "rehearsing.lock"
 
 
 class ClusterSpec(BaseModel):
