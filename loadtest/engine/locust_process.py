@@ -62,18 +62,31 @@ class LocustProcess:
         read_end, write_end = os.pipe()
         self._lines = Lines(read_end)
         try:
-            with self._request.to_file() as request:
-                self._process = subprocess.Popen(
-                    launch_command(self._command(request.fileno(), write_end), last_signal=signal.SIGTERM),
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._log,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=[request.fileno(), write_end],
-                    start_new_session=True,
-                )
+            self._start(write_end)
+        except (OSError, ValueError) as exc:
+            self._lines.close()
+            self._log.close()
+            raise GeneratorError(f"the load generator could not be started: {exc}") from exc
         finally:
             os.close(write_end)
         return self
+
+    def _start(self, progress: int) -> None:
+        """Start Locust with the request's file and the pipe's end.
+
+        Raises:
+            OSError: The disk is full, or the process cannot be started.
+            ValueError: A path of the request is no text.
+        """
+        with self._request.to_file() as request:
+            self._process = subprocess.Popen(
+                launch_command(self._command(request.fileno(), progress), last_signal=signal.SIGTERM),
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[request.fileno(), progress],
+                start_new_session=True,
+            )
 
     def _command(self, request: int, progress: int) -> tuple[str, ...]:
         """Of Locust; the descriptors of what is asked, and of where to tell how it goes."""

@@ -52,8 +52,9 @@ class RunRequest(BaseModel):
 
     def to_file(self) -> IO[bytes]:
         """A file without a name, for nobody but whom it is handed to: headers may hold a secret."""
+        content = self.model_dump_json(context=WITH_SECRETS).encode()
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        file.write(self.model_dump_json(context=WITH_SECRETS).encode())
+        file.write(content)
         file.seek(0)
         return file
 

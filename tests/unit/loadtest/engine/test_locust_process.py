@@ -47,6 +47,20 @@ def locust(tmp_path, monkeypatch):
     return start
 
 
+def test_a_request_that_cannot_be_handed_over_is_refused_in_one_line(tmp_path):
+    request = RunRequest(
+        name="smoke",
+        scenario=scenario(),
+        repository=tmp_path,
+        report_dir=tmp_path / "not-utf-8-\udcff",
+        junit=None,
+        command="slipway loadtest smoke",
+    )
+
+    with pytest.raises(GeneratorError, match="the load generator could not be started"), LocustProcess(request):
+        pass
+
+
 def session_of(leader):
     pids = []
     for process in psutil.process_iter():
