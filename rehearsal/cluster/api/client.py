@@ -137,7 +137,7 @@ class ApiClient:
         """JSON lines of an answer that goes on, in the batches in which they arrive, until the server ends it."""
         try:
             async with self._http.stream(**vars(request)) as answer:
-                if answer.is_error:
+                if not answer.is_success:
                     await answer.aread()
                     _checked(request, answer)
                 rest = b""
