@@ -78,7 +78,7 @@ class ContractCache:
         self._max_batch_size = max_batch_size
         self._lock = threading.Lock()
         self._chosen: CachedContract | None = None  # the requested version, or the server's choice
-        self._chosen_version: str | None = None  # its number, once a response has metadata it
+        self._chosen_version: str | None = None  # its number, once a response has told it
         self._others: dict[str, CachedContract] = {}
         self._readings: dict[str, _PendingRead] = {}
 

@@ -46,7 +46,8 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
     Raises:
         OSError: The folder cannot be made or written, or the disk is full; what was there is as it was, and nothing
-            is left beside it. So too when the block raises.
+            is left beside it. So too when the block raises. With `durable` it may also be the folder that cannot be
+            synchronised, after the file has taken its place.
     """
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     path.parent.mkdir(parents=True, exist_ok=True)

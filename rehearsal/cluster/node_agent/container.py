@@ -71,7 +71,7 @@ class Container:
         return self.status.state
 
     async def run(self) -> None:
-        """ContainerRun it until it ended for good, or is stopped."""
+        """Run it until it ended for good, or is stopped."""
         if isinstance(self.state.now, Terminated):
             return
         self._idle.clear()

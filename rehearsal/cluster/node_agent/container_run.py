@@ -112,7 +112,7 @@ class ContainerRun:
                 await self._give_up("liveness", liveness, grace_s)
 
     async def execute(self, command: tuple[str, ...]) -> tuple[int, str]:
-        """ContainerRun a command beside the process, as inside its container: its exit code and its last output."""
+        """Run a command beside the process, as inside its container: its exit code and its last output."""
         log = self._start.directory / f".exec-{uuid4().hex}.log"
         environment, directory = self._start.environment, self._start.directory
         try:
@@ -144,7 +144,7 @@ class ContainerRun:
         await self.end(grace_s if probe.grace_s is None else probe.grace_s)
 
     async def _pre_stop(self, hook: Mapping[str, Any], grace_s: float) -> None:
-        """ContainerRun the hook until it is done, the process ends, or the grace is over."""
+        """Run the hook until it is done, the process ends, or the grace is over."""
         work, ended = asyncio.create_task(self._hook(hook, grace_s)), asyncio.create_task(self.process.wait())
         try:
             done, _ = await asyncio.wait({work, ended}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
