@@ -2,8 +2,9 @@
 
     text = render_page(Path(__file__).parent / "templates", "report.html", title="A run")
 
-A template includes by name what is in `templates` of this package: `style.css` for every page; for reports of runs also
-`report.css`, `charts.js`, which draws their Plotly charts, and the macros of `report-parts.html`.
+A template includes by name what is in `templates` of this package: `style.css` for every page. A report of a run
+extends `report-page.html`, which brings `report.css`, the verdict, and `charts.js`, which draws its Plotly charts; the
+macros of its parts are in `report-parts.html`.
 """
 
 from __future__ import annotations
