@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from loadtest.scenario.scenario_file import command_line
 from slipway.connection_options import (
     AuthorityOption,
     CaFileOption,
@@ -178,7 +177,7 @@ def run_request(
         ScenarioError: The scenario cannot be run; the option that is to blame is named.
     """
     from loadtest.engine.request import RunRequest
-    from loadtest.scenario.scenario_file import read_scenario
+    from loadtest.scenario.scenario_file import command_line, read_scenario
 
     file = read_scenario(scenario)
     arrivals = {
