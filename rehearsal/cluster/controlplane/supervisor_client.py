@@ -9,8 +9,6 @@ supervisor.down()
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Mapping
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
@@ -19,6 +17,7 @@ from typing import Any
 from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.controlplane.process_manager import ProgramState
 from rehearsal.errors import ClusterError, NoCluster
+from slipway.platform.daemon_threads import bounded
 
 __all__ = ["SupervisorClient"]
 
@@ -76,22 +75,12 @@ class SupervisorClient:
 
     def _send(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """In a thread, for the library has no time-out: a supervisor that is stopped, not dead, does not answer."""
-        responses: queue.SimpleQueue[Mapping[str, Any] | Exception] = queue.SimpleQueue()
 
-        def exchange() -> None:
-            try:
-                key = bytes.fromhex(self._connection.control_key)
-                with Client(self._connection.control_address, authkey=key) as client:
-                    client.send(request)
-                    responses.put(client.recv())
-            except Exception as exc:  # noqa: BLE001 - raised by the waiting thread
-                responses.put(exc)
+        def exchange() -> Mapping[str, Any]:
+            key = bytes.fromhex(self._connection.control_key)
+            with Client(self._connection.control_address, authkey=key) as client:
+                client.send(request)
+                response: Mapping[str, Any] = client.recv()
+                return response
 
-        threading.Thread(target=exchange, name="supervisor client", daemon=True).start()
-        try:
-            response = responses.get(timeout=_ANSWER_S)
-        except queue.Empty:
-            raise TimeoutError(f"no answer within {_ANSWER_S:.0f} s") from None
-        if isinstance(response, Exception):
-            raise response
-        return response
+        return bounded(exchange, limit_s=_ANSWER_S, name="supervisor client")

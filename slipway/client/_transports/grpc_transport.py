@@ -27,7 +27,7 @@ from slipway.client._transports.grpc_addresses import Addresses
 from slipway.client._transports.grpc_channel import open_channel
 from slipway.client._transports.grpc_codec import CALLS, SERVICE, decode, encode, rpc_failure
 from slipway.client._transports.grpc_sockets import Sockets
-from slipway.client._transports.resolve import in_daemon_thread
+from slipway.platform.daemon_threads import in_daemon_thread
 
 __all__ = ["AsyncGrpcTransport", "GrpcTransport"]
 
@@ -211,7 +211,7 @@ class AsyncGrpcTransport:
 
     async def explain(self, failure: TransportFailure, timeout_s: float) -> TransportFailure:
         """See `AsyncTransport`."""
-        explained = in_daemon_thread(lambda: self._addresses.explain(failure, timeout_s))
+        explained = in_daemon_thread(lambda: self._addresses.explain(failure, timeout_s), name="slipway-resolver")
         return await asyncio.wrap_future(explained)
 
     async def close(self) -> None:

@@ -3,28 +3,26 @@
 resolve("models.example", 8000, Deadline(2.0))          # in a thread
 await resolve_async("models.example", 8000)             # in an event loop
 
-So it works in a thread that may be left behind. It is never one of an executor: those are joined when an event loop or
-the process ends, and a lookup that hangs would keep it alive.
+So it works in a thread that may be left behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from slipway.client._options import limited
 from slipway.client._retry import Deadline
+from slipway.platform.daemon_threads import in_daemon_thread
 
-__all__ = ["AddressInfo", "in_daemon_thread", "resolve", "resolve_async", "show"]
-
-T = TypeVar("T")
+__all__ = ["AddressInfo", "resolve", "resolve_async", "show"]
 
 AddressInfo: TypeAlias = tuple[Any, ...]
 """Family, kind, protocol, name and address, as `socket.getaddrinfo` returns them."""
+
+_THREAD = "slipway-resolver"
 
 
 def resolve(host: str, port: int, deadline: Deadline) -> Sequence[AddressInfo]:
@@ -37,7 +35,7 @@ def resolve(host: str, port: int, deadline: Deadline) -> Sequence[AddressInfo]:
     known = _numeric(host, port)
     if known is not None:
         return known
-    found = in_daemon_thread(lambda: _look_up(host, port))
+    found = in_daemon_thread(lambda: _look_up(host, port), name=_THREAD)
     try:
         return found.result(timeout=limited(max(0.0, deadline.remaining_s())))
     except TimeoutError:
@@ -51,24 +49,9 @@ async def resolve_async(host: str, port: int) -> Sequence[AddressInfo]:
         OSError: There is no such name.
     """
     known = _numeric(host, port)
-    return await asyncio.wrap_future(in_daemon_thread(lambda: _look_up(host, port))) if known is None else known
-
-
-def in_daemon_thread(action: Callable[[], T]) -> Future[T]:
-    """Run something that may never end, in a thread that nothing waits for: no executor, no event loop, no exit."""
-    future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # who stops waiting cannot cancel it any more
-
-    def run() -> None:
-        try:
-            result = action()
-        except BaseException as exc:  # noqa: BLE001 - raised again where it is waited for
-            future.set_exception(exc)
-        else:
-            future.set_result(result)
-
-    threading.Thread(target=run, name="slipway-client", daemon=True).start()
-    return future
+    if known is not None:
+        return known
+    return await asyncio.wrap_future(in_daemon_thread(lambda: _look_up(host, port), name=_THREAD))
 
 
 def show(where: tuple[Any, ...]) -> str:

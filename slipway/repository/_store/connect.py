@@ -16,6 +16,7 @@ from fsspec.core import url_to_fs
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from slipway.platform.daemon_threads import bounded
 from slipway.printable import printable
 from slipway.repository._errors import RemoteFailed
 from slipway.repository._store import timeouts
@@ -47,8 +48,10 @@ def open_store(url: str, console: Console) -> Iterator[RemoteStore]:
             f"{_KEYS_ELSEWHERE[kind]}, and change those that stood in the URL: others may have seen them"
         )
     with translated("open", shown, hidden):
-        system, root = timeouts.bounded(
-            lambda: url_to_fs(url, use_listings_cache=False, **_options(kind)), limit_s=timeouts.ANSWER_S
+        system, root = bounded(
+            lambda: url_to_fs(url, use_listings_cache=False, **_options(kind)),
+            limit_s=timeouts.ANSWER_S,
+            name=timeouts.THREAD,
         )
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

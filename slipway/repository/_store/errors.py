@@ -47,7 +47,6 @@ _BY_KIND = {
     "SSLError": _NO_TLS,
     "SSLCertVerificationError": _NO_TLS,
     "ClientSSLError": _NO_TLS,
-    "NoAnswer": _SILENT,
     "ReadTimeoutError": _SILENT,
     "ServerTimeoutError": _SILENT,
     "TimeoutError": _SILENT,

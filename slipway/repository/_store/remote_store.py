@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from rich.progress import Progress
 
+from slipway.platform.daemon_threads import bounded
 from slipway.printable import printable
 from slipway.repository._errors import RemoteFailed
 from slipway.repository._layout import SCRATCH_PREFIX
@@ -205,7 +206,7 @@ class RemoteStore:
             return operation()
 
         with translated(action, self.where(path), self.hidden):
-            return timeouts.bounded(call_again, limit_s=timeouts.ANSWER_S if limit_s is None else limit_s)
+            return bounded(call_again, limit_s=timeouts.ANSWER_S if limit_s is None else limit_s, name=timeouts.THREAD)
 
     def _scratch(self) -> str:
         return self._full(f"{SCRATCH_PREFIX}{secrets.token_hex(8)}")

@@ -1,0 +1,50 @@
+"""Actions that may never end, in threads that nothing waits for: no executor, no event loop, no exit of the process.
+
+    in_daemon_thread(look_up, name="resolver")                                      # a Future
+    bounded(lambda: system.find(root), limit_s=120, name="remote-store")            # its result, or TimeoutError
+
+A call that hangs in the kernel, or in a library without a time limit, cannot be taken back, only left behind. Threads
+of an executor are joined when an event loop or the process ends: one that hangs would keep it alive.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import TypeVar
+
+__all__ = ["bounded", "in_daemon_thread"]
+
+T = TypeVar("T")
+
+
+def in_daemon_thread(action: Callable[[], T], *, name: str) -> Future[T]:
+    """Begin an action in a thread of this name; its future cannot be cancelled."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # who stops waiting cannot cancel it any more
+
+    def run() -> None:
+        try:
+            result = action()
+        except BaseException as exc:  # noqa: BLE001 - raised again where it is waited for
+            future.set_exception(exc)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future
+
+
+def bounded(action: Callable[[], T], *, limit_s: float, name: str) -> T:
+    """Run an action, and stop waiting for it when the time is over.
+
+    Raises:
+        TimeoutError: It took longer, and still runs.
+        Exception: Whatever it raises.
+    """
+    future = in_daemon_thread(action, name=name)
+    wait([future], limit_s)
+    if not future.done():
+        raise TimeoutError(f"no answer within {limit_s:.0f} s")
+    return future.result()
