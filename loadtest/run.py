@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from loadtest.engine.locust_process import LocustProcess
 from loadtest.engine.request import RunRequest
 from loadtest.errors import GeneratorError, RunRefused
 from loadtest.report.terminal_summary import milliseconds
 from loadtest.result.run_result import Result, read_result
+from slipway.platform.progress import ProgressBar
 
-__all__ = ["follow_run", "load_bar", "move_bar", "run_scenario"]
+__all__ = ["LoadBar", "follow_run", "run_scenario"]
 
 
 def run_scenario(request: RunRequest, *, processes: int, console: Console, title: str = "") -> tuple[Result, Path]:
@@ -36,10 +37,9 @@ def run_scenario(request: RunRequest, *, processes: int, console: Console, title
     Raises:
         LoadTestError: The run could not begin, or its report could not be written; with the reason's own exit code.
     """
-    with load_bar(console) as bar:
-        task = bar.add_task(title or request.name, total=None, figures="starting")
+    with LoadBar(console, description=title or request.name) as bar:
         return follow_run(
-            request, processes=processes, tell=lambda message: move_bar(bar, task, message, figures=_metrics(message))
+            request, processes=processes, tell=lambda message: bar.move(message, metrics=_metrics(message))
         )
 
 
@@ -79,24 +79,26 @@ def _refusal(message: Mapping[str, Any]) -> RunRefused:
     return error
 
 
-def load_bar(console: Console, *, width: int = 24) -> Progress:
-    """A bar of so many characters that goes away; none is drawn where nobody looks."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=width),
-        TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+class LoadBar(ProgressBar):
+    """How far a run is, and its newest metrics."""
 
+    def __init__(self, console: Console, *, description: str, width: int = 24) -> None:
+        """`width` is the bar's, in characters."""
+        metrics = TextColumn("{task.fields[metrics]}")
+        super().__init__(
+            console,
+            BarColumn(bar_width=width),
+            metrics,
+            TimeRemainingColumn(),
+            description=description,
+            metrics="starting",
+        )
 
-def move_bar(bar: Progress, task: TaskID, message: Mapping[str, Any], *, figures: str) -> None:
-    """Show how far a run is, from what it told."""
-    total_s = message["warmup_s"] + message["window_s"]
-    done_s = min(total_s, message["warmup_s"] + message["second"])
-    bar.update(task, total=total_s, completed=done_s, figures=figures)
+    def move(self, message: Mapping[str, Any], *, metrics: str) -> None:
+        """Show what a run has told."""
+        total_s = message["warmup_s"] + message["window_s"]
+        done_s = min(total_s, message["warmup_s"] + message["second"])
+        self._update(total=total_s, completed=done_s, metrics=metrics)
 
 
 def _metrics(message: Mapping[str, Any]) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from rehearsal.cluster.toolchain.catalogue import ControlPlaneProgram
+from slipway.platform.progress import ProgressBar
 
 __all__ = ["BuildProgress"]
 
@@ -20,47 +19,29 @@ _WIDTH = 44
 _LINE_EVERY_S = 30
 
 
-class BuildProgress:
+class BuildProgress(ProgressBar):
     """The console side of building some programs.
 
     The bar counts the seconds that each program is known to take, so it is about right on a machine of that size.
     """
 
     def __init__(self, console: Console, programs: Sequence[ControlPlaneProgram]) -> None:
-        self._console = console
+        doing, total_s = TextColumn("{task.fields[doing]}"), sum(program.build_s for program in programs)
+        super().__init__(console, BarColumn(), TimeElapsedColumn(), doing, total=total_s, doing="")
         self._programs = programs
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[doing]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task: TaskID = self._bar.add_task("", total=sum(program.build_s for program in programs), doing="")
         self._before_s = 0.0
         self._started_ns = 0
         self._said_s = 0.0
         self._current: ControlPlaneProgram | None = None
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def start(self, program: ControlPlaneProgram) -> None:
         """Begin with a program."""
         self._current, self._started_ns, self._said_s = program, time.perf_counter_ns(), 0.0
         number = self._programs.index(program) + 1
         which = f"{program.name} ({number} of {len(self._programs)})"
-        self._bar.update(self._task, description=which, doing="looking for modules")
+        self._update(description=which, doing="looking for modules")
         if not self._console.is_terminal:
-            self._print(f"{which}: begun, about {program.build_s:.0f} s on two cores")
+            self._print(escape(f"{which}: begun, about {program.build_s:.0f} s on two cores"))
 
     def line(self, text: str) -> None:
         """A line of Go: a module that is downloaded, or a package that is compiled."""
@@ -70,19 +51,16 @@ class BuildProgress:
         doing = f"downloading {downloaded}" if downloaded != text else f"building {text}"
         if not self._console.is_terminal and self._spent_s() - self._said_s >= _LINE_EVERY_S:
             self._said_s = self._spent_s()
-            self._print(f"{self._current.name}: {self._said_s:.0f} s, {doing}")
+            self._print(escape(f"{self._current.name}: {self._said_s:.0f} s, {doing}"))
         spent_s = min(self._spent_s(), self._current.build_s)
-        self._bar.update(self._task, completed=self._before_s + spent_s, doing=escape(doing[:_WIDTH].ljust(_WIDTH)))
+        self._update(completed=self._before_s + spent_s, doing=escape(doing[:_WIDTH].ljust(_WIDTH)))
 
     def finish(self, program: ControlPlaneProgram) -> None:
         """Print the program's line."""
         self._before_s += program.build_s
-        self._bar.update(self._task, completed=self._before_s)
+        self._update(completed=self._before_s)
         verb = "built" if program.executables else "downloaded"
-        self._print(f"{program.name}: {verb} in {self._spent_s():.0f} s")
-
-    def _print(self, text: str) -> None:
-        self._console.print(escape(text), highlight=False, soft_wrap=True)
+        self._print(escape(f"{program.name}: {verb} in {self._spent_s():.0f} s"))
 
     def _spent_s(self) -> float:
         return (time.perf_counter_ns() - self._started_ns) / 1e9

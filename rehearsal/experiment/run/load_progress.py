@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 
 from loadtest.report.terminal_summary import milliseconds
-from loadtest.run import load_bar, move_bar
+from loadtest.run import LoadBar
 from rehearsal.experiment.result.observations import Sample
 
 __all__ = ["LoadProgress", "load_line"]
@@ -17,37 +16,24 @@ __all__ = ["LoadProgress", "load_line"]
 _EVERY_S = 15
 
 
-class LoadProgress:
+class LoadProgress(LoadBar):
     """A bar at a terminal; elsewhere a line now and then."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bar = load_bar(console, width=18)
-        self._task = self._bar.add_task("load", total=None, figures="starting")
+        super().__init__(console, description="load", width=18)
         self._next_s = -float("inf")
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def show(self, message: Mapping[str, Any], sample: Sample | None) -> None:
         """Show a message of the load test; a line is printed once enough of the load's own time has passed."""
         line = load_line(message, sample)
         if self._console.is_terminal:
-            move_bar(self._bar, self._task, message, figures=line)
+            self.move(message, metrics=line)
             return
         second = message["second"]
         if second < self._next_s:
             return
         self._next_s = second + _EVERY_S
-        self._console.print(
-            f"load: second {second:.0f} of {message['window_s']:.0f}  {line}", highlight=False, soft_wrap=True
-        )
+        self._print(f"load: second {second:.0f} of {message['window_s']:.0f}  {line}")
 
 
 def load_line(message: Mapping[str, Any], sample: Sample | None) -> str:

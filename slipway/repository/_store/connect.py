@@ -14,9 +14,10 @@ from typing import Any
 
 from fsspec.core import url_to_fs
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
 from slipway.platform.daemon_threads import bounded
+from slipway.platform.progress import transient_bars
 from slipway.printable import printable
 from slipway.repository._errors import RemoteFailed
 from slipway.repository._store import timeouts
@@ -53,8 +54,7 @@ def open_store(url: str, console: Console) -> Iterator[RemoteStore]:
             limit_s=timeouts.ANSWER_S,
             name=timeouts.THREAD,
         )
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with transient_bars(console, BarColumn(), DownloadColumn(), TransferSpeedColumn()) as progress:
         yield RemoteStore(url=shown.rstrip("/"), system=system, root=root.rstrip("/"), progress=progress, hidden=hidden)
 
 
