@@ -33,7 +33,7 @@ class ProgressBar:
         *columns: ProgressColumn,
         description: str = "",
         total: float | None = None,
-        **fields: object,
+        **fields: Any,  # noqa: ANN401 - as rich has it
     ) -> None:
         """Prepare it.
 
