@@ -7,7 +7,7 @@ without.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -39,17 +39,20 @@ class Check(Value):
     passed: bool
 
 
-class Verdict(Value):
-    """PASS: every objective is met. FAIL: one is not. INVALID: the generator was the limit, or the run is partial.
+CheckT = TypeVar("CheckT", bound=Value)
+
+
+class Verdict(Value, Generic[CheckT]):
+    """PASS: every check passed. FAIL: one did not. INVALID: what was measured says nothing about the service.
 
     Attributes:
         outcome: In one word.
-        checks: Every objective, also of an invalid run.
+        checks: All of them, also where the outcome is INVALID: a load test's objectives, a rehearsal's assertions.
         reasons: Why it is FAIL or INVALID, a sentence each; empty for PASS.
     """
 
     outcome: Outcome
-    checks: tuple[Check, ...]
+    checks: tuple[CheckT, ...]
     reasons: tuple[str, ...]
 
 

@@ -22,7 +22,7 @@ from loadtest.result.metrics import GeneratorMetrics, HistogramName, SecondRow, 
 from loadtest.scenario.schema import Scenario
 from slipway.errors import SlipwayError
 from slipway.printable import printable
-from slipway.verdict import Environment, TargetFacts, Value, Verdict
+from slipway.verdict import Check, Environment, TargetFacts, Value, Verdict
 
 __all__ = ["PAGE", "REPORT", "Result", "read_report", "read_result", "write_result"]
 
@@ -60,7 +60,7 @@ class Result(Value):
     started: datetime
     partial: bool
     target: TargetFacts
-    verdict: Verdict
+    verdict: Verdict[Check]
     figures: WindowMetrics
     generator: GeneratorMetrics
     server: ServerMetrics | None

@@ -17,7 +17,7 @@ __all__ = ["judge"]
 
 def judge(
     slo: Slo, metrics: WindowMetrics, generator: GeneratorMetrics, *, limits: GeneratorSettings, partial: bool
-) -> Verdict:
+) -> Verdict[Check]:
     """Hold the metrics of the window against the objectives, and the generator against its limits."""
     checks = _checks(slo, metrics)
     failed = [_failure(check, metrics) for check in checks if not check.passed]

@@ -22,11 +22,12 @@ from rehearsal.cluster.node_agent.service_names import ServiceName
 from rehearsal.cluster.node_agent.volumes import MountError
 from rehearsal.errors import ApiError
 
-__all__ = ["SHARED_MEMORY_FOLDER", "PodApi", "PodContext", "SharedByPods", "shared_memory_prefix"]
+__all__ = ["DEFAULT_GRACE_S", "SHARED_MEMORY_FOLDER", "PodApi", "PodContext", "SharedByPods", "shared_memory_prefix"]
 
 SHARED_MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  # POSIX shared memory lives there
+DEFAULT_GRACE_S: Final = 30.0
+"""Of a pod whose manifest names none."""
 _MOUNT_RETRY_S = 1.0
-_DEFAULT_GRACE_S = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class PodContext:
     @property
     def grace_s(self) -> float:
         """The grace period of its manifest, for restarts by a probe."""
-        return float(self.pod["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_S))
+        return float(self.pod["spec"].get("terminationGracePeriodSeconds", DEFAULT_GRACE_S))
 
     def event(self, reason: str, message: str, *, warning: bool = False) -> None:
         """Log and record an event."""

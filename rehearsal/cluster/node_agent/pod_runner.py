@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rehearsal.cluster.node_agent.container import Container
-from rehearsal.cluster.node_agent.pod_context import PodContext
+from rehearsal.cluster.node_agent.pod_context import DEFAULT_GRACE_S, PodContext
 from rehearsal.cluster.node_agent.previous_state import started_at, states_before
 from rehearsal.cluster.node_agent.state import ContainerState, Waiting
 from rehearsal.cluster.node_agent.status import PodFacts, pod_status
@@ -24,8 +24,6 @@ from rehearsal.cluster.node_agent.status_reporter import StatusReporter
 from rehearsal.errors import ApiError
 
 __all__ = ["PodRunner"]
-
-_DEFAULT_GRACE_S = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +50,7 @@ class PodRunner:
         self._failure: tuple[str, str] | None = None
         self.over = self._networked = self._vanished = False
         self._deleted: asyncio.Event = asyncio.Event()
-        self._grace_s = _DEFAULT_GRACE_S
+        self._grace_s = DEFAULT_GRACE_S
         self._reporter = StatusReporter(self._send)
         self._work: asyncio.Task[None] | None = None
 

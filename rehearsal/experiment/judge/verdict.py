@@ -11,9 +11,9 @@ from typing import Any
 
 from rehearsal.experiment.judge import cluster_checks, load_checks
 from rehearsal.experiment.judge.evidence import Evidence
-from rehearsal.experiment.result.result import AssertionResult, RehearsalVerdict
+from rehearsal.experiment.result.result import AssertionResult
 from rehearsal.experiment.scenario import assertions
-from slipway.verdict import Outcome
+from slipway.verdict import Outcome, Verdict
 
 __all__ = ["judge"]
 
@@ -39,7 +39,7 @@ _CHECKS: Mapping[type, Callable[[Any, Evidence], AssertionResult]] = {
 """How each kind of assertion is checked."""
 
 
-def judge(evidence: Evidence) -> RehearsalVerdict:
+def judge(evidence: Evidence) -> Verdict[AssertionResult]:
     """Check every assertion against the observations."""
     checks = tuple(_CHECKS[type(each)](each, evidence) for each in evidence.scenario.expect)
     failed = [f"{each.name}: expected {each.expected}, got {each.got}" for each in checks if not each.passed]
@@ -47,7 +47,7 @@ def judge(evidence: Evidence) -> RehearsalVerdict:
     if failed:
         invalid += _machine_problems(evidence)
     outcome: Outcome = "INVALID" if invalid else "FAIL" if failed else "PASS"
-    return RehearsalVerdict(outcome=outcome, checks=checks, reasons=tuple(invalid or failed))
+    return Verdict(outcome=outcome, checks=checks, reasons=tuple(invalid or failed))
 
 
 def _load_problems(evidence: Evidence) -> list[str]:

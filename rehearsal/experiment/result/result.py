@@ -18,13 +18,12 @@ from loadtest.result.run_result import REPORT, Result, read_report
 from rehearsal.errors import RehearsalReportError, RehearsalReportUnreadable
 from rehearsal.experiment.result.observations import Observations
 from rehearsal.experiment.scenario.schema import RehearsalScenario
-from slipway.verdict import Outcome, Value
+from slipway.verdict import Value, Verdict
 
 __all__ = [
     "AssertionResult",
     "RehearsalMetrics",
     "RehearsalResult",
-    "RehearsalVerdict",
     "Rehearsed",
     "read_result",
     "write_result",
@@ -47,20 +46,6 @@ class AssertionResult(Value):
     got: str
     passed: bool
     sentence: str
-
-
-class RehearsalVerdict(Value):
-    """PASS: every assertion holds. FAIL: one does not. INVALID: the measurement says nothing about the service.
-
-    Attributes:
-        outcome: In one word.
-        checks: Every assertion, also of an invalid rehearsal.
-        reasons: Why it is FAIL or INVALID, a sentence each; empty for PASS.
-    """
-
-    outcome: Outcome
-    checks: tuple[AssertionResult, ...]
-    reasons: tuple[str, ...]
 
 
 class RehearsalMetrics(Value):
@@ -145,7 +130,7 @@ class RehearsalResult(Value):
     started: datetime
     partial: bool
     rehearsed: Rehearsed
-    verdict: RehearsalVerdict
+    verdict: Verdict[AssertionResult]
     figures: RehearsalMetrics
     load: Result
     observed: Observations
