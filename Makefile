@@ -103,6 +103,7 @@ lock: $(READY)    ## resolve the hashed locks again
 	$(COMPILE) pyproject.toml $(TRAINING) --extra native --extra loadtest --extra rehearsal --group dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml $(TRAINING) -c requirements/dev.txt -o requirements/training.txt
 	echo 'tensorflow[and-cuda]>=2.20' | $(COMPILE) pyproject.toml - $(TRAINING) --excludes <(echo tensorflow-cpu) -c requirements/dev.txt -o requirements/training-gpu.txt
+	$(COMPILE) pyproject.toml --extra serve-gpu --extra native -c requirements/dev.txt -o requirements/serve-gpu.txt
 	$(COMPILE) pyproject.toml --extra loadtest -c requirements/dev.txt -o requirements/loadtest.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/client.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt

@@ -18,7 +18,7 @@ __all__ = ["DISTRIBUTION", "Extra", "NotInstalled", "install_hint", "installed_v
 DISTRIBUTION = "slipway-serving"
 """`project.name` in pyproject.toml."""
 
-Extra: TypeAlias = Literal["deploy", "loadtest", "native", "rehearsal", "remote", "serve", "training"]
+Extra: TypeAlias = Literal["deploy", "loadtest", "native", "rehearsal", "remote", "serve", "serve-gpu", "training"]
 
 
 class NotInstalled(SlipwayError):

@@ -11,6 +11,8 @@ from slipway.triton._arguments import AdminKey, arguments
 from slipway.triton._errors import (
     BackendDied,
     FilesRemoved,
+    GpuLibraryMissing,
+    GpuNotFound,
     LibpythonMissing,
     ModelNotServable,
     NotReadyInTime,
@@ -34,6 +36,8 @@ __all__ = [
     "AdminKey",
     "BackendDied",
     "FilesRemoved",
+    "GpuLibraryMissing",
+    "GpuNotFound",
     "Launch",
     "LibpythonMissing",
     "ModelNotServable",

@@ -5,6 +5,8 @@
   - TritonNotFound      no tritonserver here, or what was named is none that can serve ONNX
       - LibpythonMissing    there is one, and its Python backend lacks this Python's shared library
       - PythonUnsupported   there is one, and its Python backend was not built for this Python
+  - GpuNotFound         `--gpu`, and this machine has no GPU or no driver that works
+  - GpuLibraryMissing   `--gpu`, and a library for it is not installed or does not fit the driver
   - ModelNotServable    the repository has no such model, no version of it, or no such configuration
   - PortTaken           somebody else listens where tritonserver should
   - ServerDied          tritonserver ended by itself; the text begins with the reason out of its log
@@ -42,6 +44,16 @@ class LibpythonMissing(TritonNotFound):
 
 class PythonUnsupported(TritonNotFound):
     """tritonserver's Python backend was not built for this Python."""
+
+
+class GpuNotFound(ServeError):
+    """This machine has no NVIDIA GPU, or no driver that works."""
+
+
+class GpuLibraryMissing(ServeError):
+    """A library that a server on a GPU loads is not installed, or does not fit the driver."""
+
+    exit_status = NotInstalled.exit_status
 
 
 class ModelNotServable(ServeError):
