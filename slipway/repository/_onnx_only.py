@@ -18,6 +18,7 @@ from slipway.repository._errors import ModelDamaged
 _BACKEND = "onnxruntime"
 _PLATFORM = "onnxruntime_onnx"
 _CODE_PARAMETERS = ("EXECUTION_ENV_PATH", "TRITON_BATCH_STRATEGY_PATH")
+_TENSORRT_PLUGINS = "trt_extra_plugin_lib_paths"
 
 
 def other_than_onnx(config: pb.Message) -> str:
@@ -61,6 +62,10 @@ def _fields(config: pb.Message) -> Iterator[str]:
         yield "model_repository_agents"
     if config.model_operations.op_library_filename:
         yield "model_operations { op_library_filename }"
+    accelerators = config.optimization.execution_accelerators
+    for accelerator in (*accelerators.gpu_execution_accelerator, *accelerators.cpu_execution_accelerator):
+        if _TENSORRT_PLUGINS in accelerator.parameters:
+            yield f"libraries of {accelerator.name}, {_TENSORRT_PLUGINS}"
     yield from _files_outside(config)
     files = (config.default_model_filename, *config.cc_model_filenames.values())
     yield from (f"a model file in another folder, {file}" for file in files if "/" in file)

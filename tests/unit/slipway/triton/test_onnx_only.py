@@ -43,6 +43,11 @@ ONNX = 'backend: "onnxruntime" '
         (ONNX + 'parameters { key: "TRITON_BATCH_STRATEGY_PATH" value { } }', "TRITON_BATCH_STRATEGY_PATH"),
         (ONNX + 'model_repository_agents { agents { name: "evil" } }', "model_repository_agents"),
         (ONNX + 'model_operations { op_library_filename: "libevil.so" }', "op_library_filename"),
+        (
+            ONNX + "optimization { execution_accelerators { gpu_execution_accelerator { "
+            'name: "tensorrt" parameters { key: "trt_extra_plugin_lib_paths" value: "libevil.so" } } } }',
+            "libraries of tensorrt, trt_extra_plugin_lib_paths",
+        ),
         (ONNX + 'default_model_filename: "/tmp/other.onnx"', "/tmp/other.onnx"),
         (ONNX + 'default_model_filename: "../2/model.onnx"', "../2/model.onnx"),
         (ONNX + 'cc_model_filenames { key: "9.0" value: "../x.onnx" }', "../x.onnx"),
