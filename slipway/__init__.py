@@ -2,9 +2,9 @@
 
 The public API is these subpackages:
 
-    slipway.contract      what a served model promises: tensors, labels, largest batch
-    slipway.model_config  Triton's config.pbtxt, written from a contract and read back into one
-    slipway.samples       labelled images that travel with a version
+    slipway.contract      the contract of a served model: tensors, labels, largest batch
+    slipway.model_config  Triton's config.pbtxt, rendered from a contract and parsed back
+    slipway.samples       labelled images that are published with a version
     slipway.repository    versions on disk: publish, verify, roll back, prune
     slipway.triton        a real tritonserver on this machine
     slipway.client        classify images over gRPC or HTTP
@@ -18,10 +18,10 @@ __all__ = ["__version__"]
 
 __version__: str
 
-if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+if not TYPE_CHECKING:  # a type checker would accept any attribute
 
     def __getattr__(name: str) -> str:
-        """Read the version when it is asked for: the metadata of packages takes longer to load than this package."""
+        """Read the version lazily: package metadata takes longer to load than this package."""
         if name != "__version__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from slipway.distribution import installed_version  # noqa: PLC0415

@@ -1,10 +1,10 @@
-"""`capacity.yaml`: what one replica carries, for whoever sets an autoscaler's target.
+"""Read and write `capacity.yaml`: the measured capacity of one replica, from which an autoscaler's target is set.
 
     text = render_capacity(Capacity(...))                  # `slipway capacity` writes it
     read_capacity(Path("capacity.yaml")).target.in_flight  # `slipway values` reads the part that it needs
 
-The reader ignores other keys, so the writer may add some without a new format. Format 1 called `utilisation_margin`
-`head_room`.
+The reader ignores unknown keys, so the writer may add some without a new format. In format 1, `utilisation_margin` was
+called `head_room`.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ __all__ = [
 _FORMATS = (1, 2)
 _AGAIN = "measure one replica: `slipway capacity steady`"
 _HEADER = """\
-# What one replica carries within the objectives, measured. The autoscaler's target is `target`: what a replica gets
-# before another one is added, so that `utilisation_margin` of it is left while that one starts.
+# Measured capacity of one replica within the objectives. `target` is the load per replica at which the autoscaler adds
+# another: it leaves the share `utilisation_margin` free while the new replica starts.
 """
 
 
 class CapacityUnreadable(SlipwayError):
-    """No measured capacity can be read from the file."""
+    """The file holds no readable capacity."""
 
     exit_status = 2
 
 
 class Load(Value):
-    """One rate, and the requests that are inside the server at it.
+    """A request rate, and the requests in flight at that rate.
 
     Attributes:
-        requests_per_s: Offered to one replica.
-        in_flight: Mean number of requests in queue or in the model, as `sum(rate(nv_inference_request_duration_us))`
-            has it.
+        requests_per_s: Rate offered to one replica.
+        in_flight: Mean number of requests in the queue or in the model, as in
+            `sum(rate(nv_inference_request_duration_us))`.
         p99_ms: Latency at this rate.
     """
 
@@ -70,23 +70,23 @@ class ProbeRow(Value):
 
 
 class Capacity(Value):
-    """The file as it is written.
+    """The complete file.
 
     Attributes:
         format: 2.
-        target_server: Who was measured.
-        images_per_request: Mean of the payload's mix.
+        target_server: The server that was measured.
+        images_per_request: Mean images per request of the payload.
         slo: The objectives, by name.
-        limited_by: `generator`: the server may hold more than could be offered.
-        in_flight_counted_by: `server`: its own counters. `client`: the clock of the generator, which counts the
-            network too, as nobody asked for the server's metrics or they could not be read.
-        replica: At the highest rate within the objectives.
-        utilisation_margin: Share of it to be left free.
-        target: At the rate with that left free, measured too.
-        machine: Where the generator ran; the server too, when the target is local.
+        limited_by: `generator` if the server may carry more than could be offered.
+        in_flight_counted_by: `server`: from its own counters. `client`: from the generator's timings, which include
+            the network; used if the server's metrics were not requested or could not be read.
+        replica: Load at the highest rate within the objectives.
+        utilisation_margin: Share of that rate to leave free.
+        target: Load at the rate with that share left free, measured too.
+        machine: The machine of the generator, and of the server if the target is local.
         measured: UTC.
-        command: Repeats it.
-        probes: The whole search.
+        command: Command that repeats the measurement.
+        probes: All measurements of the search.
     """
 
     format: Literal[2] = 2
@@ -105,7 +105,7 @@ class Capacity(Value):
 
 
 def render_capacity(capacity: Capacity) -> str:
-    """YAML, figures to four digits."""
+    """YAML, numbers rounded to four digits."""
     document = _rounded(capacity.model_dump(mode="json"))
     return _HEADER + yaml.safe_dump(document, sort_keys=False, width=120)
 
@@ -125,7 +125,7 @@ class _Part(Settings):
 
 
 class MeasuredLoad(_Part):
-    """One rate. `in_flight`: mean number of requests inside the server at it."""
+    """A request rate, and the mean number of requests in flight at that rate."""
 
     requests_per_s: float = Field(gt=0)
     in_flight: float = Field(gt=0)
@@ -142,7 +142,7 @@ class TargetServer(_Part):
 
     @property
     def is_local(self) -> bool:
-        """Whether the address is the machine's own, where the load came from."""
+        """Whether the address is one of the machine that generated the load."""
         host = urlsplit(self.url).hostname or ""
         return host in {"localhost", "::1"} or host.startswith("127.")
 
@@ -154,17 +154,17 @@ class Machine(_Part):
 
 
 class MeasuredCapacity(_Part):
-    """The part that is read.
+    """The part of the file that other commands read.
 
     Attributes:
         target_server: The server that was measured.
-        images_per_request: Mean of the requests that were sent.
+        images_per_request: Mean images per request that was sent.
         slo: The objectives that held, by name.
         limited_by: `generator`: the server may hold more than could be offered.
-        replica: At the highest rate within the objectives.
-        utilisation_margin: Share of it that `target` leaves free.
-        target: What a replica gets before another one is added.
-        machine: The machine that generated the load; the server ran on it too when it is local.
+        replica: Load at the highest rate within the objectives.
+        utilisation_margin: Share of that rate that `target` leaves free.
+        target: Load per replica at which another one is added.
+        machine: The machine that generated the load; the server ran on it too if it is local.
         measured: With its time zone.
     """
 
@@ -182,16 +182,16 @@ class MeasuredCapacity(_Part):
     @field_validator("measured", mode="before")
     @classmethod
     def _date_from_text(cls, value: object) -> object:
-        """YAML has dates of its own, and the writer's are text; one without a time zone is UTC."""
+        """Accept a YAML date, or the writer's text; one without a time zone is UTC."""
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         return moment.replace(tzinfo=UTC) if isinstance(moment, datetime) and moment.tzinfo is None else moment
 
 
 def read_capacity(path: Path) -> MeasuredCapacity:
-    """Read and check.
+    """Read and validate the file.
 
     Raises:
-        CapacityUnreadable: The file is missing, no YAML, of another format, or lacks what is needed; says which.
+        CapacityUnreadable: The file is missing, not YAML, of another format, or incomplete; says which.
     """
     document = read_yaml(
         path,
@@ -209,5 +209,5 @@ def read_capacity(path: Path) -> MeasuredCapacity:
             f"that wrote it, or {_AGAIN}"
         )
     if "target" not in document:
-        raise CapacityUnreadable(f"{path}: names no target, which says when to add a replica; {_AGAIN}")
+        raise CapacityUnreadable(f"{path}: expected the key target (the load per replica), got none; {_AGAIN}")
     return check_settings(document, MeasuredCapacity, where=str(path), error=CapacityUnreadable)

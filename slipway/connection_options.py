@@ -1,4 +1,4 @@
-"""How a command reaches a server: the same options, with the same meaning, for every command that asks one.
+"""Connection options: the same for every command that sends requests to a server.
 
 def predict(url: ..., *, timeout_s: TimeoutOption = 5.0, header: HeaderOption = None, ...) -> None:
 with connection(timeout_s=timeout_s, header=header, ...).open(url, model="mnist") as classifier:
@@ -39,7 +39,7 @@ _PANEL = "Connection"
 
 
 class ConnectionUnclear(SlipwayError):
-    """The command line does not say how the server is to be reached."""
+    """The connection options are invalid or contradictory."""
 
     exit_status = 2
 
@@ -59,7 +59,7 @@ def _seconds(text: str | float) -> float:
 
 VersionOption: TypeAlias = Annotated[
     int | None,
-    typer.Option("--version", min=1, help="The model's version; the server's choice if not given."),
+    typer.Option("--version", min=1, help="The model's version (default: chosen by the server)."),
 ]
 TimeoutOption: TypeAlias = Annotated[
     float,
@@ -67,7 +67,7 @@ TimeoutOption: TypeAlias = Annotated[
         "--timeout-s",
         parser=_seconds,
         metavar="SECONDS",
-        help="Longest time for the whole call, in seconds; 0 or none: no limit.",
+        help="Time-out of a call with its retries, in seconds; 0 or none: no limit.",
     ),
 ]
 HeaderOption: TypeAlias = Annotated[
@@ -75,7 +75,7 @@ HeaderOption: TypeAlias = Annotated[
     typer.Option(
         "--header",
         metavar="'NAME: VALUE'",
-        help="A header (gRPC: metadata) of each request, for a gateway; may be given several times.",
+        help="Header (gRPC: metadata) to send with each request; may be repeated.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -84,14 +84,14 @@ AuthorityOption: TypeAlias = Annotated[
     typer.Option(
         "--authority",
         metavar="HOST",
-        help="Name under which a gateway knows the server (HTTP's Host); the URL's host if not given.",
+        help="Value of the HTTP Host header or gRPC :authority (default: the URL's host).",
         rich_help_panel=_PANEL,
     ),
 ]
 CaFileOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--ca-file", metavar="FILE", help="Authorities to trust instead of the public ones.", rich_help_panel=_PANEL
+        "--ca-file", metavar="FILE", help="CA certificates to trust instead of the public ones.", rich_help_panel=_PANEL
     ),
 ]
 CertFileOption: TypeAlias = Annotated[
@@ -99,20 +99,20 @@ CertFileOption: TypeAlias = Annotated[
     typer.Option(
         "--cert-file",
         metavar="FILE",
-        help="This client's own certificate, with --key-file.",
+        help="Client certificate, with --key-file.",
         rich_help_panel=_PANEL,
     ),
 ]
 KeyFileOption: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--key-file", metavar="FILE", help="The key of --cert-file.", rich_help_panel=_PANEL),
+    typer.Option("--key-file", metavar="FILE", help="Private key of --cert-file.", rich_help_panel=_PANEL),
 ]
 TokenEnvOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--token-env",
         metavar="NAME",
-        help="Variable of the environment that holds a bearer token (a command line can be read by others).",
+        help="Environment variable that holds a bearer token (other users can read a command line).",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -120,15 +120,15 @@ TokenEnvOption: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions:
-    """What the options say, checked.
+    """The validated options.
 
     Attributes:
-        version: Of the model; None: the server's choice.
-        timeout_s: For a whole call; `math.inf`: no limit.
-        headers: Names and values.
-        authority: Instead of the URL's host.
-        tls: Certificates, where any were named.
-        token: A bearer token; never shown.
+        version: Model version; None: chosen by the server.
+        timeout_s: Time-out of a call with its retries; `math.inf` for no limit.
+        headers: Header values by name.
+        authority: Host name to send instead of the URL's host.
+        tls: Certificates, if any were given.
+        token: Bearer token; never printed.
     """
 
     version: int | None = None
@@ -139,10 +139,10 @@ class ConnectionOptions:
     token: str | None = field(default=None, repr=False)
 
     def open(self, url: str, *, model: str) -> Classifier:
-        """Make a client; nothing is connected yet.
+        """Create a client, without connecting.
 
         Raises:
-            ConnectionUnclear: The URL or an option is not one that a client takes.
+            ConnectionUnclear: The URL or an option is invalid.
         """
         from slipway.client import Classifier
         from slipway.client.wire import parse_address
@@ -158,14 +158,14 @@ class ConnectionOptions:
                 headers=self.headers,
                 authority=self.authority,
             )
-        except ValueError as exc:  # InvalidAddress is one
+        except ValueError as exc:  # InvalidAddress is a ValueError
             raise ConnectionUnclear(str(exc)) from exc
 
     def refuse_unused_certificates(self, urls: Iterable[str]) -> None:
-        """See that certificates are not named in vain.
+        """Reject certificates that no URL would use.
 
         Raises:
-            ConnectionUnclear: No URL is a secure one, or one is no URL.
+            ConnectionUnclear: No URL uses TLS, or one is invalid.
         """
         from slipway.client import InvalidAddress
         from slipway.client.wire import parse_address
@@ -175,7 +175,7 @@ class ConnectionOptions:
         except InvalidAddress as exc:
             raise ConnectionUnclear(str(exc)) from exc
         if self.tls is not None and not any(secure):
-            raise ConnectionUnclear("--ca-file and --cert-file: expected with grpcs:// or https://, got none of them")
+            raise ConnectionUnclear("--ca-file and --cert-file: expected a URL with grpcs:// or https://, got none")
 
 
 def connection(
@@ -189,10 +189,10 @@ def connection(
     key_file: Path | None = None,
     token_env: str | None = None,
 ) -> ConnectionOptions:
-    """Read the options of a command.
+    """Validate the options of a command.
 
     Raises:
-        ConnectionUnclear: Says which option expects what.
+        ConnectionUnclear: An option is invalid; names it.
     """
     return ConnectionOptions(
         version=version,
@@ -208,8 +208,8 @@ def _headers(lines: list[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not name.strip() or not value.strip():  # the line may hold a secret, it is not repeated
-            raise ConnectionUnclear("--header: expected 'Name: value', got a line without one of the three")
+        if not colon or not name.strip() or not value.strip():  # the value may be a secret and is not printed
+            raise ConnectionUnclear("--header: expected 'Name: value', got a text without colon, name or value")
         if name.strip().lower() in map(str.lower, headers):
             raise ConnectionUnclear(f"--header: expected each name once, got {name.strip()!r} twice")
         headers[name.strip()] = value.strip()
@@ -234,5 +234,5 @@ def _token(variable: str | None) -> str | None:
         return None
     token = os.environ.get(variable, "").strip()
     if not token:
-        raise ConnectionUnclear(f"--token-env: expected a token in the variable {variable}, it is not set or empty")
+        raise ConnectionUnclear(f"--token-env: expected a token in the variable {variable}, which is unset or empty")
     return token

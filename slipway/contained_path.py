@@ -1,11 +1,11 @@
-"""Paths from outside, proven to stay inside a folder before anything is written or read.
+"""Validate untrusted paths: they must stay inside a folder.
 
     check_relative(key)                       # the text alone: an object's key, a manifest's entry
-    contained_path(folder, "configs/gpu.pbtxt")   # and what is on disk: no link on the way
-    refuse_collisions(keys)                   # no two of them are one file on any file system
-    with open_contained(folder, name) as file:    # opened without following a link, whoever swaps it meanwhile
+    contained_path(folder, "configs/gpu.pbtxt")   # and the disk: no symbolic link in the path
+    refuse_collisions(keys)                   # no two names are the same file on any file system
+    with open_contained(folder, name) as file:    # never follows a link, even one created meanwhile
 
-Every name that comes from a bucket, a manifest, a request or an argument goes through here, and nowhere else.
+Every name from a bucket, a manifest, a request or an argument is validated here.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from slipway.printable import printable
 __all__ = ["UnsafePath", "check_relative", "contained_path", "folded", "open_contained", "refuse_collisions"]
 
 MAX_PATH_BYTES = 1024
-"""What an object store allows for a key; every file system takes it."""
+"""Longest key that object stores allow; every file system accepts it."""
 MAX_SEGMENT_BYTES = 255
-"""What file systems allow for one name."""
+"""Longest file name that file systems allow."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _EXPECTED = "expected a path inside the folder, such as configs/gpu.pbtxt"
 
 
 class UnsafePath(SlipwayError, ValueError):
-    """A path from outside would leave its folder, or is not one and the same file everywhere."""
+    """An untrusted path would leave its folder, or is not portable between file systems."""
 
 
 def check_relative(name: str) -> tuple[str, ...]:
-    """Split a path into its segments, if its text can be nothing but a file below a folder.
+    """Split a path into its segments, if it is a safe relative path.
 
     Args:
         name: Segments with `/` between them.
@@ -50,21 +50,21 @@ def check_relative(name: str) -> tuple[str, ...]:
     parts = tuple(name.split("/"))
     reason = _name_fault(name) or next((fault for part in parts if (fault := _segment_fault(part))), None)
     if reason is not None:
-        raise UnsafePath(f"{_EXPECTED}, got '{printable(name, limit=120)}': {reason}. Rename it where it comes from")
+        raise UnsafePath(f"{_EXPECTED}, got '{printable(name, limit=120)}': {reason}. Rename it at its source")
     return parts
 
 
 def contained_path(root: Path, name: str) -> Path:
-    """The path below `root`, if neither its text nor what is on disk leads out.
+    """The path below `root`, if neither its text nor a link on disk leads out of it.
 
     Args:
-        root: A folder that is trusted; it may itself be reached over a link.
-        name: Segments with `/` between them. Nothing needs to be there yet.
+        root: A trusted folder; it may itself be reached through a link.
+        name: Segments with `/` between them; the file need not exist.
 
     Raises:
-        UnsafePath: As for `check_relative`; or a link, or a file in place of a folder, is on the way. The last
-            segment may not be a link either: writing to it would write where it points.
-        OSError: What is there cannot be looked at.
+        UnsafePath: As for `check_relative`; or a parent is a link or not a folder. The last segment may not be a link
+            either: a write would follow it.
+        OSError: A path segment cannot be examined.
     """
     parts, path = check_relative(name), root
     for depth, part in enumerate(parts, start=1):
@@ -81,13 +81,13 @@ def contained_path(root: Path, name: str) -> Path:
 
 
 def open_contained(root: Path, name: str) -> BufferedReader:
-    """Open a regular file below `root` for reading, and only that: no link is followed, no pipe or device is read.
+    """Open a regular file below `root` for reading: no link is followed, no pipe or device is read.
 
-    Every segment is opened from the one before it, so a file that is swapped for a link meanwhile is not followed.
+    Every segment is opened relative to the one before it, so a link that is created meanwhile is not followed.
 
     Raises:
-        UnsafePath: As for `contained_path`; or what is there is no regular file.
-        OSError: It is not there, or cannot be read.
+        UnsafePath: As for `contained_path`; or it is not a regular file.
+        OSError: It does not exist, or cannot be read.
     """
     *folders, last = check_relative(name)
     closed = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -98,31 +98,31 @@ def open_contained(root: Path, name: str) -> BufferedReader:
             os.close(at)
             at = inner
         if not stat.S_ISREG(os.stat(last, dir_fd=at, follow_symlinks=False).st_mode):  # a device is not even opened
-            raise UnsafePath(_in_the_way(root, name, root / name, "no regular file"))
+            raise UnsafePath(_in_the_way(root, name, root / name, "not a regular file"))
         descriptor = os.open(last, closed | os.O_NONBLOCK, dir_fd=at)
     except OSError as exc:
         if exc.errno in {errno.ELOOP, errno.ENOTDIR}:
-            raise UnsafePath(_in_the_way(root, name, root / name, "behind a symbolic link or no folder")) from exc
+            raise UnsafePath(_in_the_way(root, name, root / name, "behind a symbolic link or a file")) from exc
         raise
     finally:
         os.close(at)
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         file.close()
-        raise UnsafePath(_in_the_way(root, name, root / name, "no regular file"))
+        raise UnsafePath(_in_the_way(root, name, root / name, "not a regular file"))
     return file
 
 
 def refuse_collisions(names: Iterable[str]) -> None:
-    """Refuse a list in which two names would be one file, or a file and a folder, on some file system.
+    """Reject a list in which two names would be one file, or a file and a folder, on some file system.
 
-    Case and Unicode's forms differ on some file systems and not on others: what is complete here could be half there.
+    Some file systems ignore case or Unicode normalisation forms: a complete copy here could lose files there.
 
     Args:
         names: Paths of files, each as `check_relative` accepts it.
 
     Raises:
-        UnsafePath: Two names collide, or a name stands twice; or one of them is refused by `check_relative`.
+        UnsafePath: Two names collide or are equal; or `check_relative` rejects one.
     """
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
@@ -138,7 +138,7 @@ def refuse_collisions(names: Iterable[str]) -> None:
 
 
 def folded(name: str) -> str:
-    """One text for all names that some file system takes for the same (Unicode's canonical caseless match)."""
+    """Equal for all names that some file systems treat as the same (Unicode canonical caseless match)."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
@@ -146,17 +146,17 @@ def _refuse_two(known: str | None, name: str) -> None:
     if known is not None:
         raise UnsafePath(
             f"expected names that differ on every file system, got '{printable(known, limit=120)}' and "
-            f"'{printable(name, limit=120)}'. Rename one of them where they come from"
+            f"'{printable(name, limit=120)}'. Rename one of them at its source"
         )
 
 
 def _name_fault(name: str) -> str | None:
     if not name.isprintable():
-        return "it has a control character, or another that cannot be printed"
+        return "it has a control character, or another unprintable one"
     if len(name.encode()) > MAX_PATH_BYTES:
         return f"it is longer than {MAX_PATH_BYTES} bytes"
     if not unicodedata.is_normalized("NFC", name):
-        return "its accents are not in the one form (Unicode NFC) that every file system keeps"
+        return "it is not in Unicode normalisation form NFC, the only one that every file system keeps"
     return "it has a backslash" if "\\" in name else None
 
 
@@ -175,6 +175,6 @@ def _segment_fault(segment: str) -> str | None:
 def _in_the_way(root: Path, name: str, path: Path, what: str) -> str:
     at = printable(str(path.relative_to(root)), limit=120)
     return (
-        f"{root}: expected regular folders and files on the way to '{printable(name, limit=120)}', but '{at}' is "
-        f"{what}. Put a copy there in place of it, or remove it"
+        f"{root}: expected only regular folders and files in the path '{printable(name, limit=120)}', but '{at}' is "
+        f"{what}. Replace it by a copy, or remove it"
     )

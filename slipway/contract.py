@@ -1,10 +1,10 @@
-"""What a served classifier promises: its inputs, outputs and labels. Imports the standard library only.
+"""The contract of a served classifier: its inputs, outputs and labels. Imports the standard library only.
 
     contract = ModelContract(name="mnist", image_shape=(28, 28, 1), labels=tuple("0123456789"), max_batch_size=16)
     contract.image.dims          # (28, 28, 1)
     contract.probabilities.dims  # (10,)
 
-The name of a tensor is written here and nowhere else.
+The names of the tensors are defined only here.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ PROBABILITIES = "probabilities"
 Background: TypeAlias = Literal["dark", "light"]
 
 MOST_LABELS = 1_000_000
-"""Of a contract; what claims more is refused before anything is allocated."""
+"""Limit of a contract; more is rejected before anything is allocated."""
 
 LONGEST_LABEL = 1_000
-"""Characters of one label."""
+"""Longest label, in characters."""
 
 LARGEST_IMAGE_BYTES = 1 << 26
-"""Height times width times channels of one image: 4,700 x 4,700 in three colours."""
+"""Height times width times channels of one image: for example 4,700 x 4,700 in three channels."""
 
 _MODEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """One input or output tensor of the model. `dims` leaves the batch axis out."""
+    """One input or output tensor of the model. `dims` excludes the batch axis."""
 
     name: str
     dtype: Literal["UINT8", "FP32"]
@@ -56,15 +56,15 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelContract:
-    """The promise of one image classifier.
+    """The contract of one image classifier.
 
     Attributes:
         name: Triton's model name; the folder below the model repository.
         image_shape: `(height, width, channels)` of one image, channels last.
         labels: One name per class, in the order of the probabilities.
-        max_batch_size: Most images in one request, at least 1.
-        background: Of the training images: "dark" for light ink on dark, as in MNIST; "light" for ink on paper; None:
-            not said, for photographs have neither.
+        max_batch_size: Largest number of images in a request, at least 1.
+        background: Background of the training images: "dark" for light ink on dark, as in MNIST; "light" for ink on
+            paper; None if unspecified, as for photographs.
     """
 
     name: str
@@ -87,7 +87,7 @@ class ModelContract:
         if len(self.labels) > MOST_LABELS:
             raise ValueError(f"labels: expected at most {MOST_LABELS:,}, got {len(self.labels):,}")
         if any(not 0 < len(label) <= LONGEST_LABEL for label in self.labels):
-            raise ValueError(f"labels: expected 1 to {LONGEST_LABEL:,} characters each, got one that has more or none")
+            raise ValueError(f"labels: expected 1 to {LONGEST_LABEL:,} characters each, got an empty or a longer one")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels: expected at least two different names, got {list(self.labels)}")
         if self.max_batch_size < 1:

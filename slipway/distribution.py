@@ -1,9 +1,9 @@
-"""What this project is called where packages are installed from, and how to install a part of it.
+"""The distribution's name, and the command that installs one of its extras.
 
     install_hint("remote")       # 'pip install "slipway-serving[remote]"'
 
-The import name and the command are `slipway`; on PyPI that name belongs to another project, so no text of ours may
-tell anybody to install it.
+The import name and the command are `slipway`; on PyPI that name belongs to another project, so no text may name it in
+an install command.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Extra: TypeAlias = Literal["deploy", "loadtest", "native", "rehearsal", "remote"
 
 
 class NotInstalled(SlipwayError):
-    """A part of Slipway is wanted whose packages are not installed; says which extra brings them."""
+    """An optional dependency is not installed; names the extra that contains it."""
 
     exit_status = 4
 
 
 def install_hint(*extras: Extra) -> str:
-    """The command that installs these parts."""
+    """The command that installs these extras."""
     return f'pip install "{DISTRIBUTION}[{",".join(extras)}]"'
 
 
 def installed_version() -> str:
-    """Version of what is installed; `0+unknown` where the sources run without having been installed."""
+    """Version of the installed distribution; `0+unknown` if the sources run without an installation."""
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:

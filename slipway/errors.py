@@ -1,20 +1,20 @@
-"""The root of every error that Slipway raises on purpose.
+"""The base class of Slipway's errors.
 
 * SlipwayError
   - RepositoryError    slipway.repository: a version cannot be published, verified or removed
-  - NpzUnreadable      slipway.npz: a file of arrays is none, is damaged, or asks for too much memory
-  - UnsafePath         slipway.contained_path: a path from outside would leave its folder; also ValueError
-  - SamplesUnreadable  slipway.samples: no labelled images in a file, or not those of the model
+  - NpzUnreadable      slipway.npz: not an npz file, damaged, or too large to load safely
+  - UnsafePath         slipway.contained_path: an untrusted path would leave its folder; also ValueError
+  - SamplesUnreadable  slipway.samples: a file has no labelled images, or those of another model
   - ServeError         slipway.triton: tritonserver cannot be found, started or kept alive
   - ClientError        slipway.client: a prediction failed
-  - CapacityUnreadable slipway.capacity: the file is missing, of another format, or names no target
-  - DeployError        slipway.deploy: no values file can be made, or the cluster refuses
+  - CapacityUnreadable slipway.capacity: the file is missing, of another format, or without target
+  - DeployError        slipway.deploy: a values file cannot be made, or the cluster denied the request
   - TrainingError      training: data, recipe, fit, gates or export
   - LoadTestError      loadtest: scenario, target, generator or report
-  - NotInstalled       slipway.distribution: a part of Slipway is wanted that is not installed
+  - NotInstalled       slipway.distribution: an optional dependency is not installed
 
-Each area draws its own branch where it is defined. The text of an error says what was expected, what came,
-and the way out: the command line prints it as it is, without a traceback.
+Each package documents its own part of the tree. An error message says what was expected, what was found, and the
+remedy; the command line prints it without a traceback.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["SlipwayError", "SlipwayWarning"]
 
 
 class SlipwayError(Exception):
-    """Base class of every error that Slipway raises on purpose.
+    """Base class of Slipway's errors.
 
     Attributes:
-        exit_status: What the `slipway` command ends with; docs/exit-codes.md lists all of them.
+        exit_status: Exit code of the `slipway` command; see docs/exit-codes.md.
     """
 
     exit_status = 1
 
 
 class SlipwayWarning(UserWarning):
-    """Base class of every warning of Slipway: the work was done, and may not be what was meant."""
+    """Base class of Slipway's warnings: the operation succeeded, but its result may be unintended."""

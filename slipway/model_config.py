@@ -1,10 +1,10 @@
-"""Triton's `config.pbtxt`: written from a contract, and read back into one. No file is touched here.
+"""Render Triton's `config.pbtxt` from a contract, and parse it back. Pure: no I/O.
 
     text = render_config(contract, ServingProfile(accelerator="cpu", instances=2))
     read_contract(parse_config(text)) == contract
 
-The labels and the background of the training images travel inside the configuration (as parameters), so that a client
-which asks a server for its model configuration learns the whole contract from one answer.
+Labels and background are parameters of the configuration, so that a client gets the whole contract with one request for
+the model configuration.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 
 _LABELS = "labels"
 _BACKGROUND = "background"
-# A configuration comes from a server or out of a file, and what it says is allocated: so these are checked first.
+# A configuration is untrusted input: sizes are checked before anything is allocated.
 _LONGEST_LABELS = 16 << 20  # characters of JSON
 _LONGEST_CONFIG = 16 << 20
 _HEADER = """\
@@ -56,14 +56,14 @@ class ContractUnreadable(SlipwayError, ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingProfile:
-    """How one kind of machine serves the model.
+    """How Triton runs the model on one kind of hardware.
 
     Attributes:
-        accelerator: Where the instances run.
+        accelerator: Device of the instances.
         instances: Model instances per device; each runs one batch at a time.
-        queue_delay_us: Longest wait for more requests to share a batch, in microseconds. 0: whatever is queued.
-        intra_op_threads: ONNX Runtime threads inside one operator. Explicit, because the default is every core of
-            the *node*, which throttles a pod that may use fewer.
+        queue_delay_us: Longest wait for more requests to fill a batch, in microseconds; 0 takes what is queued.
+        intra_op_threads: ONNX Runtime threads per operator. Explicit, because the default is every core of the
+            *node*, which gets a pod with a CPU limit throttled.
     """
 
     accelerator: Literal["cpu", "gpu"]
@@ -73,7 +73,7 @@ class ServingProfile:
 
 
 def render_config(contract: ModelContract, profile: ServingProfile) -> str:
-    """Write the protobuf text that Triton reads as `config.pbtxt`."""
+    """Render the protobuf text that Triton reads as `config.pbtxt`."""
     config = pb.ModelConfig(name=contract.name, backend="onnxruntime", max_batch_size=contract.max_batch_size)
     config.input.add(name=IMAGE, data_type=pb.TYPE_UINT8, dims=contract.image.dims)
     config.output.add(
@@ -100,7 +100,7 @@ def parse_config(text: str) -> pb.Message:
     """Read protobuf text.
 
     Raises:
-        ContractUnreadable: With the line and column of what is not a model configuration.
+        ContractUnreadable: It is not a model configuration; with line and column.
     """
     if len(text) > _LONGEST_CONFIG:
         raise ContractUnreadable(f"expected a configuration of at most {_LONGEST_CONFIG} characters, got {len(text)}")
@@ -113,12 +113,12 @@ def parse_config(text: str) -> pb.Message:
 
 
 def read_contract(config: pb.Message) -> ModelContract:
-    """Read the contract out of a model configuration, a file's or a running server's.
+    """Read the contract from the model configuration of a file or of a running server.
 
-    Labels that the configuration does not name are called "0", "1", ...
+    Without labels in the configuration they are "0", "1", ...
 
     Raises:
-        ContractUnreadable: Tensors, types or dims are not those of an image classifier; says expected and got.
+        ContractUnreadable: Tensors, types or dims are not those of an image classifier.
     """
     where = f"model {printable(config.name, limit=100)!r}"
     image = _tensor(where, "input", config.input)
@@ -148,19 +148,19 @@ def checked_contract(
     max_batch_size: int,
     background: Background | None = None,
 ) -> ModelContract:
-    """Make a contract of what somebody else says, with limits before anything is allocated.
+    """Make a contract from untrusted values, with size limits that are checked before anything is allocated.
 
     Args:
-        where: In front of messages.
-        name: The model's.
+        where: Prefix of messages.
+        name: Model name.
         image_shape: (height, width, channels).
-        classes: How many probabilities an image has.
-        labels_json: Their names, as a JSON list; None: "0", "1", ...
-        max_batch_size: Most images in one request.
-        background: What lies around the training images' content, where that is known.
+        classes: Number of probabilities per image.
+        labels_json: Labels as a JSON list; None for "0", "1", ...
+        max_batch_size: Largest number of images in a request.
+        background: Background of the training images, if known.
 
     Raises:
-        ContractUnreadable: Says expected and got.
+        ContractUnreadable: A value is invalid.
     """
     if not 2 <= classes <= MOST_LABELS:
         raise ContractUnreadable(f"{where}: expected 2 to {MOST_LABELS} labels, got {classes}")
@@ -187,7 +187,7 @@ def checked_contract(
 
 
 def _background(config: pb.Message) -> Background | None:
-    """What the configuration says of the training images; None where it says nothing that is known here."""
+    """The background that the configuration specifies; None if absent or unknown."""
     said = config.parameters[_BACKGROUND].string_value if _BACKGROUND in config.parameters else ""
     return cast("Background", said) if said in get_args(Background) else None
 
@@ -210,15 +210,15 @@ def _read_labels(where: str, labels_json: str) -> tuple[str, ...]:
 
 
 def read_profile(config: pb.Message) -> ServingProfile:
-    """Read how a model is served; what the configuration leaves open is Triton's own default.
+    """Read the serving profile; missing values are Triton's defaults.
 
     Raises:
-        ContractUnreadable: It has not exactly one instance group.
+        ContractUnreadable: It does not have exactly one instance group.
     """
     if len(config.instance_group) != 1:
         where = f"model {printable(config.name, limit=100)!r}"
         raise ContractUnreadable(
-            f"{where}: expected one instance_group, got {len(config.instance_group)}: name its instances"
+            f"{where}: expected one instance_group, got {len(config.instance_group)}: set its instances"
         )
     (group,) = config.instance_group
     threads = config.parameters["intra_op_thread_count"].string_value if config.parameters else ""

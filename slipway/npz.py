@@ -1,11 +1,11 @@
-"""NumPy's `.npz` from anywhere: never a pickle, and never more memory than the file has earned.
+"""Read untrusted `.npz` files safely: no pickle, and bounded memory.
 
     with open_npz(path) as archive:
         archive.names               # ("images", "labels")
         archive.read("images")
 
-Sizes are compared before anything is allocated: what the archive's directory says, what the array's header says, and
-what the compressed bytes can be trusted to hold.
+Before anything is allocated, the sizes in the archive's directory and in the array's header are compared with each
+other, with a limit, and with the compressed size.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from slipway.printable import printable
 __all__ = ["LARGEST_ARRAY_BYTES", "NpzArchive", "NpzUnreadable", "open_npz"]
 
 LARGEST_ARRAY_BYTES = 64 << 30
-"""Longest array that is read at all, unless a reader sets less."""
+"""Largest array that is read, unless the caller sets a lower limit."""
 
 _TRUSTED_BYTES = 64 << 20
 _TRUSTED_RATIO = 200
-"""An array above the trusted size is read only if it is no more than so many times its compressed bytes. Zeros reach
-1,000; photographs, digits and masks stay far below."""
+"""A larger array is read only if it is at most so many times its compressed size. Zeros reach 1,000; photographs,
+digits and masks stay far below."""
 
 _MAGIC_BYTES = npy.MAGIC_LEN
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-"""What NumPy writes."""
+"""Compression methods that NumPy uses."""
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-"""By version of the format; 3.0 is for structured arrays with names beyond Latin-1."""
+"""Header readers by format version; 3.0 is for structured arrays with names beyond Latin-1."""
 
 
 class NpzUnreadable(SlipwayError, ValueError):
-    """The file is no npz of plain arrays, is damaged, or asks for more memory than it may."""
+    """The file is not an npz file of plain arrays, is damaged, or would take too much memory."""
 
 
 class NpzArchive:
@@ -66,15 +66,15 @@ class NpzArchive:
         return tuple(self._members)
 
     def shown_names(self) -> str:
-        """The names as an error says them; empty if there are none."""
+        """The names for an error message; empty if there are none."""
         return printable(", ".join(self.names), limit=200)
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one array.
 
         Raises:
-            NpzUnreadable: It needs pickle, is damaged, or is larger than the limit or than its bytes can be trusted.
-            KeyError: There is none of that name.
+            NpzUnreadable: It needs pickle, is damaged, or exceeds a size limit.
+            KeyError: There is no array of that name.
         """
         info = self._members[name]
         self._check_sizes(name, info)
@@ -85,21 +85,21 @@ class NpzArchive:
                 array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
         except NpzUnreadable:
             raise
-        except Exception as exc:  # altered bytes reach zipfile, zlib, ast and tokenize, which raise what they like
+        except Exception as exc:  # on damaged bytes zipfile, zlib, ast and tokenize raise many types
             raise NpzUnreadable(f"{name}: {_reason(exc)}") from exc
         return array
 
     def _check_sizes(self, name: str, info: zipfile.ZipInfo) -> None:
         if info.compress_type not in _METHODS or info.flag_bits & 0x1:
-            raise NpzUnreadable(f"{name}: expected an array as np.savez writes it, got one packed in another way")
+            raise NpzUnreadable(f"{name}: expected a compression that np.savez uses, got another")
         if info.file_size > self._limit_bytes:
             raise NpzUnreadable(
                 f"{name}: expected at most {self._limit_bytes:,} bytes, got an array of {info.file_size:,}"
             )
         if info.file_size > max(_TRUSTED_BYTES, _TRUSTED_RATIO * info.compress_size):
             raise NpzUnreadable(
-                f"{name}: {info.compress_size:,} bytes claim to unpack to {info.file_size:,}; if that is right, write "
-                "the file with np.savez, which does not compress"
+                f"{name}: {info.compress_size:,} bytes would unpack to {info.file_size:,}, as in a decompression bomb; "
+                "if the file is right, write it with np.savez, which does not compress"
             )
 
     @staticmethod
@@ -108,18 +108,18 @@ class NpzArchive:
             raise NpzUnreadable(f"no arrays in: {name}")
         read_header = _HEADERS.get(npy.read_magic(member))
         if read_header is None:
-            raise NpzUnreadable(f"{name}: expected plain numbers or texts, got another kind of array")
+            raise NpzUnreadable(f"{name}: expected numbers or strings, got another kind of array")
         try:
             shape, _, dtype = read_header(member)
-        except Exception as exc:  # NumPy's text may advise to unpickle
+        except Exception as exc:  # NumPy's message may recommend to unpickle
             raise NpzUnreadable(f"{name}: its header cannot be read") from exc
         if dtype.hasobject or dtype.names is not None or dtype.subdtype is not None or dtype.itemsize == 0:
-            raise NpzUnreadable(f"{name}: expected plain numbers or texts, got {_kind(dtype)}")
+            raise NpzUnreadable(f"{name}: expected numbers or strings, got {_kind(dtype)}")
         if min(shape, default=0) < 0 or len(shape) > 32:
-            raise NpzUnreadable(f"{name}: no array has the shape that it claims")
+            raise NpzUnreadable(f"{name}: its header has an impossible shape")
         there = info.file_size - member.tell()
         if math.prod(shape) * dtype.itemsize != there:
-            raise NpzUnreadable(f"{name}: its header claims another size than the {there:,} bytes that follow it")
+            raise NpzUnreadable(f"{name}: the size in its header differs from the {there:,} bytes that follow it")
 
 
 @contextmanager
@@ -127,12 +127,12 @@ def open_npz(path: Path, *, limit_bytes: int = LARGEST_ARRAY_BYTES) -> Iterator[
     """Open an npz file to read some of its arrays.
 
     Args:
-        path: A plain file; a pipe or device is refused, for reading it may never end.
-        limit_bytes: Longest array that `read` returns.
+        path: A regular file; a pipe or device is rejected, since reading it could block for ever.
+        limit_bytes: Largest array that `read` returns.
 
     Raises:
-        NpzUnreadable: It is no npz; says what it is, where that is plain to see.
-        OSError: The file is missing or may not be opened.
+        NpzUnreadable: It is not an npz file; says what it is, if that is recognised.
+        OSError: The file is missing or cannot be opened.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise NpzUnreadable("expected a file, got a folder, pipe or device")
@@ -149,19 +149,19 @@ def open_npz(path: Path, *, limit_bytes: int = LARGEST_ARRAY_BYTES) -> Iterator[
 
 def _what_it_is(start: bytes) -> str:
     if start.startswith(npy.MAGIC_PREFIX):
-        return "got one array: np.save wrote it, expected np.savez"
+        return "got a single array from np.save; use np.savez"
     if not start:
         return "got an empty file"
     if start.startswith(b"\x80"):
-        return "got a pickle, which is never loaded: to load one runs whatever its author likes"
+        return "got a pickle, which is never loaded: loading it could run arbitrary code"
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):
-        return "got text: read it with the library that fits, such as np.loadtxt for CSV"
+        return "got text: read it with a suitable library, such as np.loadtxt for CSV"
     return ""
 
 
 def _kind(dtype: np.dtype[Any]) -> str:
     if dtype.hasobject:
-        return "Python objects, which only a pickle could hold: give the array another dtype before it is written"
+        return "Python objects, which need pickle: convert the array to another dtype before it is written"
     return "records" if dtype.names is not None else f"{dtype.kind} of {dtype.itemsize} bytes"
 
 

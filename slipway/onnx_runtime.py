@@ -1,11 +1,11 @@
-"""ONNX Runtime as this project loads it: it sends nothing. No other module imports it, a test looks.
+"""Import ONNX Runtime with its telemetry off. No other module imports it directly; a test checks this.
 
 from slipway.onnx_runtime import onnxruntime
 """
 
 from slipway.telemetry import switch_off
 
-switch_off()  # it reads the variable when it is loaded
+switch_off()  # it reads the variable at import
 
 import onnxruntime  # noqa: E402
 

@@ -1,6 +1,6 @@
-r"""Text from outside, made safe for a terminal, a log and a line of a report.
+r"""Escape untrusted text for a terminal, a log or a line of a report.
 
-printable("seven\x1b[2J\n")      # r"seven\x1b[2J\n": nothing moves the cursor, nothing starts a new line
+printable("seven\x1b[2J\n")      # r"seven\x1b[2J\n": no control character, no new line
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ _ELLIPSIS = "…"
 
 
 def printable(text: str, *, limit: int = 500) -> str:
-    """Write what cannot be printed as an escape, and cut what is long.
+    """Escape unprintable characters, and truncate long text.
 
-    Labels, cards, server answers and logs come from elsewhere: a control character in one could move the cursor,
-    hide text or forge a line.
+    Labels, cards, server responses and logs are untrusted: a control character could move the cursor, hide text or
+    forge a line.
 
     Args:
-        text: Anything.
-        limit: Most characters of the result, the ellipsis included.
+        text: Any text.
+        limit: Longest result in characters, including the ellipsis.
 
     Returns:
         One line. Control, format, surrogate, private and unassigned characters, and line separators, are escaped as

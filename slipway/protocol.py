@@ -1,12 +1,12 @@
-"""Triton's protobuf messages, in a descriptor pool of their own.
+"""Triton's protobuf messages, in a separate descriptor pool.
 
     from slipway import protocol as pb
 
     pb.ModelInferRequest(model_name="mnist")
 
 `tritonclient` registers its files in protobuf's default pool, and so do the `kserve` SDK and other clients of the same
-protocol, with slightly different content: whichever is imported second fails. Nothing is registered there by this
-module. It reads the descriptors that the installed `tritonclient` carries without importing it.
+protocol, with slightly different content: the second import fails. This module registers nothing there. It reads the
+descriptors of the installed `tritonclient` without importing it.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ __all__ = [
 ]
 
 Message: TypeAlias = Any
-"""Any of these messages, where a signature names one: protobuf ships no types for classes made at run time."""
+"""Type of these messages in signatures: protobuf ships no types for classes that are made at run time."""
 
 _PACKAGE = "inference"
 
 
 def _serialized(module: Path) -> bytes:
-    """Find the one argument of `AddSerializedFile` in a module that protoc generated."""
+    """Find the argument of `AddSerializedFile` in a module that protoc generated."""
     for node in ast.walk(ast.parse(module.read_bytes())):
         if (
             isinstance(node, ast.Call)
@@ -63,7 +63,7 @@ def _serialized(module: Path) -> bytes:
 
 
 def _open_pool() -> descriptor_pool.DescriptorPool:
-    spec = importlib.util.find_spec("tritonclient")  # finds the package, imports nothing
+    spec = importlib.util.find_spec("tritonclient")  # locates the package without importing it
     if spec is None or not spec.submodule_search_locations:
         raise ImportError("expected the package tritonclient[grpc], found none: install it")
     folder = Path(next(iter(spec.submodule_search_locations))) / "grpc"

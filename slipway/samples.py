@@ -1,10 +1,10 @@
-"""Labelled images that travel with a model: whoever asks a served version can tell a right answer from a wrong one.
+"""Labelled images that are published with a model, to check the answers of a served version.
 
     samples = read_samples(version.path / SAMPLES)
     check_samples(samples, contract)
     classifier.predict(samples.images).indices == samples.labels
 
-One npz file with two arrays, `images` and `labels`. Equal samples are equal bytes.
+One npz file with two arrays, `images` and `labels`. Equal samples make equal bytes.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ SAMPLES = "samples.npz"
 """Name of the file in a version's folder."""
 
 _NAMES = (("images", "labels"), ("x_test", "y_test"))
-"""What is looked for, in this order: our names, and those of the data sets that come with Keras."""
+"""Accepted array names, in this order: our own, and those of the Keras data sets."""
 
 _EXPECTED = "expected an npz file with the arrays images and labels (or x_test and y_test)"
 
-_WAY_OUT = "write it with np.savez(path, images=..., labels=...), or name another file"
+_WAY_OUT = "write it with np.savez(path, images=..., labels=...), or choose another file"
 
 _LARGEST_BYTES = 4 << 30
-"""Longest array of images: room for 20,000 photographs of 256 x 256 pixels in colour."""
+"""Largest array of images: 20,000 colour photographs of 256 x 256 pixels."""
 
 
 class SamplesUnreadable(SlipwayError):
-    """No labelled images in the file, or not those of the model."""
+    """The file has no labelled images, or those of another model."""
 
     exit_status = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """Images whose right answer is known; at least one.
+    """Images with their correct labels; at least one.
 
     Attributes:
         images: uint8, (n, height, width, channels), 0 to 255.
-        labels: int64, (n,), each >= 0: index into the labels of the model's contract.
+        labels: int64, (n,), each >= 0: index into the labels of the contract.
     """
 
     images: NDArray[np.uint8]
@@ -69,10 +69,10 @@ class Samples:
 
 
 def check_samples(samples: Samples, contract: ModelContract) -> None:
-    """Refuse the samples of another model.
+    """Reject the samples of another model.
 
     Raises:
-        SamplesUnreadable: The images have another shape than the contract's, or a label is beyond its labels.
+        SamplesUnreadable: The shape of the images differs from the contract, or a label index is too large.
     """
     shape, highest = samples.images.shape[1:], int(samples.labels.max())
     problems = []
@@ -82,20 +82,20 @@ def check_samples(samples: Samples, contract: ModelContract) -> None:
         problems.append(f"expected labels from 0 to {len(contract.labels) - 1}, got {highest}")
     if problems:
         raise SamplesUnreadable(
-            f"these are no samples of model {contract.name!r}: {'; '.join(problems)}. Name the {SAMPLES} of one of its "
+            f"these are not samples of model {contract.name!r}: {'; '.join(problems)}. Use the {SAMPLES} of one of its "
             "versions, or another model"
         )
 
 
 def write_samples(path: Path, samples: Samples) -> None:
-    """Write compressed arrays; equal samples are equal bytes, for NumPy puts no time into the archive.
+    """Write compressed arrays; equal samples make equal bytes, since NumPy writes no time stamp.
 
     Raises:
         OSError: The file cannot be written.
     """
-    images = np.ascontiguousarray(samples.images)  # whatever the order in memory
+    images = np.ascontiguousarray(samples.images)  # independent of the memory layout
     labels = np.ascontiguousarray(samples.labels)
-    with path.open("wb") as file:  # to a path of another suffix NumPy would append `.npz`
+    with path.open("wb") as file:  # given a path, NumPy would append `.npz` to another suffix
         np.savez_compressed(file, allow_pickle=False, images=images, labels=labels)
 
 
@@ -103,12 +103,12 @@ def read_samples(path: Path) -> Samples:
     """Read samples, or the test images of a data set.
 
     Args:
-        path: An npz file with `images` and `labels`, or with Keras' `x_test` and `y_test`; other arrays are left
-            alone. Images are uint8, (n, height, width) or (n, height, width, channels); labels are integers of any
-            width, (n,) or (n, 1).
+        path: An npz file with `images` and `labels`, or with Keras' `x_test` and `y_test`; other arrays are ignored.
+            Images are uint8, (n, height, width) or (n, height, width, channels); labels are integers of any width,
+            (n,) or (n, 1).
 
     Raises:
-        SamplesUnreadable: The file is missing, no npz, damaged, or holds no such arrays.
+        SamplesUnreadable: The file is missing, not an npz file, damaged, or without these arrays.
     """
     try:
         images, labels = _read(path)
@@ -125,7 +125,7 @@ def read_samples(path: Path) -> Samples:
 
 
 def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The two arrays as they are."""
+    """The two arrays as stored."""
     try:
         with open_npz(path, limit_bytes=_LARGEST_BYTES) as archive:
             found = [names for names in _NAMES if set(names) <= set(archive.names)]

@@ -1,8 +1,7 @@
-"""What this project uses and what would call home: told not to, before it is loaded.
+"""Switch off the telemetry of dependencies, before they are imported.
 
-ONNX Runtime 1.32 keeps a number of this machine in ~/.cache/Microsoft and sends events with the names of models and
-files to Microsoft, from the moment that it is imported. Only this variable stops it; its own
-`disable_telemetry_events()` does not.
+ONNX Runtime 1.32 stores a machine identifier in ~/.cache/Microsoft and sends events with the names of models and files
+to Microsoft as soon as it is imported. Only this variable stops it; `disable_telemetry_events()` does not.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ _QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
 def quiet_environment() -> dict[str, str]:
-    """Variables for a process that loads such a library; what the user has set for this one is kept."""
+    """Environment variables for a process that loads such a library; existing settings are kept."""
     return {name: os.environ.get(name, value) for name, value in _QUIET.items()}
 
 
 def switch_off() -> None:
-    """Set them for this process and what it starts. Call it before such a library is imported."""
+    """Set them for this process and its children. Call it before such a library is imported."""
     os.environ.update(quiet_environment())

@@ -1,7 +1,6 @@
-"""What reports of load tests and of rehearsals share: the verdict, its checks, and who was measured from where.
+"""The verdict, its checks, and the target: shared by the reports of load tests and rehearsals.
 
-A `report.json` and a `capacity.yaml` are made of these values. They need pydantic, which the library itself does
-without.
+`report.json` and `capacity.yaml` are made of these values. They need pydantic, which the rest of the library does not.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ __all__ = ["EXIT_CODES", "MARKS", "Check", "Environment", "Outcome", "TargetFact
 Outcome = Literal["PASS", "FAIL", "INVALID"]
 
 EXIT_CODES: Mapping[Outcome, int] = {"PASS": 0, "FAIL": 1, "INVALID": 3}
-"""What a command ends with; 2 is for a scenario, or a command line, that is wrong."""
+"""Exit codes by verdict; 2 is for an invalid scenario or command line."""
 
 MARKS: Mapping[Outcome, str] = {"PASS": "✓", "FAIL": "✗", "INVALID": "!"}
-"""What a page shows."""
+"""Symbols by verdict on a page."""
 
 
 class Value(BaseModel):
-    """Base of every part of a report: frozen, and strict about unknown keys."""
+    """Base of every part of a report: frozen, and rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,9 +45,9 @@ class Verdict(Value, Generic[CheckT]):
     """PASS: every check passed. FAIL: one did not. INVALID: what was measured says nothing about the service.
 
     Attributes:
-        outcome: In one word.
-        checks: All of them, also where the outcome is INVALID: a load test's objectives, a rehearsal's assertions.
-        reasons: Why it is FAIL or INVALID, a sentence each; empty for PASS.
+        outcome: PASS, FAIL or INVALID.
+        checks: A load test's objectives or a rehearsal's assertions, also if the outcome is INVALID.
+        reasons: Why it is FAIL or INVALID, one sentence each; empty for PASS.
     """
 
     outcome: Outcome
@@ -57,7 +56,7 @@ class Verdict(Value, Generic[CheckT]):
 
 
 class TargetFacts(Value):
-    """Who was asked, as the server says itself."""
+    """The target server, as it describes itself."""
 
     url: str
     protocol: Literal["grpc", "http"]
@@ -68,7 +67,7 @@ class TargetFacts(Value):
 
 
 class Environment(Value):
-    """Where the generator ran."""
+    """The machine of the load generator."""
 
     machine: str
     cores: int

@@ -11,7 +11,7 @@
 
     (view,) = build_view(root, ["mnist"], folder)     # what Triton is started on: verified files, and nothing else
 
-A version is never half there and never changes: readers see nothing, or all of it.
+Publishing is atomic and a version never changes: readers see the whole version or none.
 
     pull(root, "s3://models/prod")     # a remote repository has the same layout; needs the extra `remote`
     push(root, "s3://models/prod")

@@ -1,6 +1,6 @@
-"""Give a finished version its number: one rename, looked at afterwards.
+"""Give a finished version its number with one rename, and check the result.
 
-The rename is the arbiter between publishers, on every node: the file server lets one of them have a name.
+The rename decides between concurrent publishers, on every node: the file server lets only one of them create a name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_TRIES = 1000
 
 
 def claim(content: Path, model_dir: Path, version: int | None) -> int:
-    """Rename onto the first free number, and look at what is there then.
+    """Rename to the first free number, and check that the result is this version.
 
     A version folder is never empty, so a rename refuses a taken one. Anything of that name takes a number, also a file.
 
@@ -33,7 +33,7 @@ def claim(content: Path, model_dir: Path, version: int | None) -> int:
 
     Raises:
         VersionTaken: `version` is taken.
-        PublishFailed: What is there afterwards is not what was put there.
+        PublishFailed: The published files differ from the source.
         OSError: The file system refused.
     """
     manifest = read_manifest_bytes(content)
@@ -63,18 +63,18 @@ def next_number(model_dir: Path) -> int:
 
 
 def taken(model_dir: Path, version: int) -> str:
-    """The words for a number that cannot be had."""
+    """Message for a version number that is already used."""
     return (
         f"{model_dir / str(version)} is published and never changes; use version {next_number(model_dir)}, or name none"
     )
 
 
 def refuse_merging(scratch: Path) -> None:
-    """Refuse a file system that renames over what is there: two publishers would take one number, or mix their files.
+    """Refuse a file system that renames over an existing folder: two publishers could take one number, or mix files.
 
     Raises:
-        PublishFailed: It does.
-        OSError: It cannot be tried.
+        PublishFailed: It renames over an existing folder.
+        OSError: The check itself failed.
     """
     one, two = scratch / "rename" / "one", scratch / "rename" / "two"
     for folder in (one, two):
@@ -91,12 +91,12 @@ def refuse_merging(scratch: Path) -> None:
 
 
 def _renamed(content: Path, target: Path, manifest: bytes) -> bool:
-    """Whether the number is ours; False where somebody else has it."""
+    """True if the rename succeeded; False if another publisher took the number."""
     try:
         content.rename(target)
     except OSError as exc:
         if not os.path.lexists(content) and _manifest_of(target) == manifest:
-            return True  # a file server may do it, lose the answer, and be asked again
+            return True  # a file server may do it, lose the response, and get the request again
         if exc.errno in _TAKEN or os.path.lexists(target):
             return False
         raise
@@ -104,7 +104,7 @@ def _renamed(content: Path, target: Path, manifest: bytes) -> bool:
 
 
 def _look_again(target: Path, content: Path, manifest: bytes) -> None:
-    """Compare what is in place with what was put there; what is damaged is taken away again."""
+    """Compare the published files with the source; a damaged version is removed again."""
     try:
         check_manifest(target)
     except RepositoryError as exc:
@@ -112,10 +112,10 @@ def _look_again(target: Path, content: Path, manifest: bytes) -> None:
     else:
         reason = ""
     if _manifest_of(target) != manifest:
-        raise PublishFailed(f"{target}: somebody else's version is there now, or none. {reason} Publish again")
+        raise PublishFailed(f"{target}: another version is there now, or none. {reason} Publish again")
     if reason:
         target.rename(content)
-        raise PublishFailed(f"{target} was damaged while it was published, and taken away again: {reason}")
+        raise PublishFailed(f"{target} was damaged while it was published, and was removed again: {reason}")
 
 
 def _manifest_of(folder: Path) -> bytes | None:

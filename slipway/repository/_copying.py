@@ -1,4 +1,4 @@
-"""Copies of listed files that are compared while they are made: the bytes that were read are the bytes that count."""
+"""Copy listed files and verify them in one pass: the bytes that are copied are the bytes that are hashed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _BLOCK_BYTES = 1 << 20
 
 
 def copy_listed(source: Path, listed: Mapping[str, str | None], target: Path, *, mode: int = 0o700) -> list[str]:
-    """Copy files, each from one descriptor, and compare what was copied.
+    """Copy files, each from one descriptor, and verify the copies.
 
     Args:
-        source: Where they are.
-        listed: SHA-256 by path; None is not compared.
-        target: Where they go; made where it is missing.
-        mode: Of the folders that are made.
+        source: Folder that holds them.
+        listed: SHA-256 by path; None is not verified.
+        target: Folder to copy to; created if missing.
+        mode: Mode of created folders.
 
     Returns:
-        What is wrong, in words; nothing, mostly.
+        One description per fault; empty if all copies are right.
 
     Raises:
         OSError: A copy cannot be written.
@@ -44,7 +44,7 @@ def copy_listed(source: Path, listed: Mapping[str, str | None], target: Path, *,
 
 
 def _copy_file(source: BufferedReader, target: Path, mode: int) -> str:
-    """Copy from an open file; SHA-256 of what was written."""
+    """Copy from an open file; returns the SHA-256 of the copied bytes."""
     target.parent.mkdir(mode=mode, parents=True, exist_ok=True)
     sha256 = hashlib.sha256()
     with target.open("xb") as copy:

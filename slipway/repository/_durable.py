@@ -1,4 +1,4 @@
-"""Files and folders that other users can read, and that survive a power cut once they have their name."""
+"""Files and folders that other users can read and that survive a power failure once they have their final name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from slipway.platform.atomic_write import fsync
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, that other users can read; each name is on the disk before it is used."""
+    """Create a folder and its parents, readable by other users; each name is durable before it is used."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -18,11 +18,11 @@ def make_folder(folder: Path) -> None:
 
 
 def replace_file(target: Path, staged: Path, text: str) -> bool:
-    """Give a file another text in one rename; say whether it had to be done.
+    """Replace a file's text with one rename; returns whether it was necessary.
 
     Args:
-        target: The file; its folder is made where it is missing.
-        staged: Where the text is written first, on the same file system.
+        target: The file; its folder is created if missing.
+        staged: Temporary file for the text, on the same file system.
         text: Written as UTF-8.
     """
     if not target.is_symlink() and target.is_file() and target.read_bytes() == text.encode():
@@ -42,4 +42,4 @@ def seal_folder(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
         path.chmod(0o755 if path.is_dir() else 0o644)
         fsync(path)
-    os.utime(folder)  # copied folders carry the time of their source
+    os.utime(folder)  # copied folders have the modification time of their source

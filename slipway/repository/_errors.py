@@ -1,19 +1,19 @@
-"""What can go wrong with versions on disk.
+"""Errors of a model repository.
 
 * RepositoryError
   - ModelNotPublished   no such model, or no version of it yet
   - VersionNotFound     the model has no such version
   - VersionDamaged      a file of a version is changed, missing, or not listed in its manifest
   - ModelDamaged        the same of the files that all versions share, or their manifest was never written
-  - VersionTaken        an explicitly asked-for number is published already; versions are immutable
+  - VersionTaken        the requested number is already published; versions are immutable
   - ContractChanged     the new version's inputs, outputs or labels differ from those of the published model
   - NothingToRollBack   no earlier version with other contents
   - PublishFailed       the file system refused, or these files may not be published; nothing was left behind
   - RemoteFailed        an object store, or another remote file system, cannot be reached or refuses
       - StoreUnreachable  no connection, no answer in time, or no valid credentials: the next operation fails as well
-  - SeveralFailed       more than one of the above, of different models or versions; the others were done
+  - SeveralFailed       more than one of the above, for different models or versions; the others succeeded
 
-One model's failure does not keep the others from their turn; every failure is reported at the end:
+One model's failure does not stop the others; all failures are reported at the end:
 
     failures = Failures()
     for model in models:
@@ -36,14 +36,14 @@ _REMEDIES = {
     errno.EDQUOT: "the disk quota is used up: free some space, or run `slipway models prune`",
     errno.EFBIG: "the file is larger than this process may write: raise `ulimit -f`",
     errno.EROFS: "the file system is read-only: name a writable repository",
-    errno.EACCES: "this user may not write there: name a writable repository",
-    errno.EPERM: "this user may not write there: name a writable repository",
+    errno.EACCES: "permission denied: name a writable repository",
+    errno.EPERM: "permission denied: name a writable repository",
 }
 _MOST_NAMED = 10
 
 
 class RepositoryError(SlipwayError):
-    """Base class of everything that can go wrong with versions on disk."""
+    """Base class of the repository's errors."""
 
 
 class ModelNotPublished(RepositoryError):
@@ -59,11 +59,11 @@ class VersionNotFound(RepositoryError):
 
 
 class VersionDamaged(RepositoryError):
-    """The files of a version are not those of its manifest."""
+    """The files of a version differ from its manifest."""
 
 
 class ModelDamaged(RepositoryError):
-    """The files that all versions share are not those of the model's manifest, or it has none."""
+    """The files that all versions share differ from the model's manifest, or there is no manifest."""
 
 
 class VersionTaken(RepositoryError):
@@ -95,10 +95,10 @@ class StoreUnreachable(RemoteFailed):
 
 
 class SeveralFailed(RepositoryError):
-    """Several models or versions could not be handled; the others were.
+    """Several models or versions failed; the others succeeded.
 
     Attributes:
-        failures: What is wrong with each, at most some of them.
+        failures: The individual errors; possibly not all of them.
     """
 
     def __init__(self, failures: Sequence[SlipwayError], *, more: int = 0) -> None:
@@ -110,7 +110,7 @@ class SeveralFailed(RepositoryError):
 
 @contextmanager
 def refused_by_disk(action: str, root: Path) -> Iterator[None]:
-    """Turn the operating system's refusal into `PublishFailed`, with the way out."""
+    """Translate an OSError into `PublishFailed`, with the remedy."""
     try:
         yield
     except OSError as exc:
@@ -119,31 +119,31 @@ def refused_by_disk(action: str, root: Path) -> Iterator[None]:
 
 
 class Failures:
-    """What went wrong so far."""
+    """Collects the failures of several models."""
 
     def __init__(self) -> None:
         self._found: list[RepositoryError] = []
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep the fault of one model, and go on.
+        """Record the failure of one model, and continue.
 
         Raises:
-            RepositoryError: The store, or the disk here, would fail for the next one too; says what was kept as well.
+            RepositoryError: The store, or the local disk, would fail for the next one too; includes earlier failures.
         """
         try:
             yield
         except RepositoryError as exc:
-            if str(exc) not in map(str, self._found):  # what all versions share is at fault once
+            if str(exc) not in map(str, self._found):  # a fault of shared files is reported once
                 self._found.append(exc)
             if _would_come_again(exc):
                 self.raise_any()
 
     def raise_any(self) -> None:
-        """End with what was kept, if anything was.
+        """Raise the recorded failures, if there are any.
 
         Raises:
-            RepositoryError: The one fault, or `SeveralFailed`.
+            RepositoryError: The single failure, or `SeveralFailed`.
         """
         if len(self._found) == 1:
             raise self._found[0]
@@ -152,6 +152,6 @@ class Failures:
 
 
 def _would_come_again(exc: RepositoryError) -> bool:
-    """Whether it is the store's fault or the disk's, and no model's."""
+    """Whether the store or the disk failed, not a single model."""
     several = exc.failures if isinstance(exc, SeveralFailed) else (exc,)
     return any(isinstance(one, StoreUnreachable | PublishFailed) for one in several)

@@ -1,4 +1,4 @@
-"""Names of files and folders in a model repository, and the text of those that belong to a model. Pure."""
+"""Names of files and folders in a model repository, and the contents of a model's shared files. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCRATCH_PREFIX = ".scratch-"
 """Triton reads only numeric folders as versions, so a scratch folder inside a model's folder is invisible to it."""
 
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")  # Triton ignores version folders that begin with 0
-HIGHEST_VERSION = 2**63 - 1  # Triton ends at the first folder with a greater number
+HIGHEST_VERSION = 2**63 - 1  # Triton exits if a folder has a greater number
 _SHARED = re.compile(r"config\.pbtxt|labels\.txt|configs/[A-Za-z0-9_][A-Za-z0-9._-]*\.pbtxt")
 
 
@@ -33,7 +33,7 @@ def is_version(name: str) -> bool:
 
 
 def is_shared(name: str) -> bool:
-    """Whether a path below a model's folder is one of the files that all versions share; Triton is shown no other."""
+    """Whether a path below a model's folder is one of the files that all versions share; Triton sees no other."""
     return _SHARED.fullmatch(name) is not None
 
 
@@ -45,12 +45,12 @@ def version_numbers(model_dir: Path) -> tuple[int, ...]:
 
 
 def is_model_folder(folder: Path) -> bool:
-    """Whether a folder is a model of a repository, and no repository itself."""
+    """Whether a folder is a model of a repository, not a repository itself."""
     return (folder / CONFIG).is_file() and ((folder / LABELS).is_file() or bool(version_numbers(folder)))
 
 
 def one_too_deep(where: str) -> str:
-    """What is said of a model's folder where a repository is expected."""
+    """Message for a model's folder that was given as a repository."""
     return (
         f"{where} is a model's folder: expected the repository above it, which holds <model>/{CONFIG}; leave the last "
         "part of the path out"

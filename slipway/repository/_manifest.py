@@ -1,7 +1,7 @@
-"""A version's folder and its manifest: written, read, and compared with each other.
+"""Write, read and verify the manifest of a version's folder.
 
-Everything below the folder is a regular file that the manifest lists, or a folder on the way to one. That is looked at
-before any file is read: a pipe or a link to a device would never end.
+A version's folder holds only regular files that the manifest lists, and their folders. This is checked before any file
+is read: reading a pipe or a device could block for ever.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from slipway.repository._manifest_text import (
 
 _MAX_NAMED = 10
 _MOST_WRITTEN = 100_000
-"""Entries that are looked at before a manifest is written; it is refused with far fewer."""
+"""Largest number of folder entries that are examined before a manifest is written; its own limit is far lower."""
 
 
 def write_manifest(folder: Path) -> None:
     """List every file below `folder`, sorted by path.
 
     Raises:
-        PublishFailed: What is there may not be published: a link, an empty folder, a name that is refused, no file.
+        PublishFailed: The folder holds a link, an empty folder or a forbidden name, or no file.
     """
     modes = dict(islice(_walk(folder), _MOST_WRITTEN))
     files = sorted(name for name, mode in modes.items() if stat.S_ISREG(mode) and name != MANIFEST)
@@ -53,17 +53,17 @@ def read_manifest(folder: Path) -> dict[str, str]:
     """SHA-256 by path below `folder`.
 
     Raises:
-        VersionDamaged: The manifest is missing, no regular file, or breaks a rule.
+        VersionDamaged: The manifest is missing, not a regular file, or invalid.
         VersionNotFound: The whole folder is gone.
     """
     return listed_in(folder, read_manifest_bytes(folder))
 
 
 def listed_in(folder: Path, content: bytes) -> dict[str, str]:
-    """SHA-256 by path, of a version's manifest that was read before.
+    """SHA-256 by path, from the bytes of a version's manifest.
 
     Raises:
-        VersionDamaged: It breaks a rule.
+        VersionDamaged: The manifest is invalid.
     """
     try:
         return parse_manifest(content)
@@ -72,7 +72,7 @@ def listed_in(folder: Path, content: bytes) -> dict[str, str]:
 
 
 def read_manifest_bytes(folder: Path) -> bytes:
-    """What the manifest holds, at most one byte more than is allowed; for who compares two of them.
+    """The manifest's bytes, at most one more than allowed; for comparing two manifests.
 
     Raises:
         VersionDamaged: There is no readable manifest, or the folder is a symbolic link.
@@ -80,7 +80,7 @@ def read_manifest_bytes(folder: Path) -> bytes:
     """
     refuse_gone(folder)
     if folder.is_symlink():
-        raise VersionDamaged(f"{folder} is a symbolic link: expected a folder. Put a copy there in place of it")
+        raise VersionDamaged(f"{folder} is a symbolic link: expected a folder. Replace it by a copy")
     try:
         with open_contained(folder, MANIFEST) as file:
             return file.read(MAX_MANIFEST_BYTES + 1)
@@ -93,8 +93,8 @@ def check_manifest(folder: Path) -> dict[str, str]:
     """Compare everything below a version's folder with its manifest, and return the manifest.
 
     Raises:
-        VersionDamaged: Naming each file that is changed, missing, not listed, or no regular file.
-        VersionNotFound: The whole folder is gone: somebody pruned it.
+        VersionDamaged: Names each file that is changed, missing, not listed, or not a regular file.
+        VersionNotFound: The whole folder is gone: it was pruned meanwhile.
     """
     listed = read_manifest(folder)
     wrong = find_unlisted(folder, listed) or find_changed(folder, listed)
@@ -104,23 +104,23 @@ def check_manifest(folder: Path) -> dict[str, str]:
 
 
 def raise_damaged(folder: Path, wrong: list[str]) -> NoReturn:
-    """Name what is wrong with a version, unless the whole version is gone meanwhile.
+    """Raise with the list of faults of a version, or report that the version was removed meanwhile.
 
     Raises:
-        VersionDamaged: It is there.
-        VersionNotFound: It is gone.
+        VersionDamaged: The version exists.
+        VersionNotFound: The version was removed.
     """
     refuse_gone(folder)
     if manifest_alone(folder):
         raise VersionDamaged(
-            f"{folder} is here by its number alone, as an ordinary pull leaves it: `slipway models pull URL --all` "
-            "brings its files"
+            f"{folder} holds only the manifest, as `slipway models pull` without --all leaves it: "
+            "`slipway models pull URL --all` copies its files"
         )
     raise VersionDamaged(f"{folder}: {_some(wrong)}. Do not serve it: publish again, or `slipway models rollback`")
 
 
 def find_unlisted(folder: Path, listed: Mapping[str, str]) -> list[str]:
-    """What is there and not listed, listed and not there, or no regular file; in words, nothing is read."""
+    """Describe files that are unlisted, missing, or not regular; no file is read."""
     most = len(listed) + len(_folders_of(listed)) + 1 + _MAX_NAMED
     try:
         modes = dict(islice(_walk(folder), most + 1))
@@ -136,7 +136,7 @@ def find_unlisted(folder: Path, listed: Mapping[str, str]) -> list[str]:
 
 
 def find_changed(folder: Path, listed: Mapping[str, str]) -> list[str]:
-    """Listed files whose bytes are others, in words."""
+    """Describe listed files whose SHA-256 differs."""
     wrong = []
     for name, expected in sorted(listed.items()):
         try:
@@ -150,17 +150,17 @@ def find_changed(folder: Path, listed: Mapping[str, str]) -> list[str]:
 
 
 def is_changed(name: str, expected: str, got: str) -> str:
-    """The words for a file whose bytes are others."""
+    """Message for a file whose SHA-256 differs."""
     return f"{name} is changed (expected sha256 {expected[:12]}…, got {got[:12]}…)"
 
 
 def cannot_be_read(name: str, exc: Exception) -> str:
-    """The words for a listed file that is missing, no regular file, or not readable."""
+    """Message for a listed file that is missing, not regular, or not readable."""
     return f"{name} is missing" if isinstance(exc, FileNotFoundError) else f"{name} cannot be read ({_why(exc)})"
 
 
 def regular_files(folder: Path) -> tuple[str, ...]:
-    """Every regular file below a folder that has a manifest's kind of name, listed or not."""
+    """Every regular file below a folder whose name is allowed in a manifest, listed or not."""
     names = (name for name, mode in islice(_walk(folder), _MOST_WRITTEN) if stat.S_ISREG(mode) and name != MANIFEST)
     return tuple(sorted(name for name in names if name.isascii() and name.isprintable() and "\\" not in name))
 
@@ -169,7 +169,7 @@ def digest(folder: Path, name: str) -> str:
     """SHA-256 of a regular file below a folder, in hex.
 
     Raises:
-        UnsafePath: It is no regular file, or behind a link.
+        UnsafePath: It is not a regular file, or is reached through a link.
         OSError: It cannot be read.
     """
     with open_contained(folder, name) as file:
@@ -177,7 +177,7 @@ def digest(folder: Path, name: str) -> str:
 
 
 def manifest_alone(folder: Path) -> bool:
-    """Whether a version is here by its manifest alone, as an ordinary pull leaves it; its files are in the store."""
+    """Whether a version's folder holds only its manifest, as a pull without --all leaves it."""
     try:
         return [path.name for path in folder.iterdir()] == [MANIFEST]
     except FileNotFoundError:
@@ -185,10 +185,10 @@ def manifest_alone(folder: Path) -> bool:
 
 
 def refuse_gone(folder: Path) -> None:
-    """Tell a version that was removed while it was read from one that is damaged.
+    """Distinguish a version that was removed while it was read from a damaged one.
 
     Raises:
-        VersionNotFound: Nothing is there.
+        VersionNotFound: The folder does not exist.
     """
     if not os.path.lexists(folder):
         raise VersionNotFound(f"{folder} is gone: it was pruned just now")
@@ -211,12 +211,12 @@ def _walk(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def _folders_of(files: Iterable[str]) -> set[str]:
-    """Every folder on the way to a file."""
+    """Every parent folder of the files."""
     return {"/".join(parts[:depth]) for name in files if (parts := name.split("/")) for depth in range(1, len(parts))}
 
 
 def _strangers(modes: Mapping[str, int], files: Collection[str]) -> list[tuple[str, int]]:
-    """What is neither a regular file, nor a folder on the way to one of `files`, nor one of `files`."""
+    """Entries that are neither one of `files`, nor a parent folder of one, nor a regular file."""
     known = {*files, *(name for name in _folders_of(files) if stat.S_ISDIR(modes.get(name, 0)))}
     return sorted((name, mode) for name, mode in modes.items() if not stat.S_ISREG(mode) and name not in known)
 

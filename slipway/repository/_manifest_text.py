@@ -1,9 +1,9 @@
-"""The text of a manifest: SHA-256 of files below a folder, in the format of coreutils, by one set of rules.
+"""Parse and render a manifest: SHA-256 of files below a folder, in the format of `sha256sum`.
 
 Anyone can check a version without Slipway, in an init container for example: `sha256sum -c manifest.sha256`.
-It shows damage and half-copied files. It is no signature: who can change a file can change the manifest too.
+It detects damage and incomplete copies. It is not a signature: anyone who can change a file can change the manifest.
 
-`helm/serving/files/start-triton.sh` keeps the same rules in bash; one table of folders is run through both.
+`helm/serving/files/start-triton.sh` implements the same rules in bash; one table of test folders covers both.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _CODE = re.compile(r"model\.py|triton_python_backend_stub|.*\.so(\..*)?|.*\.tar(
 
 
 class ManifestInvalid(ValueError):
-    """A manifest breaks the rules; says which, in words that follow the name of the file."""
+    """A manifest is invalid; the message continues a sentence that begins with the file's name."""
 
 
 def parse_manifest(content: bytes) -> dict[str, str]:
-    """SHA-256 by path, if the text keeps every rule.
+    """SHA-256 by path, if the text is valid.
 
     One `<sha256>  <path>` a line, each line ended by a line feed; lower-case hex; printable ASCII without backslash;
     paths as `check_relative` takes them, each once, whatever its case; at least one, at most `MAX_FILES`.
@@ -62,7 +62,7 @@ def render_manifest(listed: Mapping[str, str]) -> str:
     """The text that `parse_manifest` reads, sorted by path.
 
     Raises:
-        ManifestInvalid: A path in it may not stand in a manifest.
+        ManifestInvalid: A path is not allowed in a manifest.
     """
     text = "".join(f"{sha256}{_SEPARATOR}{path}\n" for path, sha256 in sorted(listed.items()))
     parse_manifest(text.encode(errors="surrogateescape"))
@@ -70,7 +70,7 @@ def render_manifest(listed: Mapping[str, str]) -> str:
 
 
 def looks_like_code(path: str) -> bool:
-    """Whether Triton would look for code under that name, in a version's folder, and run it."""
+    """Whether Triton would execute a file of that name in a version's folder."""
     return _CODE.fullmatch(path.rpartition("/")[2].lower()) is not None
 
 
@@ -90,7 +90,7 @@ def _parse_line(number: int, raw: bytes) -> tuple[str, str]:
         raise ManifestInvalid(f"line {number}: '{path}' may not be listed")
     if looks_like_code(path):
         raise ManifestInvalid(
-            f"line {number}: '{path}' is a name under which Triton looks for code and runs it. A version holds data "
-            "only: leave it out, and install backends in Triton's own folder"
+            f"line {number}: '{path}' is a file that Triton would execute. A version holds data only: remove it, and "
+            "install backends in Triton's own folder"
         )
     return sha256, path

@@ -1,7 +1,7 @@
-"""What a model configuration may not name: anything with which Triton would run something else than an ONNX file.
+"""Reject a model configuration with which Triton would run anything but an ONNX file.
 
-Triton's Python backend runs the code of whoever wrote a configuration: `backend: "python"`, an environment that it
-unpacks, a library of operators or of batching. And Triton answers with the lines of any file that is named as labels.
+A configuration can make Triton run its author's code: `backend: "python"`, an environment that it unpacks, a library of
+operators or of batching. And Triton returns the lines of any file that is named as a label file.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _TENSORRT_PLUGINS = "trt_extra_plugin_lib_paths"
 
 
 def other_than_onnx(config: pb.Message) -> str:
-    """The first field that says so, as it is written there; empty where an ONNX file and nothing else would run."""
+    """The first offending field, as written in the configuration; empty if only an ONNX file would run."""
     return printable(next(_fields(config), ""))
 
 
 def check_sealed(path: Path, content: bytes, *, outcome: str) -> None:
-    """Refuse a configuration that its manifest lists: that says that nobody changed it, not that its writer meant well.
+    """Reject an unsafe configuration even if its manifest lists it: a manifest proves integrity, not good intent.
 
     Args:
         path: For messages.
-        content: What it holds.
-        outcome: What is not done with it, a sentence without its end.
+        content: The file's bytes.
+        outcome: Sentence on what was not done, without its full stop.
 
     Raises:
-        ModelDamaged: It cannot be read, or something else than an ONNX file would run.
+        ModelDamaged: It cannot be parsed, or anything but an ONNX file would run.
     """
     try:
         named = other_than_onnx(parse_config(content.decode("utf-8")))
@@ -44,7 +44,7 @@ def check_sealed(path: Path, content: bytes, *, outcome: str) -> None:
     if named:
         raise ModelDamaged(
             f"{path}: expected the backend onnxruntime and files of the model, nothing else, got {named}. "
-            f"{outcome}, although it is sealed: take it out, or look who wrote this file"
+            f"{outcome}, although it is sealed: remove it, or find out who wrote this file"
         )
 
 
@@ -72,9 +72,9 @@ def _fields(config: pb.Message) -> Iterator[str]:
 
 
 def _files_outside(config: pb.Message) -> Iterator[str]:
-    """The fields that name a file outside of the model's folder, in words.
+    """Fields that name a file outside of the model's folder, as text.
 
-    Triton joins such a name to the folder and reads what is there: the lines of a label file are what it answers.
+    Triton joins such a name to the folder and reads the file; it returns the lines of a label file to clients.
     """
     named = [("label_filename", output.label_filename) for output in config.output]
     named += [("default_model_filename", config.default_model_filename)]

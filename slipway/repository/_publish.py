@@ -1,4 +1,4 @@
-"""Publish a version: scratch folder on the same file system, manifest, fsync, one rename, one more look."""
+"""Publish a version: scratch folder on the same file system, manifest, fsync, one rename, verification."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from slipway.repository._versions import PUBLICATION, write_publication
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """One version that is in the repository.
+    """A version that was published.
 
     Attributes:
         model: Model name.
@@ -62,8 +62,8 @@ def publish(
     Raises:
         ContractChanged: The model is published with other inputs, outputs or labels.
         VersionTaken: `version` is published already.
-        PublishFailed: `root` is a model's folder, a configuration would have Triton run something else than an ONNX
-            file, the file system refused, or what is in place afterwards is not what was put there.
+        PublishFailed: `root` is a model's folder, a configuration would have Triton run anything but an ONNX file,
+            the file system refused, or the published files differ from what `fill` wrote.
     """
     model_dir = root / contract.name
     if version is not None and version in version_numbers(model_dir):
@@ -87,7 +87,7 @@ def publish(
 
 
 def check_publishable(root: Path, contract: ModelContract) -> None:
-    """Refuse now what `publish` would refuse after an hour of training: another contract, a read-only folder.
+    """Fail before training where `publish` would fail after it: another contract, a read-only folder.
 
     Raises:
         ContractChanged: The model is published with other inputs, outputs or labels.
@@ -103,11 +103,11 @@ def check_publishable(root: Path, contract: ModelContract) -> None:
 
 
 def republish(root: Path, model: str, source: Path) -> Published:
-    """Publish the verified bytes of `source`, an older version, once more under the next number.
+    """Publish the verified bytes of `source`, an older version, again under the next number.
 
     Raises:
         VersionDamaged: The bytes differ from the source's manifest.
-        PublishFailed: The file system refused, or what is in place afterwards is not what was put there.
+        PublishFailed: The file system refused, or the published files differ from the source.
     """
     model_dir = root / model
     listed = {name: sha256 for name, sha256 in check_manifest(source).items() if name != PUBLICATION}
@@ -136,13 +136,13 @@ def _refuse_changed_contract(model_dir: Path, contract: ModelContract) -> None:
 
 
 def refuse_other_contract(published: ModelContract, offered: ModelContract, *, where: str, offered_is: str) -> None:
-    """Refuse other inputs, outputs or labels than the published ones.
+    """Reject inputs, outputs or labels that differ from the published ones.
 
     Args:
-        published: What clients know.
-        offered: What a version would bring.
-        where: The model's place, for the message.
-        offered_is: What brings it, for the message.
+        published: The published contract.
+        offered: The new contract.
+        where: The model's path or URL, for the message.
+        offered_is: Where the new contract comes from, for the message.
 
     Raises:
         ContractChanged: Shape or labels differ.

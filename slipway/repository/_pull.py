@@ -1,4 +1,4 @@
-"""Copy what a remote model's manifests list into a repository on disk, and nothing else.
+"""Copy the files that a remote model's manifests list into a local repository, and no others.
 
 carry_out(root, store, plan, free_bytes=free_bytes)     # every file is verified before it is placed
 """
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 def carry_out(root: Path, store: RemoteStore, plan: PullPlan, *, free_bytes: int) -> None:
-    """Place the shared files, then each version; a version appears whole, and a damaged one keeps no other away.
+    """Copy the shared files, then each version; a version appears whole, and a damaged one does not stop the others.
 
     Args:
         root: Model repository on disk.
         store: The remote repository.
-        plan: What is to be done.
-        free_bytes: What this disk can take.
+        plan: What to copy.
+        free_bytes: Free space of this disk.
 
     Raises:
         RemoteFailed: A file cannot be read, or is larger than the store said.
-        VersionDamaged: What came is not what the manifest lists.
-        SeveralFailed: That of more than one version.
+        VersionDamaged: The downloaded files differ from the manifest.
+        SeveralFailed: More than one version is damaged.
         OSError: The disk refused.
     """
     failures = Failures()
@@ -40,7 +40,7 @@ def carry_out(root: Path, store: RemoteStore, plan: PullPlan, *, free_bytes: int
         for name, content in plan.shared.items():
             _place_file(scratch / "file", folder / name, content)
         if not plan.sealed:
-            (folder / MANIFEST).unlink(missing_ok=True)  # it lists what was here before
+            (folder / MANIFEST).unlink(missing_ok=True)  # it lists the previous files
         for number in plan.manifests:
             target = folder / str(number)
             if not is_to_come(target, complete=bool(plan.files[number])):
@@ -52,7 +52,7 @@ def carry_out(root: Path, store: RemoteStore, plan: PullPlan, *, free_bytes: int
 
 
 def _fetch_version(scratch: Path, store: RemoteStore, plan: PullPlan, number: int, free_bytes: int) -> None:
-    """Copy a version's files, if they are asked for, and its manifest; what came is compared."""
+    """Download a version's files, if requested, and its manifest, and verify them."""
     source, files = f"{plan.model.name}/{number}", plan.files[number]
     scratch.mkdir()
     for name, size_bytes in files.items():
@@ -74,7 +74,7 @@ def _place_version(scratch: Path, target: Path) -> None:
 
 
 def _check_copy(scratch: Path, source: str) -> None:
-    """Compare what came with its manifest; what is wrong is wrong there, or came wrong."""
+    """Compare the downloaded files with their manifest."""
     try:
         check_manifest(scratch)
     except VersionDamaged as exc:
@@ -84,8 +84,8 @@ def _check_copy(scratch: Path, source: str) -> None:
 
 def _damaged(source: str, what: str) -> str:
     return (
-        f"{source}: {what}. It was not placed: pull again; if it stays so, remove the version there, and push it "
-        "from where it is intact"
+        f"{source}: {what}. It was not copied: pull again; if it fails again, remove the version from the store, and "
+        "push it from an intact repository"
     )
 
 

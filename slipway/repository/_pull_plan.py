@@ -1,4 +1,4 @@
-"""What a pull would copy of a remote model: read and proven, before anything is written.
+"""Plan which files of a remote model a pull copies, and validate them before anything is written.
 
     plan = plan_pull(root, store, model, complete=True)
     free_bytes = refuse_without_space(root, {"mnist": plan.coming_bytes}, store.url)
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullPlan:
-    """What is to be copied of one model: proven, not yet done.
+    """The validated files of one model that a pull will copy.
 
     Attributes:
         model: The model.
         shared: Bytes of the files that all versions share, by path; verified where the model's manifest lists them.
-        sealed: Whether it does.
-        manifests: Bytes of each version's manifest, by number; those are absent that are here already.
-        files: Size in bytes by path of the files that come of each of these versions; None where nobody says.
-        left: Paths there that no manifest lists: they stay there.
+        sealed: Whether the model has a manifest.
+        manifests: Bytes of each version's manifest, by number, without the versions that are already here.
+        files: For each of these versions, size in bytes by path; None if the store does not say.
+        left: Remote paths that no manifest lists; they are not copied.
     """
 
     model: RemoteModel
@@ -49,18 +49,18 @@ class PullPlan:
 
     @property
     def coming_bytes(self) -> int:
-        """What will be written, as far as the store says."""
+        """Bytes that will be written, as far as the store reports sizes."""
         files = sum(size or 0 for sizes in self.files.values() for size in sizes.values())
         return files + sum(len(text) for text in (*self.shared.values(), *self.manifests.values()))
 
 
 def plan_pull(root: Path, store: RemoteStore, model: RemoteModel, *, complete: bool) -> PullPlan:
-    """Read a model's manifests and shared files, and prove that each has one harmless place below `root`.
+    """Read a model's manifests and shared files, and validate that each name stays below `root`.
 
     Raises:
-        RemoteFailed: A file cannot be read; a name could leave its folder; a link on disk would lead out.
-        VersionDamaged: A manifest breaks a rule; a shared file is not what the model's manifest lists.
-        VersionTaken: A version here has other contents.
+        RemoteFailed: A file cannot be read; a name could leave its folder; a link on disk would lead out of it.
+        VersionDamaged: A manifest is invalid; a shared file differs from the model's manifest.
+        VersionTaken: A local version has other contents.
     """
     model.refuse_hostile()
     manifests = {number: store.read(f"{model.name}/{number}/{MANIFEST}") for number in model.versions}
@@ -87,19 +87,19 @@ def plan_pull(root: Path, store: RemoteStore, model: RemoteModel, *, complete: b
 
 
 def refuse_without_space(root: Path, coming_bytes: Mapping[str, int], source: str) -> int:
-    """Compare what is to come with the free space of the file system that it goes to.
+    """Compare the size of the download with the free space of its file system.
 
     Args:
-        root: Where it goes; need not be there yet.
+        root: Target folder; it need not exist yet.
         coming_bytes: Bytes by model.
-        source: Where it comes from, for the message.
+        source: The source URL, for the message.
 
     Returns:
-        Free bytes there.
+        Free bytes.
 
     Raises:
-        PublishFailed: It is more than is free.
-        OSError: The file system does not say.
+        PublishFailed: The download is larger than the free space.
+        OSError: The free space cannot be determined.
     """
     nearest = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.is_dir())
     free, total = shutil.disk_usage(nearest).free, sum(coming_bytes.values())
@@ -107,8 +107,8 @@ def refuse_without_space(root: Path, coming_bytes: Mapping[str, int], source: st
         largest = sorted(coming_bytes, key=lambda model: -coming_bytes[model])[:3]
         named = ", ".join(f"{model} {_shown(coming_bytes[model])}" for model in largest)
         raise PublishFailed(
-            f"{source}: {_shown(total)} would come to {root} ({named}), expected at most the {_shown(free)} that are "
-            "free there. Nothing was copied: free some space, name one model, or pull the numbers alone, without --all"
+            f"{source}: {root} has {_shown(free)} free, and the download takes {_shown(total)} ({named}). Nothing was "
+            "copied: free some space, name one model, or pull only the manifests, without --all"
         )
     return free
 
@@ -118,26 +118,26 @@ def _shown(size_bytes: int) -> str:
 
 
 def left_behind(plan: PullPlan) -> str:
-    """What stays there, in words; empty when nothing does."""
+    """Message on the files that are not copied; empty if there are none."""
     if not plan.left:
         return ""
     named = printable(", ".join(plan.left[:3]), limit=200)
     more = f" and {len(plan.left) - 3} more" if len(plan.left) > 3 else ""
-    return f"{plan.model.name}: left there, since no manifest lists it: {named}{more}"
+    return f"{plan.model.name}: not copied, since no manifest lists it: {named}{more}"
 
 
 def unsealed(plan: PullPlan) -> str:
-    """What to do where nothing tells whether the shared files are right, in words; empty when something does."""
+    """Message for shared files that could not be verified; empty if they could."""
     if plan.sealed:
         return ""
     return (
-        f"{plan.model.name}: {CONFIG} came by its name and unverified, since the model has no {MANIFEST} there. Look "
-        f"at it, then run `slipway models seal {plan.model.name}`; the next push sends the manifest too"
+        f"{plan.model.name}: {CONFIG} was copied unverified, since the remote model has no {MANIFEST}. Review it, then "
+        f"run `slipway models seal {plan.model.name}`; the next push sends the manifest too"
     )
 
 
 def _read_shared(store: RemoteStore, model: RemoteModel) -> tuple[dict[str, bytes], bool]:
-    """The files that all versions share, the model's manifest last; and whether there is one."""
+    """The files that all versions share, the model's manifest last; and whether it has a manifest."""
     listed = model.listed_shared(store)
     if listed is None:
         return {name: store.read(f"{model.name}/{name}") for name in model.shared()}, False
@@ -157,12 +157,12 @@ def _read_shared(store: RemoteStore, model: RemoteModel) -> tuple[dict[str, byte
 
 
 def is_to_come(target: Path, *, complete: bool) -> bool:
-    """Whether a version is not here yet, or here by its manifest alone where its files are asked for."""
+    """Whether a version is missing here, or has only its manifest while its files are requested."""
     return not (target / MANIFEST).is_file() or (complete and manifest_alone(target))
 
 
 def _sizes(store: RemoteStore, model: RemoteModel, number: int, listed: Iterable[str]) -> dict[str, int | None]:
-    """Size of each file that a manifest lists, as the store says; one that is missing there has none."""
+    """Size of each file that a manifest lists, as the store reports it; None for a missing one."""
     sizes = {}
     for name in listed:
         path = f"{number}/{name}"
@@ -178,7 +178,7 @@ def _refuse_other_contents(local: Path, remote_manifest: bytes, where: str) -> N
 
 
 def refuse_two_contents(local: Path, where: str) -> None:
-    """Say that one number has two contents.
+    """Raise because one version number has two contents.
 
     Raises:
         VersionTaken: Always.

@@ -1,9 +1,9 @@
-"""Publish versions in a store that has no rename: files first, each only where none of its name is, the manifest last.
+"""Publish versions in a store without rename: files first, each created only if it does not exist, the manifest last.
 
     push_model(store, entry, console)
 
-What makes a version be there is its manifest. It is created after every other file was read back, and everything is
-read back once more after it: a published version is intact, or the push fails and withdraws it.
+A version exists once its manifest does. The manifest is created after every other file was read back, and everything is
+read back once more after it: a published version is intact, or the push fails and removes the manifest.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 def push_model(
     store: RemoteStore, entry: ModelEntry, remote: RemoteModel, console: Console
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Publish what is newer here than everything there.
+    """Publish every local version that is newer than all remote ones.
 
     Returns:
-        Numbers of the versions that were published, and of those that were there with the same contents.
+        Numbers of the versions that were published, and of those that were already there with the same contents.
     """
     shared = _read_shared(entry)
     if remote.versions:
@@ -62,11 +62,11 @@ def push_model(
 
 
 def _push_version(claim: Claim, entry: ModelEntry, version: VersionEntry, shared: Mapping[str, bytes]) -> None:
-    """Send the files, then what all versions share, then the manifest, which makes the version be there."""
+    """Send the files, then the shared files, then the manifest, which publishes the version."""
     store, head = claim.store, f"{entry.name}/{version.version}"
     manifest = _manifest_of(version)
     listed = version.contents()
-    remote = remote_model(store, entry.name)  # as it is now that nobody else writes
+    remote = remote_model(store, entry.name)  # its state now that the claim is held
     if version.version in remote.versions:
         _refuse_other_manifest(store, head, manifest)
         return
@@ -84,7 +84,7 @@ def _push_version(claim: Claim, entry: ModelEntry, version: VersionEntry, shared
 
 
 def _send_files(claim: Claim, version: VersionEntry, head: str, listed: Mapping[str, str], remote: RemoteModel) -> None:
-    """Send what is not there yet, and read each file back."""
+    """Send missing files, and read each one back."""
     store = claim.store
     intact = _clear(claim, version.version, head, listed, remote)
     for name, sha256 in listed.items():
@@ -98,16 +98,16 @@ def _send_files(claim: Claim, version: VersionEntry, head: str, listed: Mapping[
         if (got := store.sha256(target, path.stat().st_size)) != sha256:
             claim.check()
             raise RemoteFailed(
-                f"{store.where(target)}: expected sha256 {sha256[:12]}…, read back {got[:12]}…: somebody else "
-                "writes there, or the store lost it. The version was not published: push again"
+                f"{store.where(target)}: expected sha256 {sha256[:12]}…, read back {got[:12]}…: another process "
+                "writes to it, or the store lost data. The version was not published: push again"
             )
 
 
 def _clear(claim: Claim, number: int, head: str, listed: Mapping[str, str], remote: RemoteModel) -> set[str]:
-    """Remove what an unfinished push of other contents left: serving would refuse it.
+    """Remove files that an unfinished push of other contents left: serving would reject them.
 
     Returns:
-        What is there and right.
+        Paths that are already there with the right contents.
     """
     right = set()
     for name in remote.below(number):
@@ -130,16 +130,16 @@ def _send_shared(claim: Claim, model: str, shared: Mapping[str, bytes]) -> None:
             store.replace(content, target)
             if store.read(target) != content:
                 raise RemoteFailed(
-                    f"{store.where(target)}: expected what was just written, read back something else: somebody else "
-                    "writes there. Push again"
+                    f"{store.where(target)}: the contents differ from what was just written: another process writes to "
+                    "it. Push again"
                 )
 
 
 def _check_published(store: RemoteStore, head: str, listed: Mapping[str, str]) -> None:
-    """Read everything back; take the manifest away again from what is not intact.
+    """Read the published version back; remove the manifest again if the version is not intact.
 
     Raises:
-        RemoteFailed: A file is not the published one.
+        RemoteFailed: A file differs from the published one.
     """
     model, _, number = head.partition("/")
     remote = remote_model(store, model)
@@ -153,17 +153,16 @@ def _check_published(store: RemoteStore, head: str, listed: Mapping[str, str]) -
     if wrong:
         store.remove(f"{head}/{MANIFEST}")
         raise RemoteFailed(
-            f"{store.where(head)}: {'; '.join(wrong)}, read back after the version was published: somebody else writes "
-            "there. Its manifest was taken away again, so it is not there; push again"
+            f"{store.where(head)}: {'; '.join(wrong)}, read back after the version was published: another process "
+            "writes to it. Its manifest was removed, so the version is not published; push again"
         )
 
 
 def _read_shared(entry: ModelEntry) -> dict[str, bytes]:
-    """The files that all versions share, the model's manifest last; nothing else beside the versions travels.
+    """The files that all versions share, the model's manifest last; no other file outside the versions is sent.
 
     Raises:
-        ModelDamaged: There is no manifest, one of them is not what it lists, or something else than an ONNX file would
-            run where they are served.
+        ModelDamaged: There is no manifest, a file differs from it, or Triton would run anything but an ONNX file.
     """
     contents: dict[str, bytes] = {}
     for name in (*check_shared(entry.path), MANIFEST):
@@ -195,7 +194,7 @@ def _refuse_other_contents(store: RemoteStore, entry: ModelEntry, remote: Remote
 def _refuse_other_manifest(store: RemoteStore, head: str, manifest: bytes) -> None:
     if store.read(f"{head}/{MANIFEST}") != manifest:
         raise VersionTaken(
-            f"{store.where(head)} was published by somebody else meanwhile: pull again, and train with --resume, which "
+            f"{store.where(head)} was published by another push meanwhile: pull again, and train with --resume, which "
             "publishes the same weights under the next number"
         )
 

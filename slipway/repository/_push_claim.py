@@ -3,9 +3,9 @@
     with claimed(store, "mnist", {3: manifest}, console) as claim:
         claim.check()          # before every write: another push has not taken over
 
-The claim is a file that only one can create. It says what is being pushed, so that the same push, run again after a
-kill, goes on at once. Another one waits until nothing below the model was written for `ABANDONED_S`. Whoever was
-overtaken meanwhile sees it before its next write, and the manifest, the last of all, is created only where none is.
+The claim is a file that only one push can create. It names what is being pushed, so that the same push, run again after
+a kill, continues at once. A different push fails until nothing below the model was written for `ABANDONED_S`. A push
+whose claim was taken over notices before its next write, and the manifest is created last and only if none exists.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CLAIM = f"{SCRATCH_PREFIX}push"
 ABANDONED_S = 600
-"""A push that wrote nothing for so long was killed, or its next write is refused."""
+"""A push that wrote nothing for so long counts as killed; if it was not, its next write is refused."""
 
 
 class Overtaken(RemoteFailed):
@@ -49,10 +49,10 @@ class Claim:
     content: bytes
 
     def check(self) -> None:
-        """See that the claim is still this push's.
+        """Check that this push still holds the claim.
 
         Raises:
-            Overtaken: It is not.
+            Overtaken: It does not.
         """
         if not self._is_ours():
             raise Overtaken(
@@ -61,7 +61,7 @@ class Claim:
             )
 
     def release(self) -> None:
-        """Let others push; a store that fails now keeps the claim until it is abandoned."""
+        """Release the claim; if the store fails now, the claim expires after `ABANDONED_S`."""
         with suppress(RemoteFailed):
             if self._is_ours():
                 self.store.remove(self.path)
@@ -77,8 +77,8 @@ def claimed(store: RemoteStore, model: str, manifests: Mapping[int, bytes], cons
     Args:
         store: The remote repository.
         model: Its name.
-        manifests: What is to be pushed: each version's manifest by number.
-        console: Told when the store cannot refuse to overwrite.
+        manifests: Manifest by number of the versions to push.
+        console: For a warning if the store has no conditional writes.
 
     Raises:
         RemoteFailed: Another push is under way, or was killed not long ago.
@@ -88,8 +88,8 @@ def claimed(store: RemoteStore, model: str, manifests: Mapping[int, bytes], cons
         _take_over(claim, model)
     elif store.create_text(claim.content, claim.path):
         console.print(
-            f"{store.url}: this store overwrites where it is asked to create (no conditional writes): push from one "
-            "place at a time",
+            f"{store.url}: this store has no conditional writes and may overwrite an existing file: push from one "
+            "machine at a time",
             markup=False,
         )
     try:
@@ -104,7 +104,7 @@ def _content(manifests: Mapping[int, bytes]) -> bytes:
 
 
 def _take_over(claim: Claim, model: str) -> None:
-    """Go on with a killed push of the same versions, or take the place of an abandoned one."""
+    """Continue a killed push of the same versions, or replace an abandoned claim."""
     store = claim.store
     current = store.read_if_there(claim.path)
     if current == claim.content:

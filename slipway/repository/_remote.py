@@ -1,12 +1,12 @@
-"""Bring a model repository to an object store and back: the layout there is the layout on disk.
+"""Copy a model repository to an object store and back; the layout is the same in both.
 
-    pull(root, "s3://models/prod")      # before training: numbers, manifests, configurations; no model files
+    pull(root, "s3://models/prod")      # before training: manifests and configurations; no model files
     ...                                 # publish(root, ...) takes the next free number
-    push(root, "s3://models/prod")      # after training: what is new
+    push(root, "s3://models/prod")      # after training: new versions
 
-An object store has no rename. The manifest of a version is therefore written last, and only if it is not there yet: a
-version without manifest is not there, for serving as for these two. What a killed push left is completed by the next.
-Only what manifests list travels, in both directions.
+An object store has no rename. A version's manifest is therefore written last, and only if none exists: a version
+without a manifest does not count as published, here or in serving. The next push completes what a killed one left.
+Only files that manifests list are copied, in both directions.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ _QUIET = Console(quiet=True)
 
 
 def _ignore(_done: object) -> None:
-    """Who calls waits for the end."""
+    """Default: no progress report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """What is known of one model after a pull.
+    """Result of a pull for one model.
 
     Attributes:
         model: Its name.
-        versions: Numbers that are published there, ascending.
-        complete: Those whose files are here too, verified.
-        left: Paths below the model there that no manifest lists; they were not copied.
-        sealed: Whether a manifest of the model there lists the files that all versions share; else they came by their
-            names, unverified.
+        versions: Numbers that are published at the URL, ascending.
+        complete: Those whose files are on disk too, verified.
+        left: Remote paths of the model that no manifest lists; they were not copied.
+        sealed: Whether a manifest at the URL lists the files that all versions share; otherwise they were copied
+            unverified.
     """
 
     model: str
@@ -61,12 +61,12 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
-    """What a push did for one model.
+    """Result of a push for one model.
 
     Attributes:
         model: Its name.
-        new: Versions that it published there, ascending.
-        known: Versions that were there with the same contents.
+        new: Versions that it published, ascending.
+        known: Versions that were already published with the same contents.
     """
 
     model: str
@@ -83,29 +83,29 @@ def pull(
     console: Console = _QUIET,
     tell: Callable[[Pulled], None] = _ignore,
 ) -> tuple[Pulled, ...]:
-    """Make the repository in `root` know what is published at a URL.
+    """Copy what is published at a URL into the repository in `root`.
 
-    Everything of a model is proven before anything of it is written: names from outside stay inside, only what a
-    manifest lists is copied, and all that comes fits on the disk. A model with a fault keeps no other from coming.
+    A model is validated before anything of it is written: no name leads out of its folder, only files that a manifest
+    lists are copied, and the download fits on the disk. A fault in one model does not stop the others.
 
-    A remote repository from before models had a manifest of their own gives its `config.pbtxt`, `labels.txt` and
-    `configs/*.pbtxt` by these names, and nothing else beside the versions.
+    Of a remote model without a manifest of its own (older releases wrote none), `config.pbtxt`, `labels.txt` and
+    `configs/*.pbtxt` are copied by name, and no other file outside the versions.
 
     Args:
-        root: Model repository on disk; made if it is not there.
-        url: Remote repository; an empty place is no error: the first training publishes version 1.
+        root: Model repository on disk; created if missing.
+        url: Remote repository; an empty one is no error: the first training publishes version 1.
         model: One model; every model if not given.
-        complete: Bring every file of every version, verified. Without it a version here is its manifest alone: enough
-            to number the next one, not enough to serve.
-        console: For progress, and for what was left there.
-        tell: Told of each model that was pulled, at once: faults of others are raised at the end.
+        complete: Copy every file of every version, verified. Without it only manifests are copied: enough to number
+            the next version, not enough to serve.
+        console: For progress, and for the names of files that were not copied.
+        tell: Called with each model as soon as it is pulled; failures of others are raised at the end.
 
     Raises:
-        RemoteFailed: The remote repository cannot be reached, is not there, refuses, or holds a hostile name.
-        VersionTaken: A version here has other contents than the one there.
-        VersionDamaged: What came is not what the manifest lists.
-        SeveralFailed: These, of more than one model or version.
-        PublishFailed: The disk refused, or has no room for what the store offers: nothing was copied then.
+        RemoteFailed: The remote repository cannot be reached, does not exist, refuses, or holds an unsafe name.
+        VersionTaken: A local version has other contents than the remote one.
+        VersionDamaged: The downloaded files differ from the manifest.
+        SeveralFailed: Several of these, for different models or versions.
+        PublishFailed: The disk refused, or is too full; then nothing was copied.
     """
     failures, pulled = Failures(), []
     with _store(url, console) as store:
@@ -146,27 +146,27 @@ def push(
     console: Console = _QUIET,
     tell: Callable[[Pushed], None] = _ignore,
 ) -> tuple[Pushed, ...]:
-    """Publish at a URL what is published here and newer than everything there.
+    """Publish every local version that is newer than all versions at a URL.
 
-    A file is created only where none of its name is, read back, and compared with the manifest before the version
+    A file is created only if none of its name exists, read back, and compared with the manifest before the version
     counts as published; the whole version is read back once more after that. Of two pushes of one number with
-    different contents one wins, and the other is told. Versions that are older than the newest there and absent from
-    it were pruned, and stay away.
+    different contents one wins and the other fails. Versions that are older than the newest remote one and missing
+    there were pruned, and are not sent again.
 
     Args:
         root: Model repository on disk.
         url: Remote repository.
         model: One model; every model if not given.
         console: For progress.
-        tell: Told of each model that was pushed, at once: faults of others are raised at the end.
+        tell: Called with each model as soon as it is pushed; failures of others are raised at the end.
 
     Raises:
-        RemoteFailed: The remote repository cannot be reached, or refuses, or did not keep what was written; or another
-            push of the model is under way.
-        VersionTaken: A version is published there with other contents.
-        ContractChanged: The model is published there with other inputs, outputs or labels.
-        VersionDamaged: A version here is not what its manifest lists; nothing of it was sent.
-        SeveralFailed: These, of more than one model.
+        RemoteFailed: The remote repository cannot be reached, refuses, or lost what was written; or another push of
+            the model is under way.
+        VersionTaken: A version is published at the URL with other contents.
+        ContractChanged: The model is published at the URL with other inputs, outputs or labels.
+        VersionDamaged: A local version differs from its manifest; nothing of it was sent.
+        SeveralFailed: Several of these, for different models.
         ModelNotPublished: There is nothing to push.
     """
     entries = list_models(root) if model is None else (find_model(root, model),)
@@ -186,10 +186,10 @@ def push(
 
 
 def check_pushable(url: str, *, console: Console = _QUIET) -> None:
-    """Refuse now what `push` would refuse after an hour of training: nobody may write there.
+    """Fail before training where `push` would fail after it: no write access.
 
     Raises:
-        RemoteFailed: It cannot be written, or what was written cannot be removed.
+        RemoteFailed: A probe file cannot be written, or cannot be removed.
     """
     with _store(url, console) as store:
         store.check_writable()

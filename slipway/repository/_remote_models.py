@@ -1,11 +1,11 @@
-"""What a remote repository holds, model by model: names that were proven harmless, and those that anybody asks for.
+"""The models of a remote repository, with validated names.
 
     for model in remote_models(store, chosen=None):
-        model.versions                    # numbers whose manifest is there
+        model.versions                    # numbers that have a manifest
         model.listed(store, 3)            # SHA-256 by path, as version 3's manifest says
 
-A store's names come from whoever may write there. One that could leave the folder it is copied to refuses the whole
-model before anything is written; what no manifest lists is left where it is.
+Names in a store are untrusted input. If one could lead out of the folder that it is copied to, the whole model is
+rejected before anything is written; files that no manifest lists are not copied.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class RemoteModel:
 
     Attributes:
         name: Its name.
-        sizes: Bytes by path below the model's folder; None where the store does not say.
-        fault: Why nothing of it may be copied, in words; empty mostly.
+        sizes: Bytes by path below the model's folder; None if the store does not say.
+        fault: Why the model may not be copied; usually empty.
     """
 
     name: str
@@ -39,7 +39,7 @@ class RemoteModel:
     fault: str = ""
 
     def refuse_hostile(self) -> None:
-        """Refuse a model with a name that could leave its folder.
+        """Reject a model with a name that could leave its folder.
 
         Raises:
             RemoteFailed: It has one.
@@ -49,33 +49,33 @@ class RemoteModel:
 
     @property
     def versions(self) -> tuple[int, ...]:
-        """Numbers of the versions whose manifest is there, ascending: the others were never finished."""
+        """Numbers of the versions that have a manifest, ascending; the others were never finished."""
         heads = (path.removesuffix(f"/{MANIFEST}") for path in self.sizes if path.endswith(f"/{MANIFEST}"))
         return tuple(sorted(int(head) for head in heads if is_version(head)))
 
     def below(self, version: int) -> tuple[str, ...]:
-        """Paths below a version's folder, its manifest not among them."""
+        """Paths below a version's folder, without its manifest."""
         head = f"{version}/"
         names = (path.removeprefix(head) for path in self.sizes if path.startswith(head))
         return tuple(sorted(name for name in names if name != MANIFEST))
 
     def shared(self) -> tuple[str, ...]:
-        """Files that all versions share, by their names; the model's manifest may list some of them."""
+        """Names of the files that all versions share; the model's manifest may list only some of them."""
         return tuple(sorted(path for path in self.sizes if is_shared(path)))
 
     def listed(self, store: RemoteStore, version: int) -> dict[str, str]:
         """SHA-256 by path, as a version's manifest says.
 
         Raises:
-            VersionDamaged: The manifest breaks a rule; names that would leave the version's folder do.
+            VersionDamaged: The manifest is invalid, for example with a name that would leave the version's folder.
         """
         return listed_in(store.read(f"{self.name}/{version}/{MANIFEST}"), store.where(f"{self.name}/{version}"))
 
     def listed_shared(self, store: RemoteStore) -> dict[str, str] | None:
-        """SHA-256 by path of the files that all versions share; None: an older push wrote no manifest for them.
+        """SHA-256 by path of the files that all versions share; None if an older release wrote no manifest for them.
 
         Raises:
-            VersionDamaged: The manifest breaks a rule, or lists something else.
+            VersionDamaged: The manifest is invalid, or lists other files.
         """
         if MANIFEST not in self.sizes:
             return None
@@ -84,7 +84,7 @@ class RemoteModel:
         if strange := [name for name in listed if not is_shared(name)]:
             raise VersionDamaged(
                 f"{where}/{MANIFEST}: expected {CONFIG}, labels.txt and configs/NAME.pbtxt only, got "
-                f"{printable(', '.join(strange))}. Nothing of the model was copied: push it from where it is right"
+                f"{printable(', '.join(strange))}. Nothing of the model was copied: push it from an intact repository"
             )
         if CONFIG not in listed:
             raise VersionDamaged(f"{where}/{MANIFEST}: expected it to list {CONFIG}. Nothing of the model was copied")
@@ -92,7 +92,7 @@ class RemoteModel:
 
 
 def remote_models(store: RemoteStore, *, chosen: str | None) -> tuple[RemoteModel, ...]:
-    """Every model there, or the chosen one; by name. One with a hostile name among its files has a fault.
+    """Every remote model, or the chosen one, by name. A model with an unsafe file name has a `fault`.
 
     Raises:
         RemoteFailed: The address is a model's folder.
@@ -104,7 +104,7 @@ def remote_models(store: RemoteStore, *, chosen: str | None) -> tuple[RemoteMode
     for name, size in sizes.items():
         model, slash, path = name.partition("/")
         if not slash and model:
-            continue  # it lies beside the models and is nobody's
+            continue  # a file outside of every model
         if chosen in {None, model}:
             files_by_model.setdefault(model, {})[path] = size
     same = _one_on_some_disks(files_by_model)
@@ -116,7 +116,7 @@ def remote_models(store: RemoteStore, *, chosen: str | None) -> tuple[RemoteMode
 
 
 def remote_model(store: RemoteStore, name: str) -> RemoteModel:
-    """One model as it is now, which may be without any file.
+    """The current state of one model, which may have no file yet.
 
     Raises:
         RemoteFailed: As for `remote_models`; or the model has a fault.
@@ -130,18 +130,18 @@ def listed_in(manifest: bytes, where: str) -> dict[str, str]:
     """SHA-256 by path.
 
     Raises:
-        VersionDamaged: The text breaks a rule.
+        VersionDamaged: The text is invalid.
     """
     try:
         return parse_manifest(manifest)
     except ManifestInvalid as exc:
         raise VersionDamaged(
-            f"{where}/{MANIFEST}: {exc}. Nothing was copied: push the version from where it is intact"
+            f"{where}/{MANIFEST}: {exc}. Nothing was copied: push the version from an intact repository"
         ) from exc
 
 
 def _one_on_some_disks(names: Iterable[str]) -> dict[str, list[str]]:
-    """Names that some file system takes for one, by what they become there."""
+    """Names that some file systems treat as equal, grouped by their common form."""
     same: dict[str, list[str]] = {}
     for name in names:
         same.setdefault(folded(name), []).append(name)

@@ -1,6 +1,6 @@
-"""Take a version out of service: roll back to an older one, prune those that nobody needs.
+"""Roll back to an older version, and prune old ones.
 
-A damaged version is named and stepped over; it is never what is returned to, and never counts as one that stays.
+A damaged version is reported and skipped: it is never rolled back to, and does not count as one that is kept.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Note = Callable[[str], None]
 
 
 def _ignore(_sentence: str) -> None:
-    """Who calls does not want to know."""
+    """Default: no notes."""
 
 
 def rollback(root: Path, model: str, *, to: int | None = None, note: Note = _ignore) -> tuple[VersionEntry, Published]:
-    """Publish an older version's bytes once more, under the next number: history stays, Triton serves the highest.
+    """Publish an older version's bytes again, under the next number: history stays, Triton serves the highest.
 
     Args:
         root: Model repository.
@@ -31,14 +31,14 @@ def rollback(root: Path, model: str, *, to: int | None = None, note: Note = _ign
         to: Version to return to. If not given: the newest intact version from before the served bytes first appeared,
             so that a second rollback goes one step further back and does not return to what the first one left; where
             the newest version is damaged, the newest intact one.
-        note: Told of each damaged version that was stepped over.
+        note: Called with a sentence for each damaged version that was skipped.
 
     Returns:
         The version that was returned to, and its new publication.
 
     Raises:
-        NothingToRollBack: No earlier version is intact and has other contents, or `to` is what is served.
-        VersionDamaged: The files of `to` are not those of its manifest.
+        NothingToRollBack: No earlier version is intact and has other contents, or `to` is already served.
+        VersionDamaged: The files of `to` differ from its manifest.
     """
     entry = find_model(root, model)
     broken = None if entry.served.is_number_only else find_fault(entry.served)
@@ -59,15 +59,15 @@ def prune(
 ) -> tuple[VersionEntry, ...]:
     """Remove all versions but the `keep` newest that are intact; each disappears in one rename.
 
-    A damaged version among them stays, too, for who wants to repair it, and so does the newest version whose files are
-    all here, whatever else is kept.
+    A damaged version among them is kept too, for repair, and so is the newest version whose files are all on disk,
+    whatever else is kept.
 
     Args:
         root: Model repository.
         model: Model name.
-        keep: Intact versions that stay, at least 1. A version that is here by its number alone counts.
-        dry_run: Only say which would go.
-        note: Told of each damaged version that stays.
+        keep: Intact versions to keep, at least 1. A version with only its manifest on disk counts.
+        dry_run: Only return what would be removed.
+        note: Called with a sentence for each damaged version that is kept.
 
     Returns:
         The removed versions, oldest first.
@@ -83,7 +83,7 @@ def prune(
         return doomed
     with refused_by_disk(f"prune {model!r}", root), scratch_folder(entry.path) as scratch:
         for version in doomed:
-            with suppress(FileNotFoundError):  # somebody else pruned it just now
+            with suppress(FileNotFoundError):  # pruned by another process meanwhile
                 version.path.rename(scratch / version.path.name)
     return doomed
 
@@ -101,8 +101,8 @@ def _doomed(entry: ModelEntry, keep: int, note: Note) -> tuple[VersionEntry, ...
             note(fault)
     if kept == 0:
         raise VersionDamaged(
-            f"no version of {entry.name!r} is intact, and nothing was removed: publish one first, or bring an older "
-            "one from where it is intact"
+            f"no version of {entry.name!r} is intact, and nothing was removed: publish one first, or copy an intact "
+            "one from another repository"
         )
     if not whole and (survivor := _newest_intact(newest_first, note)) is not None:
         newest_first.remove(survivor)

@@ -1,7 +1,7 @@
-"""Scratch folders beside the versions, named after their owner, so that what a killed process left can be told.
+"""Scratch folders beside the versions, named after their owner, so that those of killed processes are recognised.
 
-No lock is held: on a network share `flock` is local to each node, or not there at all. A folder of this machine is
-removed when its process is provably gone; any other when nothing below it has changed for a day.
+No lock is held: on a network share `flock` is local to each node, or not supported. A folder of this machine is
+removed once its process is gone; any other once nothing below it has changed for a day.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from slipway.repository._layout import SCRATCH_PREFIX
 
 ABANDONED_AFTER_S = 24 * 3600
-"""Who writes nothing for so long has given up; a pull writes all the time."""
+"""A process that wrote nothing for so long counts as dead; a pull writes all the time."""
 
 _OWNED = re.compile(
     re.escape(SCRATCH_PREFIX)
@@ -30,12 +30,12 @@ _UNKNOWN = "0" * 16
 
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make an empty folder in `parent`; remove it at the end if it was not renamed away.
+    """Create an empty folder in `parent`; remove it at the end if it was not renamed.
 
     The name comes from `mkdir`, not from `mkdtemp`: mode 0700 would hide a version from Triton's user.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     folder = parent / _new_name()
     folder.mkdir()
@@ -47,17 +47,17 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(parent: Path, *, now_s: float) -> None:
-    """Remove the scratch folders whose owner is gone, or has not been heard of for a day.
+    """Remove the scratch folders whose owner is gone, or which have not changed for a day.
 
     Args:
         parent: A model's folder.
-        now_s: The time by the clock of the file server, which also gives files their times.
+        now_s: Time by the file server's clock, which also sets modification times.
     """
     for folder in parent.glob(f"{SCRATCH_PREFIX}*"):
-        with suppress(OSError):  # in use, or removed by somebody else just now
+        with suppress(OSError):  # in use, or removed by another process meanwhile
             if _owner_is_gone(folder.name) or now_s - _last_change_s(folder) > ABANDONED_AFTER_S:
                 doomed = parent / _new_name()
-                folder.rename(doomed)  # in one step: who still writes there finds nothing, and no half of a version
+                folder.rename(doomed)  # a process that still writes there then fails, instead of leaving half a version
                 shutil.rmtree(doomed, ignore_errors=True)
 
 
@@ -67,7 +67,7 @@ def _new_name() -> str:
 
 
 def _machine() -> str:
-    """Where a process id means the same process: host name, boot, and PID namespace; zeros where nobody knows."""
+    """Scope of a process id: host name, boot, and PID namespace; zeros if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         namespace = str(Path("/proc/self/ns/pid").readlink())
@@ -77,7 +77,7 @@ def _machine() -> str:
 
 
 def _owner_is_gone(name: str) -> bool:
-    """Whether the process was one of this machine, and is not there any more: the number may be another's by now."""
+    """Whether the owner was a process of this machine and has ended; its id may belong to another one by now."""
     owner, machine = _OWNED.fullmatch(name), _machine()
     if owner is None or owner["machine"] != machine or machine == _UNKNOWN:
         return False
@@ -87,13 +87,13 @@ def _owner_is_gone(name: str) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # it is another user's
+        pass  # another user's process
     started = _started(pid)
     return started is not None and started != int(owner["started"])
 
 
 def _started(pid: int) -> int | None:
-    """When a process started, in ticks since the boot; None where nobody says."""
+    """Start time of a process, in ticks since the boot; None if unknown."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
         return int(stat.rpartition(")")[2].split()[19])
@@ -102,7 +102,7 @@ def _started(pid: int) -> int | None:
 
 
 def _last_change_s(folder: Path) -> float:
-    """The newest time of a folder and of everything below it."""
+    """The newest modification time of a folder and of everything below it."""
     newest = folder.lstat().st_mtime
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):

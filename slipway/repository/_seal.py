@@ -1,4 +1,4 @@
-"""Write a model's manifest anew, after the files it lists were edited by hand: first they are checked.
+"""Rewrite a model's manifest after its files were edited by hand and validated.
 
 seal(root, "mnist")
 """
@@ -21,18 +21,18 @@ from slipway.repository._shared import read_text, shared_names
 
 
 def seal(root: Path, model: str) -> tuple[str, ...]:
-    """Write the model's manifest anew, after the files it lists were edited by hand.
+    """Rewrite the model's manifest after the files that it lists were edited by hand.
 
     Args:
         root: Model repository.
         model: Model name.
 
     Returns:
-        What the manifest lists.
+        The listed paths.
 
     Raises:
         ModelNotPublished: There is no such model.
-        ModelDamaged: A file is none that Triton could serve, or the configurations disagree on the contract.
+        ModelDamaged: Triton could not serve a file, or the configurations disagree on the contract.
         PublishFailed: The file system refused.
     """
     model_dir = root / model
@@ -55,11 +55,11 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
             config = parse_config(read_text(model_dir, name))
             contracts[name] = read_contract(config)
         except ValueError as exc:
-            raise ModelDamaged(f"{model_dir / name}: {exc}. Nothing was sealed: put it right first") from exc
+            raise ModelDamaged(f"{model_dir / name}: {exc}. Nothing was sealed: fix it first") from exc
         if named := other_than_onnx(config) or ("" if config.backend else "no backend"):
             raise ModelDamaged(
                 f"{model_dir / name}: expected the backend onnxruntime and files of the model, nothing else, got "
-                f"{named}. Nothing was sealed: take it out first"
+                f"{named}. Nothing was sealed: remove it first"
             )
         if config.name not in {"", model_dir.name}:
             raise ModelDamaged(
@@ -76,6 +76,6 @@ def _refuse_unservable(model_dir: Path, names: tuple[str, ...]) -> None:
             )
     if LABELS in names and tuple(read_text(model_dir, LABELS).splitlines()) != expected.labels:
         raise ModelDamaged(
-            f"{model_dir / LABELS}: expected the labels of {CONFIG}, one a line, got others. Nothing was sealed: make "
-            "them agree first"
+            f"{model_dir / LABELS}: expected the labels of {CONFIG}, one per line, got others. Nothing was sealed: "
+            "make them agree first"
         )

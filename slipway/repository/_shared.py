@@ -1,9 +1,9 @@
-"""The files that all versions of a model share: how they are replaced, listed in the model's manifest, and checked.
+"""The files that all versions of a model share: replace them, list them in the model's manifest, verify them.
 
     check_shared(model_dir)          # config.pbtxt, labels.txt, configs/*.pbtxt are those of <model>/manifest.sha256
-    find_beside(model_dir)           # what lies beside the versions and is in no manifest
+    find_beside(model_dir)           # files outside the versions that no manifest lists
 
-Triton looks for code in a model's folder before its own. What is in no manifest is therefore never shown to it.
+Triton looks for code in a model's folder before its own. It therefore never sees a file that no manifest lists.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _Read = TypeVar("_Read")
 
 
 def read_shared(model_dir: Path) -> dict[str, str]:
-    """SHA-256 by path of the files that all versions share, as the model's manifest says; nothing is compared.
+    """SHA-256 by path of the files that all versions share, from the model's manifest; nothing is verified.
 
     Raises:
-        ModelDamaged: There is no manifest, or it breaks a rule; says how one is written.
+        ModelDamaged: There is no manifest, or it is invalid; the message says how to write one.
     """
     path = model_dir / MANIFEST
     try:
@@ -46,8 +46,7 @@ def read_shared(model_dir: Path) -> dict[str, str]:
             listed = parse_manifest(file.read(MAX_MANIFEST_BYTES + 1))
     except FileNotFoundError as exc:
         raise ModelDamaged(
-            f"{path}: there is none, so nobody can tell which files beside the versions belong to the model. "
-            f"{_remedy(model_dir)}"
+            f"{path} is missing, so the files outside the versions cannot be verified. {_remedy(model_dir)}"
         ) from exc
     except (OSError, UnsafePath, ManifestInvalid) as exc:
         raise ModelDamaged(f"{path}: not readable: {exc}. {_remedy(model_dir)}") from exc
@@ -65,7 +64,7 @@ def check_shared(model_dir: Path) -> dict[str, str]:
     """Compare the files that all versions share with the model's manifest, and return the manifest.
 
     Raises:
-        ModelDamaged: Naming each file that is changed or missing.
+        ModelDamaged: Names each file that is changed or missing.
     """
 
     def check() -> dict[str, str]:
@@ -79,7 +78,7 @@ def check_shared(model_dir: Path) -> dict[str, str]:
 
 
 def settled(read: Callable[[], _Read]) -> _Read:
-    """Read again for a second while the files and their manifest differ: a publisher replaces them one by one.
+    """Retry for a second while the files and their manifest differ: a publisher replaces them one by one.
 
     Raises:
         ModelDamaged: They still differ.
@@ -95,8 +94,8 @@ def settled(read: Callable[[], _Read]) -> _Read:
 def publish_shared(model_dir: Path, staging: Path, files: Mapping[str, str]) -> tuple[str, ...]:
     """Replace the shared files that differ, then the manifest; one atomic rename each.
 
-    Two publishers at once may replace each other's. Whoever finds other files than its own does it again, so that the
-    last one leaves files and manifest that agree.
+    Two concurrent publishers may overwrite each other. A publisher that finds other files than its own starts again, so
+    that files and manifest agree in the end.
 
     Args:
         model_dir: The model's folder.
@@ -104,11 +103,11 @@ def publish_shared(model_dir: Path, staging: Path, files: Mapping[str, str]) -> 
         files: Text by path.
 
     Returns:
-        The files that were replaced, the manifest not among them.
+        The files that were replaced, without the manifest.
 
     Raises:
-        PublishFailed: A name in `files` is none of a shared file, a configuration would have Triton run something
-            else than an ONNX file, or somebody else replaces them all the time.
+        PublishFailed: A name in `files` is not one of a shared file, a configuration would have Triton run anything
+            but an ONNX file, or another process keeps replacing them.
     """
     refuse_unpublishable(files)
     changed: list[str] = []
@@ -120,13 +119,12 @@ def publish_shared(model_dir: Path, staging: Path, files: Mapping[str, str]) -> 
             return tuple(changed)
         time.sleep(_PAUSE_S)
     raise PublishFailed(
-        f"{model_dir}: expected {', '.join(files)} to stay as they were written, but somebody else replaces them: "
-        "publish again when the other one has finished"
+        f"{model_dir}: another process keeps replacing {', '.join(files)}: publish again when it has finished"
     )
 
 
 def refuse_unpublishable(files: Mapping[str, str]) -> None:
-    """Refuse shared files with which a version could not be served.
+    """Reject shared files with which a version could not be served.
 
     Raises:
         PublishFailed: See `publish_shared`; nothing was written.
@@ -148,13 +146,13 @@ def refuse_unpublishable(files: Mapping[str, str]) -> None:
 
 
 def shared_names(model_dir: Path) -> tuple[str, ...]:
-    """The shared files that are on disk, sorted, listed or not."""
+    """Names of the shared files on disk, sorted, listed or not."""
     candidates = [CONFIG, LABELS, *(f"configs/{path.name}" for path in model_dir.glob("configs/*.pbtxt"))]
     return tuple(sorted(name for name in candidates if is_shared(name) and (model_dir / name).is_file()))
 
 
 def find_beside(model_dir: Path) -> tuple[str, ...]:
-    """What lies beside the versions and is in no manifest, sorted; never shown to Triton, nor sent anywhere.
+    """Files outside the versions that no manifest lists, sorted; Triton does not see them and they are never sent.
 
     Raises:
         ModelDamaged: The model has no readable manifest.
@@ -174,7 +172,7 @@ def read_text(model_dir: Path, name: str) -> str:
     """Text of one shared file.
 
     Raises:
-        ModelDamaged: It is no regular file, or cannot be read.
+        ModelDamaged: It is not a regular file, or cannot be read.
     """
     try:
         with open_contained(model_dir, name) as file:
@@ -184,10 +182,10 @@ def read_text(model_dir: Path, name: str) -> str:
 
 
 def _write_manifest(model_dir: Path, staging: Path, files: Mapping[str, str]) -> bool:
-    """List what was just written, and what was sealed before and is still there.
+    """List the files that were just written, and those that were sealed before and still exist.
 
     Returns:
-        Whether nobody wrote something else meanwhile.
+        False if another process wrote other contents meanwhile.
     """
     try:
         before = {name: sha256 for name, sha256 in read_shared(model_dir).items() if (model_dir / name).is_file()}
@@ -201,4 +199,4 @@ def _write_manifest(model_dir: Path, staging: Path, files: Mapping[str, str]) ->
 
 
 def _remedy(model_dir: Path) -> str:
-    return f"If these files are what is to be served, write their manifest: `slipway models seal {model_dir.name}`"
+    return f"If these files are right, write their manifest: `slipway models seal {model_dir.name}`"

@@ -1,4 +1,4 @@
-"""What is published: models, versions, and whether their files are still the published ones."""
+"""List and verify published models and versions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from slipway.repository._shared import check_shared
 CARD = "card.json"
 _MAX_CARD_BYTES = 16 << 20
 PUBLICATION = "publication.json"
-"""Says when a version was published; listed in its manifest, so that a copy says the same.
+"""Records when a version was published; listed in its manifest, so that a copy keeps it.
 
-It also holds a number that is drawn once: no two publications have the same manifest, so each can be told from another.
+It also holds a random number: no two publications have the same manifest, so each is distinguishable.
 """
 _MAX_PUBLICATION_BYTES = 10_000
 
@@ -42,14 +42,14 @@ class VersionEntry:
 
     @property
     def published_at(self) -> datetime | None:
-        """When it was published, UTC, as it says itself; None where it does not (older releases wrote no such file)."""
+        """When it was published, UTC, from its own record; None for versions of older releases, which wrote none."""
         return _read_published_at(self.path)
 
     @property
     def size_bytes(self) -> int:
-        """Sum of all regular files; what vanishes meanwhile does not count."""
+        """Total size of all regular files; files that disappear meanwhile do not count."""
         size = 0
-        for folder, _, names in os.walk(self.path):  # passes over what cannot be listed, as `rglob` does not
+        for folder, _, names in os.walk(self.path):  # skips unreadable folders, unlike `rglob`
             for name in names:
                 with suppress(OSError):
                     status = Path(folder, name).lstat()
@@ -58,11 +58,11 @@ class VersionEntry:
 
     @property
     def is_number_only(self) -> bool:
-        """Whether it is here by its manifest alone, as `pull` leaves it: known, and not to be served from here."""
+        """Whether only its manifest is on disk, as `pull` leaves it: known, but it cannot be served from here."""
         return manifest_alone(self.path)
 
     def contents(self) -> dict[str, str]:
-        """SHA-256 by path, as its manifest says; nothing is compared (`verify` does).
+        """SHA-256 by path, from its manifest; nothing is verified (`verify` does).
 
         Raises:
             VersionDamaged: No readable manifest.
@@ -70,7 +70,7 @@ class VersionEntry:
         return read_manifest(self.path)
 
     def model(self) -> dict[str, str]:
-        """The same without what it says of its own publication: in that, two versions of one model differ.
+        """The same without the publication record, which differs between any two versions.
 
         Raises:
             VersionDamaged: No readable manifest.
@@ -78,7 +78,7 @@ class VersionEntry:
         return {name: sha256 for name, sha256 in self.contents().items() if name != PUBLICATION}
 
     def card(self) -> dict[str, Any]:
-        """The model card for machines; empty when the version has none."""
+        """The machine-readable model card; empty if the version has none."""
         with suppress(OSError, ValueError, RecursionError), open_contained(self.path, CARD) as file:
             document = json.loads(file.read(_MAX_CARD_BYTES))
             if isinstance(document, dict):
@@ -105,7 +105,7 @@ class ModelEntry:
         """The version of that number.
 
         Raises:
-            VersionNotFound: Lists those that are there.
+            VersionNotFound: There is none; the message lists the published ones.
         """
         for entry in self.versions:
             if entry.version == number:
@@ -118,7 +118,7 @@ def list_models(root: Path) -> tuple[ModelEntry, ...]:
     """Every model with a configuration or a version, by name.
 
     Raises:
-        ModelNotPublished: `root` is no folder, or a model's.
+        ModelNotPublished: `root` is not a folder, or is a model's folder.
     """
     if not root.is_dir():
         raise ModelNotPublished(f"{root} is no model repository: expected a folder that holds <model>/config.pbtxt")
@@ -129,7 +129,7 @@ def list_models(root: Path) -> tuple[ModelEntry, ...]:
 
 
 def find_model(root: Path, model: str) -> ModelEntry:
-    """One model, which has at least one version.
+    """A model with at least one version.
 
     Raises:
         ModelNotPublished: There is no such model, or no version of it yet.
@@ -143,14 +143,14 @@ def find_model(root: Path, model: str) -> ModelEntry:
 
 
 def verify(root: Path, model: str, version: int | None = None) -> tuple[VersionEntry, ...]:
-    """Compare the files of a model's versions (or of one), and those that all share, with their manifests.
+    """Compare the files of a model's versions (or of one), and the shared files, with their manifests.
 
     Returns:
         The versions that were verified.
 
     Raises:
         VersionDamaged: At the first version with a file that is changed, missing or not listed.
-        ModelDamaged: The same of the files that all versions share; or they have no manifest yet.
+        ModelDamaged: The same for the files that all versions share; or they have no manifest yet.
         ModelNotPublished: There is nothing to verify.
         VersionNotFound: The model has no such version.
     """
@@ -170,7 +170,7 @@ def verify(root: Path, model: str, version: int | None = None) -> tuple[VersionE
 
 
 def find_fault(version: VersionEntry) -> str | None:
-    """Why a version cannot be served, in words; None where its files are those of its manifest."""
+    """Why a version cannot be served; None if its files match its manifest."""
     try:
         check_manifest(version.path)
     except (VersionDamaged, VersionNotFound) as exc:
@@ -184,7 +184,7 @@ def _entry(path: Path) -> ModelEntry:
 
 
 def write_publication(folder: Path) -> None:
-    """Say that the version is published now.
+    """Record the current time as the version's publication time.
 
     Raises:
         OSError: It cannot be written.
@@ -195,7 +195,7 @@ def write_publication(folder: Path) -> None:
 
 
 def _read_published_at(folder: Path) -> datetime | None:
-    """When the version was published, UTC; None where it does not say, as versions of older releases do not."""
+    """When the version was published, UTC; None for versions of older releases, which have no record."""
     try:
         with open_contained(folder, PUBLICATION) as file:
             document = json.loads(file.read(_MAX_PUBLICATION_BYTES))

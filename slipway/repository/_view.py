@@ -1,12 +1,12 @@
-"""A private folder with nothing but the verified files of one version of each model: what Triton is started on.
+"""Build the private folder that Triton is started on: only the verified files of one version of each model.
 
     with tempfile.TemporaryDirectory() as folder:
         (view,) = build_view(root, ["mnist"], Path(folder))
         ...                                      # tritonserver --model-repository=<folder>
         view.version, view.skipped
 
-Bytes are hashed while they are copied, each file from one descriptor: what Triton loads is what was verified, whoever
-changes the repository meanwhile. `helm/serving/files/start-triton.sh` does the same in bash.
+Bytes are hashed while they are copied, each file from one descriptor: Triton loads exactly what was verified, even if
+the repository changes meanwhile. `helm/serving/files/start-triton.sh` does the same in bash.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ from slipway.repository._versions import ModelEntry, find_model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelView:
-    """One model as Triton is shown it.
+    """One model as Triton sees it.
 
     Attributes:
         model: Its name.
-        version: The one version that is there.
+        version: The version in the view.
         path: Its folder in the view.
-        manifest_sha256: Of the version's manifest, in hex: two views of one value hold the same version's files. Empty
-            where nothing was compared.
-        skipped: Why each newer version is not served, in words; empty where the newest is.
+        manifest_sha256: Hex digest of the version's manifest: views with equal digests hold the same files. Empty if
+            nothing was verified.
+        skipped: For each newer version, why it is not served; empty if the newest is served.
     """
 
     model: str
@@ -69,22 +69,23 @@ def build_view(
     versions: Mapping[str, int] | None = None,
     compare: bool = True,
 ) -> tuple[ModelView, ...]:
-    """Copy what Triton needs of each model: the shared files, and the listed files of one version.
+    """Copy the files that Triton needs of each model: the shared files, and the listed files of one version.
 
     Args:
         root: Model repository.
         models: Their names.
-        into: A folder that only this user can write; what it holds of these models is replaced.
-        config_name: `configs/<config_name>.pbtxt` must be among the files; None is `config.pbtxt`.
-        versions: The version of a model; the newest that is intact where none is named.
-        compare: With the manifests. Without it every regular file of the newest version comes, but no code.
+        into: A folder that only this user can write; existing files of these models are replaced.
+        config_name: `configs/<config_name>.pbtxt` must exist; None for `config.pbtxt`.
+        versions: Version by model; without an entry, the newest intact one.
+        compare: Verify against the manifests. Without it every regular file of the newest version is copied, but no
+            code.
 
     Raises:
-        ModelDamaged: Shared files are not those of the model's manifest, or it has none; or the configuration, sealed
-            or not, would have Triton run something else than an ONNX file (that is looked at with `compare` only).
-        VersionDamaged: The named version is damaged, or every version is.
+        ModelDamaged: Shared files differ from the model's manifest, or it has none; or the configuration, sealed or
+            not, would have Triton run anything but an ONNX file (checked with `compare` only).
+        VersionDamaged: The requested version is damaged, or all versions are.
         VersionNotFound: The model has no such version.
-        ModelNotPublished: There is no such model, or it has no version, or not this configuration.
+        ModelNotPublished: There is no such model, no version, or no such configuration.
         PublishFailed: The view cannot be written.
     """
     return tuple(
@@ -96,7 +97,7 @@ def build_view(
 def _view_model(
     entry: ModelEntry, target: Path, config_name: str | None, version: int | None, *, compare: bool
 ) -> ModelView:
-    with refused_by_disk("prepare what tritonserver is to see", target.parent):
+    with refused_by_disk("prepare the files for tritonserver", target.parent):
         settled(lambda: _view_shared(entry, target, config_name, compare=compare))
         if version is not None:
             return _view_version(entry.name, entry.version(version).path, target, (), compare=compare)
@@ -122,7 +123,7 @@ def _view_shared(entry: ModelEntry, target: Path, config_name: str | None, *, co
     target.mkdir(mode=0o700, parents=True)
     if wrong := copy_listed(entry.path, listed, target):
         raise ModelDamaged(
-            f"{entry.path}: {'; '.join(wrong)}. Publish again, or seal what is to be served: `slipway models seal "
+            f"{entry.path}: {'; '.join(wrong)}. Publish again, or if these files are right: `slipway models seal "
             f"{entry.name}`"
         )
     if compare:

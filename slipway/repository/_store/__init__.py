@@ -1,1 +1,1 @@
-"""A remote repository as files below one URL: S3, Google Cloud Storage, a web server, a folder, over fsspec."""
+"""Files of a remote repository below one URL: S3, Google Cloud Storage, a web server or a folder, through fsspec."""

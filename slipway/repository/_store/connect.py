@@ -1,4 +1,4 @@
-"""Open what is below a URL, over fsspec: S3, Google Cloud Storage, whatever it has a back end for.
+"""Open a URL with fsspec: S3, Google Cloud Storage, and its other back ends.
 
 with open_store("s3://models/prod", console) as store:
     store.sizes()
@@ -32,11 +32,10 @@ _ALIASES = {"s3a": "s3", "gcs": "gs"}
 
 @contextmanager
 def open_store(url: str, console: Console) -> Iterator[RemoteStore]:
-    """Open what is below a URL; bars for the files on their way go to `console` if it is a terminal.
+    """Open a URL; progress bars go to `console` if it is a terminal.
 
     Raises:
-        RemoteFailed: It is no URL, or has keys in it where they do not belong; or there is no back end for it, or it
-            is not installed.
+        RemoteFailed: It is not a URL, or contains keys; or its back end is unknown or not installed.
     """
     hidden, shown = Secrets.of(url), shown_url(url)
     if not _URL.match(url):
@@ -45,8 +44,8 @@ def open_store(url: str, console: Console) -> Iterator[RemoteStore]:
     kind = _ALIASES.get(scheme, scheme)
     if kind in _KEYS_ELSEWHERE and userinfo(url):
         raise RemoteFailed(
-            f"{printable(shown)}: expected a bucket behind {scheme}://, got keys too. Give them as "
-            f"{_KEYS_ELSEWHERE[kind]}, and change those that stood in the URL: others may have seen them"
+            f"{printable(shown)}: expected a bucket after {scheme}://, got keys too. Pass them as "
+            f"{_KEYS_ELSEWHERE[kind]}, and rotate those in the URL: others may have seen them"
         )
     with translated("open", shown, hidden):
         system, root = bounded(
@@ -59,7 +58,7 @@ def open_store(url: str, console: Console) -> Iterator[RemoteStore]:
 
 
 def _options(kind: str) -> dict[str, Any]:
-    """Time limits of one socket, for the back ends that can be told; trying again is done here, not there as well."""
+    """Socket time-outs, for the back ends that have such options, without their own retries: those are done here."""
     if kind == "s3":
         limits: dict[str, Any] = {"connect_timeout": timeouts.CONNECT_S, "read_timeout": timeouts.READ_S}
         if "AWS_MAX_ATTEMPTS" not in os.environ:
@@ -69,7 +68,7 @@ def _options(kind: str) -> dict[str, Any]:
         try:
             from slipway.repository._store.google import google_options  # noqa: PLC0415 - aiohttp comes with gcsfs
         except ModuleNotFoundError:
-            return {}  # fsspec says what is to be installed
+            return {}  # fsspec names the missing package
         return google_options()
     if kind in {"http", "https"}:
         from aiohttp import ClientTimeout  # noqa: PLC0415 - only this back end has it

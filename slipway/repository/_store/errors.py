@@ -1,9 +1,9 @@
-"""What a store's back end raises, in words: what was tried, what came, and the way out; never a key or a password.
+"""Error mapping of a store's back ends: action, reason and remedy; never a key or a password.
 
 with translated("list", url, secrets):
     system.find(root)
 
-Every back end has its own exceptions. They are told apart by the names of their classes, so that none is imported.
+Every back end has its own exceptions. They are recognised by class name, so that none has to be imported.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 _GIVE_KEYS = "give credentials: environment variables, a profile, or a service account with a role"
 _WRONG_KEYS = "the store rejects these credentials: renew them, or name others"
-_NOT_ALLOWED = "these credentials may not do that: they need to list, read, write and delete below the URL"
+_NOT_ALLOWED = "permission denied: these credentials need to list, read, write and delete below the URL"
 _NO_TLS = (
     "its certificate is refused: name its authority with AWS_CA_BUNDLE (s3) or SSL_CERT_FILE, or use the host name "
     "that the certificate is for"
 )
-_SILENT = "the store took the connection and did not answer in time: check its health and the network, and try again"
+_SILENT = "the store accepted the connection but did not answer in time: check its health and the network; try again"
 _UNREACHABLE = "no connection: check the endpoint, the host name, the network and its proxy"
-_NOT_THERE = "it is not there: check that the bucket exists, and its name"
-_NO_STORE = "what answered is no such store: check the endpoint"
+_NOT_THERE = "not found: check that the bucket exists, and its name"
+_NO_STORE = "the response is not from such a store: check the endpoint"
 _NOT_AS_LISTED = (
-    "it is larger than the store says, or than the disk here can take, and was cut off: look at it there; if somebody "
-    "wrote it just now, pull again"
+    "it is larger than the store says, or than the free disk space, and was cut off: check it in the store; if it was "
+    "written just now, pull again"
 )
-_UNKNOWN = "check the network, the endpoint and the credentials, and run the command again: it goes on where it was"
+_UNKNOWN = "check the network, the endpoint and the credentials, and run the command again: it resumes"
 
 _BY_KIND = {
     "ImportError": f"install what this kind of URL needs: {install_hint('remote')}",
@@ -86,14 +86,14 @@ _TRANSIENT_ERRNOS = {errno.EBUSY, errno.EREMOTEIO}  # what s3fs makes of 503, 50
 
 @contextmanager
 def translated(action: str, shown: str, secrets: Secrets) -> Iterator[None]:
-    """Turn whatever a back end raises into `RemoteFailed`.
+    """Translate a back end's exceptions into `RemoteFailed`.
 
-    A full disk here stays an OSError: it is no fault of the store's.
+    A full local disk stays an OSError: the store did not fail.
 
     Args:
-        action: What is tried, as a verb.
-        shown: Where, as it may be shown.
-        secrets: What may not be shown.
+        action: Attempted action, as a verb.
+        shown: URL without secrets.
+        secrets: Texts to hide.
     """
     try:
         yield
@@ -110,7 +110,7 @@ def translated(action: str, shown: str, secrets: Secrets) -> Iterator[None]:
 
 
 def error_code(exc: BaseException) -> str:
-    """The code in a store's answer, such as `PreconditionFailed` or `404`; empty where there is none."""
+    """The code in a store's response, such as `PreconditionFailed` or `404`; empty if there is none."""
     for one in (exc, exc.__cause__):
         response = getattr(one, "response", None)
         if isinstance(response, dict):
@@ -122,7 +122,7 @@ def error_code(exc: BaseException) -> str:
 
 
 def is_transient(exc: BaseException) -> bool:
-    """Whether the same question may be answered in a moment; a refused certificate is refused again."""
+    """Whether a retry may succeed; a certificate error is permanent."""
     kinds = _kinds(exc)
     if any(_BY_KIND.get(kind) is _NO_TLS for kind in kinds):
         return False
@@ -133,7 +133,7 @@ def is_transient(exc: BaseException) -> bool:
 
 def _remedy(exc: BaseException) -> str:
     if isinstance(exc, OSError) and exc.errno in DISK_ERRNOS:
-        return "the disk there is full or takes no more: free some space there"
+        return "the remote disk is full, or its quota is used up: free some space there"
     if isinstance(exc, ValueError) and "rotocol not known" in str(exc):
         return EXPECTED_URL
     by_code = _BY_CODE.get(error_code(exc))

@@ -1,8 +1,8 @@
-"""Options of gcsfs: the time limits of a socket, and no trying again where it cannot help.
+"""Options of gcsfs: socket time-outs, and no retries of permanent errors.
 
-gcsfs tries six times, half a minute long, whatever a connection failed of, and writes a traceback each time; it has no
-option for that. What it does not know it lets through at once, so failed connections are given other names here, by
-aiohttp's own hook, and trying again stays with who asks.
+gcsfs retries every failed connection six times over half a minute, logs a traceback each time, and has no option for
+that. It raises unknown exceptions at once, so connection errors are replaced here by another type, through aiohttp's
+tracing hook, and retries are left to the caller.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from slipway.repository._store import timeouts
 
 
 class ConnectionFailed(Exception):
-    """No connection to the store, or it broke; another one may succeed."""
+    """The connection to the store failed or broke; a retry may succeed."""
 
 
 @functools.cache
 def google_options() -> dict[str, Any]:
-    """For `fsspec.filesystem("gs", …)`; one and the same each time, as fsspec's cache wants it."""
-    for name in ("gcsfs", "google.auth"):  # else their tracebacks and guesses go to the terminal
+    """Options for `fsspec.filesystem("gs", …)`; the same objects each time, so that fsspec's cache works."""
+    for name in ("gcsfs", "google.auth"):  # otherwise their tracebacks go to the terminal
         logging.getLogger(name).addHandler(logging.NullHandler())
     trace = aiohttp.TraceConfig()
     trace.on_request_exception.append(_rename)
@@ -33,7 +33,7 @@ def google_options() -> dict[str, Any]:
         "requests_timeout": aiohttp.ClientTimeout(
             total=None, sock_connect=timeouts.CONNECT_S, sock_read=timeouts.READ_S
         ),
-        "retry_timeout": timeouts.CONNECT_S,  # of the question which kind of bucket it is
+        "retry_timeout": timeouts.CONNECT_S,  # for the query of the bucket's kind
         "session_kwargs": {"trace_configs": [trace]},
     }
 
@@ -41,10 +41,10 @@ def google_options() -> dict[str, Any]:
 async def _rename(
     _session: aiohttp.ClientSession, _context: SimpleNamespace, failed: aiohttp.TraceRequestExceptionParams
 ) -> None:
-    """Replace what gcsfs would try again.
+    """Replace exceptions that gcsfs would retry.
 
     Raises:
-        ssl.SSLError: A certificate is refused: it is refused again.
+        ssl.SSLError: A certificate error, which is permanent.
         TimeoutError: The store took longer than it may.
         ConnectionFailed: Any other failure of a connection.
     """

@@ -1,9 +1,9 @@
-"""Every file below a URL, or the reason why it cannot be told: never silently a part of it, never nothing by mistake.
+"""List every file below a URL, or fail: never a silently incomplete list, never an empty one by mistake.
 
-list_files(system, root)      # {"mnist/1/model.onnx": 123456}; {} is "the place is there, and empty"
+list_files(system, root)      # {"mnist/1/model.onnx": 123456}; {} means that it exists and is empty
 
-fsspec's own walk leaves out what it cannot list, so a folder that may not be read, and a server that does not answer,
-look empty. Object stores are listed by prefix in one question, which fails as a whole.
+fsspec's own walk skips what it cannot list, so an unreadable folder or an unavailable server looks empty. Object stores
+are listed by prefix in one request, which fails as a whole.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from fsspec.implementations.local import LocalFileSystem
 
 MAX_PAGES = 1000
 _NO_LISTING = (
-    "what answered is no listing of a model repository. Over http(s) a repository can only be read, and only where the "
-    "server lists folders as pages with links (nginx: `autoindex on`; `python -m http.server`), without a login"
+    "the response is not a directory listing of a model repository. Over http(s) a repository is read-only, and its "
+    "server must list folders as pages with links (nginx: `autoindex on`; `python -m http.server`), without a login"
 )
 
 
 class NoListing(Exception):
-    """What answered cannot be told from an empty place."""
+    """The response cannot be distinguished from an empty location."""
 
 
 def is_http(system: Any) -> bool:  # noqa: ANN401 - fsspec ships no types
-    """Whether a file system is a web server, which nobody can write to."""
+    """Whether a file system is a web server, which is read-only."""
     return "https" in _protocols(system)
 
 
 def list_files(system: Any, root: str) -> dict[str, int | None]:  # noqa: ANN401
-    """Size in bytes by name as it stands behind `root` and a slash; None where the store does not say.
+    """Size in bytes by name relative to `root`; None if the store does not say.
 
-    Names are as the store has them: hostile ones too.
+    Names are untrusted: exactly as the store returns them.
 
     Raises:
-        FileNotFoundError: The bucket, or the folder's parent, is not there.
+        FileNotFoundError: The bucket, or the folder's parent, does not exist.
         NoListing: A web server answered with something else.
         Exception: Whatever the back end raises.
     """
@@ -58,7 +58,7 @@ def list_files(system: Any, root: str) -> dict[str, int | None]:  # noqa: ANN401
 
 
 def _refuse_absent(system: Any, root: str) -> None:  # noqa: ANN401
-    """Tell an empty place from a bucket that is not there; for s3 and gs the listing has failed by then."""
+    """Distinguish an empty location from a missing bucket; for s3 and gs the listing itself has failed by then."""
     top = root.lstrip("/").partition("/")[0]
     if not top or not {"s3", "gs", "memory"}.isdisjoint(_protocols(system)):
         return
@@ -80,9 +80,9 @@ def _on_disk(root: Path) -> Iterator[tuple[str, int | None]]:
             path = Path(folder, name)
             try:
                 status = path.stat()
-            except FileNotFoundError:  # a link to nothing, or removed meanwhile
+            except FileNotFoundError:  # a dangling link, or removed meanwhile
                 continue
-            if stat.S_ISREG(status.st_mode):  # a pipe or a device would never end
+            if stat.S_ISREG(status.st_mode):  # reading a pipe or a device could block for ever
                 yield path.relative_to(root).as_posix(), status.st_size
 
 
@@ -109,7 +109,7 @@ def _in_pages(system: Any, root: str) -> Iterator[tuple[str, int | None]]:  # no
 
 
 def _below(root: str, name: str) -> str:
-    """What stands behind the root and one slash; the rest may begin with a slash, which is hostile."""
+    """The name relative to the root; an unsafe one may begin with another slash."""
     if root and not name.startswith(f"{root}/"):
         raise NoListing(f"expected names below {root!r}, got {name!r}")
     return name[len(root) + 1 :] if root else name.removeprefix("/")

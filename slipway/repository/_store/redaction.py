@@ -1,7 +1,7 @@
-"""Keys and passwords, kept out of every text: a URL, what a back end says, and what Python adds to a traceback.
+"""Remove keys and passwords from URLs, from messages of back ends, and from tracebacks.
 
 shown_url("https://user:pw@host/models")      # "https://***@host/models"
-Secrets.of(url).scrubbed(str(exc))            # without them
+Secrets.of(url).scrubbed(str(exc))            # the text without secrets
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _VARIABLES = (
     "AZURE_STORAGE_SAS_TOKEN",
 )
 _SHORTEST = 4
-"""Shorter secrets stand in ordinary words by chance: a text that could hold one is left out as a whole."""
+"""Shorter secrets occur in ordinary words by chance: a text that may contain one is omitted as a whole."""
 
 
 def userinfo(url: str) -> str:
-    """What stands before the `@` of a URL's host; empty when nothing does."""
+    """The user information before the `@` of a URL's host; empty if there is none."""
     match = _URL.fullmatch(url)
     return (match["user"] or "") if match else ""
 
 
 def shown_url(url: str) -> str:
-    """A URL for messages: without password, and without the values behind `?` and `#`, which may sign it."""
+    """A URL for messages: without password, and without query and fragment values, which may hold a signature."""
     match = _URL.fullmatch(url)
     if match is None:
         return url
@@ -48,19 +48,19 @@ def shown_url(url: str) -> str:
     elif ":" in user or match["scheme"].lower() in {"http://", "https://"}:
         shown = f"{HIDDEN}@"
     else:
-        shown = f"{user}@"  # a container of Azure's, or a user's name alone
+        shown = f"{user}@"  # an Azure container, or a user name without password
     return match["scheme"] + shown + match["place"] + (match["rest"][:1] + HIDDEN if match["rest"] else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """Texts that may not be shown. `words` are longest first, so that none leaves a part of another."""
+    """Texts to hide. `words` are longest first, so that no part of one remains."""
 
     words: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def of(cls, url: str) -> Self:
-        """Those of a URL and of the environment."""
+        """The secrets in a URL and in the environment."""
         words = {os.environ.get(name, "") for name in _VARIABLES}
         match = _URL.fullmatch(url)
         if match is not None:
@@ -76,7 +76,7 @@ class Secrets:
         return text
 
     def shows_none(self, exc: BaseException) -> bool:
-        """Whether a traceback of an exception, its causes included, could be printed."""
+        """Whether a traceback of an exception and its causes contains no secret."""
         text = "".join(traceback.format_exception(exc))
         return not any(word in text for word in self.words)
 

@@ -1,10 +1,9 @@
 """Files of a remote repository: listed, read, created, replaced, removed.
 
     store.sizes()                                  # every file below the URL
-    store.create(path, "mnist/3/model.onnx")       # only if it is not there yet
+    store.create(path, "mnist/3/model.onnx")       # only if it does not exist
 
-Every back end has its own exceptions; they become `RemoteFailed` here, with the way out. Every operation has a
-time-out.
+Exceptions of the back ends are translated into `RemoteFailed` here, with the remedy. Every operation has a time-out.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from slipway.repository._store.transfer import ProgressBar, create_file, downloa
 T = TypeVar("T")
 
 MAX_TEXT_BYTES = 16 * 2**20
-"""No manifest, configuration or list of labels is larger."""
+"""Upper bound for a manifest, a configuration or a label file."""
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -46,7 +45,7 @@ class RemoteStore:
         system: fsspec's file system.
         root: The URL's path in it.
         progress: Shows files on their way.
-        hidden: What no message may show.
+        hidden: Secrets that no message may contain.
     """
 
     url: str
@@ -56,22 +55,22 @@ class RemoteStore:
     hidden: Secrets = field(repr=False)
 
     def sizes(self) -> dict[str, int | None]:
-        """Size in bytes of every file, by name as the store has it, which may be hostile; none when nothing is there.
+        """Size in bytes of every file, by its name in the store, which is untrusted; empty if there are no files.
 
         Raises:
-            RemoteFailed: It cannot be listed, or is not there.
+            RemoteFailed: It cannot be listed, or does not exist.
         """
         return self._call("list", "", lambda: list_files(self.system, self.root))
 
     def read(self, path: str) -> bytes:
-        """A small file."""
+        """The bytes of a small file."""
         content = self._call("read", path, lambda: read_small(self.system, self._full(path), MAX_TEXT_BYTES))
         if len(content) > MAX_TEXT_BYTES:
-            raise RemoteFailed(f"{self.where(path)}: expected at most {MAX_TEXT_BYTES >> 20} MiB, got more; look at it")
+            raise RemoteFailed(f"{self.where(path)}: expected at most {MAX_TEXT_BYTES >> 20} MiB, got more; check it")
         return content
 
     def read_if_there(self, path: str) -> bytes | None:
-        """A small file; None when there is none."""
+        """The bytes of a small file; None if it does not exist."""
 
         def read() -> bytes | None:
             try:
@@ -82,16 +81,16 @@ class RemoteStore:
         return self._call("read", path, read)
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file now."""
+        """Whether the file exists."""
         return self._call("look for", path, lambda: bool(self.system.exists(self._full(path))))
 
     def size(self, path: str) -> int | None:
-        """Bytes of a file, which a listing of a web server does not say; None where it still does not."""
+        """Size of a file in bytes, which a web server's listing lacks; None if the server does not say."""
         size: int | None = self._call("look at", path, lambda: self.system.size(self._full(path)))
         return size
 
     def sha256(self, path: str, size_bytes: int | None) -> str:
-        """SHA-256 of the bytes that are there, read back."""
+        """SHA-256 of the file's bytes, read back from the store."""
 
         def read() -> str:
             with self.system.open(self._full(path), "rb") as file:
@@ -100,7 +99,7 @@ class RemoteStore:
         return self._call("read", path, read, limit_s=timeouts.transfer_limit_s(size_bytes))
 
     def modified(self, path: str) -> datetime:
-        """When a file was written, by the store's own clock."""
+        """Modification time of a file, by the store's clock."""
 
         def read() -> datetime:
             at: datetime = self.system.modified(self._full(path))
@@ -109,7 +108,7 @@ class RemoteStore:
         return self._call("look at", path, read)
 
     def now(self) -> datetime:
-        """The store's own clock: when it writes a file of no consequence."""
+        """Current time by the store's clock: the modification time of a probe file."""
         probe = self._probe("written by `slipway models push` to read the store's clock; remove it\n")
         try:
             return self.modified(probe)
@@ -117,13 +116,13 @@ class RemoteStore:
             self.remove(probe)
 
     def download(self, path: str, local: Path, size_bytes: int | None, *, free_bytes: int) -> None:
-        """Copy a file from there; a full disk here is an OSError.
+        """Download a file; a full local disk raises OSError.
 
         Args:
-            path: The file there.
-            local: Where it goes.
-            size_bytes: What the store said of it; more is cut off. None where it does not say.
-            free_bytes: What the disk here can take: the bound of a file whose size nobody said.
+            path: The remote file.
+            local: The local file.
+            size_bytes: Its size as listed; a longer transfer is aborted. None if the store did not say.
+            free_bytes: Free local disk space: the limit for a file of unknown size.
 
         Raises:
             RemoteFailed: It cannot be read, or is larger.
@@ -137,10 +136,10 @@ class RemoteStore:
         self._call("read", path, copy, limit_s=timeouts.transfer_limit_s(size_bytes))
 
     def create(self, local: Path, path: str) -> bool:
-        """Copy a file there if there is none of that name; where the store can, in one indivisible step.
+        """Upload a file if none of that name exists; atomic if the store supports it.
 
         Returns:
-            False when there is one, which is untouched.
+            False if it existed; it is untouched.
         """
         self.refuse_read_only()
         size = local.stat().st_size
@@ -153,14 +152,14 @@ class RemoteStore:
             )
 
     def create_text(self, content: bytes, path: str) -> bool:
-        """The same for a small file."""
+        """The same for the bytes of a small file."""
         self.refuse_read_only()
         return self._call(
             "write", path, lambda: create_file(self.system, content, self._full(path), self._scratch(), None)
         )
 
     def replace(self, content: bytes, path: str) -> None:
-        """Write a small file over what is there; readers see the old or the new."""
+        """Replace a small file; readers see the old or the new contents."""
         self.refuse_read_only()
         self._call("write", path, lambda: replace_file(self.system, content, self._full(path), self._scratch()))
 
@@ -169,16 +168,16 @@ class RemoteStore:
         self._call("remove", path, lambda: self.system.rm_file(self._full(path)))
 
     def refuse_read_only(self) -> None:
-        """Refuse what nobody can write to, whoever asks.
+        """Reject a read-only kind of store.
 
         Raises:
             RemoteFailed: It is a web server.
         """
         if is_http(self.system):
-            raise RemoteFailed(f"{self.url}: a web server can be pulled from and not pushed to; {EXPECTED_URL}")
+            raise RemoteFailed(f"{self.url}: a web server is read-only, and can be pulled from only; {EXPECTED_URL}")
 
     def check_writable(self) -> None:
-        """Write and remove a file of no consequence.
+        """Write and remove a probe file.
 
         Raises:
             RemoteFailed: It cannot be written or removed.
@@ -186,7 +185,7 @@ class RemoteStore:
         self.remove(self._probe("written by `slipway models pull --check-write`; remove it\n"))
 
     def where(self, path: str) -> str:
-        """A file's place, for messages."""
+        """A file's URL, for messages."""
         return f"{self.url}/{printable(path)}" if path else self.url
 
     def _probe(self, text: str) -> str:

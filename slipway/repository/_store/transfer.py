@@ -1,12 +1,11 @@
-"""Files on their way to and from a store: downloaded, read, created, replaced; with a progress bar.
+"""Transfer files to and from a store with a progress bar: download, read, create, replace.
 
-    download(system, "bucket/mnist/3/model.onnx", local, bar)                 # the bar ends it if more comes
+    download(system, "bucket/mnist/3/model.onnx", local, bar)                 # the bar aborts it if it is too large
     read_small(system, "bucket/mnist/3/manifest.sha256", 16 * 2**20)
-    create_file(system, local, "bucket/mnist/3/model.onnx", scratch, bar)     # False: there is one, untouched
+    create_file(system, local, "bucket/mnist/3/model.onnx", scratch, bar)     # False: it existed, and is untouched
 
-A file that must not be there yet is written in one indivisible step where the store has one: S3 and Google Cloud
-Storage decide themselves (`If-None-Match: *`, generation 0); a folder on disk does by a hard link. Other back ends of
-fsspec look first and write then.
+Creation is atomic where the store supports it: S3 and Google Cloud Storage by a conditional write (`If-None-Match: *`,
+generation 0), a folder on disk by a hard link. With other back ends of fsspec it is a check followed by a write.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ from slipway.repository._store.listing import is_http
 
 _BLOCK_BYTES = 1 << 20
 _TAKEN = {"PreconditionFailed", "412"}
-_UNDECIDED = {"ConditionalRequestConflict", "409"}  # S3: another write of the same name has not ended yet
+_UNDECIDED = {"ConditionalRequestConflict", "409"}  # S3: another write of the same name is in progress
 _TRIES, _PAUSE_S = 10, 0.5
 
 
 class LargerThanAnnounced(Exception):
-    """A file is larger than its store said it is, or than the disk here can take."""
+    """A file is larger than its store reported, or than the free local disk space."""
 
 
 class ProgressBar(Callback):  # type: ignore[misc]  # fsspec ships no types
     """One file's bar, moved by fsspec after each piece.
 
     Args:
-        progress: Where it is shown.
-        path: The file, as it is named there.
-        size_bytes: What is expected; None is unknown.
-        most_bytes: A transfer that announces or brings more is cut off; None is never.
+        progress: The display that it belongs to.
+        path: The file's name in the display.
+        size_bytes: Expected size; None if unknown.
+        most_bytes: A larger transfer is aborted; None for no limit.
     """
 
     def __init__(self, progress: Progress, path: str, *, size_bytes: int | None, most_bytes: int | None = None) -> None:
@@ -62,10 +61,10 @@ class ProgressBar(Callback):  # type: ignore[misc]  # fsspec ships no types
         self._progress.remove_task(self._task)
 
     def call(self, hook_name: str | None = None, **kwargs: object) -> None:
-        """Show how far the file is.
+        """Update the display.
 
         Raises:
-            LargerThanAnnounced: It is further than it may be.
+            LargerThanAnnounced: The transfer exceeds `most_bytes`.
         """
         super().call(hook_name, **kwargs)
         self._progress.update(self._task, total=self.size, completed=self.value)
@@ -74,37 +73,37 @@ class ProgressBar(Callback):  # type: ignore[misc]  # fsspec ships no types
 
 
 def download(system: Any, source: str, target: Path, bar: ProgressBar) -> None:  # noqa: ANN401 - fsspec ships no types
-    """Copy a file to this disk, and tell the bar of every piece.
+    """Download a file, and update the bar after every block.
 
     Raises:
-        LargerThanAnnounced: The bar does, when it is too much.
+        LargerThanAnnounced: The file is too large; raised by the bar.
         Exception: Whatever the back end raises.
     """
     if not isinstance(system, LocalFileSystem):
         system.get_file(source, str(target), callback=bar)
         return
-    with Path(source).open("rb") as original, target.open("wb") as copy:  # fsspec copies in one go, and tells nobody
+    with Path(source).open("rb") as original, target.open("wb") as copy:  # fsspec would copy without callbacks
         while block := original.read(_BLOCK_BYTES):
             bar.relative_update(len(block))
             copy.write(block)
 
 
 def read_small(system: Any, source: str, most_bytes: int) -> bytes:  # noqa: ANN401
-    """A file's bytes, and no more than one more than it may have."""
+    """A file's bytes, at most one more than allowed."""
     if not is_http(system):
         return bytes(system.cat_file(source, start=0, end=most_bytes + 1))
-    content = _Head(most_bytes + 1)  # not every web server knows ranges
+    content = _Head(most_bytes + 1)  # not every web server supports ranges
     with suppress(_Enough):
         system.get_file(source, content)
     return content.getvalue()[: most_bytes + 1]
 
 
 class _Enough(Exception):
-    """As many bytes as are asked for are there."""
+    """The requested number of bytes was received."""
 
 
 class _Head(io.BytesIO):
-    """Takes so many bytes, and no more."""
+    """A buffer of limited size."""
 
     def __init__(self, most_bytes: int) -> None:
         super().__init__()
@@ -122,13 +121,13 @@ def create_file(system: Any, source: Path | bytes, target: str, scratch: str, ba
 
     Args:
         system: fsspec's file system.
-        source: A file, or a small one's bytes.
+        source: A file's path, or the bytes of a small one.
         target: Its path in the file system.
-        scratch: A path in it that nobody else uses, on the same disk.
+        scratch: A unique path for a temporary file, on the same disk.
         bar: Moved by fsspec after each piece; None for a small file.
 
     Returns:
-        False when there is a file, which is untouched.
+        False if the file existed; it is untouched.
     """
     if isinstance(system, LocalFileSystem):
         return _create_on_disk(source, Path(target), Path(scratch))
@@ -152,7 +151,7 @@ def create_file(system: Any, source: Path | bytes, target: str, scratch: str, ba
 
 
 def replace_file(system: Any, content: bytes, target: str, scratch: str) -> None:  # noqa: ANN401
-    """Write a small file over what is there."""
+    """Replace a small file."""
     if not isinstance(system, LocalFileSystem):
         system.pipe_file(target, content)
         return

@@ -145,7 +145,7 @@ def test_the_folder_itself_may_be_reached_over_a_link(tmp_path):
 def test_what_is_no_regular_file_is_not_read(tmp_path, make):
     make(tmp_path / "a")
 
-    with pytest.raises(UnsafePath, match="no regular file"):
+    with pytest.raises(UnsafePath, match="not a regular file"):
         open_contained(tmp_path, "a")
 
 

@@ -107,7 +107,7 @@ def test_a_small_file_that_unpacks_to_much_is_refused_before_it_does(archive):
     path = archive({"a.npy": claim((100 << 20,)) + bytes(100 << 20)}, zipfile.ZIP_DEFLATED)
     tracemalloc.start()
     try:
-        with pytest.raises(NpzUnreadable, match=r"claim to unpack to 104,857,6\d\d"):
+        with pytest.raises(NpzUnreadable, match=r"would unpack to 104,857,6\d\d"):
             read(path)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -136,7 +136,7 @@ def test_two_arrays_of_one_name_are_refused(tmp_path):
 def test_an_array_packed_in_another_way_is_refused(archive):
     path = archive({"a.npy": claim((1,)) + b"1"}, zipfile.ZIP_LZMA)
 
-    with pytest.raises(NpzUnreadable, match=r"as np\.savez writes it"):
+    with pytest.raises(NpzUnreadable, match=r"a compression that np\.savez uses"):
         read(path)
 
 
@@ -159,7 +159,7 @@ def test_another_file_is_named_for_what_it_is(tmp_path, content, said):
 def test_one_bare_array_is_named(tmp_path):
     np.save(tmp_path / "file.npy", ARRAY)
 
-    with pytest.raises(NpzUnreadable, match="got one array"):
+    with pytest.raises(NpzUnreadable, match="got a single array"):
         read(tmp_path / "file.npy")
 
 

@@ -88,7 +88,7 @@ def test_names_of_classes_beside_keras_arrays_are_no_labels(tmp_path):
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "at least one image.*and 0 labels"),
         ({"images": IMAGES[:, :0], "labels": LABELS}, r"at least one image.*\(20, 0, 5, 1\)"),
         ({"images": IMAGES, "labels": LABELS - 1}, "expected numbers from 0, got -1"),
-        ({"images": np.array([None] * 20), "labels": LABELS}, "got Python objects, which only a pickle could hold"),
+        ({"images": np.array([None] * 20), "labels": LABELS}, "got Python objects, which need pickle"),
     ],
 )
 def test_unfit_arrays_are_refused_with_file_expected_got_and_way_out(tmp_path, arrays, got):
@@ -118,7 +118,7 @@ def test_one_bare_array_is_refused(tmp_path):
     with (tmp_path / SAMPLES).open("wb") as file:
         np.save(file, IMAGES)
 
-    with pytest.raises(SamplesUnreadable, match="got one array"):
+    with pytest.raises(SamplesUnreadable, match="got a single array"):
         read_samples(tmp_path / SAMPLES)
 
 

@@ -281,7 +281,7 @@ def test_certificates_named_in_vain_are_refused(grpc_fake, slipway, tmp_path):
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     _, error = slipway(grpc_fake.url, "--ca-file", tmp_path / "ca.pem")
 
-    assert "expected with grpcs:// or https://, got none of them" in str(error)
+    assert "expected a URL with grpcs:// or https://, got none" in str(error)
 
 
 def test_authority_of_the_command_line_is_trusted(unserved, open_http, slipway, tmp_path):

@@ -84,7 +84,7 @@ def test_a_date_written_by_hand_is_taken_for_utc(document, moment):
     [
         (lambda d: d.update(format=3), r"expected format 1 or 2, got 3.*slipway capacity"),
         (lambda d: d.pop("format"), r"begins with `format: 2`; measure one replica"),
-        (lambda d: d.pop("target"), r"names no target.*measure one replica"),
+        (lambda d: d.pop("target"), r"expected the key target.*measure one replica"),
         (lambda d: d["target"].pop("in_flight"), r"target\.in_flight: missing"),
         (lambda d: d["target"].update(in_flight=0.0), r"target\.in_flight: .*greater than 0, got 0"),
         (lambda d: d["target"].update(in_flight="many"), r"target\.in_flight: .*valid number, got 'many'"),

@@ -261,7 +261,7 @@ def test_an_empty_or_linked_version_is_refused_when_it_is_published(tmp_path):
     for fill, words in (
         (lambda folder: (folder / "link").symlink_to("/etc/passwd"), "a symbolic link"),
         (lambda folder: (folder / "empty").mkdir(), "a folder"),
-        (lambda folder: (folder / "model.py").write_text("x"), "Triton looks for code"),
+        (lambda folder: (folder / "model.py").write_text("x"), "Triton would execute"),
         (lambda folder: (folder / "modèle.onnx").write_text("x"), "ASCII"),
     ):
         with pytest.raises(PublishFailed, match=words):

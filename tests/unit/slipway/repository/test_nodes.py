@@ -187,7 +187,7 @@ def test_somebody_elses_version_in_its_place_is_left_there_and_said_so(tmp_path,
 
     harm_after_rename(monkeypatch, swap)
 
-    with pytest.raises(PublishFailed, match="somebody else's version"):
+    with pytest.raises(PublishFailed, match="another version is there now"):
         publish_text(tmp_path, "one")
     assert "other" == (tmp_path / "digits" / "1" / "model.onnx").read_text()
 

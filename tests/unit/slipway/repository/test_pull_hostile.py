@@ -160,7 +160,7 @@ def test_the_command_says_how_many_files_it_left(bucket, tmp_path):
     )
 
     assert 0 == result.exit_code, result.output
-    assert "left there, since no manifest lists it: 1/[red]x, 1/libtriton_x.so, 1/model.py and 2 more" in result.output
+    assert "not copied, since no manifest lists it: 1/[red]x, 1/libtriton_x.so, 1/model.py and 2 more" in result.output
 
 
 @pytest.mark.parametrize("name", ["model.py", "1/model.onnx", "configs/../model.py", "configs/deep/gpu.pbtxt"])
@@ -203,7 +203,7 @@ def test_a_model_that_was_pushed_before_models_had_manifests_comes_by_its_files_
     result = CliRunner(env={"COLUMNS": "400"}).invoke(app, words)
 
     assert 0 == result.exit_code, result.output
-    assert "unverified, since the model has no manifest.sha256 there" in result.output
+    assert "unverified, since the remote model has no manifest.sha256" in result.output
     assert "`slipway models seal digits`" in result.output
     assert not (tmp_path / "other" / "digits" / "model.py").exists()
     push(tmp_path / "desk", s3.url)

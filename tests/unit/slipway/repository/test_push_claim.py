@@ -80,7 +80,7 @@ def test_a_push_that_was_overtaken_is_told_and_harms_nothing(tmp_path, s3, monke
 
     s3.door.after = overtake
 
-    with pytest.raises(VersionTaken, match="published by somebody else meanwhile"):
+    with pytest.raises(VersionTaken, match="published by another push meanwhile"):
         push(tmp_path / "sleepy", s3.url)
     assert below(1) == s3.names()
     pull(tmp_path / "reader", s3.url, complete=True)
@@ -155,7 +155,7 @@ def test_what_is_damaged_while_it_is_published_is_said_and_taken_back(tmp_path, 
 
     s3.door.after = spoil
 
-    with pytest.raises(RemoteFailed, match=r"model\.onnx is changed, read back after .* taken away again"):
+    with pytest.raises(RemoteFailed, match=r"model\.onnx is changed, read back after .* manifest was removed"):
         push(tmp_path / "desk", s3.url)
     assert f"digits/1/{MANIFEST}" not in s3.names()
     push(tmp_path / "desk", s3.url)

@@ -60,12 +60,12 @@ def test_a_repository_behind_a_web_server_that_lists_folders_comes_whole(tmp_pat
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (page(200, LOGIN), "no listing of a model repository"),
-        (page(200, b"{}", "application/json"), "no listing of a model repository"),
-        (page(200, b""), "no listing of a model repository"),
+        (page(200, LOGIN), "not a directory listing of a model repository"),
+        (page(200, b"{}", "application/json"), "not a directory listing of a model repository"),
+        (page(200, b""), "not a directory listing of a model repository"),
         (page(401), "rejects these credentials"),
-        (page(403), "may not do that"),
-        (page(404), "it is not there"),
+        (page(403), "permission denied"),
+        (page(404), "not found: check"),
         (page(500), "500"),
     ],
     ids=["login-page", "json", "nothing", "401", "403", "404", "500"],
@@ -88,7 +88,7 @@ def test_a_folder_that_a_web_server_will_not_list_is_no_empty_folder(tmp_path):
         else:
             page(403)(handler)
 
-    with web_server(answer) as server, pytest.raises(RemoteFailed, match="may not do that"):
+    with web_server(answer) as server, pytest.raises(RemoteFailed, match="permission denied"):
         pull(tmp_path / "other", f"{server.url}/models")
 
 
@@ -96,7 +96,7 @@ def test_a_web_server_is_not_pushed_to(tmp_path):
     publish_text(tmp_path / "desk", "one")
     with folder_server(tmp_path) as url:
         for act in (lambda: push(tmp_path / "desk", f"{url}/desk"), lambda: check_pushable(url)):
-            with pytest.raises(RemoteFailed, match="pulled from and not pushed to"):
+            with pytest.raises(RemoteFailed, match="read-only, and can be pulled from only"):
                 act()
 
 
@@ -123,7 +123,7 @@ def test_a_place_that_is_not_there_is_an_error(tmp_path, url):
     result = slipway("pull", url, "-r", tmp_path / "other")
 
     assert 1 == result.exit_code
-    assert "it is not there" in str(result.exception)
+    assert "not found: check" in str(result.exception)
 
 
 def test_a_folder_on_disk_that_may_not_be_read_is_no_empty_one(tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_a_folder_on_disk_that_may_not_be_read_is_no_empty_one(tmp_path, monkeyp
 
     monkeypatch.setattr("slipway.repository._store.listing.os.walk", refuse)
 
-    with pytest.raises(RemoteFailed, match="may not do that"):
+    with pytest.raises(RemoteFailed, match="permission denied"):
         pull(tmp_path / "other", f"file://{tmp_path}/there")
 
 
@@ -147,7 +147,7 @@ def s3_refusal(code):
     [
         (page(403, s3_refusal("InvalidAccessKeyId"), "application/xml"), "the store rejects these credentials"),
         (page(403, s3_refusal("SignatureDoesNotMatch"), "application/xml"), "the store rejects these credentials"),
-        (page(403, s3_refusal("AccessDenied"), "application/xml"), "may not do that"),
+        (page(403, s3_refusal("AccessDenied"), "application/xml"), "permission denied"),
         (page(404, s3_refusal("NoSuchBucket"), "application/xml"), "check that the bucket exists"),
         (page(200, LOGIN), "check the network, the endpoint"),
     ],

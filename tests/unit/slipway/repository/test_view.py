@@ -104,7 +104,7 @@ def test_a_version_that_is_here_by_its_number_alone_is_told_from_a_damaged_one(t
     push(tmp_path / "desk", f"file://{tmp_path}/bucket")
     pull(tmp_path / "job", f"file://{tmp_path}/bucket")
 
-    with pytest.raises(VersionDamaged, match=r"by its number alone.*--all"):
+    with pytest.raises(VersionDamaged, match=r"holds only the manifest.*--all"):
         build_view(tmp_path / "job", ["digits"], tmp_path / "view")
 
 
@@ -115,7 +115,7 @@ def test_a_version_that_is_here_by_its_number_alone_is_told_from_a_damaged_one(t
         (lambda model: (model / "labels.txt").unlink(), "labels.txt is missing"),
         (lambda model: (model / MANIFEST).unlink(), "slipway models seal digits"),
         (lambda model: (model / MANIFEST).write_bytes(b""), "slipway models seal digits"),
-        (lambda model: [(model / "labels.txt").unlink(), os.mkfifo(model / "labels.txt")], "no regular file"),
+        (lambda model: [(model / "labels.txt").unlink(), os.mkfifo(model / "labels.txt")], "not a regular file"),
         (lambda model: [(model / "labels.txt").unlink(), (model / "labels.txt").symlink_to("/dev/zero")], "labels.txt"),
     ],
     ids=["changed", "missing", "no manifest", "empty manifest", "pipe", "endless link"],

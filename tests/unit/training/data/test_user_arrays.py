@@ -265,7 +265,7 @@ def test_text_and_single_arrays_are_refused_as_no_npz(tmp_path):
 
     with pytest.raises(DataRefused, match="this is text"):
         load_dataset(SETTINGS, user_file=text, seed=0)
-    with pytest.raises(DataRefused, match="got one array"):
+    with pytest.raises(DataRefused, match="got a single array"):
         load_dataset(SETTINGS, user_file=single, seed=0)
 
 
