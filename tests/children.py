@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from loadtest.engine.sessions import end_session
 from slipway.platform.launcher import launch_command
+from slipway.platform.sessions import end_session
 
 __all__ = ["started"]
 

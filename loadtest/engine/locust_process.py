@@ -13,24 +13,21 @@ is killed.
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from loadtest.engine.lines import Lines
 from loadtest.engine.request import RunRequest
-from loadtest.engine.sessions import end_session
 from loadtest.errors import GeneratorError
-from slipway.platform.launcher import launch_command
+from slipway.platform.output_lines import Lines
 from slipway.platform.ports import free_port
+from slipway.platform.processes import ChildProcess
+from slipway.platform.sessions import end_session
 from slipway.platform.signals import signals_as_interrupt
 
 __all__ = ["LOCUSTFILE", "LocustProcess"]
@@ -59,16 +56,13 @@ class LocustProcess:
         self._completed = False
 
     def __enter__(self) -> Self:
-        read_end, write_end = os.pipe()
-        self._lines = Lines(read_end)
+        self._lines = Lines()
         try:
-            self._start(write_end)
+            with self._lines.writer() as progress:
+                self._start(progress)
         except (OSError, ValueError) as exc:
-            self._lines.close()
             self._log.close()
             raise GeneratorError(f"the load generator could not be started: {exc}") from exc
-        finally:
-            os.close(write_end)
         return self
 
     def _start(self, progress: int) -> None:
@@ -79,13 +73,11 @@ class LocustProcess:
             ValueError: A path of the request is no text.
         """
         with self._request.to_file() as request:
-            self._process = subprocess.Popen(
-                launch_command(self._command(request.fileno(), progress), last_signal=signal.SIGTERM),
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
+            self._process = ChildProcess(
+                self._command(request.fileno(), progress),
+                output=self._log,
                 pass_fds=[request.fileno(), progress],
-                start_new_session=True,
+                last_signal=signal.SIGTERM,
             )
 
     def _command(self, request: int, progress: int) -> tuple[str, ...]:
@@ -103,11 +95,10 @@ class LocustProcess:
         if not self._completed:  # one that has said its last word ends by itself, its workers first
             self._stop()
         try:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(max(0.0, self._left_to_stop_s()))
+            self._process.wait(max(0.0, self._left_to_stop_s()))
         finally:
-            end_session(self._process.pid, within_s=_LEFT_S if self._process.poll() is not None else 0.0)
-            self._process.wait()
+            end_session(self._process.pid, within_s=_LEFT_S if self._process.exit_code is not None else 0.0)
+            self._process.wait(_LEFT_S)
             self._lines.close()
             self._log.close()
 
@@ -124,7 +115,7 @@ class LocustProcess:
         with signals_as_interrupt():
             while not self._completed:
                 try:
-                    ended = self._process.poll() is not None
+                    ended = self._process.exit_code is not None
                     line = self._lines.next(0.0 if ended else _LOOK_S)
                 except KeyboardInterrupt:
                     if self._stop_at_s is not None:
@@ -156,14 +147,10 @@ class LocustProcess:
     def _stop(self) -> None:
         if self._stop_at_s is None:
             self._stop_at_s = time.monotonic() + self._stop_s
-        if self._process.poll() is None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(signal.SIGINT)
 
     def _last_words(self) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LEFT_S)
-        exit_code = self._process.poll()
+        exit_code = self._process.wait(_LEFT_S)
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
         said = "\n  ".join(lines) or "nothing"

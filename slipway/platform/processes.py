@@ -1,8 +1,10 @@
 """Child processes that end when this process does, however it ends.
 
-etcd = ChildProcess(("/…/etcd", "--data-dir", …), log=folder / "etcd.log")
+etcd = ChildProcess(("/…/etcd", "--data-dir", …), output=folder / "etcd.log")
 etcd.wait(timeout_s=5)                # None: it still runs
 etcd.stop(grace_s=3)
+
+In an event loop: `slipway.platform.async_processes`. Lines out of a pipe: `slipway.platform.output_lines`.
 """
 
 from __future__ import annotations
@@ -13,15 +15,18 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from slipway.platform.launcher import launch_command
 
-__all__ = ["ChildProcess", "signal_name"]
+__all__ = ["ChildProcess", "Stream", "signal_group", "signal_name"]
+
+Stream: TypeAlias = IO[bytes] | int
+"""An open file, or its descriptor."""
 
 _SLICE_S = 0.2
 _GROUP_POLL_S = 0.01
@@ -39,8 +44,11 @@ class ChildProcess:
         self,
         command: Sequence[str],
         *,
-        log: Path | IO[bytes],
-        last_signal: signal.Signals = signal.SIGKILL,
+        output: Path | Stream,
+        errors: Stream | None = None,
+        input: Stream | None = None,  # noqa: A002 - as `subprocess.run` has it
+        pass_fds: Sequence[int] = (),
+        last_signal: signal.Signals | None = signal.SIGKILL,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> None:
@@ -48,21 +56,39 @@ class ChildProcess:
 
         Args:
             command: The program as an absolute path, and its arguments.
-            log: Takes both of its streams; a path is appended to, and its folder is there.
-            last_signal: What the kernel sends it when this process is gone.
-            environment: Variables beside this process's.
+            output: Takes its standard output; a path is appended to, and its folder is there.
+            errors: Takes its standard error; None: `output` does.
+            input: What it reads; None: nothing.
+            pass_fds: Further descriptors that it has open.
+            last_signal: What the kernel sends it when this process is gone; None: nothing, it goes on.
+            environment: All of its variables; None: this process's.
             directory: Where it runs; None is where this process runs.
 
         Raises:
-            OSError: It cannot be started, or the log cannot be written.
+            OSError: It cannot be started, or the output cannot be written.
+            ValueError: A word of the command cannot be handed over.
         """
         # A bare lock, held until the child ends. An Event is no match for Ctrl-C: an exception inside its wait()
         # can leave it locked for ever.
         self._running = threading.Lock()
         self._running.acquire()
-        variables = {**os.environ, **(environment or {})}
-        with log.open("ab") if isinstance(log, Path) else nullcontext(log) as stream:
-            self._child = self._start(tuple(command), last_signal, stream, variables, directory)
+        words = tuple(command)
+        if last_signal is not None:
+            words = launch_command(words, last_signal=last_signal)
+        with output.open("ab") if isinstance(output, Path) else nullcontext(output) as stream:
+            self._child = self._start(
+                lambda: subprocess.Popen(
+                    words,
+                    cwd=directory,
+                    env=environment,
+                    pass_fds=pass_fds,
+                    start_new_session=True,
+                    stdin=subprocess.DEVNULL if input is None else input,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT if errors is None else errors,
+                ),
+                name=Path(command[0]).name,
+            )
 
     @property
     def pid(self) -> int:
@@ -96,11 +122,22 @@ class ChildProcess:
     def kill(self) -> None:
         """End it and its process group at once."""
         if self._child.returncode is None:
-            _kill_group(self.pid)
+            signal_group(self.pid, signal.SIGKILL)
 
-    def stop(self, grace_s: float) -> int | None:
-        """SIGTERM, and SIGKILL for the group when it still runs after the grace; its exit code."""
-        self.terminate()
+    def stop(self, grace_s: float, *, group_signal: signal.Signals | None = None) -> int | None:
+        """Ask it to end, and kill its group when it still runs after the grace.
+
+        Args:
+            grace_s: Longest wait for its end, in seconds.
+            group_signal: What its whole group gets first; None: SIGTERM for the program alone.
+
+        Returns:
+            Its exit code; None where the kernel itself keeps it.
+        """
+        if group_signal is None:
+            self.terminate()
+        elif self._child.returncode is None:
+            signal_group(self.pid, group_signal)
         if self.wait(grace_s) is None:
             self.kill()
         return self.wait(grace_s)
@@ -108,39 +145,23 @@ class ChildProcess:
     def end_group(self) -> None:
         """End what it has left behind, when it has ended; wait a moment until that is gone."""
         deadline = time.monotonic() + _GROUP_ENDS_S
-        while time.monotonic() < deadline and _kill_group(self.pid):
+        while time.monotonic() < deadline and signal_group(self.pid, signal.SIGKILL):
             time.sleep(_GROUP_POLL_S)
 
-    def _start(
-        self,
-        command: tuple[str, ...],
-        last_signal: signal.Signals,
-        log: IO[bytes],
-        environment: Mapping[str, str],
-        directory: Path | None,
-    ) -> subprocess.Popen[bytes]:
-        words = launch_command(command, last_signal=last_signal)
+    def _start(self, start: Callable[[], subprocess.Popen[bytes]], *, name: str) -> subprocess.Popen[bytes]:
         started: Future[subprocess.Popen[bytes]] = Future()
 
         def run() -> None:
             try:
-                child = subprocess.Popen(
-                    words,
-                    cwd=directory,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            except OSError as exc:
+                child = start()
+            except Exception as exc:  # noqa: BLE001 - raised again where it is waited for
                 started.set_exception(exc)
                 return
             started.set_result(child)
             child.wait()
             self._running.release()
 
-        threading.Thread(target=run, name=Path(command[0]).name, daemon=True).start()
+        threading.Thread(target=run, name=name, daemon=True).start()
         try:
             return started.result()
         except BaseException:  # Ctrl-C: nobody would know the child
@@ -156,15 +177,15 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _end_unknown(started: Future[subprocess.Popen[bytes]]) -> None:
-    if started.exception() is None:
-        _kill_group(started.result().pid)
-
-
-def _kill_group(group: int) -> bool:
-    """Whether there was one."""
+def signal_group(group: int, number: signal.Signals) -> bool:
+    """Send a signal to every process of a group; whether there was one."""
     try:
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group, number)
     except ProcessLookupError:
         return False
     return True
+
+
+def _end_unknown(started: Future[subprocess.Popen[bytes]]) -> None:
+    if started.exception() is None:
+        signal_group(started.result().pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import time
@@ -44,10 +45,10 @@ class RunningServer:
         try:
             self.process = ChildProcess(
                 launch.command,
-                log=self.log.file,
+                output=self.log.file,
                 # Not SIGKILL: tritonserver answers what is in flight, then removes its shared memory and its children.
                 last_signal=signal.SIGTERM,
-                environment=launch.environment,
+                environment={**os.environ, **launch.environment},
                 directory=launch.directory,
             )
         except OSError as exc:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,11 +24,14 @@ from rehearsal.cluster.controlplane.spec import LOCK, ClusterSpec, cluster_exist
 from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import ClusterError, ClusterExists, MachineTooSmall, NoCluster
+from slipway.platform.output_lines import Lines
+from slipway.platform.processes import ChildProcess
 
 __all__ = ["down", "require_usable_folder", "running", "up"]
 
 _MEMORY_GIB, _DISK_GIB = 3.0, 1.0
 _END_S = 60.0
+_STDERR = 2
 _GIB = 2**30
 _SUPERVISOR = "rehearsal.cluster.controlplane.supervisor"
 _SUPERVISOR_ENDING = "controlplane.supervisor"
@@ -66,9 +68,8 @@ def up(
     spec = ClusterSpec(
         folder=folder, executables=dict(executables), module_files=dict(module_files), nodes=nodes, owner=owner
     )
-    with _supervisor(spec) as supervisor:
-        assert supervisor.stdout is not None  # noqa: S101 - it is a pipe
-        for line in supervisor.stdout:
+    with _supervisor(spec) as (supervisor, lines):
+        for line in lines:
             message = json.loads(line)
             if "works" in message:
                 tell(message["works"], message["after_s"])
@@ -78,7 +79,8 @@ def up(
                 raise error
             else:
                 return ClusterConnection.model_validate(message["up"])
-    raise ClusterError(f"the supervisor ended without a message, exit code {supervisor.wait()}; see {folder / 'logs'}")
+        ended = supervisor.wait(_END_S)
+        raise ClusterError(f"the supervisor ended without a message, exit code {ended}; see {folder / 'logs'}")
 
 
 def running(folder: Path) -> ClusterConnection:
@@ -127,33 +129,27 @@ def down(folder: Path) -> bool:
 
 
 @contextmanager
-def _supervisor(spec: ClusterSpec) -> Iterator[subprocess.Popen[str]]:
-    """Started, and ended again unless the block returns from it with the cluster up."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", _SUPERVISOR],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+def _supervisor(spec: ClusterSpec) -> Iterator[tuple[ChildProcess, Lines]]:
+    """Started, with what it tells, and ended again unless the block returns from it with the cluster up."""
+    lines = Lines()
+    with lines.writer() as output, tempfile.TemporaryFile() as request:
+        request.write(spec.model_dump_json().encode())
+        request.seek(0)
+        process = ChildProcess(
+            (sys.executable, "-P", "-m", _SUPERVISOR),
+            input=request,
+            output=output,
+            errors=_STDERR,
+            last_signal=None,  # it outlives the command that brings the cluster up
+            environment={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
     try:
-        assert process.stdin is not None  # noqa: S101 - it is a pipe
-        process.stdin.write(spec.model_dump_json())
-        process.stdin.close()
-        yield process
+        yield process, lines
     except BaseException:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()  # its programs end with it
-            process.wait()
+        process.stop(_END_S)  # its programs end with it
         raise
     finally:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
-        process.stdout.close()
+        lines.close()
 
 
 def _is_running(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -68,8 +69,8 @@ class ProcessManager:
         try:
             self._processes[name] = ChildProcess(
                 component.command,
-                log=self._log(name),
-                environment=component.environment,
+                output=self._log(name),
+                environment={**os.environ, **component.environment},
                 last_signal=component.last_signal,
             )
         except OSError as exc:

@@ -61,7 +61,7 @@ def start_envoy(connection: ClusterConnection) -> ChildProcess:
             "--log-level",
             "warning",
         ),
-        log=connection.logs / ENVOY_LOG,
+        output=connection.logs / ENVOY_LOG,
         last_signal=signal.SIGKILL,
     )
 

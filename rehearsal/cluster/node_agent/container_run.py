@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from rehearsal.cluster.node_agent.container_process import CannotStart, ContainerProcess
+from rehearsal.cluster.node_agent.container_process import CannotStart, start_process
 from rehearsal.cluster.node_agent.container_start import ContainerStart
 from rehearsal.cluster.node_agent.output import last_lines, read_message
 from rehearsal.cluster.node_agent.pod_context import PodContext
 from rehearsal.cluster.node_agent.probe import ContainerProbe, read_action, read_probe
 from rehearsal.cluster.node_agent.prober import Prober
 from rehearsal.cluster.node_agent.state import ContainerStatus
+from slipway.platform.async_processes import AsyncChildProcess
 
 __all__ = ["ContainerRun"]
 
@@ -42,7 +43,7 @@ class ContainerRun:
         context: PodContext,
         status: ContainerStatus,
         *,
-        process: ContainerProcess,
+        process: AsyncChildProcess,
         log: Path,
     ) -> None:
         self._manifest, self._start, self._context, self._status = manifest, start, context, status
@@ -63,9 +64,7 @@ class ContainerRun:
         Raises:
             CannotStart: The program does not exist, or the arguments cannot be passed.
         """
-        process = await ContainerProcess.start(
-            start.command, environment=start.environment, directory=start.directory, log=log
-        )
+        process = await start_process(start.command, environment=start.environment, directory=start.directory, log=log)
         return cls(manifest, start, context, status, process=process, log=log)
 
     async def end(self, grace_s: float) -> None:
@@ -116,7 +115,7 @@ class ContainerRun:
         log = self._start.directory / f".exec-{uuid4().hex}.log"
         environment, directory = self._start.environment, self._start.directory
         try:
-            process = await ContainerProcess.start(
+            process = await start_process(
                 tuple(map(self._start.localise, command)), environment=environment, directory=directory, log=log
             )
             try:

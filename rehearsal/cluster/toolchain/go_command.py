@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.cluster.toolchain.toolchain import Go
 from rehearsal.errors import MachineTooSmall, ProgramsError
-from slipway.platform.launcher import launch_command
+from slipway.platform.output_lines import Lines
+from slipway.platform.processes import ChildProcess
 
 __all__ = ["GoCommand", "disk_full"]
 
@@ -55,44 +53,44 @@ class GoCommand:
             ProgramsError: Go failed; as `failure` makes it.
             MachineTooSmall: The disk is full, or the kernel killed the compiler.
         """
-        with tempfile.TemporaryFile("w+") as output:
-            process = subprocess.Popen(
-                # SIGINT: Go ends its compilers, then itself.
-                launch_command((str(self.go.executable), *arguments), last_signal=signal.SIGINT),
-                cwd=self.folder,
-                env=self.environment,
-                errors="replace",
-                start_new_session=True,
-                stderr=subprocess.PIPE,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                text=True,
-            )
+        lines = Lines()
+        with tempfile.TemporaryFile() as output:
+            with lines.writer() as errors:
+                process = ChildProcess(
+                    (str(self.go.executable), *arguments),
+                    output=output,
+                    errors=errors,
+                    last_signal=signal.SIGINT,  # Go ends its compilers, then itself
+                    directory=self.folder,
+                    environment=self.environment,
+                )
             try:
-                words = self._listen(process)
+                words = self._listen(lines)
+                exit_code = process.wait()
             except BaseException:
-                _end(process)
+                process.stop(_GRACE_S, group_signal=signal.SIGINT)
                 raise
+            finally:
+                lines.close()
             output.seek(0)
-            printed = output.read()
-        if process.returncode != 0:
+            printed = output.read().decode(errors="replace")
+        if exit_code != 0:
             raise _explained("\n".join(words) or printed.strip(), failure)
         return printed
 
-    def _listen(self, process: subprocess.Popen[str]) -> Sequence[str]:
+    def _listen(self, lines: Iterable[bytes]) -> Sequence[str]:
         """Follow it to its end; its last lines, of those about progress the last download alone."""
         downloading: list[str] = []  # an error often does not say of which module it is
         words: deque[str] = deque(maxlen=_LINES)
-        with process:
-            for line in process.stderr or ():
-                text = line.rstrip()
-                if text.startswith(_DOWNLOADING):
-                    downloading = [text]
-                    self.listener(text)
-                elif text and " " not in text:
-                    self.listener(text)
-                elif text:
-                    words.append(text)
+        for line in lines:
+            text = line.decode(errors="replace").rstrip()
+            if text.startswith(_DOWNLOADING):
+                downloading = [text]
+                self.listener(text)
+            elif text and " " not in text:
+                self.listener(text)
+            elif text:
+                words.append(text)
         return [*downloading, *words]
 
 
@@ -106,16 +104,6 @@ def disk_full(words: str) -> MachineTooSmall:
         f"the disk is full: make room, or name a folder on another disk in SLIPWAY_CACHE; the same command goes on "
         f"where this one stopped\n{words}"
     )
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _explained(words: str, failure: Callable[[str], ProgramsError]) -> ProgramsError | MachineTooSmall:

@@ -11,8 +11,8 @@ import pytest
 
 from loadtest.engine.locust_process import LocustProcess
 from loadtest.engine.request import RunRequest
-from loadtest.engine.sessions import end_session
 from loadtest.errors import GeneratorError
+from slipway.platform.sessions import end_session
 from tests.unit.loadtest_results import scenario
 
 SECRET = "s3cret-value"

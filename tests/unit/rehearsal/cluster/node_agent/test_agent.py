@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from rehearsal.cluster.node_agent.agent import Agent, end_leftovers
-from rehearsal.cluster.node_agent.container_process import ContainerProcess
+from rehearsal.cluster.node_agent.container_process import start_process
 from rehearsal.cluster.node_agent.container_start import POD_FOLDER
 from rehearsal.cluster.node_agent.pod_context import shared_memory_prefix
 from rehearsal.cluster.nodes.pools import LOST
@@ -281,7 +281,7 @@ async def test_leftovers_of_a_killed_agent_are_ended(tmp_path):
     shared = Path("/dev/shm") / f"{shared_memory_prefix(NETWORK)}uid-x-1"
     shared.touch()
     processes = [
-        await ContainerProcess.start(
+        await start_process(
             ("sleep", "600"), environment={POD_FOLDER: f"{folder}/pods/p"}, directory=tmp_path, log=tmp_path / "log"
         )
         for folder in (tmp_path, tmp_path / "other")

@@ -8,16 +8,16 @@ import sys
 import psutil
 import pytest
 
-from rehearsal.cluster.node_agent.container_process import ContainerProcess
+from rehearsal.cluster.node_agent.container_process import start_process
 
 STARTER = """
 import asyncio, sys
 from pathlib import Path
-from rehearsal.cluster.node_agent.container_process import ContainerProcess
+from rehearsal.cluster.node_agent.container_process import start_process
 
 async def main():
     command = ("sh", "-c", "echo $$; exec sleep 600")
-    await ContainerProcess.start(command, environment={}, directory=Path("/"), log=Path(sys.argv[1]))
+    await start_process(command, environment={}, directory=Path("/"), log=Path(sys.argv[1]))
     await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -70,7 +70,7 @@ async def until(condition):
 @pytest.fixture
 def start(tmp_path):
     async def run(*command):
-        return await ContainerProcess.start(command, environment={}, directory=tmp_path, log=tmp_path / "log")
+        return await start_process(command, environment={}, directory=tmp_path, log=tmp_path / "log")
 
     return run
 

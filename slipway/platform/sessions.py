@@ -1,4 +1,4 @@
-"""End what is left of a session: a program that started workers may go without them.
+"""End what is left of a session: a program that started workers may go without them. It needs psutil.
 
 end_session(leader_pid, within_s=5)
 """
@@ -22,7 +22,7 @@ def end_session(leader: int, *, within_s: float) -> None:
     """Kill the processes of a session, the leader too, that do not end by themselves within some seconds.
 
     Args:
-        leader: The process that began the session; this process started it, and has not yet forgotten it.
+        leader: The process that began the session. While it has a member, its number is given to no other.
         within_s: How long they may take by themselves.
     """
     for process in _left(leader, within_s):

@@ -1,0 +1,70 @@
+"""Lines that a child process writes, waited for so long and no longer.
+
+lines = Lines()
+with lines.writer() as descriptor:
+    child = ChildProcess(command, output=descriptor)
+lines.next(timeout_s=0.5)         # b"a line", or None: none has come whole
+list(lines)                       # all the others
+
+A file object's `readline` waits until the last process that holds the other end has closed it, however long that is.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["Lines"]
+
+_READ_BYTES = 65_536
+
+
+class Lines:
+    """Of one pipe, whose reading end it owns.
+
+    Attributes:
+        ended: The other end is closed: nothing more comes.
+    """
+
+    def __init__(self) -> None:
+        self._descriptor, self._writer = os.pipe()
+        self._come = b""
+        self.ended = False
+
+    @contextmanager
+    def writer(self) -> Iterator[int]:
+        """The end for a child, open here within the block alone; an error there closes both ends."""
+        try:
+            yield self._writer
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(self._writer)
+
+    def next(self, timeout_s: float | None) -> bytes | None:
+        """The next whole line without its end; None when none comes within the time (None: any), or ever."""
+        while b"\n" not in self._come and not self.ended:
+            if not select.select([self._descriptor], [], [], timeout_s)[0]:
+                return None
+            portion = os.read(self._descriptor, _READ_BYTES)
+            self._come += portion
+            self.ended = not portion
+        line, end, rest = self._come.partition(b"\n")
+        if not end:
+            return None
+        self._come = rest
+        return line
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Every line until the other end is closed; the last one may lack its end."""
+        while (line := self.next(None)) is not None:
+            yield line
+        if self._come:
+            yield self._come
+
+    def close(self) -> None:
+        """Give the reading end back."""
+        os.close(self._descriptor)
