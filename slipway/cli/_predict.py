@@ -153,7 +153,7 @@ def _read(
     """Each picture as a batch of one, or why not; warnings of all pictures become one."""
     from slipway.cli._picture_results import RejectedPicture
     from slipway.client import InvalidImage, PictureWarning
-    from slipway.client._images import to_batch
+    from slipway.client._tensors import to_batch
 
     contract = classifier.contract()
     read: list[Pixels | RejectedPicture] = []

@@ -10,7 +10,7 @@ import numpy as np
 
 from slipway.client._classifier import Classifier
 from slipway.client._errors import ClientError, DeadlineExceeded
-from slipway.client._prediction import Pixels, Prediction, rows_of
+from slipway.client._prediction import Pixels, Prediction
 from slipway.client._retry import Deadline
 
 __all__ = ["BatchedCall", "answer_batch"]
@@ -67,10 +67,22 @@ def answer_batch(classifier: Classifier, calls: list[BatchedCall]) -> None:
         whole = classifier.predict(batch, timeout_s=timeout_s)
         start = 0
         for call in calls:
-            call.prediction = rows_of(whole, start, start + len(call.images))
+            call.prediction = _rows(whole, start, start + len(call.images))
             start += len(call.images)
     except BaseException as exc:  # noqa: BLE001 - whatever it is, it belongs to the callers that wait for it
         for call in calls:
             call.error = exc
     for call in calls:
         call.answer()
+
+
+def _rows(whole: Prediction, start: int, end: int) -> Prediction:
+    """Slice a prediction from `start` to `end` without a copy."""
+    return Prediction(
+        labels=whole.labels[start:end],
+        indices=whole.indices[start:end],
+        probabilities=whole.probabilities[start:end],
+        class_names=whole.class_names,
+        model_name=whole.model_name,
+        model_version=whole.model_version,
+    )

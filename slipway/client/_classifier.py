@@ -12,9 +12,9 @@ from slipway.client._client import Client, Session
 from slipway.client._conversion import Fit, conversion_of
 from slipway.client._errors import ClientClosed
 from slipway.client._flow import AsyncTransport, SyncTransport, run, run_async
-from slipway.client._images import ImagesInput
 from slipway.client._options import seconds
 from slipway.client._prediction import Prediction
+from slipway.client._tensors import ImagesInput
 from slipway.client._transports.grpc_transport import AsyncGrpcTransport, GrpcTransport
 from slipway.client._transports.http_transport import AsyncHttpTransport, HttpTransport
 from slipway.contract import ModelContract

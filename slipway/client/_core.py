@@ -16,12 +16,12 @@ from slipway.client._conversion import Conversion
 from slipway.client._error_mapping import ErrorMapping
 from slipway.client._errors import ServerError
 from slipway.client._flow import Flow, Sleep, send
-from slipway.client._images import ImagesInput, to_batch
-from slipway.client._operations import Infer, InferResult, IsModelReady
+from slipway.client._operations import Infer, IsModelReady
 from slipway.client._options import RetryPolicy
-from slipway.client._prediction import Pixels, Prediction, prediction_of
+from slipway.client._prediction import Pixels, Prediction, Probabilities
 from slipway.client._requester import FailedRequest, Requester, attempt, probe_timeout_s
 from slipway.client._retry import Deadline
+from slipway.client._tensors import ImagesInput, InferResult, to_batch
 from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.contract import ModelContract
 
@@ -90,7 +90,7 @@ class Core:
                 raise self._model_replaced()
             answer = following
             parts.append(answer.probabilities)
-        return prediction_of(contract, np.concatenate(parts) if len(parts) > 1 else parts[0], answer.model_version)
+        return _prediction(contract, np.concatenate(parts) if len(parts) > 1 else parts[0], answer.model_version)
 
     def wait_ready(self, *, timeout_s: float) -> Flow[None]:
         """Poll until the model is ready; see `Classifier.wait_ready`."""
@@ -164,3 +164,17 @@ class Core:
         return ServerError(
             f"{self._requester.subject}: replaced during the call by a model with other labels; call again"
         )
+
+
+def _prediction(contract: ModelContract, probabilities: Probabilities, model_version: str) -> Prediction:
+    """Name the most probable class of each image; the arrays become read-only."""
+    indices = probabilities.argmax(axis=1)
+    indices.flags.writeable = probabilities.flags.writeable = False
+    return Prediction(
+        labels=tuple([contract.labels[i] for i in indices.tolist()]),
+        indices=indices,
+        probabilities=probabilities,
+        class_names=contract.labels,
+        model_name=contract.name,
+        model_version=model_version,
+    )

@@ -20,10 +20,10 @@ from slipway.client._batch import BatchedCall, answer_batch
 from slipway.client._classifier import Classifier
 from slipway.client._conversion import Fit, conversion_of
 from slipway.client._errors import ClientClosed, QueueFull
-from slipway.client._images import ImagesInput, to_batch
 from slipway.client._options import seconds
 from slipway.client._prediction import Prediction
 from slipway.client._retry import Deadline
+from slipway.client._tensors import ImagesInput, to_batch
 
 __all__ = ["MicroBatcher"]
 

@@ -8,16 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from slipway import protocol as pb
-from slipway.client._prediction import Pixels, Probabilities
-from slipway.client._transport_failures import FailureKind, TransportFailure
-from slipway.contract import PROBABILITIES
+from slipway.client._prediction import Pixels
+from slipway.client._tensors import InferResult
 
 __all__ = [
     "Infer",
-    "InferResult",
     "IsModelReady",
     "IsServerReady",
     "ListModels",
@@ -45,52 +41,6 @@ class Operation(Generic[Result_co]):
     def max_response_bytes(self) -> int:
         """A longer response is rejected before it is read completely."""
         return _LONGEST_TEXT_BYTES
-
-
-_SUM_TOLERANCE = 1e-3
-_FEW_NUMBERS = 256  # up to this many, summing in Python is faster than in NumPy
-
-
-@dataclass(frozen=True, slots=True)
-class InferResult:
-    """Probabilities, float32, shape (n, classes), and the version of the model that gave them."""
-
-    probabilities: Probabilities
-    model_version: str
-
-    @classmethod
-    def from_wire(
-        cls, content: bytes, *, shape: tuple[int, ...], images: int, model_version: str
-    ) -> InferResult | TransportFailure:
-        """Read little-endian float32 without a copy; a failure for bytes of another shape."""
-        if len(shape) != 2 or shape[0] != images or len(content) != 4 * shape[0] * shape[1]:
-            return TransportFailure(
-                kind=FailureKind.FAILED,
-                text=f"expected {PROBABILITIES} FP32 [{images}, labels] and all its bytes, "
-                f"got {list(shape)} in {len(content)} bytes",
-            )
-        return cls(np.frombuffer(content, "<f4").reshape(shape), model_version)
-
-    def flaw(self) -> str:
-        """Why these are not probabilities, or "": each must be 0 to 1, and each row sum to 1 within 0.001."""
-        if self.probabilities.size <= _FEW_NUMBERS and _sum_to_one(self.probabilities.tolist()):
-            return ""
-        sums = self.probabilities.sum(axis=1)
-        errors = np.abs(sums - 1)
-        if errors.max() <= _SUM_TOLERANCE and self.probabilities.min(initial=0) >= 0:  # both false where there is NaN
-            return ""
-        good = (errors <= _SUM_TOLERANCE) & (self.probabilities.min(axis=1, initial=0) >= 0)
-        row = int(np.flatnonzero(~good)[0])
-        start = ", ".join(f"{value:g}" for value in self.probabilities[row, :5].tolist())
-        return (
-            f"expected {PROBABILITIES} that add up to 1, got [{start}, …] in one row, together {sums[row]:g}; "
-            "does the model end in a softmax?"
-        )
-
-
-def _sum_to_one(rows: list[list[float]]) -> bool:
-    """Whether each row holds probabilities; a NaN makes the sum NaN, which fails the comparison."""
-    return all(abs(sum(row) - 1) <= _SUM_TOLERANCE and min(row) >= 0 for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

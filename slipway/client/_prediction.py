@@ -1,4 +1,4 @@
-"""The result of a prediction, built from the model's probabilities."""
+"""The result of a prediction, and the array types on both sides of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.contract import ModelContract
-
-__all__ = ["Pixels", "Prediction", "Probabilities", "prediction_of", "rows_of"]
+__all__ = ["Pixels", "Prediction", "Probabilities"]
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Probabilities: TypeAlias = NDArray[np.float32]
@@ -38,29 +36,3 @@ class Prediction:
 
     def __len__(self) -> int:
         return len(self.labels)
-
-
-def prediction_of(contract: ModelContract, probabilities: Probabilities, model_version: str) -> Prediction:
-    """Name the most probable class of each image; the arrays become read-only."""
-    indices = probabilities.argmax(axis=1)
-    indices.flags.writeable = probabilities.flags.writeable = False
-    return Prediction(
-        labels=tuple([contract.labels[i] for i in indices.tolist()]),
-        indices=indices,
-        probabilities=probabilities,
-        class_names=contract.labels,
-        model_name=contract.name,
-        model_version=model_version,
-    )
-
-
-def rows_of(whole: Prediction, start: int, end: int) -> Prediction:
-    """Slice a prediction from `start` to `end` without a copy."""
-    return Prediction(
-        labels=whole.labels[start:end],
-        indices=whole.indices[start:end],
-        probabilities=whole.probabilities[start:end],
-        class_names=whole.class_names,
-        model_name=whole.model_name,
-        model_version=whole.model_version,
-    )

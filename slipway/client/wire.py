@@ -17,8 +17,9 @@ from typing import Any
 import grpc
 
 from slipway.client._address import Address, parse_address
-from slipway.client._operations import Infer, InferResult
+from slipway.client._operations import Infer
 from slipway.client._page import PageUnreadable, read_page
+from slipway.client._tensors import InferResult
 from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.client._transports import grpc_codec, http_codec
 from slipway.client._transports.connection_settings import ConnectionSettings, connection_settings

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import yaml
 
-from slipway.client._images import to_batch
+from slipway.client._tensors import to_batch
 from slipway.model_config import parse_config, read_contract
 from tests.chart.rendering import HELM
 from tests.cluster.kube import eventually

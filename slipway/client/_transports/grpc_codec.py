@@ -15,7 +15,6 @@ from google.protobuf.message import DecodeError
 from slipway import protocol as pb
 from slipway.client._operations import (
     Infer,
-    InferResult,
     IsModelReady,
     IsServerReady,
     ListModels,
@@ -26,6 +25,7 @@ from slipway.client._operations import (
     TensorMetadata,
 )
 from slipway.client._options import NO_LIMIT_S
+from slipway.client._tensors import InferResult
 from slipway.client._transport_failures import FailureKind, TransportFailure, grpc_kind, plain_text
 from slipway.contract import IMAGE, PROBABILITIES
 

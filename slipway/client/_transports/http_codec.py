@@ -16,7 +16,6 @@ from google.protobuf import json_format
 from slipway import protocol as pb
 from slipway.client._operations import (
     Infer,
-    InferResult,
     IsModelReady,
     IsServerReady,
     ListModels,
@@ -27,6 +26,7 @@ from slipway.client._operations import (
     TensorMetadata,
 )
 from slipway.client._options import NO_LIMIT_S
+from slipway.client._tensors import InferResult
 from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.client._transports.http_messages import (
     BodyUnreadable,
