@@ -14,6 +14,7 @@ from slipway.client._errors import ClientClosed
 from slipway.client._flow import AsyncTransport, SyncTransport, run, run_async
 from slipway.client._options import seconds
 from slipway.client._prediction import Prediction
+from slipway.client._readiness import wait_ready
 from slipway.client._tensors import ImagesInput
 from slipway.client._transports.grpc_transport import AsyncGrpcTransport, GrpcTransport
 from slipway.client._transports.http_transport import AsyncHttpTransport, HttpTransport
@@ -106,7 +107,7 @@ class Classifier(Client[SyncTransport]):
             ClientError: Another reason, such as an invalid token.
         """
         session = self._session()
-        run(session.core.wait_ready(timeout_s=seconds("timeout_s", timeout_s)), session.transport)
+        run(wait_ready(session.core.target, timeout_s=seconds("timeout_s", timeout_s)), session.transport)
 
     def close(self) -> None:
         """Close the connections. Idempotent.
@@ -173,7 +174,7 @@ class AsyncClassifier(Client[AsyncTransport]):
     async def wait_ready(self, timeout_s: float | None = 60.0) -> None:
         """See `Classifier.wait_ready`."""
         session = self._session()
-        await run_async(session.core.wait_ready(timeout_s=seconds("timeout_s", timeout_s)), session.transport)
+        await run_async(wait_ready(session.core.target, timeout_s=seconds("timeout_s", timeout_s)), session.transport)
 
     async def close(self) -> None:
         """See `Classifier.close`."""

@@ -13,20 +13,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from slipway.client._errors import ClientError, DeadlineExceeded, UnsupportedModel
-from slipway.client._flow import Flow, Response, Wait
+from slipway.client._flow import FailedRequest, Flow, Response, Wait
 from slipway.client._metadata_contract import contract_from_metadata
-from slipway.client._operations import ReadConfig, ReadMetadata
+from slipway.client._operations import Operation, ReadConfig, ReadMetadata, Target
 from slipway.client._options import NO_LIMIT_S
-from slipway.client._requester import FailedRequest, Requester
 from slipway.client._retry import Deadline
 from slipway.client._transport_failures import FailureKind
 from slipway.contract import ModelContract
 from slipway.model_config import ContractUnreadable, read_contract
 
 __all__ = ["CachedContract", "ContractCache"]
+
+A = TypeVar("A")
 
 _MOST_VERSIONS = 64
 _MOST_ANSWER_BYTES = 32 << 20
@@ -49,6 +50,12 @@ class CachedContract:
     most_images: int
 
 
+class _Request(Protocol):
+    """Sends one operation, with retries; see `Core`."""
+
+    def __call__(self, operation: Operation[A], deadline: Deadline) -> Flow[Response[A] | FailedRequest]: ...
+
+
 class _PendingRead:
     """A read in progress, for which other calls wait."""
 
@@ -63,16 +70,24 @@ class ContractCache:
     """The contracts of one model by the versions that answer, shared by all calls of a client.
 
     Args:
-        requester: Reads them.
+        target: The model.
+        request: Sends the operations that read them.
         event: Makes the event for which a call waits while another reads: `threading.Event` or `asyncio.Event`.
         max_age_s: An older contract is read again, in seconds.
         max_batch_size: For a server that reports none.
     """
 
     def __init__(
-        self, requester: Requester, *, event: Callable[[], Any], max_age_s: float, max_batch_size: int
+        self,
+        target: Target,
+        request: _Request,
+        *,
+        event: Callable[[], Any],
+        max_age_s: float,
+        max_batch_size: int,
     ) -> None:
-        self._requester = requester
+        self._target = target
+        self._request = request
         self._event = event
         self._max_age_ns = int(min(max_age_s, NO_LIMIT_S) * 1e9)
         self._max_batch_size = max_batch_size
@@ -87,7 +102,7 @@ class ContractCache:
         cached = self._chosen
         if cached is not None and self._is_young(cached):
             return cached
-        return (yield from self._refresh(self._requester.version, time.monotonic_ns() - self._max_age_ns, deadline))
+        return (yield from self._refresh(self._target.version, time.monotonic_ns() - self._max_age_ns, deadline))
 
     def of_response(self, model_version: str, connected_ns: int, deadline: Deadline) -> Flow[CachedContract]:
         """Return the contract of a response.
@@ -105,7 +120,7 @@ class ContractCache:
         if cached is not None and cached.read_ns >= connected_ns and self._is_young(cached):
             return cached
         since_ns = max(connected_ns, time.monotonic_ns() - self._max_age_ns)
-        return (yield from self._refresh(self._requester.version if is_chosen else model_version, since_ns, deadline))
+        return (yield from self._refresh(self._target.version if is_chosen else model_version, since_ns, deadline))
 
     def invalidate(self) -> None:
         """Read again with the next call."""
@@ -126,11 +141,11 @@ class ContractCache:
             if reading is None:
                 return (yield from self._read(version, mine, deadline))
             if deadline.remaining_s() <= 0:
-                raise DeadlineExceeded(f"{self._requester.subject}: no answer within {deadline.timeout_s:g} s")
+                raise DeadlineExceeded(f"{self._target.subject}: no answer within {deadline.timeout_s:g} s")
             yield Wait(reading.done, deadline.remaining_s())
             if reading.error is not None and not isinstance(reading.error, DeadlineExceeded):
                 raise copy.copy(reading.error) from reading.error.__cause__
-            cached = self._chosen if version == self._requester.version else self._others.get(version)
+            cached = self._chosen if version == self._target.version else self._others.get(version)
             if cached is not None and cached.read_ns >= since_ns:
                 return cached
 
@@ -150,7 +165,7 @@ class ContractCache:
 
     def _store(self, version: str, cached: CachedContract) -> None:
         with self._lock:
-            if version == self._requester.version:
+            if version == self._target.version:
                 if self._chosen is not None and self._chosen.contract != cached.contract:
                     self._chosen_version = None
                     self._others.clear()
@@ -161,24 +176,24 @@ class ContractCache:
                 self._others[version] = cached
 
     def _fetch(self, version: str, deadline: Deadline) -> Flow[Response[ModelContract]]:
-        requester = self._requester
-        reply = yield from requester.request(ReadConfig(requester.model, version), deadline)
-        if isinstance(reply, FailedRequest) and version != requester.version and reply.kind in _ABSENT:
+        target = self._target
+        reply = yield from self._request(ReadConfig(target.model, version), deadline)
+        if isinstance(reply, FailedRequest) and version != target.version and reply.kind in _ABSENT:
             # A load balancer sent the operation to a server that has only the other version.
-            version = requester.version
-            reply = yield from requester.request(ReadConfig(requester.model, version), deadline)
+            version = target.version
+            reply = yield from self._request(ReadConfig(target.model, version), deadline)
         try:
             if not isinstance(reply, FailedRequest):
                 return Response(read_contract(reply.value), reply.connected_ns, reply.valid_ns)
             if reply.status in _NO_CONFIGURATION and (reply.kind in _UNKNOWN_OPERATION):
-                metadata = yield from requester.request(ReadMetadata(requester.model, version), deadline)
+                metadata = yield from self._request(ReadMetadata(target.model, version), deadline)
                 if not isinstance(metadata, FailedRequest):
                     contract = contract_from_metadata(
-                        requester.model, *metadata.value, max_batch_size=self._max_batch_size
+                        target.model, *metadata.value, max_batch_size=self._max_batch_size
                     )
                     return Response(contract, metadata.connected_ns, metadata.valid_ns)
         except ContractUnreadable as exc:
-            raise UnsupportedModel(f"{requester.subject}: {exc}") from exc
+            raise UnsupportedModel(f"{target.subject}: {exc}") from exc
         raise reply.error
 
 

@@ -1,35 +1,36 @@
 """The logic of a call, without I/O: the same for gRPC and HTTP, blocking and asyncio.
 
 The generators yield `Send`, `Explain`, `Sleep` and `Wait`, and receive responses or transport failures (see `_flow`).
+One `Deadline` bounds a call: reading the contract, every batch, all retries and the pauses between them.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from slipway.client._contract_cache import CachedContract, ContractCache
 from slipway.client._conversion import Conversion
 from slipway.client._error_mapping import ErrorMapping
-from slipway.client._errors import ServerError
-from slipway.client._flow import Flow, Sleep, send
-from slipway.client._operations import Infer, IsModelReady
+from slipway.client._errors import Attempt, DeadlineExceeded, ServerError
+from slipway.client._flow import FailedRequest, Flow, Response, Send, Sleep
+from slipway.client._operations import Infer, Operation, Target
 from slipway.client._options import RetryPolicy
 from slipway.client._prediction import Pixels, Prediction, Probabilities
-from slipway.client._requester import FailedRequest, Requester, attempt, probe_timeout_s
-from slipway.client._retry import Deadline
+from slipway.client._readiness import ask_for_cause, explain_addresses, failed_attempt
+from slipway.client._retry import Deadline, RetryBudget, jittered_pause_s
 from slipway.client._tensors import ImagesInput, InferResult, to_batch
 from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.contract import ModelContract
+from slipway.printable import printable
 
 __all__ = ["Core"]
 
-_POLL_PAUSE_S = 0.2
-_MIN_TIME_TO_ASK_S = 0.1  # with less, the previous reason says more than a timeout
-_POLLS_PER_MAPPING = 10  # why a model is not ready is asked first, every tenth poll, and last
+A = TypeVar("A")
+
 _MAX_MODEL_CHANGES = 3
 
 
@@ -44,6 +45,9 @@ class Core:
         event: `threading.Event` or `asyncio.Event`.
         max_age_s: An older contract is read again.
         max_batch_size: For a server that reports none.
+
+    Attributes:
+        target: The model.
     """
 
     def __init__(
@@ -57,9 +61,12 @@ class Core:
         max_age_s: float,
         max_batch_size: int,
     ) -> None:
-        self._requester = Requester(url, model=model, version=version, retry=retry)
+        subject = f"model {printable(repr(model))}{f' version {version}' if version else ''} at {url}"
+        self.target = Target(model=model, version=version, subject=subject)
+        self._policy = retry
+        self._budget = RetryBudget(retry)
         self._contract_cache = ContractCache(
-            self._requester, event=event, max_age_s=max_age_s, max_batch_size=max_batch_size
+            self.target, self._request, event=event, max_age_s=max_age_s, max_batch_size=max_batch_size
         )
 
     def contract(self, *, timeout_s: float) -> Flow[ModelContract]:
@@ -92,39 +99,6 @@ class Core:
             parts.append(answer.probabilities)
         return _prediction(contract, np.concatenate(parts) if len(parts) > 1 else parts[0], answer.model_version)
 
-    def wait_ready(self, *, timeout_s: float) -> Flow[None]:
-        """Poll until the model is ready; see `Classifier.wait_ready`."""
-        deadline = Deadline(timeout_s)
-        operation = IsModelReady(self._requester.model, self._requester.version)
-        polls = 0
-        mapping: ErrorMapping | None = None
-        while True:
-            reply = yield from send(operation, probe_timeout_s(deadline))
-            if not isinstance(reply, TransportFailure) and reply.value:
-                return
-            failure = (
-                reply
-                if isinstance(reply, TransportFailure)
-                else TransportFailure(kind=FailureKind.NOT_READY, text="it is not ready")
-            )
-            last = deadline.remaining_s() <= _POLL_PAUSE_S
-            time_to_ask = last and deadline.remaining_s() > _MIN_TIME_TO_ASK_S
-            if (
-                mapping is None
-                or time_to_ask
-                or failure.kind is not FailureKind.NOT_READY
-                or polls % _POLLS_PER_MAPPING == 0
-            ):
-                mapping = yield from self._requester.map_failure(failure, deadline)
-            hopeless = not mapping.retry and failure.kind is not FailureKind.DEADLINE
-            if hopeless or last:
-                mapping = yield from self._requester.explain(mapping, failure, deadline)
-                failed = attempt(mapping, failure, deadline)
-                note = "" if hopeless else f"waited {failed.after_s:.1f} s"
-                raise mapping.to_error(self._requester.subject, failure, attempts=(failed,), note=note)
-            polls += 1
-            yield Sleep(_POLL_PAUSE_S)
-
     def _classify(
         self, images: Pixels, cached: CachedContract, deadline: Deadline
     ) -> Flow[tuple[CachedContract, InferResult | None]]:
@@ -134,9 +108,9 @@ class Core:
             The contract of the version that answered, and the result; None where that contract differs from `cached`,
             with which the images were validated.
         """
-        requester, sent_ns = self._requester, time.monotonic_ns()
-        operation = Infer(requester.model, requester.version, images, len(cached.contract.labels))
-        reply = yield from requester.request(operation, deadline)
+        target, sent_ns = self.target, time.monotonic_ns()
+        operation = Infer(target.model, target.version, images, len(cached.contract.labels))
+        reply = yield from self._request(operation, deadline)
         if isinstance(reply, FailedRequest):
             if reply.kind is FailureKind.INVALID:
                 self._contract_cache.invalidate()
@@ -154,16 +128,54 @@ class Core:
         if classes != len(now.contract.labels):
             self._contract_cache.invalidate()
             expected = len(now.contract.labels)
-            raise ServerError(f"{requester.subject}: expected {expected} probabilities per image, got {classes}")
+            raise ServerError(f"{target.subject}: expected {expected} probabilities per image, got {classes}")
         flaw = answer.flaw()
         if flaw:
-            raise ServerError(f"{requester.subject}: {flaw}")
+            raise ServerError(f"{target.subject}: {flaw}")
         return now, answer
 
+    def _request(self, operation: Operation[A], deadline: Deadline) -> Flow[Response[A] | FailedRequest]:
+        """Send an operation, and retry where that is safe and useful; a failure is returned, not raised."""
+        self._budget.deposit()
+        attempts: tuple[Attempt, ...] = ()
+        mapping: ErrorMapping | None = None
+        while True:
+            remaining_s = deadline.remaining_s()
+            if remaining_s <= 0:
+                text = f"{self.target.subject}: no answer within {deadline.timeout_s:g} s, retries included"
+                return FailedRequest(DeadlineExceeded(text, attempts=attempts), FailureKind.DEADLINE, "")
+            reply = yield Send(operation, remaining_s)
+            if not isinstance(reply, TransportFailure):
+                answer: Response[A] = reply
+                return answer
+            # Why a model is not ready is asked once: it changes the message, not the retry.
+            last = len(attempts) + 1 >= self._policy.max_attempts
+            if mapping is None or reply.kind is not FailureKind.NOT_READY or last:
+                mapping = yield from ask_for_cause(self.target, reply, deadline)
+            attempts = (*attempts, failed_attempt(mapping, reply, deadline))
+            pause_s = max(jittered_pause_s(self._policy, len(attempts)), reply.retry_after_s)
+            note = self._why_no_retry(mapping, attempts, pause_s, deadline)
+            if note is not None:
+                mapping = yield from explain_addresses(mapping, reply, deadline)
+                error = mapping.to_error(self.target.subject, reply, attempts=attempts, note=note)
+                return FailedRequest(error, reply.kind, reply.status)
+            yield Sleep(pause_s)
+
+    def _why_no_retry(
+        self, mapping: ErrorMapping, attempts: tuple[Attempt, ...], pause_s: float, deadline: Deadline
+    ) -> str | None:
+        """Return None to retry, else a note about the attempts."""
+        tried = f"tried {len(attempts)} times in {deadline.elapsed_s():.1f} s" if len(attempts) > 1 else ""
+        if not mapping.retry or len(attempts) >= self._policy.max_attempts or pause_s >= deadline.remaining_s():
+            return tried
+        if not self._budget.withdraw():
+            return (
+                f"{tried}{', ' if tried else ''}retry budget exhausted: too many calls of this client failed recently"
+            )
+        return None
+
     def _model_replaced(self) -> ServerError:
-        return ServerError(
-            f"{self._requester.subject}: replaced during the call by a model with other labels; call again"
-        )
+        return ServerError(f"{self.target.subject}: replaced during the call by a model with other labels; call again")
 
 
 def _prediction(contract: ModelContract, probabilities: Probabilities, model_version: str) -> Prediction:

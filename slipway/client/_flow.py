@@ -14,11 +14,12 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from slipway.client._operations import Operation
 from slipway.client._options import NO_LIMIT_S, limited
-from slipway.client._transport_failures import TransportFailure
+from slipway.client._transport_failures import FailureKind, TransportFailure
 
 __all__ = [
     "AsyncTransport",
     "Explain",
+    "FailedRequest",
     "Flow",
     "Response",
     "Send",
@@ -49,6 +50,21 @@ class Response(Generic[A]):
     value: A
     connected_ns: int
     valid_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRequest:
+    """An operation that failed for good.
+
+    Attributes:
+        error: The exception to raise.
+        kind: The last failure's.
+        status: The last failure's.
+    """
+
+    error: Exception
+    kind: FailureKind
+    status: str
 
 
 @dataclass(slots=True)

@@ -21,15 +21,30 @@ __all__ = [
     "Operation",
     "ReadConfig",
     "ReadMetadata",
+    "Target",
     "TensorMetadata",
 ]
 
 Result_co = TypeVar("Result_co", covariant=True)
 
-
 _SLACK_BYTES = 1 << 16  # for names, headers and parameters around the content
 _LONGEST_TEXT_BYTES = 16 << 20
 _LONGEST_PROBABILITIES_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The model that a client asks.
+
+    Attributes:
+        model: Its name.
+        version: The requested version; empty: the server's choice.
+        subject: Model and URL, the prefix of every message.
+    """
+
+    model: str
+    version: str
+    subject: str
 
 
 class Operation(Generic[Result_co]):

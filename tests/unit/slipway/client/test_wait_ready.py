@@ -76,7 +76,7 @@ def test_server_that_never_answers_ends_the_wait_at_the_deadline(fake):
 
 
 def test_poll_without_an_answer_is_followed_by_another(fake, monkeypatch):
-    monkeypatch.setattr("slipway.client._requester._POLL_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("slipway.client._readiness._POLL_TIMEOUT_S", 0.1)
     held = fake.hold("ready")
     timer = threading.Timer(0.3, held.set)
     timer.start()
