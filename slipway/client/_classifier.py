@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from types import TracebackType
-from typing import Self
+import time
+from contextlib import suppress
+from typing import Self, TypeVar
 
 from slipway.client._client import Client, Session
 from slipway.client._conversion import Fit, conversion_of
 from slipway.client._errors import ClientClosed
-from slipway.client._flow import AsyncTransport, SyncTransport, run, run_async
-from slipway.client._options import seconds
+from slipway.client._flow import AsyncTransport, Explain, Flow, Send, Sleep, SyncTransport
+from slipway.client._options import NO_LIMIT_S, limited, seconds
 from slipway.client._prediction import Prediction
 from slipway.client._readiness import wait_ready
 from slipway.client._tensors import ImagesInput
+from slipway.client._transport_failures import TransportFailure
 from slipway.client._transports.grpc_transport import AsyncGrpcTransport, GrpcTransport
 from slipway.client._transports.http_transport import AsyncHttpTransport, HttpTransport
 from slipway.contract import ModelContract
 
 __all__ = ["AsyncClassifier", "Classifier"]
+
+T = TypeVar("T")
 
 
 class Classifier(Client[SyncTransport]):
@@ -86,12 +90,12 @@ class Classifier(Client[SyncTransport]):
         """
         conversion = conversion_of(invert=invert, fit=fit, frame=frame)
         session = self._session()
-        return run(session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s)), session.transport)
+        return _run(session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s)), session.transport)
 
     def contract(self, *, timeout_s: float | None = None) -> ModelContract:
         """Return the model's input signature and labels, from the cache or from the server."""
         session = self._session()
-        return run(session.core.contract(timeout_s=self._timeout(timeout_s)), session.transport)
+        return _run(session.core.contract(timeout_s=self._timeout(timeout_s)), session.transport)
 
     def wait_ready(self, timeout_s: float | None = 60.0) -> None:
         """Wait until the model is ready.
@@ -107,7 +111,7 @@ class Classifier(Client[SyncTransport]):
             ClientError: Another reason, such as an invalid token.
         """
         session = self._session()
-        run(wait_ready(session.core.target, timeout_s=seconds("timeout_s", timeout_s)), session.transport)
+        _run(wait_ready(session.core.target, timeout_s=seconds("timeout_s", timeout_s)), session.transport)
 
     def close(self) -> None:
         """Close the connections. Idempotent.
@@ -115,28 +119,23 @@ class Classifier(Client[SyncTransport]):
         Calls in progress in other threads raise ClientClosed: immediately, or, while a connection is being opened,
         within their timeout.
         """
-        self._closed = True
-        session = self._sessions.pop(os.getpid(), None)
+        session = self._end_session()
         if session is not None:
             session.transport.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _session(self) -> Session[SyncTransport]:
-        self._refuse_if_closed()
-        pid = os.getpid()
-        session = self._sessions.get(pid)
+        session = self._session_of_process()
         if session is None:
             transport_type = GrpcTransport if self._address.protocol == "grpc" else HttpTransport
             transport = transport_type(self._address, self._settings)
             # Two threads may race here; `setdefault` is atomic, so one of them wins.
-            session = self._sessions.setdefault(pid, Session(self._new_core(threading.Event), transport))
+            session = self._sessions.setdefault(os.getpid(), Session(self._new_core(threading.Event), transport))
             if session.transport is not transport:
                 transport.close()
         return session
@@ -164,41 +163,86 @@ class AsyncClassifier(Client[AsyncTransport]):
         conversion = conversion_of(invert=invert, fit=fit, frame=frame)
         session = self._session()
         flow = session.core.predict(images, conversion, timeout_s=self._timeout(timeout_s))
-        return await run_async(flow, session.transport)
+        return await _run_async(flow, session.transport)
 
     async def contract(self, *, timeout_s: float | None = None) -> ModelContract:
         """See `Classifier.contract`."""
         session = self._session()
-        return await run_async(session.core.contract(timeout_s=self._timeout(timeout_s)), session.transport)
+        return await _run_async(session.core.contract(timeout_s=self._timeout(timeout_s)), session.transport)
 
     async def wait_ready(self, timeout_s: float | None = 60.0) -> None:
         """See `Classifier.wait_ready`."""
         session = self._session()
-        await run_async(wait_ready(session.core.target, timeout_s=seconds("timeout_s", timeout_s)), session.transport)
+        await _run_async(wait_ready(session.core.target, timeout_s=seconds("timeout_s", timeout_s)), session.transport)
 
     async def close(self) -> None:
         """See `Classifier.close`."""
-        self._closed = True
-        session = self._sessions.pop(os.getpid(), None)
+        session = self._end_session()
         if session is not None:
             await session.transport.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def _session(self) -> Session[AsyncTransport]:
-        self._refuse_if_closed()
-        pid, loop = os.getpid(), asyncio.get_running_loop()
-        session = self._sessions.get(pid)
+        session, loop = self._session_of_process(), asyncio.get_running_loop()
         if session is None:
             transport_type = AsyncGrpcTransport if self._address.protocol == "grpc" else AsyncHttpTransport
             transport = transport_type(self._address, self._settings)
-            session = self._sessions[pid] = Session(self._new_core(asyncio.Event), transport, loop)
+            session = self._sessions[os.getpid()] = Session(self._new_core(asyncio.Event), transport, loop)
         if session.loop is not loop:
             raise ClientClosed(f"{self!r} belongs to another event loop; make one client in each loop")
         return session
+
+
+def _run(flow: Flow[T], transport: SyncTransport) -> T:
+    """Execute a call in this thread."""
+    reply: object = None
+    try:
+        while True:
+            action = flow.send(reply)
+            reply = None
+            if isinstance(action, Send):
+                reply = transport.send(action.operation, action.timeout_s)
+            elif isinstance(action, Explain):
+                reply = transport.explain(action.failure, action.timeout_s)
+            elif isinstance(action, Sleep):
+                time.sleep(action.seconds)
+            else:
+                action.signal.wait(min(action.timeout_s, NO_LIMIT_S))
+            if isinstance(reply, TransportFailure):
+                reply = transport.conceal(reply)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:  # an interrupted call wakes the calls that wait for it
+        flow.close()
+
+
+async def _run_async(flow: Flow[T], transport: AsyncTransport) -> T:
+    """Execute a call in the running event loop."""
+    reply: object = None
+    try:
+        while True:
+            action = flow.send(reply)
+            reply = None
+            if isinstance(action, Send):
+                reply = await transport.send(action.operation, action.timeout_s)
+            elif isinstance(action, Explain):
+                reply = await transport.explain(action.failure, action.timeout_s)
+            elif isinstance(action, Sleep):
+                await asyncio.sleep(action.seconds)
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(limited(action.timeout_s)):
+                        await action.signal.wait()
+            if isinstance(reply, TransportFailure):
+                reply = transport.conceal(reply)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        flow.close()

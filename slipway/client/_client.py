@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -104,9 +105,14 @@ class Client(Generic[TransportT]):
     def _timeout(self, timeout_s: float | None) -> float:
         return self._timeout_s if timeout_s is None else seconds("timeout_s", timeout_s)
 
-    def _refuse_if_closed(self) -> None:
+    def _end_session(self) -> Session[TransportT] | None:
+        self._closed = True
+        return self._sessions.pop(os.getpid(), None)
+
+    def _session_of_process(self) -> Session[TransportT] | None:
         if self._closed:
             raise ClientClosed(f"{self!r} was closed; make a new one")
+        return self._sessions.get(os.getpid())
 
 
 def _checked_model(model: str) -> str:

@@ -1,19 +1,16 @@
 """Calls as generators, written once for blocking and asyncio transports.
 
 A call yields `Send`, `Explain`, `Sleep` and `Wait`, receives the response or a `TransportFailure`, and returns its
-result. `run` executes it with a blocking transport, `run_async` with an asyncio transport.
+result. `Classifier` executes it with a blocking transport, `AsyncClassifier` with an asyncio transport.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from slipway.client._operations import Operation
-from slipway.client._options import NO_LIMIT_S, limited
 from slipway.client._transport_failures import FailureKind, TransportFailure
 
 __all__ = [
@@ -26,8 +23,6 @@ __all__ = [
     "Sleep",
     "SyncTransport",
     "Wait",
-    "run",
-    "run_async",
     "send",
 ]
 
@@ -138,59 +133,3 @@ def send(operation: Operation[A], timeout_s: float) -> Flow[Response[A] | Transp
     """Send an operation with the type of its result, outside the fast path."""
     reply: Response[A] | TransportFailure = yield Send(operation, timeout_s)
     return reply
-
-
-def run(flow: Flow[T], transport: SyncTransport) -> T:
-    """Execute a call in this thread."""
-    reply: object = None
-    try:
-        while True:
-            action = flow.send(reply)
-            reply = None
-            if isinstance(action, Send):
-                reply = transport.send(action.operation, action.timeout_s)
-            elif isinstance(action, Explain):
-                reply = transport.explain(action.failure, action.timeout_s)
-            elif isinstance(action, Sleep):
-                time.sleep(action.seconds)
-            else:
-                action.signal.wait(min(action.timeout_s, NO_LIMIT_S))
-            if isinstance(reply, TransportFailure):
-                reply = transport.conceal(reply)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    finally:  # an interrupted call wakes the calls that wait for it
-        flow.close()
-
-
-async def run_async(flow: Flow[T], transport: AsyncTransport) -> T:
-    """Execute a call in the running event loop."""
-    reply: object = None
-    try:
-        while True:
-            action = flow.send(reply)
-            reply = None
-            if isinstance(action, Send):
-                reply = await transport.send(action.operation, action.timeout_s)
-            elif isinstance(action, Explain):
-                reply = await transport.explain(action.failure, action.timeout_s)
-            elif isinstance(action, Sleep):
-                await asyncio.sleep(action.seconds)
-            else:
-                await _wait(action)
-            if isinstance(reply, TransportFailure):
-                reply = transport.conceal(reply)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    finally:
-        flow.close()
-
-
-async def _wait(action: Wait) -> None:
-    try:
-        async with asyncio.timeout(limited(action.timeout_s)):
-            await action.signal.wait()
-    except TimeoutError:
-        return

@@ -13,7 +13,6 @@ import inspect
 import os
 import threading
 from collections import deque
-from types import TracebackType
 from typing import Self
 
 from slipway.client._batch import BatchedCall, answer_batch
@@ -140,9 +139,7 @@ class MicroBatcher:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _enqueue(self, call: BatchedCall, *, limit: int) -> None:
