@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from slipway.client._transport_failures import TransportFailure
+from slipway.client._transport_failures import FailureKind, TransportFailure
 
 __all__ = [
     "RequestHeaders",
@@ -58,6 +58,10 @@ _RESERVED = {
 
 class TokenUnusable(Exception):
     """The token cannot be sent, or its function failed; the message never shows it."""
+
+    def failure(self) -> TransportFailure:
+        """The failure of an operation that was not sent."""
+        return TransportFailure(kind=FailureKind.NO_TOKEN, text=str(self), cause=self.__cause__)
 
 
 class RequestHeaders:

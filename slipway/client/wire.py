@@ -21,9 +21,10 @@ from slipway.client._operations import Infer
 from slipway.client._page import PageUnreadable, read_page
 from slipway.client._tensors import InferResult
 from slipway.client._transport_failures import FailureKind, TransportFailure
-from slipway.client._transports import grpc_codec, http_codec
+from slipway.client._transports import grpc_transport, http_codec
 from slipway.client._transports.connection_settings import ConnectionSettings, connection_settings
 from slipway.client._transports.grpc_channel import open_channel
+from slipway.client._transports.grpc_control import rpc_failure
 from slipway.client._transports.http_messages import HttpRequest, HttpResponse
 from slipway.client._transports.proxies import Proxy, proxy_for
 
@@ -50,7 +51,7 @@ __all__ = [
     "read_page",
 ]
 
-GRPC_INFER = f"{grpc_codec.SERVICE}/{grpc_codec.CALLS[Infer].method}"
+GRPC_INFER = grpc_transport.METHODS[Infer]
 """The remote procedure that `grpc_request` is for."""
 
 
@@ -66,18 +67,18 @@ def grpc_channel(address: Address, settings: ConnectionSettings) -> grpc.Channel
 
 def grpc_request(operation: Infer, *, timeout_s: float) -> bytes:
     """Serialise an operation; `timeout_s` is sent to the server."""
-    return grpc_codec.encode(operation, timeout_s)
+    return grpc_transport.encode(operation, timeout_s)
 
 
 def grpc_response(operation: Infer, content: bytes) -> InferResult | TransportFailure:
     """Decode the serialised response to an operation."""
-    result: InferResult | TransportFailure = grpc_codec.decode(operation, content)
+    result: InferResult | TransportFailure = grpc_transport.decode(operation, content)
     return result
 
 
 def grpc_failure(exc: Any) -> TransportFailure:  # noqa: ANN401 - grpc.RpcError declares none of the methods that every instance has
     """Why a gRPC call failed."""
-    return grpc_codec.rpc_failure(exc)
+    return rpc_failure(exc)
 
 
 def http_request(operation: Infer, *, timeout_s: float) -> HttpRequest:

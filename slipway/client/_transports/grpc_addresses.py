@@ -22,7 +22,7 @@ from slipway.client._retry import Deadline
 from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.client._transports.connection_settings import ConnectionSettings
 from slipway.client._transports.grpc_channel import open_channel
-from slipway.client._transports.grpc_codec import CALLS, SERVICE, encode, rpc_failure
+from slipway.client._transports.grpc_control import CONTROL_CALLS, SERVICE, rpc_failure
 from slipway.client._transports.proxies import proxy_for
 from slipway.client._transports.resolve import resolve, show
 
@@ -105,14 +105,15 @@ def _ask(
     addresses: Sequence[Address], settings: ConnectionSettings, deadline: Deadline
 ) -> list[TransportFailure | None]:
     """Side by side; None where the server responds."""
-    operation = IsServerReady()
+    ready = CONTROL_CALLS[IsServerReady]
     with ExitStack() as opened:
         calls = []
         for address in addresses:
             channel = opened.enter_context(open_channel(grpc, address, settings))
-            method = channel.unary_unary(f"{SERVICE}/{CALLS[IsServerReady].method}")
+            method = channel.unary_unary(f"{SERVICE}/{ready.method}")
             left_s = max(0.001, deadline.remaining_s())
-            calls.append(method.future(encode(operation, left_s), timeout=limited(left_s)))
+            request = ready.encode(IsServerReady(), left_s).SerializeToString()
+            calls.append(method.future(request, timeout=limited(left_s)))
         return [_outcome(call, deadline) for call in calls]
 
 

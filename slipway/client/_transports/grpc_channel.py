@@ -1,20 +1,25 @@
-"""A gRPC channel with everything that a client of ours has: whom it trusts, through which proxy, how it stays alive."""
+"""A gRPC channel as every client opens it: certificates, proxy, keepalive, and the watch over its connection."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 import grpc
 
 from slipway.client._address import Address
+from slipway.client._operations import Operation, ReadConfig, ReadMetadata
 from slipway.client._options import KeepAlive
 from slipway.client._tls import grpc_certificates
 from slipway.client._transports.connection_settings import ConnectionSettings
-from slipway.client._transports.grpc_sockets import OPTIONS
+from slipway.client._transports.grpc_sockets import OPTIONS, Sockets
 from slipway.client._transports.proxies import proxy_for
 
-__all__ = ["open_channel"]
+__all__ = ["WatchedChannel", "open_channel"]
+
+_CONTRACT_READS: tuple[type[Operation[Any]], ...] = (ReadConfig, ReadMetadata)
 
 _LONGEST_MESSAGE_BYTES = (64 << 20) + (1 << 20)  # probabilities of one request, see `_operations`
 
@@ -60,3 +65,67 @@ def _keepalive(keepalive: KeepAlive | None) -> list[tuple[str, str | int]]:
         ("grpc.http2.ping_timeout_ms", int(keepalive.timeout_s * 1000)),
         ("grpc.http2.bdp_probe", 0),
     ]
+
+
+class WatchedChannel:
+    """A channel that counts its calls and knows since when its connection is open.
+
+    Args:
+        flavour: `grpc` or `grpc.aio`.
+        address: The server's.
+        settings: The client's.
+        methods: The remote procedure of each operation.
+
+    Attributes:
+        channel: Of `grpc` or `grpc.aio`.
+        calls: By operation: sends a serialised request and returns the serialised response.
+        in_flight: Calls that have not ended.
+        silent: Calls in a row that had no answer of any kind before their deadlines.
+        connected_ns: `time.monotonic_ns()` when its connection was opened, or later.
+    """
+
+    def __init__(
+        self,
+        flavour: ModuleType,
+        address: Address,
+        settings: ConnectionSettings,
+        methods: Mapping[type[Operation[Any]], str],
+    ) -> None:
+        self._sockets = Sockets(lambda: open_channel(flavour, address, settings, watched=True))
+        self.channel = self._sockets.channel
+        self.calls = {operation: self.channel.unary_unary(method) for operation, method in methods.items()}
+        self.in_flight = 0
+        self.silent = 0
+        self.connected_ns = time.monotonic_ns()
+        self._changes = 0
+
+    def enter(self, operation: type[Operation[Any]]) -> tuple[int, int | None]:
+        """Count a call.
+
+        Returns:
+            The time, and the number of changes after which the answer is still that of the server which is there now:
+            those so far, or the one that opens the very first connection. None where nobody asks.
+        """
+        now_ns, expected = time.monotonic_ns(), None
+        if operation in _CONTRACT_READS:
+            self._look()
+            expected = self._changes or 1
+        self.in_flight += 1
+        return now_ns, expected
+
+    def answered(self, entered: tuple[int, int | None]) -> tuple[int, int]:
+        """Return `Response.connected_ns` and `valid_ns`, given what `enter` returned."""
+        sent_ns, expected = entered
+        self._look()
+        is_same = expected is not None and self._changes <= expected
+        return self.connected_ns, max(sent_ns, self.connected_ns) if is_same else sent_ns
+
+    def _look(self) -> None:
+        if self._sockets.changed():
+            self.connected_ns = time.monotonic_ns()
+            self._changes += 1
+
+    def leave(self, *, silent: bool) -> None:
+        """Count the end of a call."""
+        self.in_flight -= 1
+        self.silent = self.silent + 1 if silent else 0

@@ -21,7 +21,7 @@ from slipway.client._operations import Operation
 from slipway.client._options import limited
 from slipway.client._request_headers import TokenUnusable, conceal
 from slipway.client._retry import Deadline
-from slipway.client._transport_failures import FailureKind, TransportFailure, closed
+from slipway.client._transport_failures import TransportFailure, closed
 from slipway.client._transports.connection_settings import ConnectionSettings
 from slipway.client._transports.http_codec import decode, encode
 from slipway.client._transports.http_connection import (
@@ -62,7 +62,7 @@ class HttpTransport:
             with self._connection(deadline) as connection:
                 response = connection.exchange(request, limit=operation.max_response_bytes)
         except TokenUnusable as exc:
-            return TransportFailure(kind=FailureKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
+            return exc.failure()
         except TRANSPORT_ERRORS as exc:
             return closed(exc) if self._closed else failure_of(exc)
         return _answered(operation, response, connection.connected_ns, sent_ns)
@@ -136,7 +136,7 @@ class AsyncHttpTransport:
                     waiting = False
                     response = await connection.exchange(request, limit=operation.max_response_bytes)
         except TokenUnusable as exc:
-            return TransportFailure(kind=FailureKind.NO_TOKEN, text=str(exc), cause=exc.__cause__)
+            return exc.failure()
         except TRANSPORT_ERRORS as exc:
             if self._closed:
                 return closed(exc)
