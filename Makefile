@@ -86,6 +86,10 @@ tools: $(TOOLS:%=.tools/stamps/%) ## build the pinned programs of tools/ into .t
 bench-serving: $(READY) ## bare ONNX Runtime, tritonserver and slipway.client side by side
 	$(BIN)/python benchmarks/serving.py
 
+.PHONY: bench-peers
+bench-peers: $(READY) ## the embedded server beside FastAPI, KServe, MLServer, LitServe, BentoML and Ray Serve (needs wrk and h2load)
+	$(BIN)/python -m benchmarks.peers
+
 .PHONY: bench-networks
 bench-networks: $(READY) ## the two shipped networks on one ONNX Runtime core
 	$(BIN)/python benchmarks/networks.py
@@ -107,6 +111,9 @@ lock: $(READY)    ## resolve the hashed locks again
 	$(COMPILE) pyproject.toml --extra loadtest -c requirements/dev.txt -o requirements/loadtest.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/client.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+	lock() { printf '%s\n' onnxruntime "$${@:2}" | $(COMPILE) - -c <(grep '^onnxruntime==' requirements/dev.txt | tr -d '\\') -o benchmarks/peers/locks/$$1.txt; }; \
+	  lock fastapi fastapi 'uvicorn[standard]'; lock kserve kserve; lock mlserver mlserver; \
+	  lock litserve litserve; lock bentoml bentoml; lock ray 'ray[serve]'
 
 .PHONY: clean
 clean:            ## remove what make built; published versions and the data cache stay

@@ -186,7 +186,7 @@ def measure() -> dict[str, tuple[str, list[Row]]]:
 
 def render(command: str, subject: str, tables: dict[str, tuple[str, list[Row]]]) -> str:
     """Markdown: the conditions, then a table per comparison."""
-    lines = [f"Measured {datetime.now(UTC):%Y-%m-%d} with `{command}` on {_machine()}; {subject}.", ""]
+    lines = [f"Measured {datetime.now(UTC):%Y-%m-%d} with `{command}` on {machine()}; {subject}.", ""]
     for title, (unit, rows) in tables.items():
         lines += [f"### {title}", "", f"| contender | {unit} | ratio to the first |", "|---|--:|--:|"]
         lines += [f"| {row.name} | {row.figure:,.0f} | {row.ratio:.2f} |" for row in rows]
@@ -194,7 +194,8 @@ def render(command: str, subject: str, tables: dict[str, tuple[str, list[Row]]])
     return "\n".join(lines)
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The processor, and the versions of what is measured on it."""
     cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     names = ("onnxruntime", "grpcio", "tritonclient", "nvidia-pytriton")
     packages = ", ".join(f"{name} {version(name)}" for name in names)
@@ -215,9 +216,14 @@ def report(name: str, description: str, measure_all: Callable[[], str]) -> None:
     text = measure_all()
     print(text)
     if write:
-        page = RESULTS.read_text(encoding="utf-8")
-        marked = rf"(?s)(<!-- results: {name} -->\n).*?(<!-- end -->)"
-        RESULTS.write_text(re.sub(marked, lambda m: f"{m[1]}\n{text}\n{m[2]}", page), encoding="utf-8")
+        write_results(name, text)
+
+
+def write_results(name: str, text: str, page: Path = RESULTS) -> None:
+    """Replace what stands between the marks of these results on a page."""
+    marked = rf"(?s)(<!-- results: {name} -->\n).*?(<!-- end -->)"
+    before = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(marked, lambda m: f"{m[1]}\n{text}\n{m[2]}", before), encoding="utf-8")
 
 
 if __name__ == "__main__":
