@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from loadtest.result.run_result import read_result
-from loadtest.scenario.due_times import due_times_ns
+from loadtest.scenario.plan import due_times_ns
 from slipway.platform.ports import free_port
 from tests.integration.loadtest_commands import LOCUST, LOCUSTFILE, WIDE
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from loadtest.result.run_result import read_result
-from loadtest.scenario.due_times import due_times_ns
+from loadtest.scenario.plan import due_times_ns
 from slipway.samples import Samples, write_samples
 from slipway.triton import ServerSettings, TritonServer
 from tests.integration.loadtest_commands import PATIENT, SLIPWAY, loadtest, started

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
 from loadtest.scenario.arrivals import Arrivals
-from loadtest.scenario.due_times import due_times_ns
+from loadtest.scenario.plan import due_times_ns
 
 KINDS = {
     "constant": {"kind": "constant", "rate_rps": 50, "duration_s": 20},
