@@ -10,8 +10,8 @@ import yaml
 from rehearsal.cluster.api.client import BlockingApiClient, read
 from rehearsal.cluster.controlplane.base_objects import CANARY
 from rehearsal.cluster.controlplane.certificates import FRONT_PROXY
-from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.cluster.controlplane.layout import NAMESPACE, ClusterLayout
+from rehearsal.cluster.controlplane.process_manager import Component, NotYet
 from slipway.platform.strict_yaml import SHIPPED, load_yaml
 
 __all__ = ["apiserver", "controllers", "etcd"]

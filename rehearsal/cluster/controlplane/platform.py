@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 
 from rehearsal.cluster.api.client import BlockingApiClient, create
-from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.cluster.controlplane.layout import NAMESPACE, ClusterLayout
+from rehearsal.cluster.controlplane.process_manager import Component, NotYet
 from rehearsal.cluster.monitoring.arguments import operator_arguments, prometheus_arguments
 from rehearsal.cluster.monitoring.custom_resources import NAME as PROMETHEUS
 from rehearsal.cluster.monitoring.custom_resources import NAMESPACE as MONITORING

@@ -1,24 +1,54 @@
-"""The process manager of one cluster: starts, stops and checks its programs."""
+"""The programs of one cluster: what each is, and the process manager that starts, stops and checks them."""
 
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.errors import ApiError, ClusterError, NotHealthy, ProgramDied
 from slipway.platform.processes import ChildProcess, signal_name
 
-__all__ = ["ProcessManager", "ProgramState"]
+__all__ = ["Component", "NotYet", "ProcessManager", "ProgramState"]
 
 _POLL_S = 0.1
 _LAST_LINES = 12
+
+
+class NotYet(Exception):
+    """The health check failed; says what was expected and what it got."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One program.
+
+    Attributes:
+        name: As in the log's name and in `slipway cluster status`.
+        command: The program and its arguments.
+        healthy: The health check: returns if the program does its work, else raises NotYet, ApiError, OSError or
+            httpx.HTTPError.
+        does: What `healthy` has checked, in words.
+        environment: Variables beside this process's.
+        grace_s: How long it may take to end.
+        last_signal: Sent by the kernel when the supervisor is gone. SIGTERM only for programs that must clean up first:
+            a kube-apiserver that gets it may wait for minutes for an etcd that is gone already.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    healthy: Callable[[], None]
+    does: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    grace_s: float = 3.0
+    last_signal: signal.Signals = signal.SIGKILL
 
 
 class ProgramState(BaseModel):

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from rehearsal.cluster.connection import GATEWAY_READY_PATH
-from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.cluster.controlplane.layout import ClusterLayout
+from rehearsal.cluster.controlplane.process_manager import Component, NotYet
 
 __all__ = ["agent", "gateway", "monitoring"]
 

@@ -22,9 +22,8 @@ from rehearsal.cluster.controlplane.base_objects import (
     kserve_objects,
     kserve_webhooks,
 )
-from rehearsal.cluster.controlplane.component import Component, NotYet
 from rehearsal.cluster.controlplane.layout import ClusterLayout
-from rehearsal.cluster.controlplane.process_manager import ProcessManager
+from rehearsal.cluster.controlplane.process_manager import Component, NotYet, ProcessManager
 from rehearsal.cluster.monitoring.custom_resources import ClientCertificate, ScrapeTargets, monitoring_objects
 from rehearsal.cluster.nodes.pools import node_objects, system_node
 from rehearsal.errors import ApiError, NotHealthy

@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from rehearsal.cluster.controlplane.component import Component, NotYet
-from rehearsal.cluster.controlplane.process_manager import ProcessManager
+from rehearsal.cluster.controlplane.process_manager import Component, NotYet, ProcessManager
 from rehearsal.errors import ClusterError, NotHealthy, ProgramDied
 
 
