@@ -3,8 +3,7 @@ import json
 import pytest
 
 from rehearsal.cluster.connection import GATEWAY_READY_PATH
-from rehearsal.cluster.gateway.bootstrap import bootstrap
-from rehearsal.cluster.gateway.envoy import write_resources
+from rehearsal.cluster.gateway.envoy import bootstrap, write_resources
 from rehearsal.cluster.gateway.resources import CLUSTERS_FILE, ROUTES_FILE, resource_files
 from rehearsal.cluster.gateway.services import Endpoint, PathMatch, Rule, Service, known_services
 
