@@ -10,7 +10,7 @@ import httpx
 from rehearsal.cluster.api.client import BlockingApiClient, create
 from rehearsal.cluster.controlplane.layout import NAMESPACE, ClusterLayout
 from rehearsal.cluster.controlplane.process_manager import Component, NotYet
-from rehearsal.cluster.monitoring.arguments import operator_arguments, prometheus_arguments
+from rehearsal.cluster.monitoring.configuration import operator_arguments, prometheus_arguments
 from rehearsal.cluster.monitoring.custom_resources import NAME as PROMETHEUS
 from rehearsal.cluster.monitoring.custom_resources import NAMESPACE as MONITORING
 from rehearsal.cluster.nodes.pools import instance_types

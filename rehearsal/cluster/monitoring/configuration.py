@@ -1,13 +1,16 @@
-"""The configuration that the Prometheus operator wrote, changed where it speaks of the inside of a pod.
+"""Arguments and configuration of the Prometheus operator, and of the Prometheus that it writes for.
 
     local = local_configuration(text, folder)
     local.text, local.rule_folders, local.left_out
 
-Three things are changed, and nothing else:
+Three things are changed in the configuration that the operator wrote, and nothing else:
 
 * `$(POD_NAME)` and `$(SHARD)` are filled in, as the sidecar of a real Prometheus pod does;
 * rules are read from the rehearsal's folder in place of /etc/prometheus/rules;
 * jobs that read other files of a pod (certificates and tokens) are left out, and named.
+
+The operator also needs the environment variable KUBECONFIG. It is ready when `/healthz` at its address answers 200;
+what it does shows in the Secret `prometheus-rehearsal` of the namespace `monitoring`.
 """
 
 from __future__ import annotations
@@ -19,9 +22,18 @@ from typing import Any, Final
 import yaml
 
 from rehearsal.cluster.monitoring.custom_resources import NAME
+from slipway.platform.atomic_write import write_atomically
 from slipway.platform.strict_yaml import SHIPPED, load_yaml
 
-__all__ = ["LocalConfiguration", "initial_configuration", "local_configuration"]
+__all__ = [
+    "LocalConfiguration",
+    "configuration_file",
+    "initial_configuration",
+    "local_configuration",
+    "operator_arguments",
+    "prometheus_arguments",
+    "prometheus_folder",
+]
 
 _RULES: Final = "/etc/prometheus/rules/"
 _INSIDE_A_POD: Final = ("/etc/prometheus/", "/var/run/secrets/")
@@ -80,3 +92,45 @@ def _reads_files_of_a_pod(value: object) -> bool:
     if isinstance(value, list):
         return any(map(_reads_files_of_a_pod, value))
     return isinstance(value, str) and value.startswith(_INSIDE_A_POD)
+
+
+def operator_arguments(address: str) -> tuple[str, ...]:
+    """Arguments of the program `operator`.
+
+    Args:
+        address: host:port of its metrics and health.
+    """
+    # Nodes are simulated: there are no kubelets to scrape.
+    return (f"--web.listen-address={address}", "--kubelet-endpoints=false", "--log-level=warn")
+
+
+def prometheus_arguments(folder: Path, address: str) -> tuple[str, ...]:
+    """Arguments of the program `prometheus`; its configuration file is made where there is none yet.
+
+    Args:
+        folder: The cluster's working folder.
+        address: host:port, that of `ClusterConnection.prometheus_url`.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    file = configuration_file(folder)
+    if not file.exists():
+        write_atomically(file, initial_configuration())
+    return (
+        f"--config.file={file}",
+        f"--storage.tsdb.path={prometheus_folder(folder) / 'data'}",
+        f"--web.listen-address={address}",
+        "--web.enable-lifecycle",
+        "--log.level=warn",
+    )
+
+
+def prometheus_folder(folder: Path) -> Path:
+    """Prometheus' configuration, rules and data."""
+    return folder / "prometheus"
+
+
+def configuration_file(folder: Path) -> Path:
+    """What Prometheus reads when it starts and when it is told to reload."""
+    return prometheus_folder(folder) / "prometheus.yaml"

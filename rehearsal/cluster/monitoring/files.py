@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from rehearsal.cluster.api.watch import Snapshot
-from rehearsal.cluster.monitoring.arguments import configuration_file, prometheus_folder
-from rehearsal.cluster.monitoring.configuration import local_configuration
+from rehearsal.cluster.monitoring.configuration import configuration_file, local_configuration, prometheus_folder
 from rehearsal.cluster.monitoring.custom_resources import NAME, NAMESPACE
 from rehearsal.cluster.monitoring.rules import ShortenedWait, rehearsed_rules, write_shortened
 from slipway.platform.atomic_write import write_atomically

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import yaml
 
-from rehearsal.cluster.monitoring.arguments import prometheus_folder
+from rehearsal.cluster.monitoring.configuration import prometheus_folder
 from slipway.platform.atomic_write import write_atomically
 from slipway.platform.strict_yaml import SHIPPED, load_yaml
 

@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rehearsal.cluster.monitoring.arguments import configuration_file, prometheus_arguments
-from rehearsal.cluster.monitoring.configuration import initial_configuration, local_configuration
+from rehearsal.cluster.monitoring.configuration import (
+    configuration_file,
+    initial_configuration,
+    local_configuration,
+    prometheus_arguments,
+)
 from rehearsal.cluster.monitoring.custom_resources import ClientCertificate, ScrapeTargets, monitoring_objects
 from rehearsal.cluster.monitoring.files import rehearsed_files, write_files
 from rehearsal.cluster.monitoring.rules import ShortenedWait, read_shortened, rehearsed_rules

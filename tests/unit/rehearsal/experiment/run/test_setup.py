@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from loadtest.scenario.schema import check_scenario as check_loadtest
-from rehearsal.cluster.monitoring.arguments import prometheus_folder
+from rehearsal.cluster.monitoring.configuration import prometheus_folder
 from rehearsal.cluster.monitoring.rules import ShortenedWait, write_shortened
 from rehearsal.errors import ChartRefused, RehearsalReportError, RehearsalScenarioError, StoreError
 from rehearsal.experiment.run.chart_values import chart_values, hold_start_replicas, merge_values, read_values
