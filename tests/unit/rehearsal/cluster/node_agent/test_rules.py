@@ -6,7 +6,7 @@ import re
 import pytest
 
 from rehearsal.cluster.node_agent.agent import is_ours
-from rehearsal.cluster.node_agent.backoff import Backoff, duration
+from rehearsal.cluster.node_agent.container import Backoff, duration
 from rehearsal.cluster.node_agent.output import Output, last_lines, shorten
 from rehearsal.cluster.node_agent.pod_addresses import PodAddresses
 from rehearsal.cluster.node_agent.probe import ContainerProbe, ProbeAction, ProbeStreak, read_probe
