@@ -20,8 +20,7 @@ from aiohttp import web
 from pydantic import AliasGenerator, BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from rehearsal.cluster.node_agent.log_lines import find_logs, read_lines
-from rehearsal.cluster.node_agent.output import pod_folder
+from rehearsal.cluster.node_agent.output import find_logs, pod_folder, read_lines
 
 __all__ = ["Listen", "serving_logs"]
 
