@@ -2,11 +2,10 @@
 
     python -m rehearsal.cluster.gateway --cluster FOLDER      # ends when Envoy ends
 
-* `services`    pods, InferenceServices and HTTPRoutes to what a gateway knows of them
-* `resources`   that to Envoy's clusters, endpoints and routes
-* `bootstrap`   what Envoy is started with
-* `envoy`       the process, and the folder it reads
-* `feed`        from the API server's changes to Envoy's files
+* `services`        pods, InferenceServices and HTTPRoutes to what a gateway knows of them
+* `resources`       that to Envoy's clusters, endpoints and routes
+* `envoy`           what Envoy is started with, its process, and the folder it reads
+* `envoy_updates`   from the API server's changes to Envoy's files
 """
 
 __all__: list[str] = []

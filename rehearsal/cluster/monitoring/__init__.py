@@ -5,11 +5,11 @@
 The operator reads PodMonitors and PrometheusRules, the chart's among them, and writes Prometheus' configuration to a
 Secret and its rules to ConfigMaps. Prometheus is a process of this machine, so no pod mounts them.
 
-* `objects`         the custom resource `Prometheus`, and what is scraped beside PodMonitors
-* `programs`        arguments of the operator and of Prometheus
-* `configuration`   the operator's configuration, for outside of a pod
-* `rules`           the chart's rules, with shorter waits
-* `feed`            from the API server's changes to Prometheus' files
+* `custom_resources`     the custom resource `Prometheus`, and what is scraped beside PodMonitors
+* `configuration`        arguments of the operator and of Prometheus; its configuration, for outside of a pod
+* `rules`                the chart's rules, with shorter waits
+* `files`                the operator's Secret and ConfigMaps as Prometheus' files
+* `prometheus_updates`   from the API server's changes to these files
 """
 
 __all__: list[str] = []

@@ -17,8 +17,7 @@ from typing import Any
 
 from rehearsal.cluster.node_agent.container import Container
 from rehearsal.cluster.node_agent.pod_context import DEFAULT_GRACE_S, PodContext
-from rehearsal.cluster.node_agent.previous_state import started_at, states_before
-from rehearsal.cluster.node_agent.state import ContainerState, Waiting
+from rehearsal.cluster.node_agent.state import ContainerState, Waiting, started_at, states_before
 from rehearsal.cluster.node_agent.status import PodFacts, pod_status
 from rehearsal.cluster.node_agent.status_reporter import StatusReporter
 from rehearsal.errors import ApiError

@@ -3,8 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rehearsal.cluster.node_agent.previous_state import states_before
-from rehearsal.cluster.node_agent.state import ContainerState, Running, Terminated, Waiting, terminated
+from rehearsal.cluster.node_agent.state import ContainerState, Running, Terminated, Waiting, states_before, terminated
 from rehearsal.cluster.node_agent.status import PodFacts, phase_of, pod_status, timestamp
 
 THEN = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
