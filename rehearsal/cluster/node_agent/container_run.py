@@ -18,8 +18,8 @@ from rehearsal.cluster.node_agent.container_process import CannotStart, start_pr
 from rehearsal.cluster.node_agent.container_start import ContainerStart
 from rehearsal.cluster.node_agent.output import last_lines, read_message
 from rehearsal.cluster.node_agent.pod_context import PodContext
-from rehearsal.cluster.node_agent.probe import ContainerProbe, read_action, read_probe
-from rehearsal.cluster.node_agent.prober import Prober
+from rehearsal.cluster.node_agent.probe import ContainerProbe, ProbeStreak, read_action, read_probe
+from rehearsal.cluster.node_agent.probe_client import Exec
 from rehearsal.cluster.node_agent.state import ContainerStatus
 from slipway.platform.async_processes import AsyncChildProcess
 
@@ -27,6 +27,54 @@ __all__ = ["ContainerRun"]
 
 _SHORTEST_GRACE_S = 2.0  # kubelet: minimumGracePeriodInSeconds, after a preStop that took all of it
 _CANNOT_START = 128
+
+
+class Prober:
+    """The probes of one running process.
+
+    The kubelet's pace: startup and liveness probes are first sent one period after the start, since their clock runs
+    before the process does; a readiness probe is sent at once.
+    """
+
+    def __init__(self, context: PodContext, status: ContainerStatus, *, run: Exec) -> None:
+        self._context, self._status, self._run = context, status, run
+
+    async def passes(self, name: str, probe: ContainerProbe) -> bool:
+        """Probe until the result is clear; whether it passed. A container that stops is no longer probed."""
+        streak = ProbeStreak(probe, passing=None)
+        await asyncio.sleep(max(probe.initial_delay_s, probe.period_s))
+        while not self._status.stopping.is_set():
+            await self._send(name, probe, streak)
+            if streak.passing is not None:
+                return streak.passing
+            await asyncio.sleep(probe.period_s)
+        return False
+
+    async def fails(self, name: str, probe: ContainerProbe) -> bool:
+        """Probe until it has failed; False if the container stops first."""
+        streak = ProbeStreak(probe, passing=True)
+        await asyncio.sleep(max(probe.initial_delay_s, probe.period_s))
+        while not self._status.stopping.is_set():
+            await self._send(name, probe, streak)
+            if not streak.passing:
+                return True
+            await asyncio.sleep(probe.period_s)
+        return False
+
+    async def follow(self, name: str, probe: ContainerProbe) -> None:
+        """Probe until cancelled, and set `ready` at each change."""
+        streak = ProbeStreak(probe, passing=False)
+        await asyncio.sleep(probe.initial_delay_s)
+        while True:
+            if await self._send(name, probe, streak):
+                self._status.update(ready=bool(streak.passing))
+            await asyncio.sleep(probe.period_s)
+
+    async def _send(self, name: str, probe: ContainerProbe, streak: ProbeStreak) -> bool:
+        result = await self._context.shared.prober.send(probe.action, timeout_s=probe.timeout_s, run=self._run)
+        if not result.passed:
+            self._context.event("Unhealthy", f"{name} probe failed: {result.text}", warning=True)
+        return streak.add(passed=result.passed)
 
 
 class ContainerRun:

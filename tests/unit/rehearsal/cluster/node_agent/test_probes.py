@@ -27,7 +27,7 @@ def port():
 def quick(monkeypatch):
     """Probes twenty times as fast as a manifest can say."""
     real = asyncio.sleep
-    monkeypatch.setattr("rehearsal.cluster.node_agent.prober.asyncio.sleep", lambda seconds: real(seconds / 20))
+    monkeypatch.setattr("rehearsal.cluster.node_agent.container_run.asyncio.sleep", lambda seconds: real(seconds / 20))
 
 
 async def test_ready_is_what_the_readiness_probe_says(node, port, quick):
