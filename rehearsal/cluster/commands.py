@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -15,10 +16,28 @@ from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.controlplane.lifecycle import require_usable_folder, up
 from rehearsal.cluster.controlplane.process_manager import ProgramState
 from rehearsal.cluster.nodes.types import Nodes
-from rehearsal.cluster.steps import steps
 from rehearsal.cluster.toolchain import ensure_programs
 
-__all__ = ["announce", "bring_up", "status_table"]
+__all__ = ["announce", "bring_up", "status_table", "steps"]
+
+
+@contextmanager
+def steps(console: Console, text: str) -> Iterator[Callable[[str], None]]:
+    """Yields a function that shows a step; a repeated step is not printed again."""
+    if console.is_terminal:
+        with console.status(text) as line:
+            yield line.update
+        return
+    last = ""
+
+    def show(step: str) -> None:
+        nonlocal last
+        if step != last:
+            console.print(step, highlight=False, soft_wrap=True)
+        last = step
+
+    show(text)
+    yield show
 
 
 def bring_up(folder: Path, nodes: Nodes, console: Console, *, owner_pid: int | None = None) -> ClusterConnection:

@@ -19,9 +19,9 @@ from rich.console import Console
 
 from loadtest.result.run_result import Result
 from rehearsal.cluster.api.client import ApiClient
+from rehearsal.cluster.commands import steps
 from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.monitoring.rules import read_shortened
-from rehearsal.cluster.steps import steps
 from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES
 from rehearsal.cluster.toolchain.pins import read_pins
 from rehearsal.errors import ApiError, ClusterError

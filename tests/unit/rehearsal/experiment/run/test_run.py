@@ -8,7 +8,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from rehearsal.cluster.steps import steps
+from rehearsal.cluster.commands import steps
 from rehearsal.errors import ClusterError
 from rehearsal.experiment.run.cluster_sampler import ClusterSampler
 from rehearsal.experiment.run.context import RehearsalContext
