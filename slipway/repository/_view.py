@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.printable import printable
-from slipway.repository._copying import copy_listed
+from slipway.repository._durable import copy_listed
 from slipway.repository._errors import (
     ModelDamaged,
     ModelNotPublished,
