@@ -12,8 +12,7 @@ from slipway.platform.cache import cache_folder
 from slipway.printable import printable
 from training.data.arrays import Arrays
 from training.data.dataset import Dataset, Split
-from training.data.keras import KerasDownload
-from training.data.mnist import MNIST_LABELS, Cache, first_good
+from training.data.mnist import MNIST_LABELS, Cache, KerasDownload, first_good
 from training.data.user_arrays import read_user_arrays
 from training.data.wheel import MnistWheel
 from training.errors import DataRefused

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import httpx
 import numpy as np
 from rich.console import Console
 
@@ -19,7 +21,7 @@ from training.data.arrays import ARRAY_NAMES, Arrays, canonical
 from training.data.npz import read_npz, write_npz
 from training.errors import DataError, DataRefused, DataUnavailable
 
-__all__ = ["MNIST_LABELS", "MNIST_SHA256", "Cache", "Source", "check_sha256", "first_good"]
+__all__ = ["MNIST_LABELS", "MNIST_SHA256", "Cache", "KerasDownload", "Source", "check_sha256", "first_good"]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,10 @@ MNIST_LABELS = tuple("0123456789")
 MNIST_SHA256 = "902d2f6960b6b3d90998fcc6223893154c5e9dfbc8124bdddf043940af682d12"
 """`Arrays.digest()` of the 60,000 + 10,000 images. Written as IDX files, the arrays with this digest have the
 MD5 sums of the four original files (`train-images-idx3-ubyte`: 6bbc9ace…); a test compares all four."""
+
+URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+NPZ_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+"""Both as in the source of `keras.datasets.mnist.load_data`; a test compares them."""
 
 
 class Source(Protocol):
@@ -156,3 +162,46 @@ def check_sha256(path: Path, expected: str) -> None:
         got = hashlib.file_digest(file, "sha256").hexdigest()
     if got != expected:
         raise DataRefused(f"{path.name} ({path.stat().st_size:,} bytes): expected sha256 {expected}, got {got}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KerasDownload:
+    """The file behind `keras.datasets.mnist`.
+
+    Attributes:
+        url: Where it is.
+        sha256: Of the file, in hex.
+        timeout_s: Longest silence of the other side, when connecting and between two pieces. Short: there is
+            another source.
+    """
+
+    url: str = URL
+    sha256: str = NPZ_SHA256
+    timeout_s: float = 5.0
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return "Keras' download"
+
+    def fetch(self) -> Arrays:
+        """Download the file and read the arrays.
+
+        Raises:
+            DataUnavailable: The download failed.
+            DataRefused: Something else came than the file that Keras names.
+        """
+        with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
+            path = Path(folder) / "mnist.npz"
+            self._download(path)
+            check_sha256(path, self.sha256)
+            return canonical(read_npz(path, required=ARRAY_NAMES))
+
+    def _download(self, path: Path) -> None:
+        try:
+            with httpx.stream("GET", self.url, timeout=self.timeout_s) as response, path.open("wb") as file:
+                response.raise_for_status()
+                for piece in response.iter_bytes():
+                    file.write(piece)
+        except httpx.HTTPError as exc:
+            raise DataUnavailable(f"{self.url}: {str(exc) or type(exc).__name__}") from exc

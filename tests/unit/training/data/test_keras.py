@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.keras import NPZ_SHA256, URL, KerasDownload
+from training.data.mnist import NPZ_SHA256, URL, KerasDownload
 from training.errors import DataRefused, DataUnavailable
 
 X_TRAIN = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
