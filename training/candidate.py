@@ -24,7 +24,7 @@ from training.evaluate.gates import check_gates
 from training.evaluate.metrics import Evaluation, evaluate
 from training.export import OnnxFacts, Parity, describe_onnx, export_onnx, measure_parity, onnx_probabilities
 from training.fit.loop import FitResult
-from training.request import TrainingRequest
+from training.recipe import TrainingRequest
 from training.steps import Steps
 
 __all__ = ["Candidate", "build_candidate"]

@@ -77,7 +77,7 @@ def train(
 
     chosen = load_recipe(recipe)  # refused before TensorFlow takes its seconds to load
     from training.job import train_and_publish
-    from training.request import TrainingRequest
+    from training.recipe import TrainingRequest
     from training.steps import Steps
 
     request = TrainingRequest(
@@ -110,7 +110,7 @@ def demo(
 
     chosen = load_recipe(recipe)  # refused before TensorFlow takes its seconds to load
     from training.demo import next_steps, run_demo
-    from training.request import TrainingRequest
+    from training.recipe import TrainingRequest
     from training.steps import Steps
 
     request = TrainingRequest(

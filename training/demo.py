@@ -27,7 +27,7 @@ from training.card.pages import as_png, render_page
 from training.errors import TrainingError, map_write_errors
 from training.export import keras_probabilities
 from training.job import train_and_publish
-from training.request import TrainingRequest
+from training.recipe import TrainingRequest
 from training.steps import Steps
 
 __all__ = ["Answers", "Digit", "Throughput", "next_steps", "run_demo"]

@@ -16,7 +16,7 @@ from training.data.prepare import PreparedData, prepare_data
 from training.fit.distributed_context import DistributedContext, choose_distributed_context
 from training.fit.loop import FitResult, fit
 from training.publication import publish_candidate
-from training.request import TrainingRequest
+from training.recipe import TrainingRequest
 from training.steps import Steps
 
 __all__ = ["TrainingResult", "train_and_publish"]

@@ -26,7 +26,7 @@ from training.card.card import ModelCard
 from training.data import Split
 from training.errors import GateRefused
 from training.evaluate.gates import require_passed
-from training.request import TrainingRequest
+from training.recipe import TrainingRequest
 from training.steps import Steps
 
 __all__ = [

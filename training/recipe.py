@@ -9,6 +9,7 @@ Every problem of a file is reported at once, with key, expected and got.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,7 @@ __all__ = [
     "Recipe",
     "RegularisationSettings",
     "ServingSettings",
+    "TrainingRequest",
     "load_recipe",
     "shipped_recipes",
 ]
@@ -128,3 +130,26 @@ def load_recipe(name_or_path: str) -> Recipe:
     """
     path, document = _FILES.read(name_or_path)
     return check_settings(document, Recipe, where=str(path), error=RecipeError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRequest:
+    """What one run is asked to do.
+
+    Attributes:
+        recipe: What is trained.
+        recipe_name: What people call it.
+        repository: Model repository to publish into; None: do not publish.
+        run_dir: Checkpoints, logs, model card. Files of an earlier run are replaced unless `resume`.
+        data_file: A user's `.npz` in place of the recipe's data set.
+        cache_dir: Where downloads are kept; None: see `slipway.platform.cache`.
+        resume: Go on after the last whole epoch; a model that the run has published already is not published again.
+    """
+
+    recipe: Recipe
+    recipe_name: str
+    repository: Path | None
+    run_dir: Path
+    data_file: Path | None = None
+    cache_dir: Path | None = None
+    resume: bool = False

@@ -24,8 +24,7 @@ from training.data.report import DataReport, inspect
 from training.data.user_arrays import read_user_arrays
 from training.data.wheel import MnistWheel
 from training.errors import DataRefused
-from training.recipe import DatasetSettings
-from training.request import TrainingRequest
+from training.recipe import DatasetSettings, TrainingRequest
 from training.steps import Steps
 
 __all__ = ["PreparedData", "load_dataset", "prepare_data"]

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from training.demo import _file_name, next_steps
-from training.recipe import load_recipe
-from training.request import TrainingRequest
+from training.recipe import TrainingRequest, load_recipe
 
 
 def run(**changed):
