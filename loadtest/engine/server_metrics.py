@@ -18,10 +18,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from loadtest.engine.connection import proxy_between
 from loadtest.engine.metrics_owner import Counts, disagreement, whose
 from loadtest.engine.metrics_page import SUCCESS, MetricsPage, MetricsUnreadable, Scrape
-from loadtest.engine.target import metrics_url, send_blanks
+from loadtest.engine.target import metrics_url, proxy_between, send_blanks
 from loadtest.result.metrics import ServerMetrics, UsageSample
 from loadtest.scenario.schema import TargetSettings
 from slipway.client.wire import parse_address

@@ -6,25 +6,106 @@ metrics_url(scenario.target)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from loadtest.engine.connection import classifier_for
 from loadtest.errors import TargetError, TargetUnknown
 from loadtest.scenario.schema import TargetSettings
-from slipway.client import ClientError, InvalidAddress, ModelNotFound, UnsupportedModel
-from slipway.client.wire import parse_address
+from slipway.client import (
+    Classifier,
+    ClientError,
+    InvalidAddress,
+    KeepAlive,
+    ModelNotFound,
+    RetryPolicy,
+    Tls,
+    UnsupportedModel,
+)
+from slipway.client.wire import ConnectionSettings, connection_settings, parse_address, proxy_for
 from slipway.contract import ModelContract
 from slipway.verdict import TargetFacts
 
-__all__ = ["AUTO", "inspect", "metrics_url", "send_blanks"]
+__all__ = ["AUTO", "connection_settings_for", "inspect", "metrics_url", "proxy_between", "send_blanks"]
 
 AUTO = "auto"
 """In place of the address of the metrics: on this machine, Triton's own port."""
 _METRICS_PORT = 8002  # Triton's default
+
+_LEAST_TIMEOUT_S = 5.0
+
+
+def connection_settings_for(target: TargetSettings) -> ConnectionSettings:
+    """Certificates, headers and the rest, for a transport of the load test.
+
+    Raises:
+        TargetError: The token is not in the environment.
+        ValueError: A file or a header cannot be used.
+    """
+    return connection_settings(
+        tls=_tls(target),
+        token=token_of(target),
+        headers=target.headers,
+        authority=target.authority,
+        keepalive=_keepalive(target),
+    )
+
+
+def classifier_for(target: TargetSettings) -> Classifier:
+    """A client that asks once and patiently.
+
+    Raises:
+        TargetError: The token is not in the environment.
+        ValueError: A file or a header cannot be used.
+    """
+    return Classifier(
+        target.url,
+        model=target.model,
+        version=target.version,
+        timeout_s=max(target.timeout_s, _LEAST_TIMEOUT_S),
+        retry=RetryPolicy(max_attempts=1),
+        tls=_tls(target),
+        token=token_of(target),
+        headers=target.headers,
+        authority=target.authority,
+        keepalive=_keepalive(target),
+    )
+
+
+def proxy_between(target: TargetSettings) -> str | None:
+    """Host and port of the proxy that the environment puts before the target.
+
+    Raises:
+        InvalidAddress: The environment names one that cannot be used.
+    """
+    proxy = proxy_for(parse_address(target.url))
+    return None if proxy is None else str(proxy)
+
+
+def token_of(target: TargetSettings) -> str | None:
+    """The bearer token, out of the environment.
+
+    Raises:
+        TargetError: The variable is not set.
+    """
+    if target.token_env is None:
+        return None
+    if target.token_env not in os.environ:
+        raise TargetError(f"target.token_env: expected a token in the variable {target.token_env}, it is not set")
+    return os.environ[target.token_env].strip()
+
+
+def _tls(target: TargetSettings) -> Tls | None:
+    if not parse_address(target.url).secure:
+        return None
+    return Tls(ca_file=target.ca_file, certificate_file=target.certificate_file, key_file=target.key_file)
+
+
+def _keepalive(target: TargetSettings) -> KeepAlive | None:
+    return None if target.keepalive_s is None else KeepAlive(interval_s=target.keepalive_s)
 
 
 def inspect(target: TargetSettings) -> tuple[TargetFacts, ModelContract]:

@@ -23,7 +23,7 @@ from geventhttpclient import HTTPClient
 from geventhttpclient.header import Headers
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
-from loadtest.engine.connection import connection_settings_for
+from loadtest.engine.target import connection_settings_for
 from loadtest.scenario.payload import ImageBatch
 from loadtest.scenario.schema import TargetSettings
 from slipway.client import Tls
