@@ -1,7 +1,9 @@
-"""See before the load that the target answers: a test of nothing is worse than no test.
+"""Command and every process of Locust: how the target is reached, for the questions before a run and for its load.
 
-facts, contract = inspect(scenario.target)
+facts, contract = inspect(scenario.target)      # it answers: a test of nothing is worse than no test
 metrics_url(scenario.target)
+connection_settings_for(scenario.target)        # for the transports
+proxy_between(scenario.target)                  # "proxy.example:3128", or None
 """
 
 from __future__ import annotations

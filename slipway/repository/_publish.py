@@ -9,8 +9,8 @@ from pathlib import Path
 from slipway.contract import ModelContract
 from slipway.model_config import parse_config, read_contract
 from slipway.repository._claim import claim, refuse_merging, taken
-from slipway.repository._durable import copy_listed, make_folder, seal_folder
 from slipway.repository._errors import ContractChanged, PublishFailed, VersionTaken, refused_by_disk
+from slipway.repository._files import copy_listed, make_folder, seal_folder
 from slipway.repository._layout import CONFIG, is_model_folder, one_too_deep, version_numbers
 from slipway.repository._manifest import check_manifest, raise_damaged, write_manifest
 from slipway.repository._scratch import scratch_folder

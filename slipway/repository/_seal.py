@@ -10,8 +10,8 @@ from pathlib import Path
 from slipway.contract import ModelContract
 from slipway.model_config import parse_config, read_contract
 from slipway.printable import printable
-from slipway.repository._durable import replace_file
 from slipway.repository._errors import ModelDamaged, ModelNotPublished, refused_by_disk
+from slipway.repository._files import replace_file
 from slipway.repository._layout import CONFIG, LABELS
 from slipway.repository._manifest import digest
 from slipway.repository._manifest_text import MANIFEST, render_manifest

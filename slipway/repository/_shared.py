@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from slipway.contained_path import UnsafePath, contained_path, open_contained
 from slipway.model_config import ContractUnreadable, parse_config
-from slipway.repository._durable import replace_file
 from slipway.repository._errors import ModelDamaged, PublishFailed
+from slipway.repository._files import replace_file
 from slipway.repository._layout import CONFIG, LABELS, SCRATCH_PREFIX, is_shared, is_version
 from slipway.repository._manifest import digest, find_changed
 from slipway.repository._manifest_text import (

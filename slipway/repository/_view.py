@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.printable import printable
-from slipway.repository._durable import copy_listed
 from slipway.repository._errors import (
     ModelDamaged,
     ModelNotPublished,
@@ -26,6 +25,7 @@ from slipway.repository._errors import (
     VersionNotFound,
     refused_by_disk,
 )
+from slipway.repository._files import copy_listed
 from slipway.repository._layout import CONFIG
 from slipway.repository._manifest import (
     find_unlisted,

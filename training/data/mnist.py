@@ -1,6 +1,8 @@
 """MNIST, from the first source that has it: the copy on this machine, else a download that is then kept.
 
-Every source must deliver the same arrays, and every downloaded file is compared with its pinned checksum.
+Every source must deliver the same arrays, and every downloaded file is compared with its pinned checksum. Keras' file
+is fetched without `keras.datasets.mnist.load_data()`: importing Keras takes seconds, its download waits as long as the
+socket does, and it prints its progress.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The first stage of the training job: load the data, check it, and derive the contract of the model.
+"""The first stage of the training job: load the data, split it, check it, and derive the contract of the model.
 
 data = prepare_data(request, steps)
 data.dataset.train.images        # uint8 (n, height, width, channels)

@@ -60,7 +60,7 @@ def export_onnx(
         model: Takes `(n, *contract.image_shape)`, answers probabilities `(n, classes)`.
         contract: Names and shapes of the inputs and outputs.
         opset: ONNX operator set, 13 to 17.
-        input_range: Range of the pixels that `model` input_range: with `unit` the file divides them by 255 first.
+        input_range: Range of the pixels that `model` takes: with `unit` the file divides them by 255 first.
 
     Returns:
         An ONNX file with one input `image` UINT8 `[batch, height, width, channels]` and one output
