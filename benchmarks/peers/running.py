@@ -12,6 +12,7 @@ environment, so that this one finds them again.
 from __future__ import annotations
 
 import http.client
+import os
 import secrets
 import time
 from contextlib import suppress
@@ -53,9 +54,8 @@ class RunningServer:
         self._mark = secrets.token_hex(8)
         self._log = folder / "server.log"
         self._started_s = time.monotonic()
-        self._process = ChildProcess(
-            command.words, log=self._log, environment={**command.environment, _MARK: self._mark}, directory=folder
-        )
+        variables = {**os.environ, **command.environment, _MARK: self._mark}
+        self._process = ChildProcess(command.words, output=self._log, environment=variables, directory=folder)
         self._known: set[psutil.Process] = set()
 
     def __enter__(self) -> Self:
