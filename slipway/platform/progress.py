@@ -1,6 +1,6 @@
 """Progress at a terminal: bars that are gone when the work is done. A console that is no terminal gets none.
 
-    with transient_bars(console, BarColumn(), DownloadColumn()) as bars:
+    with transient_bars(console, rich.progress.BarColumn(), rich.progress.DownloadColumn()) as bars:
         task = bars.add_task("model.onnx", total=180_000)
 
 `ProgressBar` is the base of whoever shows one bar, and prints lines above it.
