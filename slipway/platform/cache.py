@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 __all__ = ["cache_folder"]
 
 
 def cache_folder() -> Path:
-    """`$SLIPWAY_CACHE`, else `$XDG_CACHE_HOME/slipway`, else `~/.cache/slipway`; absolute.
+    """`$SLIPWAY_CACHE`, else this user's cache: `$XDG_CACHE_HOME/slipway` or `~/.cache/slipway` on Linux; absolute.
 
     A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks.
     """
     chosen = os.environ.get("SLIPWAY_CACHE")
-    if chosen:
-        return Path(chosen).absolute()
-    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (configured if configured.is_absolute() else Path.home() / ".cache") / "slipway"
+    return Path(chosen).absolute() if chosen else user_cache_path("slipway", appauthor=False)
