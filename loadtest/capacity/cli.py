@@ -70,21 +70,21 @@ def capacity(
 
     Example: slipway capacity steady --slo p99_ms=20 --tune --instances 1,2
     """
-    from loadtest.capacity.measure import CapacityOrder
+    from loadtest.capacity.measure import CapacityRequest
     from loadtest.capacity.run import run_capacity
     from loadtest.output_file import refuse_to_overwrite
 
-    request = run_request(scenario, target=target, objectives=objectives, access=access, force=force)
+    run = run_request(scenario, target=target, objectives=objectives, access=access, force=force)
     refuse_to_overwrite(output, other="--output", force=force)
-    folder = report_dir or Path("runs/capacity") / f"{request.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    order = CapacityOrder(
-        request=request,
+    folder = report_dir or Path("runs/capacity") / f"{run.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    request = CapacityRequest(
+        run=run,
         folder=folder,
         utilisation_margin=utilisation_margin if head_room is None else head_room,
         processes=processes,
         resolution=resolution,
         shortest_s=shortest_s,
     )
-    order.refuse_to_overwrite()
+    request.refuse_to_overwrite()
     grid = (instances, max_batch_sizes) if tune else None
-    run_capacity(order, output=output, grid=grid, print_file=print_capacity, console=Console())
+    run_capacity(request, output=output, grid=grid, print_file=print_capacity, console=Console())

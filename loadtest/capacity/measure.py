@@ -1,6 +1,6 @@
 """Capacity from the first probe to the file: search, then one more measurement at the target rate.
 
-capacity = measure_capacity(order, console)
+capacity = measure_capacity(request, console)
 write_capacity(capacity, Path("capacity.yaml"))
 """
 
@@ -20,25 +20,25 @@ from loadtest.result.run_result import REPORT
 from loadtest.scenario.schema import Scenario
 from slipway.capacity import Capacity, Load, ProbeRow
 
-__all__ = ["CapacityOrder", "measure_capacity"]
+__all__ = ["CapacityRequest", "measure_capacity"]
 
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CapacityOrder:
+class CapacityRequest:
     """What is asked for.
 
     Attributes:
-        request: Scenario, target, images and objectives; its rate is where the search starts.
+        run: Scenario, target, images and objectives; its rate is where the search starts.
         folder: Of the probes' reports.
         utilisation_margin: Share of the capacity to be left free, from 0 to below 1.
         processes: That make the load.
-        resolution: Where the search stops, see `capacity.RESOLUTION`.
-        shortest_s: Shortest measurement, see `capacity_probe.SHORTEST_S`.
+        resolution: Where the search stops, see `search.RESOLUTION`.
+        shortest_s: Shortest measurement, see `probe.SHORTEST_S`.
     """
 
-    request: RunRequest
+    run: RunRequest
     folder: Path
     utilisation_margin: float
     processes: int
@@ -53,27 +53,27 @@ class CapacityOrder:
         """
         for pattern in (f"*-at-*-rps/{REPORT}", f"instances-*-batch-*/*-at-*-rps/{REPORT}"):
             for report in sorted(self.folder.glob(pattern)):
-                refuse_to_overwrite(report, other="--report-dir", force=self.request.force)
+                refuse_to_overwrite(report, other="--report-dir", force=self.run.force)
 
 
-def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:
+def measure_capacity(request: CapacityRequest, console: Console) -> Capacity:
     """Search, confirm, and measure the target rate.
 
     Raises:
         LoadTestError: The scenario cannot be searched, or a run could not be made.
         CapacityError: No rate holds the objectives.
     """
-    scenario = order.request.scenario
+    scenario = request.run.scenario
     start_rps = check_searchable(scenario)
     probe = RateProbe(
-        request=order.request,
-        folder=order.folder,
-        processes=order.processes,
+        request=request.run,
+        folder=request.folder,
+        processes=request.processes,
         console=console,
-        shortest_s=order.shortest_s,
+        shortest_s=request.shortest_s,
     )
-    search = find_capacity(probe, start_rps=start_rps, resolution=order.resolution)
-    at_target = _measured(probe, search.rate_rps * (1 - order.utilisation_margin))
+    search = find_capacity(probe, start_rps=start_rps, resolution=request.resolution)
+    at_target = _measured(probe, search.rate_rps * (1 - request.utilisation_margin))
     first = probe.results[0]
     return Capacity(
         target_server=first.target,
@@ -82,11 +82,11 @@ def measure_capacity(order: CapacityOrder, console: Console) -> Capacity:
         limited_by=search.limited_by,
         in_flight_counted_by="client" if any(result.server is None for result in probe.results) else "server",
         replica=_load(search.best),
-        utilisation_margin=order.utilisation_margin,
+        utilisation_margin=request.utilisation_margin,
         target=_load(at_target),
         machine=first.environment,
         measured=datetime.now(UTC),
-        command=order.request.command,
+        command=request.run.command,
         probes=tuple(
             ProbeRow(requests_per_s=held.rate_rps, outcome=held.outcome, p99_ms=held.p99_ms, in_flight=held.in_flight)
             for held in search.probes

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.syntax import Syntax
 
-from loadtest.capacity.measure import CapacityOrder, measure_capacity
+from loadtest.capacity.measure import CapacityRequest, measure_capacity
 from loadtest.errors import ScenarioError
 from loadtest.output_file import write_output
 from loadtest.report.terminal_summary import milliseconds
@@ -20,7 +20,7 @@ __all__ = ["announce", "run_capacity", "write_capacity"]
 
 
 def run_capacity(
-    order: CapacityOrder,
+    request: CapacityRequest,
     *,
     output: Path,
     grid: tuple[str, str | None] | None,
@@ -32,9 +32,9 @@ def run_capacity(
     Raises:
         SlipwayError: Whatever keeps it from a result.
     """
-    capacity = measure_capacity(order, console) if grid is None else _tuned(order, grid, console)
+    capacity = measure_capacity(request, console) if grid is None else _tuned(request, grid, console)
     write_capacity(capacity, output)
-    announce(capacity, output=output, folder=order.folder, print_file=print_file, console=console)
+    announce(capacity, output=output, folder=request.folder, print_file=print_file, console=console)
 
 
 def write_capacity(capacity: Capacity, path: Path) -> None:
@@ -46,11 +46,11 @@ def write_capacity(capacity: Capacity, path: Path) -> None:
     write_output(path, render_capacity(capacity), other="--output")
 
 
-def _tuned(order: CapacityOrder, grid: tuple[str, str | None], console: Console) -> Capacity:
+def _tuned(request: CapacityRequest, grid: tuple[str, str | None], console: Console) -> Capacity:
     from loadtest.capacity.tune import best, proposal, render_rows, tune  # noqa: PLC0415 - only then is a server started
 
-    scenario = order.request.scenario
-    repository, model = order.request.repository, scenario.target.model
+    scenario = request.run.scenario
+    repository, model = request.run.repository, scenario.target.model
     config = parse_config((find_model(repository, model).path / "config.pbtxt").read_text(encoding="utf-8"))
     instances, sizes = grid
     max_batch_sizes = _numbers("--max-batch-sizes", sizes or str(config.max_batch_size))
@@ -62,7 +62,7 @@ def _tuned(order: CapacityOrder, grid: tuple[str, str | None], console: Console)
             f"{smallest}; or send smaller requests: --set 'payload.batches=[{{images: {smallest}}}]'"
         )
     rows = tune(
-        order,
+        request,
         instances=_numbers("--instances", instances),
         max_batch_sizes=max_batch_sizes,
         repository=repository,

@@ -1,6 +1,6 @@
 """How many instances, and how large a batch? Each combination served by a tritonserver of its own, and searched.
 
-    rows = tune(order, grid, repository=Path("model_repository"), console=Console())
+    rows = tune(request, grid, repository=Path("model_repository"), console=Console())
     proposal(repository, "mnist", best(rows))         # a diff of config.pbtxt; nothing is written
 
 Every server serves a copy of the published version from a scratch repository, on free ports of this machine.
@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.capacity.measure import CapacityOrder, measure_capacity
+from loadtest.capacity.measure import CapacityRequest, measure_capacity
 from loadtest.errors import CapacityError
 from loadtest.report.terminal_summary import milliseconds
 from slipway.capacity import Capacity
@@ -52,7 +52,7 @@ class TunedRow:
 
 
 def tune(
-    order: CapacityOrder,
+    request: CapacityRequest,
     *,
     instances: Sequence[int],
     max_batch_sizes: Sequence[int],
@@ -66,7 +66,7 @@ def tune(
         ServeError: A server does not start.
         LoadTestError: A run could not be made.
     """
-    target = order.request.scenario.target
+    target = request.run.scenario.target
     protocol = parse_address(target.url).protocol
     rows = []
     for count, size in product(instances, max_batch_sizes):
@@ -74,12 +74,12 @@ def tune(
         console.print(f"[bold]{count} instances, batches of at most {size}[/]", highlight=False)
         with _served(repository, target.model, setting) as server:
             url = server.grpc_url if protocol == "grpc" else server.http_url
-            request = order.request.with_changes(
+            run = request.run.with_changes(
                 {"target.url": url, "target.metrics_url": server.metrics_url}, repository=repository
             )
-            folder = order.folder / f"instances-{count}-batch-{size}"
+            folder = request.folder / f"instances-{count}-batch-{size}"
             try:
-                capacity = measure_capacity(replace(order, request=request, folder=folder), console)
+                capacity = measure_capacity(replace(request, run=run, folder=folder), console)
             except CapacityError as exc:
                 rows.append(TunedRow(setting=setting, capacity=None, why=str(exc)))
             else:
