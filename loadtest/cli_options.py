@@ -56,7 +56,7 @@ ImagesOption = Annotated[
         help="Send these: an .npz with images, labels (or x_test, y_test); or noise, with `random`.", metavar="PATH.npz"
     ),
 ]
-RepositoryOption = Annotated[
+SamplesOption = Annotated[
     Path,
     typer.Option("--repository", "-r", help="Where the served version's samples are.", envvar="SLIPWAY_REPOSITORY"),
 ]
@@ -83,7 +83,7 @@ class TargetOptions:
     model: ModelOption = None
     version: VersionOption = None
     images: ImagesOption = None
-    repository: RepositoryOption = Path("model_repository")
+    repository: SamplesOption = Path("model_repository")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from slipway.model_config import ServingProfile
-from slipway.platform.settings import Settings
+from slipway.platform.settings import Fraction, Settings
 
 __all__ = [
     "AugmentationSettings",
@@ -29,7 +29,6 @@ InputRange = Literal["unit", "raw"]
 _INT32 = 2**31 - 1  # Triton's, in config.pbtxt
 
 Count = Annotated[int, Field(ge=1, le=_INT32)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 

@@ -25,8 +25,8 @@ __all__ = [
     "OpenArrivals",
     "PoissonArrivals",
     "RatePoint",
+    "RateStep",
     "SpikeArrivals",
-    "Step",
     "StepsArrivals",
     "TraceArrivals",
 ]
@@ -34,7 +34,7 @@ __all__ = [
 MOST_REQUESTS = 20_000_000
 
 Rate = Annotated[float, Field(gt=0, le=1_000_000)]
-Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
+DurationSeconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 Process = Literal["poisson", "constant"]
 
 
@@ -85,7 +85,7 @@ class ConstantArrivals(OpenArrivals):
     kind: Literal["constant"]
     process: Literal["constant"] = "constant"
     rate_rps: Rate
-    duration_s: Seconds
+    duration_s: DurationSeconds
 
     @property
     def profile(self) -> Sequence[RatePoint]:
@@ -99,7 +99,7 @@ class PoissonArrivals(OpenArrivals):
     kind: Literal["poisson"]
     process: Literal["poisson"] = "poisson"
     rate_rps: Rate
-    duration_s: Seconds
+    duration_s: DurationSeconds
 
     @property
     def profile(self) -> Sequence[RatePoint]:
@@ -107,18 +107,18 @@ class PoissonArrivals(OpenArrivals):
         return [(0.0, self.rate_rps), (self.duration_s, self.rate_rps)]
 
 
-class Step(Settings):
+class RateStep(Settings):
     """One rate for one time."""
 
     rate_rps: Rate
-    duration_s: Seconds
+    duration_s: DurationSeconds
 
 
 class StepsArrivals(OpenArrivals):
     """One rate after another."""
 
     kind: Literal["steps"]
-    steps: Annotated[list[Step], Field(min_length=1)]
+    steps: Annotated[list[RateStep], Field(min_length=1)]
 
     @property
     def profile(self) -> Sequence[RatePoint]:
@@ -138,8 +138,8 @@ class SpikeArrivals(OpenArrivals):
     rate_rps: Rate
     spike_rps: Rate
     spike_at_s: Annotated[float, Field(ge=0)]
-    spike_s: Seconds
-    duration_s: Seconds
+    spike_s: DurationSeconds
+    duration_s: DurationSeconds
 
     @model_validator(mode="after")
     def _spike_is_inside(self) -> SpikeArrivals:
@@ -170,9 +170,9 @@ class DiurnalArrivals(OpenArrivals):
     kind: Literal["diurnal"]
     low_rps: Rate
     high_rps: Rate
-    period_s: Seconds
+    period_s: DurationSeconds
     """Length of one day."""
-    duration_s: Seconds
+    duration_s: DurationSeconds
 
     @model_validator(mode="after")
     def _low_is_lower(self) -> DiurnalArrivals:
@@ -222,7 +222,7 @@ class ClosedArrivals(Settings):
     users: Annotated[int, Field(ge=1, le=10_000)]
     think_time_ms: Annotated[float, Field(ge=0)] = 0.0
     """Pause of each user between an answer and the next request."""
-    duration_s: Seconds
+    duration_s: DurationSeconds
 
     @property
     def seconds(self) -> float:

@@ -19,7 +19,7 @@ from loadtest.scenario.arrivals import Arrivals, ClosedArrivals
 from loadtest.scenario.sample_size import fewest_requests
 from slipway.client import InvalidAddress
 from slipway.client.wire import parse_address
-from slipway.platform.settings import Settings, check_settings
+from slipway.platform.settings import Fraction, Settings, check_settings
 
 __all__ = [
     "BatchShare",
@@ -37,9 +37,8 @@ WITH_SECRETS = "with secrets"
 """Context in which a scenario is written with the values of its headers, as `model_dump_json(context=...)`."""
 PUBLISHED, RANDOM = "published", "random"
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
+PositiveSeconds = Annotated[float, Field(gt=0)]
 
 
 class TargetSettings(Settings):
@@ -51,7 +50,7 @@ class TargetSettings(Settings):
     """The model's name on the server."""
     version: Annotated[int, Field(ge=1)] | None = None
     """One version of it; none: the server's choice."""
-    timeout_s: Seconds = 5.0
+    timeout_s: PositiveSeconds = 5.0
     """A request without an answer this long after it was due is an error."""
     ca_file: str | None = None
     """PEM file of the authorities to trust with grpcs:// and https://; none: the system's."""

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 from slipway.errors import SlipwayWarning
 
-__all__ = ["DEFAULT_CONVERSION", "Conversion", "Finding", "Fit", "PictureWarning", "conversion_of", "warn_about"]
+__all__ = ["DEFAULT_CONVERSION", "Conversion", "Fit", "PictureFinding", "PictureWarning", "conversion_of", "warn_about"]
 
 Fit: TypeAlias = Literal["stretch", "pad", "crop"]
 """How a picture with other proportions than the model's is resized: stretched; padded with its border colour; or
@@ -62,14 +62,14 @@ def conversion_of(*, invert: bool, fit: Fit | None, frame: int | None) -> Conver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class PictureFinding:
     """One warning about one picture. `where` is its path or index, such as "images[3]: ", or empty."""
 
     where: str
     text: str
 
 
-def warn_about(findings: list[Finding]) -> None:
+def warn_about(findings: list[PictureFinding]) -> None:
     """Emit one `PictureWarning` for all of a call, attributed to the caller's line outside this package."""
     if not findings:
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageOps
 
-from slipway.client._conversion import Conversion, Finding
+from slipway.client._conversion import Conversion, PictureFinding
 from slipway.client._errors import InvalidImage
 from slipway.client._open_picture import Opened, open_picture, place, translated
 from slipway.client._prediction import Pixels
@@ -26,7 +26,7 @@ _CONTRAST = 32
 
 def read_picture(
     source: object, contract: ModelContract, conversion: Conversion, where: str
-) -> tuple[Pixels, list[Finding]]:
+) -> tuple[Pixels, list[PictureFinding]]:
     """Read a picture, and compare it with the model's training images.
 
     Args:
@@ -58,7 +58,7 @@ def read_picture(
         converted = flat.convert(_MODES[channels])
         preview = converted.resize((width, height), Image.Resampling.BOX)
         findings = [
-            Finding(where=where, text=text)
+            PictureFinding(where=where, text=text)
             for text in (
                 *_check_depth(opened),
                 *_check_proportions(converted.size, (width, height), conversion),

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.client._conversion import DEFAULT_CONVERSION, Conversion, Finding, warn_about
+from slipway.client._conversion import DEFAULT_CONVERSION, Conversion, PictureFinding, warn_about
 from slipway.client._errors import InvalidImage
 from slipway.client._prediction import Pixels, Probabilities
 from slipway.client._transport_failures import FailureKind, TransportFailure
@@ -62,7 +62,7 @@ def to_batch(images: ImagesInput, contract: ModelContract, conversion: Conversio
     """
     shape = contract.image_shape
     array = _as_array(images, "")
-    findings: list[Finding] = []
+    findings: list[PictureFinding] = []
     if array is not None:
         batch = _array_batch(array, shape)
     elif isinstance(images, Sequence) and not isinstance(images, str | bytes | bytearray | memoryview):
@@ -97,7 +97,9 @@ def _one_array(array: Pixels, shape: tuple[int, int, int], where: str) -> Pixels
     return single
 
 
-def _one(image: object, contract: ModelContract, conversion: Conversion, where: str, findings: list[Finding]) -> Pixels:
+def _one(
+    image: object, contract: ModelContract, conversion: Conversion, where: str, findings: list[PictureFinding]
+) -> Pixels:
     array = _as_array(image, where)
     if array is not None:
         return _one_array(array, contract.image_shape, where)

@@ -17,17 +17,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slipway.errors import SlipwayError
 from slipway.platform.strict_yaml import SETTINGS, YamlUnreadable, load_yaml
 from slipway.printable import printable
 
-__all__ = ["Settings", "SettingsFiles", "check_settings", "overridden", "read_yaml"]
+__all__ = ["Fraction", "Settings", "SettingsFiles", "check_settings", "overridden", "read_yaml"]
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""Type of a key: a share of a whole."""
 
 
 _MAX_PROBLEMS = 20

@@ -29,17 +29,17 @@ __all__ = [
     "VersionServed",
 ]
 
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
-Count = Annotated[int, Field(ge=0)]
+ElapsedSeconds = Annotated[float, Field(ge=0, le=86_400)]
+NaturalNumber = Annotated[int, Field(ge=0)]
 
 
 class MoreReplicasAsked(Settings):
     """The autoscaler asks for more replicas soon after the load rises."""
 
     check: Literal["more_replicas_asked"]
-    within_s: Seconds
+    within_s: ElapsedSeconds
     """Seconds after the rise."""
-    after_s: Seconds | None = None
+    after_s: ElapsedSeconds | None = None
     """Second of the rise; none: the largest jump of the load."""
 
 
@@ -47,9 +47,9 @@ class Recovered(Settings):
     """The p99 of new requests is inside the objective soon after the last node that the load needs is ready."""
 
     check: Literal["recovered"]
-    within_s: Seconds
+    within_s: ElapsedSeconds
     """Seconds after that node, or after `after_s`."""
-    after_s: Seconds | None = None
+    after_s: ElapsedSeconds | None = None
     """Count from this second instead."""
 
 
@@ -57,7 +57,7 @@ class FailedRequests(Settings):
     """Few requests fail."""
 
     check: Literal["failed_requests"]
-    at_most: Count
+    at_most: NaturalNumber
     excuse: Literal["none", "in_flight_on_lost_node"] = "none"
     """`in_flight_on_lost_node`: those that were inside a replica when its node vanished do not count."""
 
@@ -66,7 +66,7 @@ class SloViolation(Settings):
     """Few seconds are outside the objective."""
 
     check: Literal["slo_violation"]
-    at_most_s: Seconds
+    at_most_s: ElapsedSeconds
 
 
 class ReplicasWanted(Settings):
@@ -88,7 +88,7 @@ class AlertFired(Settings):
 
     check: Literal["alert_fired"]
     alert: str
-    after_s: Seconds = 0.0
+    after_s: ElapsedSeconds = 0.0
     """It must begin to fire after this second: an earlier alert is not caused by the fault."""
     resolved: bool = False
     """It must also have ended."""
@@ -110,8 +110,8 @@ class RolledOut(Settings):
 
     check: Literal["rolled_out"]
     version: Annotated[int, Field(ge=1)]
-    after_s: Seconds
-    within_s: Seconds
+    after_s: ElapsedSeconds
+    within_s: ElapsedSeconds
 
 
 class VersionServed(Settings):
@@ -125,8 +125,8 @@ class GpuNodesAtEnd(Settings):
     """So many GPU nodes are left at the end."""
 
     check: Literal["gpu_nodes_at_end"]
-    at_most: Count | None = None
-    at_least: Count | None = None
+    at_most: NaturalNumber | None = None
+    at_least: NaturalNumber | None = None
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> GpuNodesAtEnd:
@@ -140,8 +140,8 @@ class ScaledIn(Settings):
 
     check: Literal["scaled_in"]
     to: Annotated[int, Field(ge=0)]
-    after_s: Seconds
-    within_s: Seconds
+    after_s: ElapsedSeconds
+    within_s: ElapsedSeconds
 
 
 Assertion = Annotated[

@@ -27,7 +27,7 @@ from slipway.repository._store import timeouts
 from slipway.repository._store.errors import EXPECTED_URL, is_transient, translated
 from slipway.repository._store.listing import is_http, list_files
 from slipway.repository._store.redaction import Secrets
-from slipway.repository._store.transfer import ProgressBar, create_file, download, read_small, replace_file
+from slipway.repository._store.transfer import TransferBar, create_file, download, read_small, replace_file
 
 T = TypeVar("T")
 
@@ -130,7 +130,7 @@ class RemoteStore:
         most_bytes = free_bytes if size_bytes is None else size_bytes
 
         def copy() -> None:
-            with ProgressBar(self.progress, path, size_bytes=size_bytes, most_bytes=most_bytes) as bar:
+            with TransferBar(self.progress, path, size_bytes=size_bytes, most_bytes=most_bytes) as bar:
                 download(self.system, self._full(path), local, bar)
 
         self._call("read", path, copy, limit_s=timeouts.transfer_limit_s(size_bytes))
@@ -143,7 +143,7 @@ class RemoteStore:
         """
         self.refuse_read_only()
         size = local.stat().st_size
-        with ProgressBar(self.progress, path, size_bytes=size) as bar:
+        with TransferBar(self.progress, path, size_bytes=size) as bar:
             return self._call(
                 "write",
                 path,

@@ -38,7 +38,7 @@ class LargerThanAnnounced(Exception):
     """A file is larger than its store reported, or than the free local disk space."""
 
 
-class ProgressBar(Callback):  # type: ignore[misc]  # fsspec ships no types
+class TransferBar(Callback):  # type: ignore[misc]  # fsspec ships no types
     """One file's bar, moved by fsspec after each piece.
 
     Args:
@@ -72,7 +72,7 @@ class ProgressBar(Callback):  # type: ignore[misc]  # fsspec ships no types
             raise LargerThanAnnounced(f"expected at most {self._most_bytes} bytes, got more")
 
 
-def download(system: Any, source: str, target: Path, bar: ProgressBar) -> None:  # noqa: ANN401 - fsspec ships no types
+def download(system: Any, source: str, target: Path, bar: TransferBar) -> None:  # noqa: ANN401 - fsspec ships no types
     """Download a file, and update the bar after every block.
 
     Raises:
@@ -116,7 +116,7 @@ class _Head(io.BytesIO):
         return written
 
 
-def create_file(system: Any, source: Path | bytes, target: str, scratch: str, bar: ProgressBar | None) -> bool:  # noqa: ANN401 - fsspec ships no types
+def create_file(system: Any, source: Path | bytes, target: str, scratch: str, bar: TransferBar | None) -> bool:  # noqa: ANN401 - fsspec ships no types
     """Write `source` to `target`.
 
     Args:
