@@ -81,10 +81,10 @@ class TritonPythonModel:
 
     def _answer(self, requests: Sequence[object]) -> list[object]:
         """Run once; if that fails, each request runs alone, so that one poisonous input costs only its own request."""
-        feeds = {name: [_array(request, name) for request in requests] for name in self._inputs}
         try:
+            feeds = {name: [_array(request, name) for request in requests] for name in self._inputs}
             results = self._session.run(self._outputs, {name: _join(arrays) for name, arrays in feeds.items()})
-        except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no base class
+        except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no base class, nor do Triton's
             if len(requests) > 1:
                 return [self._answer([request])[0] for request in requests]
             return [pb.InferenceResponse(error=pb.TritonError(f"onnxruntime: {exc}"))]

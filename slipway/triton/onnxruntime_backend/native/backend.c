@@ -102,7 +102,7 @@ TRITONBACKEND_EXPORT Error *TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model *mod
 {
   void *state = NULL;
   TRY(TRITONBACKEND_ModelState(model, &state));
-  close_model(state);
+  if (state != NULL) close_model(state); /* NULL where it was not initialized: Triton finalizes it all the same */
   return NULL;
 }
 
@@ -172,7 +172,7 @@ TRITONBACKEND_EXPORT Error *TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_Mo
 {
   void *instance = NULL;
   TRY(TRITONBACKEND_ModelInstanceState(triton, &instance));
-  close_instance(instance);
+  if (instance != NULL) close_instance(instance);
   return NULL;
 }
 

@@ -204,8 +204,8 @@ static Error *run(Worker *worker, const Item *items, size_t count, bool place)
   }
   if (place) TRY(place_outputs(worker, items));
   if (worker->compute_start_ns == 0) worker->compute_start_ns = clock_ns();
-  OrtStatus *status = api->Run(session->ort, NULL, session->input_names, worker->inputs, session->input_count,
-                               session->output_names, session->output_count, worker->outputs);
+  OrtStatus *status = api->Run(session->ort, session->run_options, session->input_names, worker->inputs,
+                               session->input_count, session->output_names, session->output_count, worker->outputs);
   worker->compute_end_ns = clock_ns();
   TRY(fail_ort(api, status));
   return count > 1 ? check_rows(worker, total_rows(items, count)) : NULL;

@@ -47,7 +47,7 @@ typedef enum {
 } OrtElementType;
 
 enum { ORT_DISABLE_ALL = 0, ORT_ENABLE_BASIC = 1, ORT_ENABLE_EXTENDED = 2, ORT_ENABLE_ALL = 99 };
-enum { ORT_LOG_WARNING = 2, ORT_LOG_ERROR = 3 };
+enum { ORT_LOG_WARNING = 2, ORT_LOG_ERROR = 3, ORT_LOG_FATAL = 4 };
 enum { ORT_DEVICE_ALLOCATOR = 0, ORT_MEMORY_DEFAULT = 0 };
 
 typedef void (*OrtLogger)(void *context, int severity, const char *category, const char *id, const char *location,
@@ -85,7 +85,11 @@ typedef struct OrtApi {
   void *skipped_35[1];
   OrtStatus *(*SessionGetInputName)(const OrtSession *, size_t index, OrtAllocator *, char **);
   OrtStatus *(*SessionGetOutputName)(const OrtSession *, size_t index, OrtAllocator *, char **);
-  void *skipped_38[10];
+  void *skipped_38[1];
+  OrtStatus *(*CreateRunOptions)(OrtRunOptions **);
+  void *skipped_40[1];
+  OrtStatus *(*RunOptionsSetRunLogSeverityLevel)(OrtRunOptions *, int severity);
+  void *skipped_42[6];
   OrtStatus *(*CreateTensorAsOrtValue)(OrtAllocator *, const int64_t *shape, size_t rank, OrtElementType,
                                        OrtValue **);
   OrtStatus *(*CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo *, void *data, size_t bytes, const int64_t *shape,
@@ -116,7 +120,7 @@ typedef struct OrtApi {
   void (*ReleaseMemoryInfo)(OrtMemoryInfo *);
   void (*ReleaseSession)(OrtSession *);
   void (*ReleaseValue)(OrtValue *);
-  void *skipped_97[1];
+  void (*ReleaseRunOptions)(OrtRunOptions *);
   void (*ReleaseTypeInfo)(OrtTypeInfo *);
   void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorTypeAndShapeInfo *);
   void (*ReleaseSessionOptions)(OrtSessionOptions *);
@@ -150,6 +154,7 @@ typedef struct {
 ORT_AT(Run, 9);
 ORT_AT(SetInterOpNumThreads, 25);
 ORT_AT(SessionGetOutputName, 37);
+ORT_AT(RunOptionsSetRunLogSeverityLevel, 41);
 ORT_AT(CreateTensorWithDataAsOrtValue, 49);
 ORT_AT(GetTensorMutableData, 51);
 ORT_AT(CastTypeInfoToTensorInfo, 55);

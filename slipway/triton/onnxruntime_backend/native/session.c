@@ -123,7 +123,7 @@ static Error *check_tensor(const OrtApi *api, const Side *side, const OrtTypeInf
   }
   TRY(fail_ort(api, api->GetTensorElementType(info, &tensor->type)));
   if (tensor->type >= sizeof types / sizeof *types || types[tensor->type].name == NULL) {
-    return fail(TRITONSERVER_ERROR_UNSUPPORTED, "%s \"%s\" has element type %d of ONNX, which Triton has not",
+    return fail(TRITONSERVER_ERROR_UNSUPPORTED, "%s \"%s\": expected a type that Triton has, got element type %d of ONNX",
                 side->kind, configured->name, (int)tensor->type);
   }
   TRY(read_dims(api, info, tensor));
@@ -222,6 +222,17 @@ static Error *open_file(Session *session, const Model *model)
   return error;
 }
 
+/* A run that fails answers its requests with its text; the log would have it once more, as often as a client likes. */
+static Error *prepare_runs(Session *session)
+{
+  const OrtApi *api = session->runtime->api;
+  TRY(fail_ort(api, api->CreateRunOptions(&session->run_options)));
+  TRY(fail_ort(api, api->RunOptionsSetRunLogSeverityLevel(session->run_options, ORT_LOG_FATAL)));
+  if (session->device == ON_CPU) return NULL;
+  return fail_ort(api, api->CreateMemoryInfo("Cuda", ORT_DEVICE_ALLOCATOR, session->device, ORT_MEMORY_DEFAULT,
+                                             &session->gpu));
+}
+
 Error *session_open(const Runtime *runtime, const Model *model, int32_t device, Session **out)
 {
   Session *session = calloc(1, sizeof *session);
@@ -229,10 +240,7 @@ Error *session_open(const Runtime *runtime, const Model *model, int32_t device, 
   *session = (Session){.runtime = runtime, .device = device, .trusts_shapes = true};
   Error *error = open_file(session, model);
   if (error == NULL) error = explain(read_tensors(session, model), "%s: ", model->path);
-  if (error == NULL && device != ON_CPU) {
-    error = fail_ort(runtime->api, runtime->api->CreateMemoryInfo("Cuda", ORT_DEVICE_ALLOCATOR, device,
-                                                                  ORT_MEMORY_DEFAULT, &session->gpu));
-  }
+  if (error == NULL) error = prepare_runs(session);
   if (error != NULL) session_close(session);
   else *out = session;
   return error;
@@ -253,6 +261,7 @@ void session_close(Session *session)
 {
   if (session == NULL) return;
   if (session->gpu != NULL) session->runtime->api->ReleaseMemoryInfo(session->gpu);
+  if (session->run_options != NULL) session->runtime->api->ReleaseRunOptions(session->run_options);
   if (session->ort != NULL) session->runtime->api->ReleaseSession(session->ort);
   free_tensors(session->inputs, session->input_count);
   free_tensors(session->outputs, session->output_count);

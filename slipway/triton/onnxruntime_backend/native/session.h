@@ -27,6 +27,7 @@ typedef struct {
   const Runtime *runtime;
   int32_t device; /* number of a GPU, or ON_CPU */
   OrtSession *ort;
+  OrtRunOptions *run_options;
   OrtMemoryInfo *gpu;  /* NULL on the CPU */
   _Atomic bool trusts_shapes; /* predicted shapes were right so far */
   size_t input_count, output_count;
