@@ -10,14 +10,14 @@ from slipway.client._retry import Deadline
 from slipway.client._tls import Tls
 from slipway.client._transport_failures import FailureKind, TransportFailure
 from slipway.client._transports.connection_settings import ConnectionSettings
-from slipway.client._transports.http_connection import Connection, Words, connection_maker
-from slipway.client._transports.http_failures import TRANSPORT_ERRORS, failure_of
+from slipway.client._transports.http_connection import Connection, connection_maker
+from slipway.client._transports.http_failures import TRANSPORT_ERRORS, describe_response, failure_of
 from slipway.client._transports.http_messages import (
     BodyUnreadable,
     HttpRequest,
     HttpResponse,
+    RequestWriter,
     decompressed,
-    describe_response,
 )
 from slipway.printable import printable
 
@@ -44,7 +44,7 @@ def read_page(address: Address, *, timeout_s: float, tls: Tls | None = None) -> 
     """
     settings = ConnectionSettings(tls=tls if address.secure else None)
     deadline = Deadline(timeout_s)
-    request = Words(address, settings).write(HttpRequest(method="GET", path=""), deadline)
+    request = RequestWriter(address, settings).write(HttpRequest(method="GET", path=""), deadline)
     connection = connection_maker(address, settings, Connection)()
     try:
         response = connection.exchange(request, limit=_LONGEST_PAGE_BYTES)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import httpx
+
 from slipway.client._errors import InvalidAddress
 from slipway.printable import printable
 
-__all__ = ["Tls", "ca_certificates_of_environment", "grpc_certificates"]
+__all__ = ["Tls", "grpc_certificates", "http_context"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +92,30 @@ def grpc_certificates(tls: Tls | None) -> tuple[bytes | None, bytes | None, byte
     """Authorities, key and certificate, in gRPC's order; the authorities are those that https:// would trust.
 
     Raises:
-        InvalidAddress: See `ca_certificates_of_environment`.
+        InvalidAddress: See `_ca_certificates_of_environment`.
         ValueError: A certificate cannot be read any more.
     """
     ca, key, certificate = (None, None, None) if tls is None else tls.contents()
     if ca is None and "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" not in os.environ:
-        ca = ca_certificates_of_environment()
+        ca = _ca_certificates_of_environment()
     return ca, key, certificate
 
 
-def ca_certificates_of_environment() -> bytes | None:
+def http_context(tls: Tls | None, *, secure: bool) -> ssl.SSLContext:
+    """Make the context of an https:// connection; of an http:// one, a context that trusts nobody.
+
+    Raises:
+        InvalidAddress: See `_ca_certificates_of_environment`.
+        ValueError: A certificate cannot be read any more.
+    """
+    if not secure:  # loading the public authorities takes 100 ms
+        return _bare_context()
+    if tls is None or tls.ca_file is None:
+        _ca_certificates_of_environment()  # for its error message
+    return httpx.create_ssl_context() if tls is None else tls.context()
+
+
+def _ca_certificates_of_environment() -> bytes | None:
     """The authorities that `SSL_CERT_FILE` names instead of the public ones, in PEM; None where it is not set.
 
     OpenSSL reads the variable and ignores an unreadable file; gRPC does not read it.

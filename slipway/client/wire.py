@@ -21,7 +21,7 @@ from slipway.client._operations import Infer
 from slipway.client._page import PageUnreadable, read_page
 from slipway.client._tensors import InferResult
 from slipway.client._transport_failures import FailureKind, TransportFailure
-from slipway.client._transports import grpc_transport, http_codec
+from slipway.client._transports import grpc_transport, http_transport
 from slipway.client._transports.connection_settings import ConnectionSettings, connection_settings
 from slipway.client._transports.grpc_channel import open_channel
 from slipway.client._transports.grpc_control import rpc_failure
@@ -83,14 +83,14 @@ def grpc_failure(exc: Any) -> TransportFailure:  # noqa: ANN401 - grpc.RpcError 
 
 def http_request(operation: Infer, *, timeout_s: float) -> HttpRequest:
     """Encode an operation with the binary tensor extension; `path` is relative to the server's URL."""
-    return http_codec.encode(operation, timeout_s)
+    return http_transport.encode(operation, timeout_s)
 
 
 def http_response(
     operation: Infer, status: int, headers: Mapping[str, str], body: bytes
 ) -> InferResult | TransportFailure:
     """Decode the response to an operation; names in `headers` are case-insensitive."""
-    result: InferResult | TransportFailure = http_codec.decode(
+    result: InferResult | TransportFailure = http_transport.decode(
         operation, HttpResponse(status=status, headers=headers, body=body)
     )
     return result

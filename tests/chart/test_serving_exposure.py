@@ -7,7 +7,7 @@ import yaml
 from tritonclient.grpc import service_pb2
 
 from slipway.client._operations import Infer, IsModelReady, IsServerReady, ReadConfig
-from slipway.client._transports import grpc_transport, http_codec
+from slipway.client._transports import grpc_transport, http_transport
 from tests.chart.egress import reaches
 from tests.chart.rendering import ROOT, noted
 from tests.chart.serving_release import CAPACITY, PODS, predictor, release, with_
@@ -224,7 +224,7 @@ CALLS = [
 def test_every_call_of_slipway_predict_is_routed(question):
     route = release(with_(route=OUTSIDE))["HTTPRoute", "mnist"]
 
-    assert 80 == backend(route, http_codec.encode(question, 1.0).path)
+    assert 80 == backend(route, http_transport.encode(question, 1.0).path)
     assert 9000 == backend(route, grpc_transport.METHODS[type(question)])
 
 

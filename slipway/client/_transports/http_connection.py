@@ -1,76 +1,36 @@
-"""One HTTP connection, blocking or asyncio: opened when it is needed, opened again when the server has closed it."""
+"""HTTP connections, blocking and asyncio: opened when needed, and again when the server has closed one; a bounded set.
+
+One request has one connection for itself, from its first byte to its last. So a request that fails or is cancelled
+takes its connection along and leaves nothing behind, and it is known when the connection that answered was opened.
+"""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import httpcore
-import httpx
 
 from slipway.client._address import Address
 from slipway.client._retry import Deadline
-from slipway.client._tls import ca_certificates_of_environment
-from slipway.client._transport_failures import FailureKind, TransportFailure
+from slipway.client._tls import http_context
+from slipway.client._transport_failures import TransportFailure
 from slipway.client._transports.connection_settings import ConnectionSettings
 from slipway.client._transports.http_async_sockets import AsyncBackend
-from slipway.client._transports.http_messages import HttpRequest, HttpResponse
+from slipway.client._transports.http_failures import too_long
+from slipway.client._transports.http_messages import HttpResponse
 from slipway.client._transports.http_sockets import DeadlineBackend
 from slipway.client._transports.proxies import proxy_for
 
-__all__ = ["AsyncConnection", "Connection", "Words", "connection_maker"]
+__all__ = ["AsyncConnections", "Connection", "Connections", "all_busy", "connection_maker"]
 
 ConnectionT = TypeVar("ConnectionT")
 
 _KEPT_S = 5.0  # an idle connection is closed; servers and gateways in between forget theirs, some without a word
-
-
-class Words:
-    """Turns the codec's requests into `httpcore`'s, with everything that is the same for each."""
-
-    def __init__(self, address: Address, settings: ConnectionSettings) -> None:
-        self._base = address.target
-        self._request_headers = settings.request_headers
-        bracketed = f"[{address.host}]" if ":" in address.host else address.host
-        usual = address.port == (443 if address.secure else 80)
-        host = settings.authority or (bracketed if usual else f"{bracketed}:{address.port}")
-        # Compressing 40 bytes costs Triton more than it saves the wire.
-        self._headers = {"host": host, "accept": "*/*", "accept-encoding": "identity", "user-agent": "slipway"}
-        self._extensions = {} if settings.server_name is None else {"sni_hostname": settings.server_name}
-
-    def write(self, request: HttpRequest, deadline: Deadline) -> httpcore.Request:
-        """Write one request.
-
-        Raises:
-            TokenUnusable: See `RequestHeaders.headers`.
-        """
-        headers = {**self._headers, **self._request_headers.headers(), **request.headers}
-        if request.content or request.method == "POST":
-            headers["content-length"] = str(len(request.content))
-        return httpcore.Request(
-            request.method,
-            self._base + request.path,
-            headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()],
-            content=request.content,
-            extensions={**self._extensions, "timeout": _Timeouts(deadline)},
-        )
-
-
-class _Timeouts(Mapping[str, Any]):
-    """What `httpcore` calls time-outs: to our own sockets the deadline itself, to asyncio's the time that is left."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self.deadline = deadline
-
-    def __getitem__(self, _: str) -> Any:  # noqa: ANN401 - a Deadline, which only our own sockets understand
-        return self.deadline
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("connect", "write", "read"))
-
-    def __len__(self) -> int:
-        return 3
 
 
 class Connection:
@@ -87,14 +47,14 @@ class Connection:
         return self._backend.connected_ns
 
     def exchange(self, request: httpcore.Request, *, limit: int) -> HttpResponse | TransportFailure:
-        """Ask and read the answer to its end; more than `limit` bytes are a TransportFailure."""
+        """Send a request and read the response to its end; more than `limit` bytes are a TransportFailure."""
         response = self._pool.handle_request(request)
         try:
             body = bytearray()
             for chunk in response.iter_stream():
                 body += chunk
                 if len(body) > limit:
-                    return _too_long(response.status, limit)
+                    return too_long(response.status, limit)
         finally:
             response.close()
         if _has_leftover(self._pool.connections):
@@ -102,11 +62,11 @@ class Connection:
         return HttpResponse(status=response.status, headers=_headers(response.headers), body=bytes(body))
 
     def abort(self) -> None:
-        """End what another thread waits for."""
+        """End the call that another thread has in progress."""
         self._backend.abort()
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._pool.close()
 
 
@@ -131,7 +91,7 @@ class AsyncConnection:
             async for chunk in response.aiter_stream():
                 body += chunk
                 if len(body) > limit:
-                    return _too_long(response.status, limit)
+                    return too_long(response.status, limit)
         finally:
             await response.aclose()
         if _has_leftover(self._pool.connections):
@@ -139,8 +99,109 @@ class AsyncConnection:
         return HttpResponse(status=response.status, headers=_headers(response.headers), body=bytes(body))
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         await self._pool.aclose()
+
+
+class Connections:
+    """As many kept connections as threads that call at once, up to a limit.
+
+    Attributes:
+        closed: Whether `close` was called.
+    """
+
+    def __init__(self, address: Address, settings: ConnectionSettings) -> None:
+        self.closed = False
+        self._open = connection_maker(address, settings, Connection)
+        self._limit = settings.max_connections
+        self._places = threading.BoundedSemaphore(settings.max_connections)
+        self._idle: deque[Connection] = deque()  # the newest is used first, so that the others may end
+        self._all: set[Connection] = set()
+
+    @contextmanager
+    def lend(self, deadline: Deadline) -> Iterator[Connection]:
+        """Lend a connection; an exception closes it.
+
+        Raises:
+            PoolTimeout: All were busy until the deadline.
+            RuntimeError: The client is closed.
+        """
+        if not self._places.acquire(timeout=max(0.0, deadline.remaining_s())):
+            raise all_busy(self._limit)
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            except BaseException:
+                self._all.discard(connection)
+                connection.close()
+                raise
+            self._idle.append(connection)
+            if self.closed:
+                self.close()
+        finally:
+            self._places.release()
+
+    def _take(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            connection = self._open()
+            self._all.add(connection)
+        if self.closed:
+            raise RuntimeError("the client is closed")
+        return connection
+
+    def close(self) -> None:
+        """End the calls in progress, and close what is idle."""
+        self.closed = True
+        for connection in list(self._all):
+            connection.abort()
+        while self._idle:
+            self._idle.pop().close()
+
+
+class AsyncConnections:
+    """As `Connections`, for one event loop."""
+
+    def __init__(self, address: Address, settings: ConnectionSettings) -> None:
+        self.closed = False
+        self._open = connection_maker(address, settings, AsyncConnection)
+        self._places = asyncio.Semaphore(settings.max_connections)
+        self._idle: deque[AsyncConnection] = deque()
+        self._all: set[AsyncConnection] = set()
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection; an exception closes it. The caller bounds the wait.
+
+        Raises:
+            RuntimeError: The client is closed.
+        """
+        async with self._places:
+            if self.closed:
+                raise RuntimeError("the client is closed")
+            connection = self._idle.pop() if self._idle else self._open()
+            self._all.add(connection)
+            try:
+                yield connection
+            except BaseException:
+                self._all.discard(connection)
+                await connection.close()
+                raise
+            self._idle.append(connection)
+
+    async def close(self) -> None:
+        """End the calls in progress, and close what is idle."""
+        self.closed = True
+        while self._all:
+            await self._all.pop().close()
+        self._idle.clear()
+
+
+def all_busy(limit: int) -> httpcore.PoolTimeout:
+    """The error of a call that got none of `limit` connections in time."""
+    return httpcore.PoolTimeout(f"all {limit} connections are busy")
 
 
 def connection_maker(
@@ -155,7 +216,7 @@ def connection_maker(
     options: dict[str, Any] = {
         "max_connections": 1,
         "keepalive_expiry": _KEPT_S,
-        "ssl_context": _trust(address, settings),
+        "ssl_context": http_context(settings.tls, secure=address.secure),
     }
     proxy = proxy_for(address)
     through: dict[str, Any] = {}
@@ -164,11 +225,6 @@ def connection_maker(
         if proxy.user:
             through["proxy_auth"] = (proxy.user.encode(), proxy.password.encode())
     return lambda: kind(options, through)
-
-
-def _too_long(status: int, limit: int) -> TransportFailure:
-    text = f"expected an answer of at most {limit} bytes, got more"
-    return TransportFailure(kind=FailureKind.FAILED, text=text, status=str(status))
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -191,11 +247,3 @@ def _unread(connection: object) -> bool:
         inner = below
     parser = getattr(inner, "_h11_state", None)
     return parser is not None and bool(parser.trailing_data[0])
-
-
-def _trust(address: Address, settings: ConnectionSettings) -> ssl.SSLContext:
-    if not address.secure:  # a context that trusts nobody: to load the public authorities takes 100 ms
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if settings.tls is None or settings.tls.ca_file is None:
-        ca_certificates_of_environment()  # or a refusal in words
-    return httpx.create_ssl_context() if settings.tls is None else settings.tls.context()

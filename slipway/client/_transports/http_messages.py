@@ -1,27 +1,20 @@
-"""HTTP requests and responses as values: decompressed within limits, and the failures that error responses mean."""
+"""HTTP requests and responses as values: written for `httpcore`, and decompressed within limits."""
 
 from __future__ import annotations
 
-import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from slipway.client._address import without_secrets
-from slipway.client._transport_failures import FailureKind, TransportFailure, http_kind, plain_text
+import httpcore
+
+from slipway.client._address import Address
+from slipway.client._retry import Deadline
+from slipway.client._transports.connection_settings import ConnectionSettings
 from slipway.printable import printable
 
-__all__ = [
-    "BodyUnreadable",
-    "HttpRequest",
-    "HttpResponse",
-    "decompressed",
-    "describe_response",
-    "error_response",
-    "error_text",
-    "redirect_response",
-    "unexpected_response",
-]
+__all__ = ["BodyUnreadable", "HttpRequest", "HttpResponse", "RequestWriter", "decompressed"]
 
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
@@ -81,52 +74,48 @@ def decompressed(headers: Mapping[str, str], body: bytes, *, limit: int) -> byte
     return content
 
 
-def describe_response(status: int, headers: Mapping[str, str], body: bytes) -> str:
-    """Describe a response in one line: status, content type, start of the body."""
-    kind = printable(headers.get("content-type", "") or "no content type", limit=60).partition(";")[0]
-    start = printable(body[:400].decode(errors="replace").strip(), limit=120)
-    return f"HTTP status {status}, {kind}" + (f": {start}" if start else "")
+class RequestWriter:
+    """Turns requests into `httpcore`'s, with the headers and options that each request of a client has."""
+
+    def __init__(self, address: Address, settings: ConnectionSettings) -> None:
+        self._base = address.target
+        self._request_headers = settings.request_headers
+        bracketed = f"[{address.host}]" if ":" in address.host else address.host
+        usual = address.port == (443 if address.secure else 80)
+        host = settings.authority or (bracketed if usual else f"{bracketed}:{address.port}")
+        # Compressing 40 bytes costs Triton more than it saves the wire.
+        self._headers = {"host": host, "accept": "*/*", "accept-encoding": "identity", "user-agent": "slipway"}
+        self._extensions = {} if settings.server_name is None else {"sni_hostname": settings.server_name}
+
+    def write(self, request: HttpRequest, deadline: Deadline) -> httpcore.Request:
+        """Write one request.
+
+        Raises:
+            TokenUnusable: See `RequestHeaders.headers`.
+        """
+        headers = {**self._headers, **self._request_headers.headers(), **request.headers}
+        if request.content or request.method == "POST":
+            headers["content-length"] = str(len(request.content))
+        return httpcore.Request(
+            request.method,
+            self._base + request.path,
+            headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()],
+            content=request.content,
+            extensions={**self._extensions, "timeout": _Timeouts(deadline)},
+        )
 
 
-def unexpected_response(response: HttpResponse, cause: Exception | None = None) -> TransportFailure:
-    """The failure of a response that is not the V2 protocol's."""
-    received = describe_response(response.status, response.headers, response.body)
-    kind = FailureKind.FAILED if received.startswith("HTTP status 200, application/") else FailureKind.NOT_V2
-    text = f"expected a V2 protocol response, got {received}"
-    return TransportFailure(kind=kind, text=text, status=str(response.status), cause=cause)
+class _Timeouts(Mapping[str, Any]):
+    """The deadline of a call in place of `httpcore`'s time-outs; see `DeadlineBackend` and `AsyncBackend`."""
 
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
 
-def redirect_response(response: HttpResponse) -> TransportFailure:
-    """The failure of a redirect, which the client does not follow."""
-    location = without_secrets(response.headers.get("location", "no location"))
-    text = f"expected a V2 protocol response, got HTTP status {response.status}, a redirect to {location}"
-    return TransportFailure(kind=FailureKind.NOT_V2, text=text, status=str(response.status))
+    def __getitem__(self, _: str) -> Any:  # noqa: ANN401 - a Deadline
+        return self.deadline
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(("connect", "write", "read"))
 
-def error_response(response: HttpResponse) -> TransportFailure:
-    """The failure of an error response: the server's JSON error, or a gateway's page."""
-    message = error_text(response.body)
-    retry_after = response.headers.get("retry-after", "")
-    kind = http_kind(response.status, message or "")
-    if message is None and kind in (FailureKind.NOT_FOUND, FailureKind.INVALID):
-        return unexpected_response(response)
-    received = describe_response(response.status, response.headers, response.body)
-    return TransportFailure(
-        kind=kind,
-        text=plain_text(message) if message else received,
-        status=str(response.status),
-        retry_after_s=float(retry_after[:9]) if retry_after.isdecimal() and retry_after.isascii() else 0.0,
-    )
-
-
-def error_text(body: bytes) -> str | None:
-    """The message of a JSON error, or None for any other body."""
-    content = body.decode(errors="replace").strip()
-    if not content.startswith("{"):
-        return None
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    text = next((document[name] for name in ("error", "detail", "message") if name in document), content)
-    return str(text)[:2000]
+    def __len__(self) -> int:
+        return 3

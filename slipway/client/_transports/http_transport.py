@@ -1,99 +1,73 @@
-"""HTTP, blocking and asyncio: a bounded set of connections each, and the one place where their exceptions are caught.
+"""HTTP, blocking and asyncio: a prediction as request and response, and the one place where exceptions are caught.
 
-One request has one connection for itself, from its first byte to its last. So a request that fails or is cancelled
-takes its connection along and leaves nothing behind, and it is known when the connection that answered was opened.
+A prediction travels with the binary tensor extension of the V2 protocol: a JSON header, then the bytes of the tensors.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
+import json
 import time
-from collections import deque
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
-import httpcore
+from google.protobuf import json_format
 
 from slipway.client._address import Address
 from slipway.client._flow import Response
-from slipway.client._operations import Operation
-from slipway.client._options import limited
+from slipway.client._operations import Infer, Operation
+from slipway.client._options import NO_LIMIT_S, limited
 from slipway.client._request_headers import TokenUnusable, conceal
 from slipway.client._retry import Deadline
-from slipway.client._transport_failures import TransportFailure, closed
+from slipway.client._tensors import InferResult
+from slipway.client._transport_failures import FailureKind, TransportFailure, closed
 from slipway.client._transports.connection_settings import ConnectionSettings
-from slipway.client._transports.http_codec import decode, encode
-from slipway.client._transports.http_connection import (
-    AsyncConnection,
-    Connection,
-    Words,
-    connection_maker,
+from slipway.client._transports.http_connection import AsyncConnections, Connections, all_busy
+from slipway.client._transports.http_control import CONTROL_CALLS, HttpCall, model_path
+from slipway.client._transports.http_failures import (
+    TRANSPORT_ERRORS,
+    describe_response,
+    error_response,
+    failure_of,
+    redirect_response,
+    unexpected_response,
 )
-from slipway.client._transports.http_failures import TRANSPORT_ERRORS, failure_of
-from slipway.client._transports.http_messages import HttpResponse
+from slipway.client._transports.http_messages import (
+    BodyUnreadable,
+    HttpRequest,
+    HttpResponse,
+    RequestWriter,
+    decompressed,
+)
+from slipway.contract import IMAGE, PROBABILITIES
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-__all__ = ["AsyncHttpTransport", "HttpTransport"]
+__all__ = ["AsyncHttpTransport", "HttpTransport", "decode", "encode"]
 
 A = TypeVar("A")
 
+_HEADER_LENGTH = "Inference-Header-Content-Length"
+
 
 class HttpTransport:
-    """Blocking; as many kept connections as threads that call at once, up to a limit."""
+    """Blocking; a connection for each thread that calls, up to a limit."""
 
     def __init__(self, address: Address, settings: ConnectionSettings) -> None:
         self._settings = settings
-        self._request = Words(address, settings)
-        self._open = connection_maker(address, settings, Connection)
-        self._limit = settings.max_connections
-        self._places = threading.BoundedSemaphore(settings.max_connections)
-        self._idle: deque[Connection] = deque()  # the newest is used first, so that the others may end
-        self._all: set[Connection] = set()
-        self._closed = False
+        self._requests = RequestWriter(address, settings)
+        self._connections = Connections(address, settings)
 
     def send(self, operation: Operation[A], timeout_s: float) -> Response[A] | TransportFailure:
         """See `SyncTransport`."""
         deadline, sent_ns = Deadline(timeout_s), time.monotonic_ns()
         try:
-            request = self._request.write(encode(operation, timeout_s), deadline)
-            with self._connection(deadline) as connection:
+            request = self._requests.write(encode(operation, timeout_s), deadline)
+            with self._connections.lend(deadline) as connection:
                 response = connection.exchange(request, limit=operation.max_response_bytes)
         except TokenUnusable as exc:
             return exc.failure()
         except TRANSPORT_ERRORS as exc:
-            return closed(exc) if self._closed else failure_of(exc)
+            return closed(exc) if self._connections.closed else failure_of(exc)
         return _answered(operation, response, connection.connected_ns, sent_ns)
-
-    @contextmanager
-    def _connection(self, deadline: Deadline) -> Iterator[Connection]:
-        if not self._places.acquire(timeout=max(0.0, deadline.remaining_s())):
-            raise httpcore.PoolTimeout(f"all {self._limit} connections are busy")
-        try:
-            connection = self._take()
-            try:
-                yield connection
-            except BaseException:
-                self._all.discard(connection)
-                connection.close()
-                raise
-            self._idle.append(connection)
-            if self._closed:
-                self.close()
-        finally:
-            self._places.release()
-
-    def _take(self) -> Connection:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            connection = self._open()
-            self._all.add(connection)
-        if self._closed:
-            raise RuntimeError("the client is closed")
-        return connection
 
     def conceal(self, failure: TransportFailure) -> TransportFailure:
         """See `_request_headers`."""
@@ -105,11 +79,7 @@ class HttpTransport:
 
     def close(self) -> None:
         """See `SyncTransport`."""
-        self._closed = True
-        for connection in list(self._all):
-            connection.abort()
-        while self._idle:
-            self._idle.pop().close()
+        self._connections.close()
 
 
 class AsyncHttpTransport:
@@ -117,48 +87,28 @@ class AsyncHttpTransport:
 
     def __init__(self, address: Address, settings: ConnectionSettings) -> None:
         self._settings = settings
-        self._request = Words(address, settings)
-        self._open = connection_maker(address, settings, AsyncConnection)
-        self._limit = settings.max_connections
-        self._places = asyncio.Semaphore(settings.max_connections)
-        self._idle: deque[AsyncConnection] = deque()
-        self._all: set[AsyncConnection] = set()
-        self._closed = False
+        self._requests = RequestWriter(address, settings)
+        self._connections = AsyncConnections(address, settings)
 
     async def send(self, operation: Operation[A], timeout_s: float) -> Response[A] | TransportFailure:
         """See `AsyncTransport`."""
         deadline, sent_ns = Deadline(timeout_s), time.monotonic_ns()
         waiting = True
         try:
-            request = self._request.write(encode(operation, timeout_s), deadline)
+            request = self._requests.write(encode(operation, timeout_s), deadline)
             async with asyncio.timeout(limited(max(0.0, timeout_s))):
-                async with self._connection() as connection:
+                async with self._connections.lend() as connection:
                     waiting = False
                     response = await connection.exchange(request, limit=operation.max_response_bytes)
         except TokenUnusable as exc:
             return exc.failure()
         except TRANSPORT_ERRORS as exc:
-            if self._closed:
+            if self._connections.closed:
                 return closed(exc)
             if waiting and isinstance(exc, TimeoutError):
-                return failure_of(httpcore.PoolTimeout(f"all {self._limit} connections are busy"))
+                return failure_of(all_busy(self._settings.max_connections))
             return failure_of(exc)
         return _answered(operation, response, connection.connected_ns, sent_ns)
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        async with self._places:
-            if self._closed:
-                raise RuntimeError("the client is closed")
-            connection = self._idle.pop() if self._idle else self._open()
-            self._all.add(connection)
-            try:
-                yield connection
-            except BaseException:
-                self._all.discard(connection)
-                await connection.close()
-                raise
-            self._idle.append(connection)
 
     def conceal(self, failure: TransportFailure) -> TransportFailure:
         """See `_request_headers`."""
@@ -170,10 +120,7 @@ class AsyncHttpTransport:
 
     async def close(self) -> None:
         """See `AsyncTransport`."""
-        self._closed = True
-        while self._all:
-            await self._all.pop().close()
-        self._idle.clear()
+        await self._connections.close()
 
 
 def _answered(
@@ -183,3 +130,66 @@ def _answered(
     if isinstance(reply, TransportFailure):
         return reply
     return Response(cast("A", reply), connected_ns, max(sent_ns, connected_ns))
+
+
+def encode(operation: Operation[Any], timeout_s: float) -> HttpRequest:
+    """Encode an operation; `timeout_s` is the time left for it."""
+    return CALLS[type(operation)].encode(operation, timeout_s)
+
+
+def decode(operation: Operation[Any], response: HttpResponse) -> Any:  # noqa: ANN401 - the operation's type names it
+    """Decode the result of an operation; a `TransportFailure` for an error or an unexpected response."""
+    try:
+        body = decompressed(response.headers, response.body, limit=operation.max_response_bytes)
+        response = replace(response, body=body)
+        if 300 <= response.status < 400:
+            return redirect_response(response)
+        return CALLS[type(operation)].decode(operation, response)
+    except BodyUnreadable as exc:
+        came = describe_response(response.status, response.headers, b"")
+        return TransportFailure(kind=FailureKind.NOT_V2, text=f"{exc}, {came}", status=str(response.status))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, json_format.ParseError) as exc:
+        return unexpected_response(response, cause=exc)
+
+
+def _infer_request(operation: Infer, timeout_s: float) -> HttpRequest:
+    pixels = operation.images.tobytes()
+    tensor = {"name": IMAGE, "datatype": "UINT8", "shape": operation.images.shape}
+    parameters: dict[str, bool | int] = {"binary_data_output": True}
+    if timeout_s < NO_LIMIT_S:
+        # Read only by a model whose queue policy allows it: the server then drops a request whose caller has given up.
+        parameters["timeout"] = max(1, int(timeout_s * 1e6))
+    inputs = [{**tensor, "parameters": {"binary_data_size": len(pixels)}}]
+    header = json.dumps({"inputs": inputs, "parameters": parameters}).encode()
+    return HttpRequest(
+        method="POST",
+        path=f"{model_path(operation.model, operation.version)}/infer",
+        headers={_HEADER_LENGTH: str(len(header)), "Content-Type": "application/octet-stream"},
+        content=header + pixels,
+    )
+
+
+def _inferred(operation: Infer, response: HttpResponse) -> InferResult | TransportFailure:
+    if response.status != 200:
+        return error_response(response)
+    length = int(response.headers.get(_HEADER_LENGTH.lower(), len(response.body)))
+    header = json.loads(response.body[: max(0, length)])
+    offset = length
+    for output in header["outputs"]:
+        size = output.get("parameters", {}).get("binary_data_size", 0)
+        if output["name"] == PROBABILITIES and output["datatype"] == "FP32":
+            return InferResult.from_wire(
+                response.body[offset : offset + size],
+                shape=tuple(int(length) for length in output["shape"]),
+                images=len(operation.images),
+                model_version=str(header.get("model_version", "")),
+            )
+        offset += size
+    got = [f"{output['name']} {output['datatype']}" for output in header["outputs"][:5]]
+    return TransportFailure(kind=FailureKind.FAILED, text=f"expected an output {PROBABILITIES} FP32, got {got}")
+
+
+CALLS: dict[type[Operation[Any]], HttpCall] = {
+    Infer: HttpCall(encode=_infer_request, decode=_inferred),
+    **CONTROL_CALLS,
+}

@@ -340,8 +340,8 @@ async def test_cancelled_calls_leave_no_connection_behind(unserved, open_http, d
         answers = await asyncio.gather(*(classifier.predict(digits([2])) for _ in range(40)))
 
         assert [("2",)] * 40 == [answer.labels for answer in answers]
-        assert 20 >= len(transport._all)
-        assert len(transport._all) == len(transport._idle)
+        assert 20 >= len(transport._connections._all)
+        assert len(transport._connections._all) == len(transport._connections._idle)
     await asyncio.sleep(0.2)
 
     assert before >= open_files()

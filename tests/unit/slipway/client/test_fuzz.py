@@ -12,7 +12,8 @@ import pytest
 from slipway.client import ClientError, RetryPolicy
 from slipway.client._operations import Infer, IsModelReady, IsServerReady, ListModels, ReadConfig, ReadMetadata
 from slipway.client._transport_failures import TransportFailure
-from slipway.client._transports.http_codec import HttpResponse, decode
+from slipway.client._transports.http_messages import HttpResponse
+from slipway.client._transports.http_transport import decode
 from slipway.client.wire import grpc_response, parse_address
 from slipway.model_config import ContractUnreadable, read_contract
 from tests.unit.flavours import FLAVOURS, call
