@@ -5,7 +5,7 @@
 * `services`        pods, InferenceServices and HTTPRoutes to what a gateway knows of them
 * `resources`       that to Envoy's clusters, endpoints and routes
 * `envoy`           what Envoy is started with, its process, and the folder it reads
-* `envoy_updates`   from the API server's changes to Envoy's files
+* `__main__`        from the API server's changes to Envoy's files
 """
 
 __all__: list[str] = []

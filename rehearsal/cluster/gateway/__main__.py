@@ -30,7 +30,7 @@ _LOOK_S: Final = 0.2
 _GATHER_S: Final = 0.02
 """Changes so close to each other are written together."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("rehearsal.cluster.gateway")
 
 
 async def run_gateway(connection: ClusterConnection) -> None:

@@ -9,7 +9,7 @@ Secret and its rules to ConfigMaps. Prometheus is a process of this machine, so 
 * `configuration`        arguments of the operator and of Prometheus; its configuration, for outside of a pod
 * `rules`                the chart's rules, with shorter waits
 * `files`                the operator's Secret and ConfigMaps as Prometheus' files
-* `prometheus_updates`   from the API server's changes to these files
+* `__main__`             from the API server's changes to these files
 """
 
 __all__: list[str] = []

@@ -24,7 +24,7 @@ _GATHER_S: Final = 0.1
 """The operator writes several objects for one change."""
 _ASK_AGAIN_S: Final = 0.5
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("rehearsal.cluster.monitoring")
 
 
 async def run_monitoring(connection: ClusterConnection, *, longest_alert_wait_s: float) -> None:
