@@ -19,8 +19,7 @@ from pathlib import Path
 import psutil
 
 from rehearsal.cluster.connection import ClusterConnection, read_connection
-from rehearsal.cluster.controlplane.owner import Owner
-from rehearsal.cluster.controlplane.spec import LOCK, ClusterSpec, cluster_exists_message, locked
+from rehearsal.cluster.controlplane.spec import LOCK, ClusterSpec, Owner, cluster_exists_message, locked
 from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import ClusterError, ClusterExists, MachineTooSmall, NoCluster

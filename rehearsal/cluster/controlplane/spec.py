@@ -1,23 +1,72 @@
-"""The specification of a cluster that the supervisor brings up, and the locks of its working folder."""
+"""The specification of a cluster that the supervisor brings up, its owner, and the locks of its working folder.
+
+owner = Owner.of(os.getpid())        # the cluster ends with this process, however it ends
+wait_for_end(end, owner)
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
+import psutil
 from pydantic import BaseModel, ConfigDict
 
-from rehearsal.cluster.controlplane.owner import Owner
 from rehearsal.cluster.nodes.types import Nodes
 from rehearsal.errors import ClusterError, ClusterExists
 from slipway.platform.file_lock import FileLock
 
-__all__ = ["LOCK", "ClusterSpec", "cluster_exists_message", "exclusive_rehearsal", "locked"]
+__all__ = ["LOCK", "ClusterSpec", "Owner", "cluster_exists_message", "exclusive_rehearsal", "locked", "wait_for_end"]
 
 LOCK = "slipway-cluster.lock"
 """In the working folder; held by the supervisor as long as it lives. A folder without it is not a cluster's."""
 _REHEARSING = "rehearsing.lock"
+
+_POLL_S = 1.0
+
+
+class Owner(BaseModel):
+    """A process, distinguished from a later one with the same id.
+
+    Attributes:
+        pid: Process id.
+        created: Start time, from the kernel.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    created: float
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """The running process with this id.
+
+        Raises:
+            ClusterError: There is none.
+        """
+        try:
+            return cls(pid=pid, created=psutil.Process(pid).create_time())
+        except psutil.NoSuchProcess as exc:
+            raise ClusterError(f"--until-exit-of {pid}: expected a process that runs, there is none") from exc
+
+    def is_running(self) -> bool:
+        """Whether it has not ended; a zombie has."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+def wait_for_end(end: threading.Event, owner: Owner | None) -> None:
+    """Return when the end is requested, or when the owner is gone."""
+    while not end.wait(_POLL_S):
+        if owner is not None and not owner.is_running():
+            return
 
 
 class ClusterSpec(BaseModel):

@@ -27,9 +27,8 @@ from typing import Any
 from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.controlplane.layout import NAMESPACE, ClusterLayout, prepare_layout
 from rehearsal.cluster.controlplane.network import claim_network, require_ports
-from rehearsal.cluster.controlplane.owner import Owner, wait_for_end
 from rehearsal.cluster.controlplane.process_manager import ProcessManager
-from rehearsal.cluster.controlplane.spec import LOCK, ClusterSpec, locked
+from rehearsal.cluster.controlplane.spec import LOCK, ClusterSpec, Owner, locked, wait_for_end
 from rehearsal.cluster.controlplane.startup import bring_up
 from rehearsal.errors import ClusterError
 from slipway.errors import SlipwayError

@@ -12,7 +12,7 @@ from multiprocessing.connection import Listener
 
 import pytest
 
-from rehearsal.cluster.controlplane.owner import Owner, wait_for_end
+from rehearsal.cluster.controlplane.spec import Owner, wait_for_end
 from rehearsal.cluster.controlplane.supervisor import _accept
 from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from rehearsal.errors import ClusterError, NoCluster
