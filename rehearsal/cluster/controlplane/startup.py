@@ -6,13 +6,13 @@ Nothing waits for a fixed time: each program has a health check (`Component.heal
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from rehearsal.cluster.api.client import BlockingApiClient
+from rehearsal.cluster.api.client import CHANGE_S, BlockingApiClient, Request, apply, patch
 from rehearsal.cluster.connection import ClusterConnection, write_connection
 from rehearsal.cluster.controlplane import kubernetes, platform, python_components
-from rehearsal.cluster.controlplane.apply import apply_all, define_all, served
 from rehearsal.cluster.controlplane.base_objects import (
     CANARY,
     base_objects,
@@ -28,10 +28,13 @@ from rehearsal.cluster.monitoring.custom_resources import ClientCertificate, Scr
 from rehearsal.cluster.nodes.pools import node_objects, system_node
 from rehearsal.errors import ApiError, NotHealthy
 
-__all__ = ["bring_up"]
+__all__ = ["apply_all", "bring_up"]
 
 Tell = Callable[[str, float], None]
 _FIRST_S, _ALL_S = 60.0, 120.0
+
+_AT_ONCE = 6
+_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def bring_up(layout: ClusterLayout, processes: ProcessManager, connection: ClusterConnection, tell: Tell) -> None:
@@ -129,3 +132,39 @@ def _retry_until_healthy(action: Callable[[], None]) -> None:
             if time.monotonic() > deadline_s:
                 raise NotHealthy(f"{exc}; not so after {_FIRST_S:.0f} s") from exc
             time.sleep(0.1)
+
+
+def apply_all(api: BlockingApiClient, objects: Iterable[Mapping[str, Any]]) -> None:
+    """Make every object what is given, its status too, namespaces before what lies in them; raises ApiError."""
+
+    def one(item: Mapping[str, Any]) -> None:
+        request = apply(item)
+        api.send(request)
+        if "status" in item:
+            api.send(patch(f"{request.url}/status", {"status": item["status"]}))
+
+    items = list(objects)
+    namespaces = [item for item in items if item["kind"] == "Namespace"]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for group in (namespaces, [item for item in items if item not in namespaces]):
+            list(pool.map(one, group))
+
+
+def define_all(api: BlockingApiClient, definitions: Iterable[str]) -> None:
+    """Create CustomResourceDefinitions, in YAML; raises ApiError."""
+    headers = {"Content-Type": "application/yaml"}
+    new = [
+        Request(method="POST", url=_DEFINITIONS, content=text, headers=headers, timeout=CHANGE_S)
+        for text in definitions
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(api.send, new))
+
+
+def served(api: BlockingApiClient, group: str) -> set[str]:
+    """Plurals of the kinds that the server knows in a group; empty before it knows the group."""
+    try:
+        versions = [each["groupVersion"] for each in api.get(f"/apis/{group}")["versions"]]
+    except ApiError:
+        return set()
+    return {kind["name"] for version in versions for kind in api.get(f"/apis/{version}")["resources"]}

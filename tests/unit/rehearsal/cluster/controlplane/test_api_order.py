@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from rehearsal.cluster.api.client import BlockingApiClient
-from rehearsal.cluster.controlplane.apply import apply_all
+from rehearsal.cluster.controlplane.startup import apply_all
 from tests.unit.api_server import write_kubeconfig
 
 
