@@ -1,4 +1,4 @@
-"""Starts a cluster: the order of its programs and objects, and what each needs first.
+"""Starts a cluster: the order of its programs and objects, how objects are applied, and what each needs first.
 
 Nothing waits for a fixed time: each program has a health check (`Component.healthy`).
 """

@@ -15,13 +15,12 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from rehearsal.cluster.toolchain.building import build
 from rehearsal.cluster.toolchain.catalogue import CATALOGUE, MODULES, ControlPlaneProgram
 from rehearsal.cluster.toolchain.go_caches import GoCaches
 from rehearsal.cluster.toolchain.go_command import GoCommand, disk_full
 from rehearsal.cluster.toolchain.pins import GoVersion, Pins, read_pins
 from rehearsal.cluster.toolchain.progress import BuildProgress
-from rehearsal.cluster.toolchain.store import Built, Store, default_cache
+from rehearsal.cluster.toolchain.store import Built, Store, build, default_cache
 from rehearsal.cluster.toolchain.toolchain import Go, find_go, install_go
 from rehearsal.errors import ProgramsError
 

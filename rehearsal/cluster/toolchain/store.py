@@ -1,4 +1,4 @@
-"""Where built programs are: in the user's cache, each whole or not at all.
+"""Programs are built into the user's cache, and found there: each is whole or not there at all.
 
 <cache>/rehearsal/programs/<program>/<sources>-<go>-<machine>/bin/<executable>
                                                              /files/<path in the module>
@@ -16,17 +16,20 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from rehearsal.cluster.toolchain.catalogue import ControlPlaneProgram
+from rehearsal.cluster.toolchain.go_command import GoCommand
 from rehearsal.cluster.toolchain.pins import Pins
 from rehearsal.cluster.toolchain.toolchain import Go, go_environment, platform_key
+from rehearsal.errors import BuildFailed, ModuleUnavailable
 from slipway.platform.cache import cache_folder
 from slipway.platform.file_lock import FileLock
 
-__all__ = ["Built", "Store", "default_cache", "linker_flags"]
+__all__ = ["Built", "Store", "build", "default_cache", "linker_flags"]
 
 _SCRATCH = ".scratch"
 
@@ -141,3 +144,63 @@ def _sources(program: ControlPlaneProgram, pins: Pins) -> str:
 
 def _key(sources: str, go: Go) -> str:
     return f"{sources}-{re.sub(r'[^a-zA-Z0-9.]+', '_', go.version)}-{platform_key()}"
+
+
+def build(program: ControlPlaneProgram, pins: Pins, command: GoCommand, into: Built) -> None:
+    """Fill a folder with a program.
+
+    Raises:
+        ModuleUnavailable: A module cannot be had, or is not the one that go.sum says.
+        BuildFailed: It does not compile, or its module has other files than it should.
+        MachineTooSmall: Disk or memory ran out.
+    """
+    unavailable = _Unavailable(program=program, proxies=command.environment.get("GOPROXY", "Go's default"))
+    if program.executables:
+        # Loads every package, so downloads every module that is needed: what fails from here on is the compiler.
+        command.run("list", "-deps", "-f", "{{.ImportPath}}", *program.executables.values(), failure=unavailable.error)
+    for name, package in program.executables.items():
+        command.run(
+            "build",
+            "-v",
+            f"-ldflags={linker_flags(program, pins)}",
+            "-o",
+            str(into.executable(name)),
+            package,
+            failure=partial(_failed, program, name),
+        )
+    if program.files:
+        described = command.run("mod", "download", "-json", program.module, failure=unavailable.error)
+        _keep(program, Path(json.loads(described)["Dir"]), into.files)
+
+
+def _failed(program: ControlPlaneProgram, executable: str, words: str) -> BuildFailed:
+    return BuildFailed(f"{program.name}: {executable} does not build:\n{words}")
+
+
+def _keep(program: ControlPlaneProgram, module: Path, goal: Path) -> None:
+    for pattern in program.files:
+        paths = [path for path in module.glob(pattern) if path.is_file()]
+        if not paths:
+            raise BuildFailed(f"{program.name}: expected files {pattern} in {program.module}, got none")
+        for path in paths:
+            copy = goal / path.relative_to(module)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unavailable:
+    program: ControlPlaneProgram
+    proxies: str
+
+    def error(self, words: str) -> ModuleUnavailable:
+        """Of what Go said about its modules."""
+        if "checksum mismatch" in words:
+            return ModuleUnavailable(
+                f"{self.program.name}: a Go module is not the one that go.sum pins; it was changed, here or on "
+                f"its way: look at GOPROXY (now {self.proxies}) and `go clean -modcache`\n{words}"
+            )
+        return ModuleUnavailable(
+            f"{self.program.name}: cannot get its Go modules by GOPROXY {self.proxies}: check the network and its "
+            f"proxies; the same command goes on where this one stopped\n{words}"
+        )

@@ -1,4 +1,4 @@
-"""The load of a rehearsal: `slipway loadtest`, from a scenario that is written for it, against the gateway."""
+"""The load of a rehearsal and its progress: `slipway loadtest` with a scenario written for it, against the gateway."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.console import Console
 
 from loadtest.engine.request import RunRequest
 from loadtest.errors import GeneratorError, RunRefused, ScenarioError
 from loadtest.output_file import write_output
+from loadtest.report.terminal_summary import milliseconds
 from loadtest.result.run_result import Result
-from loadtest.run import follow_run
+from loadtest.run import LoadBar, follow_run
 from loadtest.scenario.schema import check_scenario
 from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.errors import RehearsalError, RehearsalReportError
+from rehearsal.experiment.result.observations import Sample
 from rehearsal.experiment.run.chart_values import MODEL, STORE
 from rehearsal.experiment.scenario.schema import RehearsalScenario
 
-__all__ = ["load_document", "offer_load"]
+__all__ = ["LoadProgress", "load_document", "load_line", "offer_load"]
+
+_EVERY_S = 15
 
 
 def load_document(scenario: RehearsalScenario, gateway_url: str) -> dict[str, Any]:
@@ -96,3 +101,40 @@ def offer_load(
         raise RehearsalError(str(exc)) from exc
     except RunRefused as exc:
         raise RehearsalError(f"the load could not begin: {exc}") from exc
+
+
+class LoadProgress(LoadBar):
+    """A bar at a terminal; elsewhere a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console, description="load", width=18)
+        self._next_s = -float("inf")
+
+    def show(self, message: Mapping[str, Any], sample: Sample | None) -> None:
+        """Show a message of the load test; a line is printed once enough of the load's own time has passed."""
+        line = load_line(message, sample)
+        if self._console.is_terminal:
+            self.move(message, metrics=line)
+            return
+        second = message["second"]
+        if second < self._next_s:
+            return
+        self._next_s = second + _EVERY_S
+        self._print(f"load: second {second:.0f} of {message['window_s']:.0f}  {line}")
+
+
+def load_line(message: Mapping[str, Any], sample: Sample | None) -> str:
+    """One line, from the load test's message and the newest sample of the cluster."""
+    if message["second"] < 0:
+        parts = ["warming up"]
+    else:
+        parts = [f"{message['offered_rps']:,}/s", f"p99 {milliseconds(message['p99_ms'])} ms"]
+        if message["errors"]:
+            parts.append(f"[red]{message['errors']:,} failed[/]")
+    if sample is not None and sample.wanted is not None:
+        parts.append(f"replicas {sample.ready or 0}/{sample.wanted}")
+    if sample is not None:
+        firing = sorted({alert.name for alert in sample.alerts or () if alert.state == "firing"})
+        parts += [f"[yellow]{name}[/]" for name in firing]
+        parts += [f"[red]no {gap}[/]" for gap in sample.gaps]
+    return "  ".join(parts)

@@ -31,8 +31,7 @@ from rehearsal.experiment.result.observations import Observations
 from rehearsal.experiment.result.result import RehearsalResult, Rehearsed
 from rehearsal.experiment.run.context import RehearsalContext, RehearsalPlan
 from rehearsal.experiment.run.fault_injector import FaultInjector
-from rehearsal.experiment.run.load import offer_load
-from rehearsal.experiment.run.load_progress import LoadProgress
+from rehearsal.experiment.run.load import LoadProgress, offer_load
 from rehearsal.experiment.run.node_pools import check_gpu_limit, instant_boot, set_gpu_limit
 from rehearsal.experiment.run.observation_thread import ObservationThread
 from rehearsal.experiment.run.preparation import remove_leftovers, require_exclusive_namespace, require_healthy

@@ -14,7 +14,7 @@ from rehearsal.experiment.run.cluster_sampler import ClusterSampler
 from rehearsal.experiment.run.context import RehearsalContext
 from rehearsal.experiment.run.fault_injector import FaultInjector
 from rehearsal.experiment.run.helm_release import HelmRelease
-from rehearsal.experiment.run.load_progress import LoadProgress, load_line
+from rehearsal.experiment.run.load import LoadProgress, load_line
 from rehearsal.experiment.run.node_pools import set_gpu_limit
 from rehearsal.experiment.run.observation_thread import ObservationThread
 from rehearsal.experiment.scenario.faults import LoseNode, SetGpuLimit, Stop
