@@ -100,8 +100,8 @@ def without_secrets(url: str) -> str:
     user, at, bare = rest.rpartition("@")
     rest = f"…@{bare}" if at and user else rest
     for mark in "?#":
-        head, found, tail = rest.partition(mark)
-        rest = f"{head}{mark}…" if found and tail else rest
+        head, _, tail = rest.partition(mark)
+        rest = f"{head}{mark}…" if tail else rest
     return printable(f"{scheme}{separator}{rest}", limit=200)
 
 

@@ -123,11 +123,11 @@ def map_model_states(model: str, version: str, states: tuple[ModelState, ...], t
         states: The server's list.
         text: The server's message about the model.
     """
-    lines = [state for state in states if state.name == model]
-    if not lines:
+    own = [state for state in states if state.name == model]
+    if not own:
         known = _names(sorted({state.name for state in states}))
         return ErrorMapping(error=ModelNotFound, text=f"the server has no model of this name, it has: {known}")
-    versions = [state for state in lines if state.version]
+    versions = [state for state in own if state.version]
     if version and versions and version not in {state.version for state in versions}:
         known = _names([state.version for state in versions])
         return ErrorMapping(error=ModelNotFound, text=f"the model has no version {version} there, it has: {known}")

@@ -1,4 +1,4 @@
-"""What each address of a name answers, once none of them could be used: gRPC tells of the last that it tried alone.
+"""Why each address of a name failed, once none of them could be used: gRPC reports only the last that it tried.
 
 failure = Addresses(address, settings).explain(failure, timeout_s=0.5)
 failure.text           # "[::1]:8001: Connection refused; 127.0.0.1:8001: CERTIFICATE_VERIFY_FAILED: ..."
@@ -29,79 +29,79 @@ from slipway.client._transports.resolve import resolve, show
 __all__ = ["Addresses"]
 
 _LONGEST_S = 1.0
-_MOST = 8  # addresses; more would fill no message that is read
-_AGAIN_NS = 1_000_000_000  # calls that fail together, or one after the other, ask once
-_SLACK_S = 0.2  # of gRPC, to say that a call is over
+_MOST = 8  # addresses; nobody reads a longer message
+_AGAIN_NS = 1_000_000_000  # calls that fail together, or one after the other, share one probe
+_SLACK_S = 0.2  # for gRPC to report that a call has ended
 _NOT_USABLE = (FailureKind.UNREACHABLE, FailureKind.UNTRUSTED, FailureKind.DRAINING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What was met at several addresses, in words, and whether one of them was not trusted."""
+class _Explanation:
+    """The outcome at each of several addresses, and whether the certificate of one was not trusted."""
 
     text: str
     untrusted: bool
 
 
 class Addresses:
-    """Those of one server; thread-safe.
+    """The addresses of one server; thread-safe.
 
     Args:
-        address: The server's; one that is reached through a proxy, or has one address, is not asked.
+        address: The server's; with a proxy in between, or only one address, none is probed.
         settings: As for the calls that fail.
     """
 
     def __init__(self, address: Address, settings: ConnectionSettings) -> None:
         self._address = address
         self._settings = settings
-        self._asking = threading.Lock()
-        self._asked_ns: int | None = None
-        self._found: _Found | None = None
+        self._probing = threading.Lock()
+        self._probed_ns: int | None = None
+        self._explanation: _Explanation | None = None
 
-    def explain(self, met: TransportFailure, timeout_s: float) -> TransportFailure:
-        """Ask every address at once whether a server is ready there, without token and headers.
+    def explain(self, failure: TransportFailure, timeout_s: float) -> TransportFailure:
+        """Probe every address at once for a ready server, without token and headers.
 
         Args:
-            met: What a call met.
+            failure: The failure of a call.
             timeout_s: Longest time for all of it.
 
         Returns:
-            `met` with each address and what was met there; UNTRUSTED where one of them was. `met` itself where there
-            is no more to say, or another call asks at the moment.
+            `failure` with the outcome at each address; UNTRUSTED where one of them was. `failure` itself where there
+            is no more to say, or while another call probes.
         """
-        if not self._asking.acquire(blocking=False):
-            return met
+        if not self._probing.acquire(blocking=False):
+            return failure
         try:
-            if self._asked_ns is None or time.monotonic_ns() - self._asked_ns > _AGAIN_NS:
-                self._found = None
+            if self._probed_ns is None or time.monotonic_ns() - self._probed_ns > _AGAIN_NS:
+                self._explanation = None
                 with suppress(OSError, ValueError):  # the name, a certificate or a proxy that is gone meanwhile
-                    self._found = _ask_addresses(self._address, self._settings, Deadline(min(timeout_s, _LONGEST_S)))
-                self._asked_ns = time.monotonic_ns()
-            found = self._found
+                    self._explanation = _explain(self._address, self._settings, Deadline(min(timeout_s, _LONGEST_S)))
+                self._probed_ns = time.monotonic_ns()
+            explanation = self._explanation
         finally:
-            self._asking.release()
-        if found is None:
-            return met
-        return replace(met, text=found.text, kind=FailureKind.UNTRUSTED if found.untrusted else met.kind)
+            self._probing.release()
+        if explanation is None:
+            return failure
+        kind = FailureKind.UNTRUSTED if explanation.untrusted else failure.kind
+        return replace(failure, text=explanation.text, kind=kind)
 
 
-def _ask_addresses(address: Address, settings: ConnectionSettings, deadline: Deadline) -> _Found | None:
-    """None where a call alone has told as much."""
+def _explain(address: Address, settings: ConnectionSettings, deadline: Deadline) -> _Explanation | None:
+    """None where the failure of the call says as much."""
     if proxy_for(address) is not None:
         return None
-    found = resolve(address.host, address.port, deadline)
-    places = list(dict.fromkeys(show(info[-1]) for info in found))
-    if len(places) < 2:
+    targets = list(dict.fromkeys(show(info[-1]) for info in resolve(address.host, address.port, deadline)))
+    if len(targets) < 2:
         return None
     named = replace(settings, authority=settings.authority or address.target)  # the certificate is for the name
-    outcomes = _ask([replace(address, target=place) for place in places[:_MOST]], named, deadline)
+    outcomes = _probe([replace(address, target=target) for target in targets[:_MOST]], named, deadline)
     if all(outcome is not None and outcome.kind is FailureKind.DEADLINE for outcome in outcomes):
         return None
     untrusted = any(outcome is not None and outcome.kind is FailureKind.UNTRUSTED for outcome in outcomes)
-    return _Found(text=_text(places, outcomes), untrusted=untrusted)
+    return _Explanation(text=_text(targets, outcomes), untrusted=untrusted)
 
 
-def _ask(
+def _probe(
     addresses: Sequence[Address], settings: ConnectionSettings, deadline: Deadline
 ) -> list[TransportFailure | None]:
     """Side by side; None where the server responds."""
@@ -125,19 +125,19 @@ def _outcome(call: Any, deadline: Deadline) -> TransportFailure | None:  # noqa:
     return None if error is None else rpc_failure(error)
 
 
-def _text(places: Sequence[str], outcomes: Sequence[TransportFailure | None]) -> str:
-    """Addresses by what was met there, in the order of the first."""
-    by_words: dict[str, list[str]] = {}
-    for place, outcome in zip(places, outcomes, strict=False):
-        by_words.setdefault(_words(place, outcome), []).append(place)
-    more = len(places) - len(outcomes)
-    said = [f"{', '.join(there)}: {words}" for words, there in by_words.items()]
-    return "; ".join([*said, *([f"{more} more addresses were not tried"] if more else [])])
+def _text(targets: Sequence[str], outcomes: Sequence[TransportFailure | None]) -> str:
+    """The addresses by their outcome, in the order of the first."""
+    by_reason: dict[str, list[str]] = {}
+    for target, outcome in zip(targets, outcomes, strict=False):
+        by_reason.setdefault(_reason(target, outcome), []).append(target)
+    more = len(targets) - len(outcomes)
+    reasons = [f"{', '.join(failed)}: {reason}" for reason, failed in by_reason.items()]
+    return "; ".join([*reasons, *([f"{more} more addresses were not tried"] if more else [])])
 
 
-def _words(place: str, outcome: TransportFailure | None) -> str:
+def _reason(target: str, outcome: TransportFailure | None) -> str:
     if outcome is None or outcome.kind not in (*_NOT_USABLE, FailureKind.DEADLINE):
         return "the server responds"
     if outcome.kind is FailureKind.DEADLINE:
         return "no answer in time"
-    return outcome.text.removeprefix(f"{place}: ")
+    return outcome.text.removeprefix(f"{target}: ")

@@ -1,4 +1,4 @@
-"""Which TCP connections a gRPC channel has at the moment: it opens new ones by itself and tells nobody.
+"""Which TCP connections a gRPC channel has at the moment: it opens new ones by itself, without any notice.
 
 gRPC's core numbers every socket for its own debugging service, channelz. A number that was not there before is a new
 connection, behind which another server may answer.
@@ -87,17 +87,17 @@ class Sockets:
 def _descriptors(sockets: Iterable[bytes]) -> dict[int, int]:
     """Inode by file descriptor of these sockets; empty where not all can be found, as on systems without /proc."""
     numbers = list(sockets)
-    wanted = {end for number in numbers if (end := _local_end(_about_socket(int(number)))) is not None}
-    found: dict[int, int] = {}
+    local_ends = {end for number in numbers if (end := _local_end(_about_socket(int(number)))) is not None}
+    inodes: dict[int, int] = {}
     try:
-        names = os.listdir("/proc/self/fd")  # noqa: PTH208 - names are all that is wanted
+        names = os.listdir("/proc/self/fd")  # noqa: PTH208 - the names are enough
     except OSError:
         return {}
     for fd in map(int, names):
         inode = _inode(fd)
-        if inode is not None and _end_of(fd) in wanted:
-            found[fd] = inode
-    return found if len(found) == len(numbers) else {}
+        if inode is not None and _end_of(fd) in local_ends:
+            inodes[fd] = inode
+    return inodes if len(inodes) == len(numbers) else {}
 
 
 def _local_end(about: bytes) -> tuple[bytes, int] | None:

@@ -185,7 +185,7 @@ def all_failed(failures: Mapping[str, str]) -> OSError:
     different = set(failures.values())
     if len(different) == 1:
         return OSError(errno.ECONNREFUSED, different.pop())
-    return OSError(errno.ECONNREFUSED, ", ".join(f"{where}: {said}" for where, said in failures.items()))
+    return OSError(errno.ECONNREFUSED, ", ".join(f"{address}: {reason}" for address, reason in failures.items()))
 
 
 def _left_s(deadline: Deadline) -> float | None:

@@ -146,8 +146,8 @@ def decode(operation: Operation[Any], response: HttpResponse) -> Any:  # noqa: A
             return redirect_response(response)
         return CALLS[type(operation)].decode(operation, response)
     except BodyUnreadable as exc:
-        came = describe_response(response.status, response.headers, b"")
-        return TransportFailure(kind=FailureKind.NOT_V2, text=f"{exc}, {came}", status=str(response.status))
+        received = describe_response(response.status, response.headers, b"")
+        return TransportFailure(kind=FailureKind.NOT_V2, text=f"{exc}, {received}", status=str(response.status))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, json_format.ParseError) as exc:
         return unexpected_response(response, cause=exc)
 

@@ -86,10 +86,10 @@ def _is_asked_directly(address: Address, no_proxy: str) -> bool:
     if _is_bypassed(f"{address.host}:{address.port}", {"no": ",".join(known)}):
         return True
     try:
-        asked = ipaddress.ip_address(address.host)
+        host = ipaddress.ip_address(address.host)
     except ValueError:
         return False
-    return any(asked in network for network in map(_network, names) if network is not None)
+    return any(host in network for network in map(_network, names) if network is not None)
 
 
 def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -35,9 +35,9 @@ def resolve(host: str, port: int, deadline: Deadline) -> Sequence[AddressInfo]:
     known = _numeric(host, port)
     if known is not None:
         return known
-    found = in_daemon_thread(lambda: _look_up(host, port), name=_THREAD)
+    lookup = in_daemon_thread(lambda: _look_up(host, port), name=_THREAD)
     try:
-        return found.result(timeout=limited(max(0.0, deadline.remaining_s())))
+        return lookup.result(timeout=limited(max(0.0, deadline.remaining_s())))
     except TimeoutError:
         raise TimeoutError(f"still looking {host} up") from None
 
