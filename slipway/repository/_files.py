@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
 from slipway.contained_path import UnsafePath, contained_path, open_contained
 from slipway.platform.atomic_write import fsync
 from slipway.repository._manifest import cannot_be_read, is_changed
+from slipway.repository._scratch import scratch_folder
 
 _BLOCK_BYTES = 1 << 20
+_TRIES = 10
 
 
 def make_folder(folder: Path) -> None:
@@ -25,6 +28,38 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)
         fsync(folder.parent)
+
+
+@contextmanager
+def scratch_in_model_folder(model_dir: Path) -> Iterator[Path]:
+    """As `scratch_folder`, in a model's folder that is created if missing, and that is not left behind empty.
+
+    Raises:
+        OSError: A folder cannot be created.
+    """
+    with ExitStack() as stack:
+        for left in reversed(range(_TRIES)):
+            stack.enter_context(_removed_if_empty(model_dir))
+            try:
+                make_folder(model_dir)
+                scratch = stack.enter_context(scratch_folder(model_dir))
+                break
+            except FileNotFoundError:  # another publisher, which had created the folder, has just removed it
+                if not left:
+                    raise
+        yield scratch
+
+
+@contextmanager
+def _removed_if_empty(folder: Path) -> Iterator[None]:
+    """Remove what is missing now of a folder and its parents, unless it holds something at the end."""
+    missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    try:
+        yield
+    finally:
+        for each in missing:
+            with suppress(OSError):  # not empty, or not created
+                each.rmdir()
 
 
 def replace_file(target: Path, staged: Path, text: str) -> bool:

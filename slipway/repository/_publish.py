@@ -10,7 +10,7 @@ from slipway.contract import ModelContract
 from slipway.model_config import parse_config, read_contract
 from slipway.repository._claim import claim, refuse_merging, taken
 from slipway.repository._errors import ContractChanged, PublishFailed, VersionTaken, refused_by_disk
-from slipway.repository._files import copy_listed, make_folder, seal_folder
+from slipway.repository._files import copy_listed, scratch_in_model_folder, seal_folder
 from slipway.repository._layout import CONFIG, is_model_folder, one_too_deep, version_numbers
 from slipway.repository._manifest import check_manifest, raise_damaged, write_manifest
 from slipway.repository._scratch import scratch_folder
@@ -70,18 +70,16 @@ def publish(
     _refuse_model_folder(root)
     _refuse_changed_contract(model_dir, contract)
     refuse_unpublishable(files)
-    with refused_by_disk(f"publish {contract.name!r}", root):
-        make_folder(model_dir)
-        with scratch_folder(model_dir) as scratch:
-            content = scratch / "version"
-            content.mkdir()
-            refuse_merging(scratch)
-            fill(content)
-            write_publication(content)
-            write_manifest(content)
-            seal_folder(content)
-            changed = publish_shared(model_dir, scratch / "files", files)
-            number = claim(content, model_dir, version)
+    with refused_by_disk(f"publish {contract.name!r}", root), scratch_in_model_folder(model_dir) as scratch:
+        content = scratch / "version"
+        content.mkdir()
+        refuse_merging(scratch)
+        fill(content)
+        write_publication(content)
+        write_manifest(content)
+        seal_folder(content)
+        changed = publish_shared(model_dir, scratch / "files", files)
+        number = claim(content, model_dir, version)
     return Published(model=contract.name, version=number, path=model_dir / str(number), changed_files=changed)
 
 
@@ -95,10 +93,8 @@ def check_publishable(root: Path, contract: ModelContract) -> None:
     model_dir = root / contract.name
     _refuse_model_folder(root)
     _refuse_changed_contract(model_dir, contract)
-    with refused_by_disk(f"publish {contract.name!r}", root):
-        make_folder(model_dir)
-        with scratch_folder(model_dir) as scratch:
-            refuse_merging(scratch)
+    with refused_by_disk(f"publish {contract.name!r}", root), scratch_in_model_folder(model_dir) as scratch:
+        refuse_merging(scratch)
 
 
 def republish(root: Path, model: str, source: Path) -> Published:

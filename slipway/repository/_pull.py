@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.repository._errors import Failures, VersionDamaged
+from slipway.repository._files import scratch_in_model_folder
 from slipway.repository._manifest import check_manifest
 from slipway.repository._manifest_text import MANIFEST
 from slipway.repository._pull_plan import PullPlan, is_to_come
-from slipway.repository._scratch import scratch_folder
 
 if TYPE_CHECKING:
     from slipway.repository._store.remote_store import RemoteStore
@@ -35,8 +35,7 @@ def carry_out(root: Path, store: RemoteStore, plan: PullPlan, *, free_bytes: int
     """
     failures = Failures()
     folder = root / plan.model.name
-    folder.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(folder) as scratch:
+    with scratch_in_model_folder(folder) as scratch:
         for name, content in plan.shared.items():
             _place_file(scratch / "file", folder / name, content)
         if not plan.sealed:

@@ -28,7 +28,7 @@ def numbers(root):
 
 
 def leftovers(root):
-    return [path for path in (root / "digits").iterdir() if path.name.startswith(".")]
+    return list((root / "digits").glob(".*"))
 
 
 def damage_byte(folder):

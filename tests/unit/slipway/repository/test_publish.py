@@ -1,9 +1,11 @@
+import errno
 import multiprocessing
 import os
 import random
 import resource
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -182,6 +184,54 @@ def test_a_repository_that_cannot_be_written_is_named(tmp_path):
         publish_text(tmp_path / "repository", "one")
     with pytest.raises(PublishFailed, match="repository"):
         check_publishable(tmp_path / "repository", DIGITS)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """From the given name on, the disk takes no more folder or file."""
+
+    def fill(name):
+        def refuse(path, *_arguments, **_options):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+        def limited(method):
+            return lambda path, *rest, **kw: refuse(path) if name in path.name else method(path, *rest, **kw)
+
+        for method in ("mkdir", "write_text"):
+            monkeypatch.setattr(Path, method, limited(getattr(Path, method)))
+
+    return fill
+
+
+@pytest.mark.parametrize(
+    "name", ["digits", ".scratch-", "version", "model.onnx", "manifest.sha256"], ids=lambda name: name.strip(".-")
+)
+@pytest.mark.parametrize("existed", ["", "repository"], ids=["new", "existing"])
+def test_a_first_publication_that_a_full_disk_ends_leaves_nothing_of_its_own(tmp_path, full_disk, name, existed):
+    (tmp_path / existed).mkdir(exist_ok=True)
+    full_disk(name)
+
+    with pytest.raises(PublishFailed, match="No space left"):
+        publish_text(tmp_path / "repository" / "models", "one")
+    assert [tmp_path / existed] * bool(existed) == list(tmp_path.rglob("*"))
+
+
+def test_a_check_before_training_leaves_no_folder_for_a_model_that_misses_its_gates(tmp_path):
+    check_publishable(tmp_path / "repository", DIGITS)
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_folder_that_others_fill_meanwhile_stays(tmp_path):
+    def fill(folder):
+        (tmp_path / "repository" / "digits" / "labels.txt").write_text("theirs")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+    with pytest.raises(PublishFailed, match="No space left"):
+        publish(tmp_path / "repository", DIGITS, FILES, fill)
+
+    assert "theirs" == (tmp_path / "repository" / "digits" / "labels.txt").read_text()
+    assert [] == leftovers(tmp_path / "repository")
 
 
 def test_what_publish_would_refuse_is_refused_before_training(tmp_path):
