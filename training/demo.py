@@ -101,6 +101,8 @@ def run_demo(request: TrainingRequest, steps: Steps) -> Path:
     with steps.step("serve") as note:
         server = TritonServer(ServerSettings(repository=request.repository, models=(result.published.model,)))
         server.start()
+        if server.fallback:
+            steps.warn(server.fallback)
         note(f"tritonserver answers for version {result.published.version} at {server.grpc_url} and {server.http_url}")
     candidate = result.candidate
     try:

@@ -68,11 +68,13 @@ def tune(
     """
     target = request.run.scenario.target
     protocol = parse_address(target.url).protocol
-    rows = []
+    rows: list[TunedRow] = []
     for count, size in product(instances, max_batch_sizes):
         setting = Setting(instances=count, max_batch_size=size)
         console.print(f"[bold]{count} instances, batches of at most {size}[/]", highlight=False)
         with _served(repository, target.model, setting) as server:
+            if server.fallback and not rows:
+                console.print(f"! {server.fallback}", highlight=False, markup=False, soft_wrap=True)
             url = server.grpc_url if protocol == "grpc" else server.http_url
             run = request.run.with_changes(
                 {"target.url": url, "target.metrics_url": server.metrics_url}, repository=repository

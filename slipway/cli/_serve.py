@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -42,6 +42,13 @@ def serve(
     config_name: Annotated[str | None, typer.Option(help="Serve configs/NAME.pbtxt, such as gpu.")] = None,
     tritonserver: Annotated[
         Path | None, typer.Option(help="The program to run; else the one on PATH, else the one of the extra `serve`.")
+    ] = None,
+    backend: Annotated[
+        Literal["native", "python"] | None,
+        typer.Option(
+            help="What runs the models in the tritonserver of the extra `serve`: the native backend, compiled on first "
+            "use, or the Python one; else what SLIPWAY_BACKEND says, else the native one if it can be compiled.",
+        ),
     ] = None,
     ready_timeout_s: Annotated[float, typer.Option(help="Longest wait until every model is ready, in seconds.")] = 60,
     exit_timeout_s: Annotated[
@@ -98,13 +105,14 @@ def serve(
         address=address,
         config_name=config_name,
         tritonserver=tritonserver,
+        backend=backend,
         ready_timeout_s=ready_timeout_s,
         exit_timeout_s=exit_timeout_s,
         log_file=log_file,
     )
     if print_command:
         launch = prepare_to_print(settings)
-        _warn_of_damaged(launch)
+        _warn_of_what_is_served(launch)
         typer.echo(launch.shell_command())
         return
     _run(TritonServer(settings), restarts=restarts, print_admin_key=print_admin_key)
@@ -117,7 +125,7 @@ def _run(server: TritonServer, *, restarts: int, print_admin_key: bool) -> None:
     with _stop_signals(server.kill) as stop:
         try:
             server.start()
-            _warn_of_damaged(server)
+            _warn_of_what_is_served(server)
             _print_addresses(server, print_admin_key=print_admin_key)
             supervise(server, restarts=restarts, tell=lambda text: typer.echo(text, err=True))
         except _StopRequested:
@@ -177,7 +185,9 @@ def _warn_of_remote_access(server: TritonServer) -> None:
         )
 
 
-def _warn_of_damaged(served: TritonServer | Launch) -> None:
+def _warn_of_what_is_served(served: TritonServer | Launch) -> None:
+    if served.fallback:
+        typer.echo(f"warning: {served.fallback}", err=True)
     for reason in served.left_out:
         typer.echo(f"warning: not served: {reason}", err=True)
     for reason in served.skipped:

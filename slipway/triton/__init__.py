@@ -3,8 +3,8 @@
     with TritonServer(ServerSettings(repository=Path("model_repository"))) as server:
         print(server.grpc_url, server.models())
 
-Both serve the very same model repository: the wheel's has only Triton's Python backend, so a backend of ours named
-`onnxruntime` stands in for the official one.
+Both serve the very same model repository: the wheel's has no ONNX Runtime backend, so one of ours stands in for the
+official one. It is native, compiled on first use; where it cannot be compiled, a Python one takes its place.
 """
 
 from slipway.triton._arguments import AdminKey, arguments
@@ -15,6 +15,7 @@ from slipway.triton._errors import (
     GpuNotFound,
     LibpythonMissing,
     ModelNotServable,
+    NativeUnavailable,
     NotReadyInTime,
     PortTaken,
     PythonUnsupported,
@@ -29,11 +30,12 @@ from slipway.triton._models import servable_models
 from slipway.triton._ports import Ports, addresses_from_outside
 from slipway.triton._program import Program, find_program
 from slipway.triton._server import ServedModel, TritonServer
-from slipway.triton._settings import ServerSettings
+from slipway.triton._settings import Backend, ServerSettings
 from slipway.triton._supervise import supervise
 
 __all__ = [
     "AdminKey",
+    "Backend",
     "BackendDied",
     "FilesRemoved",
     "GpuLibraryMissing",
@@ -41,6 +43,7 @@ __all__ = [
     "Launch",
     "LibpythonMissing",
     "ModelNotServable",
+    "NativeUnavailable",
     "NotReadyInTime",
     "PortTaken",
     "Ports",

@@ -61,7 +61,7 @@ def arguments(
     backend_directory: Path | None,
     *,
     admin: AdminKey,
-    shared_memory: str,
+    shared_memory: str | None,
     gpu_metrics: bool = True,
 ) -> tuple[str, ...]:
     """Write tritonserver's arguments.
@@ -74,7 +74,8 @@ def arguments(
         ports: Where.
         backend_directory: Folder that holds `onnxruntime/`; None is the server's own default.
         admin: The key for loading models, mapping memory, and setting traces and logs; nobody else may do that.
-        shared_memory: What the names of the Python backend's shared memory begin with, before a hyphen.
+        shared_memory: What the names of the Python backend's shared memory begin with, before a hyphen; None where
+            that backend is not used.
         gpu_metrics: False for a tritonserver that has no GPU support, which warns about it otherwise.
     """
     models = settings.models or ("*",)
@@ -93,7 +94,7 @@ def arguments(
         f"--metrics-address={settings.address}",
         f"--metrics-port={ports.metrics}",
         *(() if gpu_metrics else ("--allow-gpu-metrics=false",)),
-        f"--backend-config=python,shm-region-prefix-name={shared_memory}-",
+        *((f"--backend-config=python,shm-region-prefix-name={shared_memory}-",) if shared_memory else ()),
         f"--exit-timeout-secs={settings.exit_timeout_s}",
         *(admin.arguments if settings.restrict_admin_apis else ()),
         *settings.extra_args,

@@ -2,10 +2,11 @@
 
 After SIGTERM tritonserver 2.51 takes no new connections and waits, up to its exit timeout, until every HTTP connection
 is closed; then until every inference is answered; then until every model is unloaded. An idle connection keeps it for
-the whole time, and a model whose process is dead is never unloaded. Both are found in its log.
+the whole time, a model whose process is dead is never unloaded, and the last step takes a second and a half however
+fast the models are. All are found in its log.
 
-tritonserver counts requests that were answered and those that wait, and not those that run. So our backend counts: one
-file for each of its processes holds a number, odd while the process answers.
+tritonserver counts requests that were answered and those that wait, and not those that run. So our backends count: one
+file for each of their instances holds a number, odd while the instance answers.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["Activity", "drain"]
 
 
-_POLL_S = 0.1
+_POLL_S = 0.02
 _QUIET_S = 1.0
+_SENT_S = 0.1
 _EXIT_MARGIN_S = 10.0  # tritonserver unloads its models after the drain, in steps of one second
 _WAITS_FOR_CONNECTIONS = re.compile(r"Found [1-9]\d* HTTP service connections")
 _WAITS_FOR_MODELS = re.compile(r"Waiting for in-flight requests to complete")
 _IN_FLIGHT = re.compile(r"Found (\d+) model versions that have in-flight inferences")
 _UNLOADING = re.compile(r"All models are stopped, unloading models")
+_LIVE = re.compile(r"Found (\d+) live models")
+_UNLOADED = re.compile(r"successfully unloaded '(.+)' version \d+\"$", re.MULTILINE)
 
 
 class Activity:
@@ -55,7 +59,14 @@ class Activity:
 
 
 def drain(
-    process: ChildProcess, log: ServerLog, activity: Activity, *, exit_timeout_s: int, backend_is_dead: bool
+    process: ChildProcess,
+    log: ServerLog,
+    activity: Activity,
+    *,
+    exit_timeout_s: int,
+    backend_is_dead: bool,
+    unloads_at_once: bool,
+    ports: tuple[int, ...],
 ) -> int:
     """Ask the server to end, wait for what it has in flight, and end it.
 
@@ -65,6 +76,8 @@ def drain(
         activity: Whether a request is in hand.
         exit_timeout_s: What tritonserver was told.
         backend_is_dead: A process of its backend is, so that it cannot unload.
+        unloads_at_once: A model that says it is unloaded has nothing left to end; so it is with the native backend.
+        ports: Where it answers.
 
     Returns:
         The exit code; below zero, the signal that ended it. 0 where nothing was in flight when it was killed or gave
@@ -72,13 +85,17 @@ def drain(
     """
     process.terminate()
     deadline = time.monotonic() + exit_timeout_s + _EXIT_MARGIN_S
+    last_sent_s = time.monotonic()
     while (exit_code := process.wait(_POLL_S)) is None:
         text = log.text()
         if time.monotonic() > deadline:
             process.kill()
             return process.wait(None) or 0
         idle = _waits_for_connections(text) and activity.quiet_s() > _QUIET_S
-        if idle or (backend_is_dead and _UNLOADING.search(text)):
+        if not (unloads_at_once and _is_unloaded(text)) or _is_sending(process.pid, ports):
+            last_sent_s = time.monotonic()
+        answered = time.monotonic() - last_sent_s > _SENT_S
+        if idle or answered or (backend_is_dead and _UNLOADING.search(text)):
             process.kill()
             process.wait(None)
             return 0
@@ -87,6 +104,26 @@ def drain(
 
 def _waits_for_connections(text: str) -> bool:
     return bool(_WAITS_FOR_CONNECTIONS.search(text)) and not _WAITS_FOR_MODELS.search(text)
+
+
+def _is_unloaded(text: str) -> bool:
+    """Whether every model was, which is after its last answer; the count that tritonserver gives comes a second later.
+
+    What it says before of requests in flight leaves out those that run.
+    """
+    begun = _UNLOADING.search(text)
+    live = _LIVE.search(text, begun.end()) if begun is not None else None
+    return live is not None and len(set(_UNLOADED.findall(text, live.start()))) >= int(live[1])
+
+
+def _is_sending(pid: int, ports: tuple[int, ...]) -> bool:
+    """Whether an answer is on its way to a client: bytes that the other side has not confirmed."""
+    try:
+        rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    except OSError:
+        return False
+    hexadecimal = tuple(f":{port:04X}" for port in ports)
+    return any(row[1].endswith(hexadecimal) and int(row[4].partition(":")[0], 16) > 0 for row in rows)
 
 
 def _nothing_was_lost(text: str) -> bool:

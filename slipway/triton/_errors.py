@@ -5,6 +5,7 @@
   - TritonNotFound      no tritonserver here, or what was named is none that can serve ONNX
       - LibpythonMissing    there is one, and its Python backend lacks this Python's shared library
       - PythonUnsupported   there is one, and its Python backend was not built for this Python
+      - NativeUnavailable   there is one, and its native backend cannot be compiled or kept here
   - GpuNotFound         `--gpu`, and this machine has no GPU or no driver that works
   - GpuLibraryMissing   `--gpu`, and a library for it is not installed or does not fit the driver
   - ModelNotServable    the repository has no such model, no version of it, or no such configuration
@@ -54,6 +55,10 @@ class GpuLibraryMissing(ServeError):
     """A library that a server on a GPU loads is not installed, or does not fit the driver."""
 
     exit_status = NotInstalled.exit_status
+
+
+class NativeUnavailable(TritonNotFound):
+    """The native backend for tritonserver cannot be compiled or kept here; says the first error and the way out."""
 
 
 class ModelNotServable(ServeError):

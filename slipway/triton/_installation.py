@@ -1,6 +1,6 @@
 """Which tritonserver runs: the one that is named, else the one on PATH, else the one inside the wheel.
 
-The wheel `nvidia-pytriton` is a tritonserver with the Python backend only. Its own Python code is never imported.
+The wheel `nvidia-pytriton` is a tritonserver with the Python backend only. Its Python code is never imported.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from slipway.distribution import install_hint
-from slipway.triton._errors import PythonUnsupported, TritonNotFound
-from slipway.triton._python import PythonRuntime, current_python, libpython_directory, require_packages
+from slipway.triton._errors import TritonNotFound
 
 _WHEEL = "nvidia-pytriton"
-_STUB = "triton_python_backend_stub"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,21 +32,23 @@ class SystemTriton:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedTriton:
-    """The tritonserver of the wheel.
+    """The tritonserver of the wheel, which has no ONNX Runtime backend of its own.
 
     Attributes:
-        executable: The program.
-        python_backend: Folder of its Python backend.
-        stub: The Python backend's process, built for this Python.
-        library_directories: What the linker must search besides its own folders.
-        bin_directory: Where the stub finds this environment's `python3`.
+        site: The folder that the wheel was installed into.
     """
 
-    executable: Path
-    python_backend: Path
-    stub: Path
-    library_directories: tuple[Path, ...]
-    bin_directory: Path
+    site: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder of tritonserver's own folders."""
+        return self.site / "pytriton" / "tritonserver"
+
+    @property
+    def executable(self) -> Path:
+        """The program."""
+        return self.root / "bin" / "tritonserver"
 
 
 def find_tritonserver(named: Path | None) -> SystemTriton | EmbeddedTriton:
@@ -63,15 +63,16 @@ def find_tritonserver(named: Path | None) -> SystemTriton | EmbeddedTriton:
     site = _wheel_site()
     on_path = shutil.which("tritonserver") if named is None else None
     program = named or (Path(on_path) if on_path else None)
-    if program is not None and not (site and program.resolve() == _executable(site).resolve()):
+    embedded = EmbeddedTriton(site=site) if site is not None else None
+    if program is not None and not (embedded and program.resolve() == embedded.executable.resolve()):
         return system_triton(program)
-    if site is None:
+    if embedded is None:
         raise TritonNotFound(
             f"there is no tritonserver here: {install_hint('serve')} brings one, "
             "`--tritonserver PATH` names another (the official image has /opt/tritonserver/bin/tritonserver)"
         )
-    require_packages()
-    return embedded_triton(site, current_python())
+    require_part(embedded.executable)
+    return embedded
 
 
 def system_triton(program: Path) -> SystemTriton:
@@ -94,38 +95,14 @@ def system_triton(program: Path) -> SystemTriton:
     return SystemTriton(executable=executable, backends=backends)
 
 
-def embedded_triton(site: Path, python: PythonRuntime) -> EmbeddedTriton:
-    """Collect the wheel's parts for one Python.
-
-    Args:
-        site: The folder that the wheel was installed into.
-        python: The Python that the backend will embed.
+def require_part(part: Path) -> None:
+    """Refuse a wheel that is not whole.
 
     Raises:
-        TritonNotFound: The wheel is not whole.
-        PythonUnsupported: It has no stub for this Python.
-        LibpythonMissing: This Python has no shared library.
+        TritonNotFound: The file is missing.
     """
-    root = site / "pytriton" / "tritonserver"
-    python_backend = root / "backends" / "python"
-    for part in (_executable(site), python_backend / "triton_python_backend_utils.py"):
-        if not part.is_file():
-            raise TritonNotFound(f"{part} is missing: pip install --force-reinstall --no-deps {_WHEEL}")
-    stub = root / "python_backend_stubs" / python.minor / _STUB
-    if not stub.is_file():
-        built_for = sorted((path.parent.name for path in root.glob(f"python_backend_stubs/*/{_STUB}")), key=_numbers)
-        raise PythonUnsupported(
-            f"tritonserver's Python backend is built for Python {', '.join(built_for) or '(none)'}, "
-            f"this is {python.minor}: make the environment with one of those"
-        )
-    libpython = libpython_directory(python)
-    return EmbeddedTriton(
-        executable=_executable(site),
-        python_backend=python_backend,
-        stub=stub,
-        library_directories=(*((libpython,) if libpython else ()), site / "nvidia_pytriton.libs"),
-        bin_directory=python.bin_directory,
-    )
+    if not part.is_file():
+        raise TritonNotFound(f"{part} is missing: pip install --force-reinstall --no-deps {_WHEEL}")
 
 
 def _wheel_site() -> Path | None:
@@ -133,11 +110,3 @@ def _wheel_site() -> Path | None:
         return Path(str(distribution(_WHEEL).locate_file("")))
     except PackageNotFoundError:
         return None
-
-
-def _executable(site: Path) -> Path:
-    return site / "pytriton" / "tritonserver" / "bin" / "tritonserver"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))

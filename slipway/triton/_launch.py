@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from slipway.triton._settings import ServerSettings
+    from slipway.triton._settings import Backend, ServerSettings
 
 
 ACTIVITY_VARIABLE = "SLIPWAY_ACTIVITY"
@@ -45,7 +45,9 @@ class Launch:
         admin: The key to what changes the server.
         shown: The files that tritonserver loads its models from.
         activity: Folder of the backend's counters.
-        shared_memory: What the names of its shared memory begin with.
+        shared_memory: What the names of its shared memory begin with; None where its backend has none.
+        backend: Which of our backends runs the models; None is the server's own.
+        fallback: Why it is not the native one, though nobody asked for another; empty otherwise.
     """
 
     command: tuple[str, ...]
@@ -58,7 +60,9 @@ class Launch:
     left_out: tuple[str, ...]
     admin: AdminKey
     activity: Path
-    shared_memory: str
+    shared_memory: str | None
+    backend: Backend | None
+    fallback: str
     shown: tuple[Path, ...] = ()
 
     def refuse_removed(self) -> None:
@@ -105,12 +109,13 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
     everywhere = settings.config_name if settings.models is not None else None
     names = servable_models(settings.repository, settings.models, everywhere)
     servable_models(settings.repository, settings.loadable, settings.config_name)
-    program = find_program(settings.tritonserver)
+    program = find_program(settings.tritonserver, backend=settings.backend)
     ports = ports or choose_ports(settings)
     view = into / _REPOSITORY
     shown = show_models(settings, names, view, onnx_only=program.onnx_only)
     (into / _ACTIVITY).mkdir(mode=0o700, parents=True, exist_ok=True)
     admin = AdminKey()
+    shared_memory = None if program.backend == "native" else into.name
     return Launch(
         command=(
             str(program.executable),
@@ -119,7 +124,7 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
                 ports,
                 program.backends,
                 admin=admin,
-                shared_memory=into.name,
+                shared_memory=shared_memory,
                 gpu_metrics=program.gpu_metrics,
             ),
         ),
@@ -132,7 +137,9 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
         left_out=shown.left_out,
         admin=admin,
         activity=into / _ACTIVITY,
-        shared_memory=into.name,
+        shared_memory=shared_memory,
+        backend=program.backend,
+        fallback=program.fallback,
         shown=tuple(sorted(path for path in view.rglob("*") if path.is_file())),
     )
 

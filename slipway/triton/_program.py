@@ -4,36 +4,34 @@ program = find_program()
 subprocess.Popen([program.executable, *program.arguments, "--model-repository=..."], cwd=program.directory,
                  env={**os.environ, **program.environment})
 
-The tritonserver of the wheel needs a folder of backends, made of links only:
-
-    <folder>/python                -> the wheel's Python backend, whose library runs ours
-    <folder>/onnxruntime/model.py  -> our backend
-    <folder>/onnxruntime/triton_python_backend_{stub,utils.py} -> the wheel's, for this Python
-
-Triton refuses a backend library that is itself a link out of its folder, so the Python backend is linked as a
-whole; it looks for stub and utils beside our model.py first.
+The tritonserver of the wheel has no ONNX Runtime backend, so it gets one of ours: the native one, compiled on first
+use, or where that cannot be had the Python one.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.platform.atomic_write import replacing
 from slipway.platform.cache import cache_folder
 from slipway.telemetry import quiet_environment
-from slipway.triton._errors import ServeError
+from slipway.triton._errors import NativeUnavailable, SettingsInvalid, TritonNotFound
 from slipway.triton._installation import EmbeddedTriton, find_tritonserver
+from slipway.triton._native_backend import (
+    ONNXRUNTIME_VARIABLE,
+    native_backends,
+    onnxruntime_library,
+)
+from slipway.triton._python_backend import assemble_backends, current_python, python_backend, require_packages
+from slipway.triton._settings import BACKENDS, Backend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_BACKEND = "onnxruntime"
-_MODEL = Path(__file__).with_name("onnxruntime_backend") / "model.py"
+_VARIABLE = "SLIPWAY_BACKEND"
+_SLOW = "the Python backend runs the models, several times slower than the native one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +45,8 @@ class Program:
         directory: Where it must run; None is anywhere.
         gpu_metrics: Whether it can report GPU metrics; one that cannot warns about it.
         onnx_only: Whether it runs nothing but ONNX files, through our backend.
+        backend: Which of our backends runs them; None is the server's own.
+        fallback: Why it is not the native one, though nobody asked for another; empty otherwise.
     """
 
     executable: Path
@@ -55,6 +55,8 @@ class Program:
     directory: Path | None
     gpu_metrics: bool
     onnx_only: bool = False
+    backend: Backend | None = None
+    fallback: str = ""
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -65,79 +67,92 @@ class Program:
         )
 
 
-def find_program(named: Path | None = None) -> Program:
+def find_program(named: Path | None = None, *, backend: Backend | None = None) -> Program:
     """Find the tritonserver to run.
 
     Args:
         named: The program to use; None takes the one on PATH, else the one inside the wheel.
+        backend: Which of our backends the one inside the wheel gets; None is what SLIPWAY_BACKEND says, else the
+            native one if it can be had, else the Python one.
 
     Raises:
         ServeError: There is none, or it cannot run here.
     """
     triton = find_tritonserver(named)
-    if not isinstance(triton, EmbeddedTriton):
-        return Program(
-            executable=triton.executable,
-            backends=triton.backends,
-            environment=quiet_environment(),
-            directory=None,
-            gpu_metrics=True,
+    if isinstance(triton, EmbeddedTriton):
+        return _with_backend(triton, backend or _of_environment())
+    if backend is not None:
+        raise SettingsInvalid(
+            f"backend: {backend!r} is one for the tritonserver that comes with Slipway, {triton.executable} brings its "
+            "own; name none"
         )
-    backends = assemble_backends(triton, cache_folder() / "backends")
+    return Program(
+        executable=triton.executable,
+        backends=triton.backends,
+        environment=quiet_environment(),
+        directory=None,
+        gpu_metrics=True,
+    )
+
+
+def _of_environment() -> Backend | None:
+    value = os.environ.get(_VARIABLE, "")
+    for backend in BACKENDS:
+        if value == backend:
+            return backend
+    if value:
+        raise SettingsInvalid(f"{_VARIABLE}: expected {' or '.join(BACKENDS)}, got {value!r}")
+    return None
+
+
+def _with_backend(triton: EmbeddedTriton, backend: Backend | None) -> Program:
+    if backend == "python":
+        return _with_python(triton)
+    try:
+        return _with_native(triton)
+    except NativeUnavailable as exc:
+        if backend == "native":
+            raise
+        reason = str(exc)
+    try:
+        return replace(_with_python(triton), fallback=f"{_SLOW}: {reason}")
+    except TritonNotFound as exc:
+        raise type(exc)(f"{exc}. The native backend needs none of that, but {reason}") from exc
+
+
+def _with_native(triton: EmbeddedTriton) -> Program:
+    library = onnxruntime_library()
+    return Program(
+        executable=triton.executable,
+        backends=native_backends(cache_folder() / "native"),
+        environment={**quiet_environment(), ONNXRUNTIME_VARIABLE: str(library)},
+        directory=None,
+        gpu_metrics=False,
+        onnx_only=True,
+        backend="native",
+    )
+
+
+def _with_python(triton: EmbeddedTriton) -> Program:
+    require_packages()
+    parts = python_backend(triton, current_python())
+    backends = assemble_backends(parts, cache_folder() / "backends")
     return Program(
         executable=triton.executable,
         backends=backends,
         environment={
             **quiet_environment(),
-            "LD_LIBRARY_PATH": _prepend(triton.library_directories, "LD_LIBRARY_PATH"),
-            "PATH": _prepend((triton.bin_directory,), "PATH"),
+            "LD_LIBRARY_PATH": _prepend(parts.library_directories, "LD_LIBRARY_PATH"),
+            "PATH": _prepend((parts.bin_directory,), "PATH"),
         },
         # The stub puts its working directory first on sys.path: a model.py there would be taken for the backend.
-        directory=backends / _BACKEND,
+        directory=backends / "onnxruntime",
         gpu_metrics=False,
         onnx_only=True,
+        backend="python",
     )
 
 
 def _prepend(directories: tuple[Path, ...], variable: str) -> str:
     inherited = os.environ.get(variable)
     return os.pathsep.join([*map(str, directories), *([inherited] if inherited else [])])
-
-
-def assemble_backends(triton: EmbeddedTriton, cache: Path) -> Path:
-    """Link a folder of backends together; what is there and right already stays.
-
-    Args:
-        triton: The wheel's parts.
-        cache: Folder for such folders. Each is named after what it links to, so that two environments, or two
-            servers that start at once, do not disturb each other.
-
-    Returns:
-        The folder, for `--backend-directory`.
-
-    Raises:
-        ServeError: The cache cannot be written.
-    """
-    links = {
-        "python": triton.python_backend,
-        f"{_BACKEND}/model.py": _MODEL,
-        f"{_BACKEND}/triton_python_backend_utils.py": triton.python_backend / "triton_python_backend_utils.py",
-        f"{_BACKEND}/triton_python_backend_stub": triton.stub,
-    }
-    folder = cache / hashlib.sha256("\n".join(map(str, links.values())).encode()).hexdigest()[:12]
-    try:
-        for name, target in links.items():
-            _link(folder / name, target)
-    except OSError as exc:
-        raise ServeError(
-            f"cannot link the backends in {folder}: {exc.strerror}; name a writable folder in SLIPWAY_CACHE"
-        ) from exc
-    return folder
-
-
-def _link(path: Path, target: Path) -> None:
-    with suppress(OSError):
-        if path.readlink() == target:
-            return
-    with replacing(path) as scratch:  # one step: no server ever sees the link missing
-        scratch.symlink_to(target)

@@ -6,9 +6,11 @@ import os
 import re
 import signal
 import time
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
-
-import httpx
+from urllib.parse import quote, urlsplit
 
 from slipway.platform.processes import ChildProcess, signal_name
 from slipway.printable import printable
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
     from slipway.triton._launch import Launch
     from slipway.triton._settings import ServerSettings
 
-__all__ = ["RunningServer", "http_client"]
+__all__ = ["RunningServer", "http_get"]
 
+_FIRST_POLLS_S = 0.01  # a native server is ready in a tenth of a second
 _POLL_S = 0.05
 _PORT_LOST = re.compile(r"failed to start (?P<name>\w+) service: .*Socket '[\d.]+:(?P<port>\d+)' already in use")
 
@@ -61,17 +64,16 @@ class RunningServer:
         Raises:
             ServeError: It ended, or is not ready in time.
         """
-        deadline = time.monotonic() + self._settings.ready_timeout_s
+        started = time.monotonic()
         waiting = list(self._launch.models)
-        # Short answers only: a port that was lost to somebody who never answers must not hide that ours has died.
-        with http_client(self._launch.http_url, timeout_s=1) as client:
-            while waiting:
-                exit_code = self.process.wait(_POLL_S)
-                if exit_code is not None:
-                    raise self._died(exit_code)
-                if time.monotonic() > deadline:
-                    raise self._late(waiting)
-                waiting = [name for name in waiting if not _is_ready(client, name)]
+        while waiting:
+            waited_s = time.monotonic() - started
+            exit_code = self.process.wait(_FIRST_POLLS_S if waited_s < 1 else _POLL_S)
+            if exit_code is not None:
+                raise self._died(exit_code)
+            if waited_s > self._settings.ready_timeout_s:
+                raise self._late(waiting)
+            waiting = [name for name in waiting if not _is_ready(self._launch.http_url, name)]
 
     def check(self, within_s: float) -> None:
         """Look for `within_s` seconds whether it still does what it is there for.
@@ -83,6 +85,8 @@ class RunningServer:
         exit_code = self.process.wait(within_s)
         if exit_code is not None:
             raise self._died(exit_code)
+        if self._launch.backend == "native":  # it has no processes of its own
+            return
         dead = next(iter(dead_backends(self.process.pid)), None)
         if dead is not None and dead.pid == self._suspect:
             raise BackendDied(
@@ -90,6 +94,10 @@ class RunningServer:
                 pid=dead.pid,
             )
         self._suspect = dead.pid if dead is not None else None
+
+    def poll(self) -> int | None:
+        """The exit code, below zero for a signal; None while it runs; after `stop` what that has returned."""
+        return self.process.wait(0) if self._exit_code is None else self._exit_code
 
     def stop(self) -> int:
         """Let it answer what is in flight, and end it with everything that it has; a second call changes nothing.
@@ -104,9 +112,12 @@ class RunningServer:
                 Activity(self._launch.activity),
                 exit_timeout_s=self._settings.exit_timeout_s,
                 backend_is_dead=self._suspect is not None,
+                unloads_at_once=self._launch.backend == "native",
+                ports=(self._launch.ports.http, self._launch.ports.grpc),
             )
             self.process.end_group()  # stubs that were still starting do not end by themselves
-            forget_shared_memory(self._launch.shared_memory)
+            if self._launch.shared_memory is not None:
+                forget_shared_memory(self._launch.shared_memory)
             self.log.close()
         return self._exit_code
 
@@ -134,16 +145,29 @@ class RunningServer:
         )
 
 
-def http_client(url: str, *, timeout_s: float) -> httpx.Client:
-    """A client for this machine: no proxy stands before it."""
-    return httpx.Client(base_url=url, timeout=timeout_s, trust_env=False)
+def http_get(url: str, path: str, *, timeout_s: float) -> tuple[int, bytes]:
+    """Ask a server on this machine, past any proxy: status and body.
+
+    The standard library's client, for the package httpx alone takes as long to load as tritonserver to start.
+
+    Raises:
+        OSError: It does not answer.
+        HTTPException: What it answers is no HTTP.
+    """
+    address = urlsplit(url)
+    with closing(HTTPConnection(address.hostname or "", address.port, timeout=timeout_s)) as connection:
+        connection.request("GET", quote(path))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
-def _is_ready(client: httpx.Client, model: str) -> bool:
+def _is_ready(url: str, model: str) -> bool:
+    """Short answers only: a port that was lost to somebody who never answers must not hide that ours has died."""
     try:
-        return client.get(f"/v2/models/{model}/ready").status_code == httpx.codes.OK
-    except httpx.TransportError:
+        status, _ = http_get(url, f"/v2/models/{model}/ready", timeout_s=1)
+    except (OSError, HTTPException):
         return False
+    return status == HTTPStatus.OK
 
 
 def _signal(number: int) -> str:

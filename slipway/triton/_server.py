@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException
 from typing import TYPE_CHECKING, NoReturn, Self
-
-import httpx
 
 from slipway.platform.cache import cache_folder
 from slipway.triton._errors import PortTaken, ServeError
 from slipway.triton._launch import Launch, prepare
 from slipway.triton._run_folder import RunFolder
-from slipway.triton._running import RunningServer, http_client
+from slipway.triton._running import RunningServer, http_get
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -119,6 +120,11 @@ class TritonServer:
         return self._launched.left_out
 
     @property
+    def fallback(self) -> str:
+        """Why the Python backend runs the models and not the native one, though nobody asked for it; else empty."""
+        return self._launched.fallback
+
+    @property
     def pid(self) -> int:
         """Process id of tritonserver."""
         return self._running.process.pid
@@ -129,19 +135,21 @@ class TritonServer:
         Raises:
             ServeError: It does not answer.
         """
+        return tuple(self._ask(name) for name in self._launched.models)
+
+    def _ask(self, model: str) -> ServedModel:
         try:
-            with http_client(self.http_url, timeout_s=10) as client:
-                answers = [client.get(f"/v2/models/{name}").raise_for_status() for name in self._launched.models]
-        except httpx.HTTPError as exc:
+            status, body = http_get(self.http_url, f"/v2/models/{model}", timeout_s=10)
+        except (OSError, HTTPException) as exc:
             raise ServeError(f"tritonserver does not answer on {self.http_url}: {exc}") from exc
-        documents = [answer.json() for answer in answers]
-        return tuple(
-            ServedModel(name=document["name"], versions=tuple(map(int, document["versions"]))) for document in documents
-        )
+        if status != HTTPStatus.OK:
+            raise ServeError(f"tritonserver on {self.http_url} does not serve {model!r}: HTTP status {status}")
+        document = json.loads(body)
+        return ServedModel(name=document["name"], versions=tuple(map(int, document["versions"])))
 
     def poll(self) -> int | None:
-        """The exit code, below zero for a signal; None while the server runs."""
-        return self._running.process.wait(0)
+        """The exit code, below zero for a signal; None while the server runs; after `stop` what that has returned."""
+        return self._running.poll()
 
     def wait(self) -> NoReturn:
         """Wait until the server ends by itself, or a process of its backend does.

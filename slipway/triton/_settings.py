@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 from slipway.triton._errors import SettingsInvalid
+
+Backend: TypeAlias = Literal["native", "python"]
+"""What runs the ONNX files in the tritonserver that comes with Slipway."""
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +30,12 @@ class ServerSettings:
             newest version is served whatever its bytes; files that are code are not shown either way.
         config_name: Serve `<model>/configs/<config_name>.pbtxt` in place of `<model>/config.pbtxt`.
         tritonserver: The program; None is the one on PATH, else the one in the wheel of the extra `serve`.
+        backend: Which of Slipway's backends the tritonserver of the wheel gets, `native` or `python`; None is what
+            SLIPWAY_BACKEND says, else the native one if it can be had, else the Python one. Only None for another
+            tritonserver.
         ready_timeout_s: Longest wait until every model is ready.
         exit_timeout_s: Longest wait when the server is stopped, whole seconds: for requests in flight, then for the
-            models to unload, which alone takes about three.
+            models to unload, which alone takes about three with the Python backend.
         log_file: Where the log is appended; None keeps only what an error message needs.
         restrict_admin_apis: Close model control, shared memory, traces and logs to who has not the server's key. A
             server that leaves them open runs the code of whoever reaches it.
@@ -44,6 +52,7 @@ class ServerSettings:
     verify: bool = True
     config_name: str | None = None
     tritonserver: Path | None = None
+    backend: Backend | None = None
     ready_timeout_s: float = 60
     exit_timeout_s: int = 30
     log_file: Path | None = None
@@ -67,6 +76,8 @@ class ServerSettings:
             raise SettingsInvalid(f"address: expected IPv4 such as 127.0.0.1 or 0.0.0.0, got {self.address!r}") from exc
         if self.models is not None and not self.models:
             raise SettingsInvalid("models: expected at least one name, or None for every published model")
+        if self.backend not in (None, *BACKENDS):
+            raise SettingsInvalid(f"backend: expected {' or '.join(BACKENDS)}, or None, got {self.backend!r}")
         if self.ready_timeout_s <= 0:
             raise SettingsInvalid(f"ready_timeout_s: expected more than 0, got {self.ready_timeout_s}")
         if self.exit_timeout_s < 0:

@@ -6,6 +6,8 @@ changes its probabilities.
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,34 @@ def publish_linear_classifier(root):
     publish(
         root, MNIST, model_files(MNIST, cpu=cpu, gpu=gpu), lambda folder: (folder / "model.onnx").write_bytes(model)
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def native_is_here():
+    """Whether the native backend can be compiled here; where it cannot, this tier runs with the Python one."""
+    from slipway.triton import TritonNotFound, find_program
+
+    try:
+        find_program(backend="native")
+    except TritonNotFound:
+        os.environ.setdefault("SLIPWAY_BACKEND", "python")
+        return False
+    return True
+
+
+@pytest.fixture(params=["native", "python"])
+def backend(request, native_is_here, monkeypatch):
+    """What runs the models of every server that the test starts, by API or by command: once each."""
+    if request.param == "native" and not native_is_here:
+        pytest.skip("no native backend can be compiled here")
+    monkeypatch.setenv("SLIPWAY_BACKEND", request.param)
+    return request.param
+
+
+@pytest.fixture
+def python_backend(monkeypatch):
+    """As `backend`, only the Python one: the test is about its processes."""
+    monkeypatch.setenv("SLIPWAY_BACKEND", "python")
 
 
 @pytest.fixture(scope="session")

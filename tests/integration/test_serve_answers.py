@@ -9,9 +9,18 @@ import pytest
 import tritonclient.grpc as triton_grpc
 from tritonclient.utils import InferenceServerException
 
-from slipway.triton import ServedModel
+from slipway.triton import ServedModel, ServerSettings, TritonServer
 
 pytestmark = pytest.mark.triton
+
+
+@pytest.fixture(scope="module", params=["native", "python"])
+def triton_server(request, native_is_here, published_repository):
+    """Each with one of our backends."""
+    if request.param == "native" and not native_is_here:
+        pytest.skip("no native backend can be compiled here")
+    with TritonServer(ServerSettings(repository=published_repository, backend=request.param)) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Our backend `onnxruntime`, inside a real tritonserver."""
+"""Our backends named `onnxruntime`, inside a real tritonserver."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +41,7 @@ def lookup_model():
     return model.SerializeToString()
 
 
+@pytest.mark.usefixtures("backend")
 def test_a_poisonous_request_fails_alone_in_its_batch(tmp_path):
     (tmp_path / "lookup" / "1").mkdir(parents=True)
     (tmp_path / "lookup" / "config.pbtxt").write_text(LOOKUP_CONFIG)
@@ -72,6 +73,7 @@ def test_a_poisonous_request_fails_alone_in_its_batch(tmp_path):
     assert [4] == [batch.batch_size for batch in statistics.batch_stats]
 
 
+@pytest.mark.usefixtures("backend")
 def test_a_model_that_cannot_be_loaded_is_the_first_thing_the_error_says(own_repository):
     (own_repository / "mnist" / "1" / "model.onnx").write_bytes(b"not ONNX")
     reason = r"model\.onnx cannot be loaded: .*PROTOBUF"

@@ -46,6 +46,7 @@ def end_of_the_story(command):
     return command.communicate(timeout=60)[1]
 
 
+@pytest.mark.usefixtures("backend")
 def test_a_killed_server_answers_again_on_the_same_ports(published_repository):
     with serving(published_repository) as (command, _, urls):
         pid = child_of(command.pid)
@@ -63,6 +64,7 @@ def test_a_killed_server_answers_again_on_the_same_ports(published_repository):
     assert 0 == command.returncode
 
 
+@pytest.mark.usefixtures("python_backend")
 def test_after_a_backend_process_was_killed_no_request_fails_any_more(published_repository):
     with serving(published_repository) as (command, _, urls):
         pid = child_of(command.pid)
@@ -109,6 +111,7 @@ def test_a_server_whose_files_were_removed_serves_on_and_when_it_dies_ends_with_
     assert 1 == command.returncode
 
 
+@pytest.mark.usefixtures("backend")
 def test_json_that_ends_tritonserver_2_51_is_survived(published_repository):
     """Its shape asks for more memory than there is numbers: one of the published faults."""
     body = b'{"inputs":[{"name":"image","datatype":"UINT8","shape":[2,28,2147483648,1],"data":[0]}]}'

@@ -36,6 +36,7 @@ def strace():
     return program
 
 
+@pytest.mark.usefixtures("backend")
 def test_nobody_beyond_this_machine_is_asked_and_no_file_is_left_in_a_home(strace, published_repository, tmp_path):
     home, trace = tmp_path / "home", tmp_path / "trace"
     home.mkdir()

@@ -21,6 +21,7 @@ def view_of(server):
     return Path(folder)
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("verify", [True, False], ids=["verified", "not verified"])
 def test_files_that_nobody_published_are_neither_shown_nor_run(own_repository, tmp_path, verify):
     """Triton runs a stub that lies in the model's folder in place of its own, and looks there for code."""

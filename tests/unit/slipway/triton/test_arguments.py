@@ -35,6 +35,13 @@ def test_arguments_of_the_embedded_server():
     ) == arguments(settings, PORTS, Path("/backends"), admin=ADMIN, shared_memory="run-1", gpu_metrics=False)
 
 
+def test_a_server_without_the_python_backend_is_told_nothing_of_its_shared_memory():
+    settings = ServerSettings(repository=Path("/repository"), models=("digits",))
+    words = arguments(settings, PORTS, Path("/backends"), admin=ADMIN, shared_memory=None)
+
+    assert not [word for word in words if "backend-config" in word]
+
+
 def test_arguments_of_a_server_that_knows_its_backends_and_gpus():
     settings = ServerSettings(
         repository=Path("/repository"),

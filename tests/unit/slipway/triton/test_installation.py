@@ -12,9 +12,15 @@ from slipway.triton import (
     find_program,
     prepare,
 )
-from slipway.triton._installation import EmbeddedTriton, SystemTriton, embedded_triton, find_tritonserver
-from slipway.triton._program import assemble_backends
-from slipway.triton._python import PythonRuntime, current_python, require_packages
+from slipway.triton._installation import EmbeddedTriton, SystemTriton, find_tritonserver
+from slipway.triton._python_backend import (
+    PythonBackend,
+    PythonRuntime,
+    assemble_backends,
+    current_python,
+    python_backend,
+    require_packages,
+)
 
 STUB = "triton_python_backend_stub"
 
@@ -54,7 +60,7 @@ def python(tmp_path):
 def wheel_is_at(monkeypatch, python):
     def place(site):
         monkeypatch.setattr(installation, "_wheel_site", lambda: site)
-        monkeypatch.setattr(installation, "current_python", lambda: python)
+        monkeypatch.setattr("slipway.triton._program.current_python", lambda: python)
         monkeypatch.setenv("PATH", "")
 
     return place
@@ -63,13 +69,12 @@ def wheel_is_at(monkeypatch, python):
 def test_wheel_is_collected_for_its_python(site, python, tmp_path):
     root = site / "pytriton" / "tritonserver"
 
-    assert EmbeddedTriton(
-        executable=root / "bin" / "tritonserver",
-        python_backend=root / "backends" / "python",
+    assert PythonBackend(
+        folder=root / "backends" / "python",
         stub=root / "python_backend_stubs" / "3.11" / STUB,
         library_directories=(tmp_path / "python" / "lib", site / "nvidia_pytriton.libs"),
         bin_directory=tmp_path / "bin",
-    ) == embedded_triton(site, python)
+    ) == python_backend(EmbeddedTriton(site=site), python)
 
 
 def test_python_without_a_shared_library_says_how_to_get_one(site, python, monkeypatch):
@@ -79,26 +84,30 @@ def test_python_without_a_shared_library_says_how_to_get_one(site, python, monke
         LibpythonMissing,
         match=r"no shared library libpython3\.11\.so\.1\.0, .*apt install libpython3\.11.*--enable-shared",
     ):
-        embedded_triton(site, python)
+        python_backend(EmbeddedTriton(site=site), python)
 
 
 def test_a_shared_library_that_the_linker_finds_needs_no_folder(site, python, monkeypatch):
     monkeypatch.setattr("ctypes.util.find_library", {"python3.11": "libpython3.11.so.1.0"}.get)
     (python.library_directories[1] / python.library).unlink()
 
-    assert (site / "nvidia_pytriton.libs",) == embedded_triton(site, python).library_directories
+    assert (site / "nvidia_pytriton.libs",) == python_backend(EmbeddedTriton(site=site), python).library_directories
 
 
 def test_a_python_without_a_stub_is_told_which_have_one(site):
     future = PythonRuntime(minor="3.99", bin_directory=Path("/bin"), library_directories=())
     with pytest.raises(PythonUnsupported, match=r"built for Python 3\.9, 3\.11, this is 3\.99"):
-        embedded_triton(site, future)
+        python_backend(EmbeddedTriton(site=site), future)
 
 
-def test_a_wheel_that_lost_a_file_names_it(site, python):
+def test_a_wheel_that_lost_a_file_names_it(site, wheel_is_at, python):
+    wheel_is_at(site)
     (site / "pytriton" / "tritonserver" / "bin" / "tritonserver").unlink()
+    (site / "pytriton" / "tritonserver" / "backends" / "python" / "triton_python_backend_utils.py").unlink()
     with pytest.raises(TritonNotFound, match=r"bin/tritonserver is missing: pip install --force-reinstall"):
-        embedded_triton(site, python)
+        find_tritonserver(None)
+    with pytest.raises(TritonNotFound, match=r"backend_utils\.py is missing: pip install --force-reinstall"):
+        python_backend(EmbeddedTriton(site=site), python)
 
 
 def test_named_program_wins_over_path_and_path_over_the_wheel(site, tmp_path, wheel_is_at, monkeypatch):
@@ -166,21 +175,19 @@ def test_this_python_is_described_by_its_environment():
 
 
 def test_backends_are_links_only(site, python, tmp_path):
-    triton = embedded_triton(site, python)
+    triton = python_backend(EmbeddedTriton(site=site), python)
     folder = assemble_backends(triton, tmp_path / "cache")
     ours = folder / "onnxruntime"
 
-    assert triton.python_backend == (folder / "python").readlink()
+    assert triton.folder == (folder / "python").readlink()
     assert triton.stub == (ours / STUB).readlink()
-    assert (
-        triton.python_backend / "triton_python_backend_utils.py" == (ours / "triton_python_backend_utils.py").readlink()
-    )
+    assert triton.folder / "triton_python_backend_utils.py" == (ours / "triton_python_backend_utils.py").readlink()
     assert "class TritonPythonModel" in (ours / "model.py").read_text()
     assert {True} == {path.is_symlink() for path in [folder / "python", *ours.iterdir()]}
 
 
 def test_backends_are_made_once_and_mended(site, python, tmp_path):
-    triton = embedded_triton(site, python)
+    triton = python_backend(EmbeddedTriton(site=site), python)
     folder = assemble_backends(triton, tmp_path / "cache")
     kept = (folder / "python").lstat().st_ino
     (folder / "onnxruntime" / STUB).unlink()
@@ -197,18 +204,18 @@ def test_another_python_gets_a_folder_of_its_own(site, python, tmp_path):
     other = PythonRuntime(minor="3.9", bin_directory=python.bin_directory, library_directories=(tmp_path,))
     (tmp_path / other.library).touch()
 
-    assert assemble_backends(embedded_triton(site, python), tmp_path) != assemble_backends(
-        embedded_triton(site, other), tmp_path
+    assert assemble_backends(python_backend(EmbeddedTriton(site=site), python), tmp_path) != assemble_backends(
+        python_backend(EmbeddedTriton(site=site), other), tmp_path
     )
 
 
 def test_a_cache_that_cannot_be_written_names_the_way_out(site, python, tmp_path):
     (tmp_path / "cache").touch()
     with pytest.raises(ServeError, match=r"cannot link the backends in .*SLIPWAY_CACHE"):
-        assemble_backends(embedded_triton(site, python), tmp_path / "cache")
+        assemble_backends(python_backend(EmbeddedTriton(site=site), python), tmp_path / "cache")
 
 
-def test_environment_of_the_embedded_server(site, tmp_path, wheel_is_at, monkeypatch):
+def test_environment_of_the_server_with_the_python_backend(site, tmp_path, wheel_is_at, monkeypatch):
     wheel_is_at(site)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", "/usr/bin")
@@ -216,7 +223,7 @@ def test_environment_of_the_embedded_server(site, tmp_path, wheel_is_at, monkeyp
     (tmp_path / "digits" / "1").mkdir(parents=True)
     (tmp_path / "digits" / "config.pbtxt").write_text('backend: "onnxruntime"')
     (tmp_path / "digits" / "1" / "model.onnx").touch()
-    launch = prepare(ServerSettings(repository=tmp_path, verify=False), tmp_path / "run")
+    launch = prepare(ServerSettings(repository=tmp_path, verify=False, backend="python"), tmp_path / "run")
 
     assert {
         "LD_LIBRARY_PATH": f"{tmp_path}/python/lib:{site}/nvidia_pytriton.libs:/usr/local/lib",
@@ -232,11 +239,11 @@ def test_environment_of_the_embedded_server(site, tmp_path, wheel_is_at, monkeyp
     )
 
 
-def test_the_embedded_program_says_what_any_start_of_it_takes(site, tmp_path, wheel_is_at, monkeypatch):
+def test_the_python_backends_program_says_what_any_start_of_it_takes(site, tmp_path, wheel_is_at, monkeypatch):
     wheel_is_at(site)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
-    found = find_program()
+    found = find_program(backend="python")
 
     assert site / "pytriton" / "tritonserver" / "bin" / "tritonserver" == found.executable
     assert (f"--backend-directory={found.backends}", "--allow-gpu-metrics=false") == found.arguments

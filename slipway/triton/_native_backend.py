@@ -1,0 +1,205 @@
+"""The native backend: C sources of this package, compiled once for this machine and kept in the cache.
+
+    <cache>/native/<key>/onnxruntime/libtriton_onnxruntime.so
+    <cache>/native/<key>/sha256                                  its digest, in the form of sha256sum
+
+The key is a digest of the sources, the compiler and the machine. A folder appears whole, in one rename, after it is
+on the disk; a library that its digest does not fit is compiled again. An image may hold such a folder in
+`onnxruntime_backend/prebuilt/`, whose key has no compiler in it: `python -m slipway.triton.prebuild` makes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from slipway.distribution import install_hint
+from slipway.platform.atomic_write import fsync
+from slipway.platform.file_lock import FileLock
+from slipway.triton._compiler import Compiler, CompilerFailed, compile_library, find_compilers
+from slipway.triton._errors import NativeUnavailable
+
+__all__ = ["ONNXRUNTIME_VARIABLE", "PREBUILT", "native_backends", "onnxruntime_library", "prebuild"]
+
+ONNXRUNTIME_VARIABLE = "SLIPWAY_ONNXRUNTIME_LIBRARY"
+"""Names ONNX Runtime's library to the backend, which loads it when it starts."""
+_PACKAGE = Path(__file__).with_name("onnxruntime_backend")
+PREBUILT = _PACKAGE / "prebuilt"
+_LIBRARY = Path("onnxruntime", "libtriton_onnxruntime.so")  # where Triton looks for a backend of that name
+_DIGEST = "sha256"
+_NEW = ".new-"
+_NEW_LASTS_S = 3600.0
+_OTHERS_BUILD_S = 150.0  # longer than a compiler may take
+_POLL_S = 0.05
+
+
+def native_backends(cache: Path) -> Path:
+    """The folder for `--backend-directory`; compiles the backend if that was not done before.
+
+    Args:
+        cache: Folder for such folders.
+
+    Raises:
+        NativeUnavailable: It cannot be compiled, or not be kept; says the way out.
+    """
+    prebuilt = PREBUILT / _key(None)
+    if _is_whole(prebuilt):
+        return prebuilt
+    failures = []
+    for compiler in find_compilers():
+        folder = cache / _key(compiler)
+        try:
+            _build_once(compiler, folder)
+        except CompilerFailed as exc:
+            failures.append(str(exc))
+        except OSError as exc:
+            raise NativeUnavailable(
+                f"the native backend cannot be kept in {cache}: {exc.strerror}; name a writable folder in SLIPWAY_CACHE"
+            ) from exc
+        else:
+            _require_executable(folder)
+            return folder
+    remedy = f"`{install_hint('native')}` brings a compiler"
+    if failures:
+        raise NativeUnavailable(f"the native backend cannot be compiled: {failures[0]}; CC names another, {remedy}")
+    raise NativeUnavailable(f"the native backend is compiled once, and there is no cc, gcc or clang on PATH: {remedy}")
+
+
+def prebuild(parent: Path) -> Path:
+    """Compile the backend into a folder of its own that needs no compiler to be found, for an image.
+
+    Args:
+        parent: Where that folder is made.
+
+    Raises:
+        NativeUnavailable: There is no compiler.
+        CompilerFailed: The first of them failed.
+        OSError: The folder cannot be written.
+    """
+    folder = parent / _key(None)
+    parent.mkdir(parents=True, exist_ok=True)
+    for compiler in find_compilers():
+        _build(compiler, folder)
+        return folder
+    raise NativeUnavailable("expected a C compiler: CC, or cc, gcc or clang on PATH")
+
+
+def onnxruntime_library() -> Path:
+    """ONNX Runtime's library: what the variable names, else the one inside the installed wheel.
+
+    Raises:
+        NativeUnavailable: There is none; says where it was looked for.
+    """
+    named = os.environ.get(ONNXRUNTIME_VARIABLE)
+    if named:
+        if not Path(named).is_file():
+            raise NativeUnavailable(f"{ONNXRUNTIME_VARIABLE}: expected ONNX Runtime's library, {named} is no file")
+        return Path(named).absolute()
+    found = importlib.util.find_spec("onnxruntime")
+    folders = [Path(place, "capi") for place in (found.submodule_search_locations or () if found is not None else ())]
+    libraries = [path for folder in folders for path in folder.glob("libonnxruntime.so.[0-9]*")]
+    if not libraries:
+        places = " or ".join(map(str, folders)) or "any package onnxruntime"
+        raise NativeUnavailable(
+            f"expected libonnxruntime.so.* in {places}, as releases of onnxruntime from 1.22 on bring it: "
+            f"{install_hint('serve')}"
+        )
+    return max(libraries, key=lambda path: [int(word) for word in path.name.split(".") if word.isdigit()])
+
+
+def _key(compiler: Compiler | None) -> str:
+    """Other sources, which declare the versions of both interfaces, another compiler or machine: another key."""
+    digest = hashlib.sha256()
+    for path in _sources("*.[ch]"):
+        digest.update(f"{path.name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    machine = [platform.machine()]
+    if compiler is not None:
+        machine += [os.confstr("CS_GNU_LIBC_VERSION") or "", compiler.identity]
+    digest.update("\n".join(machine).encode())
+    return digest.hexdigest()[:16]
+
+
+def _sources(pattern: str) -> tuple[Path, ...]:
+    found = tuple(sorted((_PACKAGE / "native").glob(pattern)))
+    if not found:
+        raise NativeUnavailable(f"{_PACKAGE / 'native'} has no C sources: install Slipway again")
+    return found
+
+
+def _build_once(compiler: Compiler, folder: Path) -> None:
+    if _is_whole(folder):
+        return
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _one_at_a_time(folder.parent):
+        if not _is_whole(folder):  # or somebody else has built it meanwhile
+            _remove_abandoned(folder.parent)
+            _build(compiler, folder)
+
+
+def _build(compiler: Compiler, folder: Path) -> None:
+    scratch = folder.with_name(f"{_NEW}{secrets.token_hex(6)}")
+    try:
+        library = scratch / "whole" / _LIBRARY
+        library.parent.mkdir(parents=True)
+        compile_library(compiler, _sources("*.c"), library, scratch=scratch)
+        library.chmod(0o755)
+        (scratch / "whole" / _DIGEST).write_text(f"{_sha256(library)}  {_LIBRARY}\n", encoding="ascii")
+        for path in (library, library.parent, scratch / "whole" / _DIGEST, scratch / "whole"):
+            fsync(path)
+        if folder.exists():  # it is damaged
+            folder.rename(scratch / "damaged")
+        try:
+            (scratch / "whole").rename(folder)
+        except OSError:
+            if not _is_whole(folder):  # or somebody else was faster, on a file system without locks
+                raise
+        fsync(folder.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        expected = (folder / _DIGEST).read_text(encoding="ascii", errors="replace").split(" ")[0]
+        return expected == _sha256(folder / _LIBRARY)
+    except OSError:
+        return False
+
+
+def _require_executable(folder: Path) -> None:
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        raise NativeUnavailable(
+            f"the native backend in {folder} cannot be loaded: its file system is mounted noexec; "
+            "name another folder in SLIPWAY_CACHE"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def _one_at_a_time(parent: Path) -> Iterator[None]:
+    """Wait while another process builds; not for ever, for a library that is built twice harms nobody."""
+    with FileLock(parent / "lock") as lock:
+        deadline = time.monotonic() + _OTHERS_BUILD_S
+        with suppress(OSError):  # a file system without locks
+            while not lock.try_acquire() and time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+        yield
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """What builds that were killed have left."""
+    for scratch in parent.glob(f"{_NEW}*"):
+        with suppress(OSError):
+            if time.time() - scratch.stat().st_mtime > _NEW_LASTS_S:
+                shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,348 @@
+"""The native backend's build, with small scripts in place of compilers."""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import slipway.triton._compiler as compiler
+import slipway.triton._native_backend as native
+from slipway.triton import NativeUnavailable
+from slipway.triton._compiler import find_compilers
+from slipway.triton._native_backend import native_backends, onnxruntime_library, prebuild
+
+LIBRARY = Path("onnxruntime", "libtriton_onnxruntime.so")
+# Writes what looks like a library of this machine where `-o` says, and counts its runs.
+COMPILE = """
+echo run >> "$0.runs"
+while [ "$1" != -o ]; do shift; done
+head -c 4096 /proc/self/exe > "$2"
+"""
+MARKS_AND_WAITS = 'echo > "$0.started"; while [ ! -e "$0.go" ]; do sleep 0.01; done\n'
+
+
+def script(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}")
+    path.chmod(0o755)
+    return path
+
+
+def runs(program):
+    path = Path(f"{program}.runs")
+    return len(path.read_text().split()) if path.exists() else 0
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def package(tmp_path, monkeypatch):
+    """A package of two sources, and a machine that has no compiler."""
+    folder = tmp_path / "package"
+    (folder / "native").mkdir(parents=True)
+    (folder / "native" / "a.c").write_text("int a;")
+    (folder / "native" / "a.h").write_text("extern int a;")
+    monkeypatch.setattr(native, "_PACKAGE", folder)
+    monkeypatch.setattr(native, "PREBUILT", folder / "prebuilt")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    # The scripts need /bin, where a compiler of the machine may be.
+    monkeypatch.setattr("shutil.which", partial(shutil.which, path=f"{tmp_path}/bin"))
+    monkeypatch.delenv("CC", raising=False)
+    return folder
+
+
+@pytest.fixture
+def cc(tmp_path):
+    return script(tmp_path / "bin" / "cc", COMPILE)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache" / "native"
+
+
+def test_it_is_compiled_once_and_kept(cc, cache):
+    folder = native_backends(cache)
+
+    assert folder == native_backends(cache)
+    assert 1 == runs(cc)
+    assert b"\x7fELF" == (folder / LIBRARY).read_bytes()[:4]
+    assert 0 == subprocess.run(["sha256sum", "--quiet", "-c", "sha256"], cwd=folder, check=False).returncode
+    assert {folder, cache / "lock"} == set(cache.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.c", "a.h"])
+def test_other_sources_and_another_compiler_have_folders_of_their_own(cc, cache, package, name):
+    before = native_backends(cache)
+    (package / "native" / name).write_text("int b;")
+    of_other_sources = native_backends(cache)
+    script(cc, f"# a new version\n{COMPILE}")
+
+    assert 3 == len({before, of_other_sources, native_backends(cache)})
+    assert 3 == runs(cc)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "without its digest", "gone"])
+def test_a_damaged_library_is_compiled_again(cc, cache, damage):
+    folder = native_backends(cache)
+    whole = (folder / LIBRARY).read_bytes()
+    if damage == "truncated":
+        (folder / LIBRARY).write_bytes(whole[:100])
+    else:
+        (folder / (LIBRARY if damage == "gone" else "sha256")).unlink()
+
+    assert folder == native_backends(cache)
+    assert whole == (folder / LIBRARY).read_bytes()
+    assert 2 == runs(cc)
+    assert {folder, cache / "lock"} == set(cache.iterdir())
+
+
+def test_a_compiler_that_fails_is_followed_by_the_next(tmp_path, cc, cache):
+    script(cc, "echo 'a.h:3:1: fatal error: stdint.h: No such file or directory' >&2; exit 1")
+    gcc = script(tmp_path / "bin" / "gcc", COMPILE)
+    native_backends(cache)
+
+    assert 1 == runs(gcc)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("In file included from a.c:1:\na.h:3:1: fatal error: x.h: No such file\na.c:2: error: y", "a.h:3:1: fatal"),
+        ("/usr/bin/ld: cannot find -ldl\ncollect2: error: ld returned 1 exit status", "/usr/bin/ld: cannot find -ldl"),
+        ("ld.lld: error: undefined symbol: x\nclang: error: linker command failed", "ld.lld: error: undefined symbol"),
+        ("", "it gave no reason"),
+        ("a.c:1: error: \x1b[31mred", r"a.c:1: error: \x1b[31mred"),
+    ],
+    ids=["compiler", "linker", "lld", "silent", "colours"],
+)
+def test_the_first_error_of_a_compiler_is_the_reason(cc, cache, said, reason):
+    Path(f"{cc}.said").write_text(said)
+    script(cc, 'cat "$0.said" >&2; exit 3')
+    with pytest.raises(NativeUnavailable) as caught:
+        native_backends(cache)
+
+    assert f"cannot be compiled: {cc} ended with code 3: {reason}" in str(caught.value)
+    assert 'pip install "slipway-serving[native]"' in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [cache / "lock"] == list(cache.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("does", "reason"),
+    [
+        ("exit 0", "wrote no shared library for"),
+        (COMPILE.replace("head -c 4096 /proc/self/exe", "echo text"), "wrote no shared library for"),
+        (COMPILE.replace("/proc/self/exe", "/proc/self/exe | tr '\\002' '\\001'"), "wrote no shared library for"),
+        ("kill -9 $$", "was killed by SIGKILL: it gave no reason"),
+    ],
+    ids=["nothing", "no library", "a library of 32 bits", "killed"],
+)
+def test_what_is_no_library_of_this_machine_is_never_kept(cc, cache, does, reason):
+    script(cc, does)
+    with pytest.raises(NativeUnavailable, match=reason):
+        native_backends(cache)
+
+    assert [cache / "lock"] == list(cache.iterdir())
+
+
+def test_a_compiler_that_does_not_end_is_ended(cc, cache, monkeypatch):
+    monkeypatch.setattr(compiler, "_TIMEOUT_S", 0.5)
+    script(cc, 'echo $$ > "$0.pid"; sleep 600')
+    with pytest.raises(NativeUnavailable, match=r"did not end within 0\.5 s"):
+        native_backends(cache)
+
+    until(lambda: not Path("/proc", Path(f"{cc}.pid").read_text().strip()).exists())
+
+
+def test_a_compiler_that_cc_names_is_the_only_one_and_gets_its_arguments(cc, cache, tmp_path, monkeypatch):
+    own = script(tmp_path / "own compiler" / "mine", f'echo "$1" > "$0.first"\n{COMPILE}')
+    monkeypatch.setenv("CC", f"'{own}' --fast")
+    native_backends(cache)
+
+    assert (0, 1) == (runs(cc), runs(own))
+    assert "--fast\n" == Path(f"{own}.first").read_text()
+
+
+@pytest.mark.usefixtures("cc")
+@pytest.mark.parametrize("words", ["/no/such/cc", "nothing-of-that-name -m64", "'open", " "])
+def test_cc_that_names_no_program_is_refused(cache, monkeypatch, words):
+    monkeypatch.setenv("CC", words)
+    with pytest.raises(NativeUnavailable, match=r"^CC: expected a C compiler, got "):
+        native_backends(cache)
+
+
+def test_without_a_compiler_the_wheel_that_brings_one_is_named(cache):
+    with pytest.raises(
+        NativeUnavailable, match=r'no cc, gcc or clang on PATH: `pip install "slipway-serving\[native\]"'
+    ):
+        native_backends(cache)
+
+    assert not cache.exists()
+
+
+def test_the_wheel_ziglang_is_the_last_choice(cc, tmp_path, monkeypatch):
+    script(tmp_path / "ziglang" / "zig", COMPILE)
+    found = type("Spec", (), {"submodule_search_locations": [str(tmp_path / "ziglang")]})
+    monkeypatch.setattr("importlib.util.find_spec", {"ziglang": found}.get)
+    first, last = find_compilers()
+
+    assert (str(cc),) == first.command
+    assert (str(tmp_path / "ziglang" / "zig"), "cc", "-target") == last.command[:3]
+    assert last.command[3].endswith("-linux-gnu.2.17")
+
+
+def test_two_that_build_at_once_compile_once(cc, cache):
+    script(cc, MARKS_AND_WAITS + COMPILE)
+    with ThreadPoolExecutor(2) as pool:
+        folders = [pool.submit(native_backends, cache) for _ in range(2)]
+        until(Path(f"{cc}.started").exists)
+        Path(f"{cc}.go").touch()
+
+    assert 1 == len({folder.result() for folder in folders})
+    assert 1 == runs(cc)
+
+
+@pytest.mark.usefixtures("cc")
+def test_one_that_waits_for_another_goes_on_alone_after_a_while(cache, monkeypatch):
+    monkeypatch.setattr(native, "_OTHERS_BUILD_S", 0.1)
+    cache.mkdir(parents=True)
+    with native.FileLock(cache / "lock") as lock:
+        lock.acquire()
+        folder = native_backends(cache)
+
+    assert (folder / LIBRARY).is_file()
+
+
+def test_a_build_that_is_killed_leaves_nothing_that_is_used(cc, cache, package):
+    script(cc, f'echo $$ > "$0.pid"\n{COMPILE}{MARKS_AND_WAITS}')
+    code = (
+        "import sys, pathlib, slipway.triton._native_backend as native\n"
+        "native._PACKAGE = pathlib.Path(sys.argv[1]); native.PREBUILT = native._PACKAGE / 'prebuilt'\n"
+        "native.native_backends(pathlib.Path(sys.argv[2]))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, package, cache], env={**os.environ, "CC": str(cc)}) as builder:
+        until(Path(f"{cc}.started").exists)
+        builder.send_signal(signal.SIGKILL)
+    until(lambda: not Path("/proc", Path(f"{cc}.pid").read_text().strip()).exists())
+    left = [path for path in cache.iterdir() if not path.name.startswith(".new-")]
+    script(cc, COMPILE)
+    folder = native_backends(cache)
+
+    assert [cache / "lock"] == left
+    assert 2 == runs(cc)
+    assert (folder / LIBRARY).is_file()
+
+
+@pytest.mark.usefixtures("cc")
+def test_what_a_killed_build_left_is_removed_an_hour_later(cache):
+    old, young = cache / ".new-1", cache / ".new-2"
+    for folder in (old, young):
+        (folder / "whole").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    native_backends(cache)
+
+    assert (False, True) == (old.exists(), young.exists())
+
+
+@pytest.mark.usefixtures("cc")
+def test_a_cache_that_cannot_be_written_names_the_way_out(cache):
+    cache.parent.mkdir()
+    cache.touch()
+    with pytest.raises(NativeUnavailable, match=rf"cannot be kept in {cache}: .*SLIPWAY_CACHE"):
+        native_backends(cache)
+
+
+@pytest.mark.usefixtures("cc")
+def test_a_full_disk_leaves_nothing_that_is_used(cache, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(native, "fsync", full)
+    with pytest.raises(NativeUnavailable, match=r"No space left on device; name a writable folder in SLIPWAY_CACHE"):
+        native_backends(cache)
+
+    assert [cache / "lock"] == list(cache.iterdir())
+
+
+@pytest.mark.usefixtures("cc")
+def test_a_cache_on_a_file_system_without_programs_is_refused(cache, monkeypatch):
+    monkeypatch.setattr("os.statvfs", lambda _: type("State", (), {"f_flag": os.ST_NOEXEC}))
+    with pytest.raises(NativeUnavailable, match=r"mounted noexec; name another folder in SLIPWAY_CACHE"):
+        native_backends(cache)
+
+
+def test_a_prebuilt_library_needs_no_compiler_and_is_everybodys(cc, cache, package):
+    folder = prebuild(native.PREBUILT)
+    cc.unlink()
+
+    assert folder == native_backends(cache)
+    assert [folder] == list((package / "prebuilt").iterdir())
+    assert {package.stat().st_mode} == {path.stat().st_mode for path in package.rglob("*") if path.is_dir()}
+
+
+@pytest.mark.parametrize("fault", ["other sources", "damaged"])
+def test_a_prebuilt_library_that_does_not_fit_is_not_used(cc, cache, package, fault):
+    folder = prebuild(native.PREBUILT)
+    if fault == "damaged":
+        (folder / LIBRARY).write_bytes(b"")
+    else:
+        (package / "native" / "a.c").write_text("int b;")
+
+    assert native_backends(cache).is_relative_to(cache)
+    assert 2 == runs(cc)
+
+
+@pytest.mark.usefixtures("cc")
+def test_a_package_that_lost_its_sources_says_so(cache, package):
+    for path in (package / "native").iterdir():
+        path.unlink()
+    with pytest.raises(NativeUnavailable, match=r"native has no C sources: install Slipway again"):
+        native_backends(cache)
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """The folder of ONNX Runtime's libraries, as its wheel lays it out."""
+    folder = tmp_path / "onnxruntime" / "capi"
+    folder.mkdir(parents=True)
+    found = type("Spec", (), {"submodule_search_locations": [str(folder.parent)]})
+    monkeypatch.setattr("importlib.util.find_spec", {"onnxruntime": found}.get)
+    monkeypatch.delenv("SLIPWAY_ONNXRUNTIME_LIBRARY", raising=False)
+    return folder
+
+
+def test_onnx_runtimes_library_is_found_in_its_wheel(wheel):
+    for name in ("libonnxruntime.so.1.9.0", "libonnxruntime.so.1.32.0", "libonnxruntime_providers_shared.so"):
+        (wheel / name).touch()
+
+    assert wheel / "libonnxruntime.so.1.32.0" == onnxruntime_library()
+
+
+def test_a_library_that_is_named_comes_before_the_wheels(wheel, tmp_path, monkeypatch):
+    (wheel / "libonnxruntime.so.1.32.0").touch()
+    (tmp_path / "own.so").touch()
+    monkeypatch.setenv("SLIPWAY_ONNXRUNTIME_LIBRARY", str(tmp_path / "own.so"))
+
+    assert tmp_path / "own.so" == onnxruntime_library()
+
+
+def test_an_onnx_runtime_without_its_library_is_refused(wheel, tmp_path, monkeypatch):
+    with pytest.raises(NativeUnavailable, match=rf"expected libonnxruntime\.so\.\* in {wheel}, "):
+        onnxruntime_library()
+    monkeypatch.setenv("SLIPWAY_ONNXRUNTIME_LIBRARY", str(tmp_path / "none.so"))
+    with pytest.raises(NativeUnavailable, match=r"^SLIPWAY_ONNXRUNTIME_LIBRARY: expected .*/none\.so is no file"):
+        onnxruntime_library()
