@@ -12,7 +12,7 @@ from slipway.cli import app
 from slipway.client import Classifier, KeepAlive
 from slipway.client._transports.grpc_transport import _SILENT_CALLS
 from slipway.deploy._request import QUIET_SHARE
-from slipway.deploy._warnings import OLD
+from slipway.deploy.values import OLD
 from slipway.repository._push_claim import ABANDONED_S
 from slipway.repository._scratch import ABANDONED_AFTER_S
 from slipway.repository._store.timeouts import ANSWER_S, SLOWEST_BYTES_PER_S
