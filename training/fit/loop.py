@@ -230,13 +230,10 @@ def _batches(session: _Session, objective: Objective, *, first_epoch: int) -> tu
 def _callbacks(
     session: _Session, network: _Network, run: RunState, progress: EpochProgress, stop: threading.Event
 ) -> list[keras.callbacks.Callback]:
-    callbacks = [
-        *session.context.callbacks(network.built),
-        RunCallback(run, progress, stop=stop, remedy=loss_remedy(session.recipe)),
-    ]
-    if session.context.is_chief:
-        callbacks.append(keras.callbacks.TensorBoard(session.run_dir / "tensorboard", write_graph=False))
-    return callbacks
+    run_callback = RunCallback(run, progress, stop=stop, remedy=loss_remedy(session.recipe))
+    folder = session.run_dir / "tensorboard"
+    boards = [keras.callbacks.TensorBoard(folder, write_graph=False)] if session.context.is_chief else []
+    return [*session.context.callbacks(network.built), run_callback, *boards]
 
 
 def _result(model: keras.Model, run: RunState, plan: BatchPlan, *, kept: EpochRecord) -> FitResult:
