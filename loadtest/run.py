@@ -1,4 +1,4 @@
-"""One load test as a person sees it: a bar while it runs, then the result.
+"""Command: one load test as a person sees it: a bar while it runs, then the result.
 
 result, page = run_scenario(request, processes=1, console=Console())
 """

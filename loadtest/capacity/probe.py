@@ -1,4 +1,4 @@
-"""Measure one rate for the capacity search: a short run of the scenario's own load, on Locust, with its own report.
+"""Command: measures one rate for the capacity search: a short run of the scenario's own load, with its own report.
 
 How long: as many requests as keep the observed share of slow ones within a quarter of 1 - p of the true one, at 95 %
 (`sample_size.requests_for`: 6,085 for p99), and at least some seconds, since latencies that follow each other hang

@@ -1,4 +1,4 @@
-"""What `slipway capacity` prints and writes around the search."""
+"""Command: what `slipway capacity` prints and writes around the search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many instances, and how large a batch? Each combination served by a tritonserver of its own, and searched.
+"""Command: how many instances, how large a batch? Each combination is served by a tritonserver and searched.
 
     rows = tune(request, grid, repository=Path("model_repository"), console=Console())
     proposal(repository, "mnist", best(rows))         # a diff of config.pbtxt; nothing is written

@@ -1,4 +1,4 @@
-"""Coordinates a run, in Locust's master or its only process: plans, collects reports, builds the result, writes.
+"""Master: coordinates a run: plans, collects reports, builds the result, writes.
 
 A run ends by itself when every process has said that its share is over; Ctrl-C, the page's Stop button or the loss of
 every worker cut it short, and what is known by then is reported as partial.

@@ -1,4 +1,4 @@
-"""A comparison on a terminal: the figures side by side, and in the last line whether they differ."""
+"""Command: a comparison on a terminal: the metrics side by side, and in the last line whether they differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics as people read them: few digits, thousands separators, words for what is above or below a bound."""
+"""Command and master: metrics as people read them: few digits, separators, words for what is above a bound."""
 
 from __future__ import annotations
 

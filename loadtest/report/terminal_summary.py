@@ -1,4 +1,4 @@
-"""The result on a terminal: the verdict, the objectives, and the few figures a person asks for first."""
+"""Command and master: the result on a terminal: verdict, objectives, and the metrics a person asks for first."""
 
 from __future__ import annotations
 
