@@ -64,6 +64,15 @@ imports: $(READY) ## import-linter: which package may import which
 unit: $(READY)    ## the tests that start no server (< 1 min)
 	$(BIN)/pytest tests/unit
 
+.PHONY: test-native-load
+test-native-load: $(READY) ## 20,000 requests by each protocol to the native backend, whose clients cancel and break off
+	SLIPWAY_TEST_REQUESTS=10000 $(BIN)/pytest tests/integration/test_native_clients.py
+
+.PHONY: test-native-sanitizers
+test-native-sanitizers: $(READY) ## the native backend under AddressSanitizer and UndefinedBehaviorSanitizer (needs gcc)
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	  SLIPWAY_TEST_SANITIZERS=$$folder $(BIN)/pytest tests/integration/test_native_differential.py tests/integration/test_native_refusals.py
+
 .PHONY: chart
 chart: $(READY) tools ## charts: rendered by the real Helm engine, checked against real schemas
 	$(BIN)/pytest tests/chart

@@ -1,4 +1,4 @@
-"""Command: what the load test adds to `slipway`. Light: Locust runs in a process of its own."""
+"""The commands that the load test adds to `slipway`. Light: Locust runs in a process of its own."""
 
 from __future__ import annotations
 

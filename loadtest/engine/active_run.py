@@ -1,4 +1,4 @@
-"""Master: one run under way, as the coordinator sees it."""
+"""One run under way, as the coordinator sees it."""
 
 from __future__ import annotations
 

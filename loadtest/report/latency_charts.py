@@ -1,4 +1,4 @@
-"""Command and master: the charts of the window as a whole: latency by percentile, and its distribution."""
+"""The charts of the window as a whole: latency by percentile, and its distribution."""
 
 from __future__ import annotations
 

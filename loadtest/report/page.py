@@ -1,4 +1,4 @@
-"""Command and master: the report of a run: one page that needs no other file and no network.
+"""The report of a run: one page that needs no other file and no network, and the same for machines.
 
 page = write_report(result, Path("runs/loadtest/smoke-1"))     # report.json, report.html
 """

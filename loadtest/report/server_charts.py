@@ -1,4 +1,4 @@
-"""Command and master: the charts of the server's side: where a request's time goes, and what the server used."""
+"""The charts of the server's side: where a request's time goes, and what the server used."""
 
 from __future__ import annotations
 

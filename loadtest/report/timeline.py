@@ -1,4 +1,4 @@
-"""Command and master: the chart of a run over time: what the client saw, and the load that caused it."""
+"""The chart of a run over time: what the client saw, and the load that caused it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Master: from what the processes measured to one result."""
+"""From what the processes measured to one result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Master: whether the objectives were met, and whether the run can say so.
+"""Whether the objectives were met, and whether the run can say so.
 
     verdict = judge(scenario.slo, metrics, generator, limits=scenario.generator, partial=False)
 
