@@ -1,4 +1,4 @@
-"""The commands that the load test adds to `slipway`. Light: Locust runs in a process of its own."""
+"""Command: what the load test adds to `slipway`. Light: Locust runs in a process of its own."""
 
 from __future__ import annotations
 

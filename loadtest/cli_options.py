@@ -1,4 +1,4 @@
-"""The options that several commands of the load test share, in groups, and how a mistake in one is named.
+"""Command: the options that several commands of the load test share, in groups, and how a mistake in one is named.
 
     @grouped
     def run(scenario: ScenarioArgument, *, target: TargetOptions, objectives: ObjectiveOptions) -> None: ...

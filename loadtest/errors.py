@@ -1,4 +1,4 @@
-"""The errors of the load test, with the exit code that the command line ends with.
+"""Any process: the errors of the load test, with the exit code that the command line ends with.
 
 * LoadTestError          3: nothing valid was measured
   - ScenarioError        2: the scenario is missing or no YAML, or holds an unknown key or an impossible value

@@ -1,4 +1,4 @@
-"""For the `locust` command: `locust -f loadtest/locustfile.py --scenario steady`, with all of Locust's own options.
+"""Master and workers: `locust -f loadtest/locustfile.py --scenario steady`, with all of Locust's own options.
 
 Locust comes first: importing it prepares Python's sockets for gevent.
 """

@@ -1,4 +1,4 @@
-"""The files that a command writes: whole or not at all, never over another unasked, and what an error says then."""
+"""Command and master: the files that are written: whole or not at all, never over another unasked; and the errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One load test as a person sees it: a bar while it runs, then the result.
+"""Command: one load test as a person sees it: a bar while it runs, then the result.
 
 result, page = run_scenario(request, processes=1, console=Console())
 """
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from loadtest.engine.locust_process import LocustProcess
 from loadtest.engine.request import RunRequest
 from loadtest.errors import GeneratorError, RunRefused
-from loadtest.report.terminal_summary import milliseconds
+from loadtest.report.formatting import short_milliseconds
 from loadtest.result.run_result import Result, read_result
 from slipway.platform.progress import ProgressBar
 
@@ -106,6 +106,6 @@ def _metrics(message: Mapping[str, Any]) -> str:
         return "warming up"
     errors = f"  [red]{message['errors']:,} errors[/]" if message["errors"] else ""
     return (
-        f"{message['offered_rps']:,}/s  p50 {milliseconds(message['p50_ms'])} ms  "
-        f"p99 {milliseconds(message['p99_ms'])} ms  lag {milliseconds(message['lag_p99_ms'])} ms{errors}"
+        f"{message['offered_rps']:,}/s  p50 {short_milliseconds(message['p50_ms'])} ms  "
+        f"p99 {short_milliseconds(message['p99_ms'])} ms  lag {short_milliseconds(message['lag_p99_ms'])} ms{errors}"
     )

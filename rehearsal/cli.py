@@ -51,7 +51,7 @@ def up(
     Example: slipway cluster up --nodes fixed --folder runs/rack
     """
     from rehearsal.cluster.commands import announce, bring_up
-    from rehearsal.cluster.nodes.types import load_nodes
+    from rehearsal.cluster.nodes.pools import load_nodes
 
     console = Console()
     announce(bring_up(folder, load_nodes(nodes), console, owner_pid=until_exit_of), console)

@@ -31,7 +31,7 @@ class _Together(LoadScopeScheduling):
         file = nodeid.split("::")[0]
         if file.startswith("tests/cluster/"):  # each process brings up one cluster, and keeps it
             return "faults" if file.endswith("_faults.py") else "cluster"
-        return "load" if file.startswith("tests/integration/test_loadtest") else file
+        return "load" if file.startswith(("tests/integration/test_loadtest", "tests/integration/test_bench")) else file
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def _chosen(options: argparse.Namespace) -> list[Contender]:
 
 def _plan(contenders: Sequence[Contender], timing: Timing, load: float) -> str:
     minutes = timing.estimate_s(contenders) / 60
-    plan = f"{len(contenders)} contenders, {timing.rounds} round(s): about {minutes:.0f} min ({minutes * 60:.0f} s)"
+    plan = f"contenders: {len(contenders)}, rounds: {timing.rounds}: about {minutes:.1f} min"
     if load > _BUSY:
         return f"{plan}\nthis machine is busy (load average {load:.2f}): ratios will spread, and figures will be low"
     return plan
@@ -129,8 +129,8 @@ def _sentence(facts: dict[str, object], timing: Timing) -> str:
         f"Measured {facts['measured']} with `make bench-peers` on {facts['machine']}; Linux {facts['kernel']}; "
         f"{clients}; {peers or 'no peers'}; model.onnx sha256 {str(facts['model_sha256'])[:12]}…. "
         "Server and client share the cores; "
-        f"medians of {timing.rounds} rounds of {timing.row_s} s, in brackets the lowest and highest; load average "
-        f"{load['before']:.2f} before, {load['after']:.2f} after."
+        f"rounds: {timing.rounds}, {timing.row_s} s for each figure; shown are medians, in brackets the lowest and "
+        f"highest; load average {load['before']:.2f} before, {load['after']:.2f} after."
     )
 
 

@@ -1,20 +1,23 @@
-"""Model repositories for the embedded server: the published one, and two that differ from it in one thing each."""
+"""Model repositories for the embedded server: the published one, and those that differ from it in one thing each."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
+from google.protobuf import text_format
 from onnx import TensorProto, helper
 
 from benchmarks.peers.payloads import MODEL
+from slipway import protocol as pb
 from slipway.contract import IMAGE, PROBABILITIES
 from slipway.model_config import parse_config, read_contract, read_profile, render_config
 from slipway.repository import find_model, seal
 
-__all__ = ["no_op", "with_batches_of"]
+__all__ = ["no_op", "with_batches_of", "with_config"]
 
 _SLICE = {"first": 0, "end": 10, "axis": 1}
 
@@ -23,6 +26,16 @@ def with_batches_of(size: int, published: Path, folder: Path) -> Path:
     """The published model with another largest batch."""
     _copy(published, folder, max_batch_size=size)
     seal(folder, MODEL)
+    return folder
+
+
+def with_config(edit: Callable[[pb.Message], None], published: Path, folder: Path) -> Path:
+    """The published model with an edited configuration. Not sealed: serve it without a check of its manifest."""
+    _copy(published, folder, max_batch_size=None)
+    path = folder / MODEL / "config.pbtxt"
+    config = parse_config(path.read_text(encoding="utf-8"))
+    edit(config)
+    path.write_text(text_format.MessageToString(config), encoding="utf-8")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The command `slipway capacity`. Light: Locust runs in a process of its own."""
+"""Command: `slipway capacity`. Light: Locust runs in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Capacity from the first probe to the file: search, then one more measurement at the target rate.
+"""Command: capacity from the first probe to the file: search, then one more measurement at the target rate.
 
 capacity = measure_capacity(request, console)
 write_capacity(capacity, Path("capacity.yaml"))

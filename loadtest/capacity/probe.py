@@ -1,4 +1,4 @@
-"""Measure one rate for the capacity search: a short run of the scenario's own load, on Locust, with its own report.
+"""Command: measures one rate for the capacity search: a short run of the scenario's own load, with its own report.
 
 How long: as many requests as keep the observed share of slow ones within a quarter of 1 - p of the true one, at 95 %
 (`sample_size.requests_for`: 6,085 for p99), and at least some seconds, since latencies that follow each other hang
@@ -17,7 +17,7 @@ from loadtest.capacity.search import Held
 from loadtest.engine.request import RunRequest
 from loadtest.engine.target import AUTO
 from loadtest.errors import CapacityError
-from loadtest.report.terminal_summary import milliseconds
+from loadtest.report.formatting import short_milliseconds
 from loadtest.result.run_result import Result
 from loadtest.run import run_scenario
 from loadtest.scenario.arrivals import ClosedArrivals
@@ -114,7 +114,7 @@ class RateProbe:
         figures = result.figures
         why = f"  {held.reasons[0]}" if held.reasons and held.outcome == "INVALID" else ""
         self.console.print(
-            f"{title}  [{colour}]{held.outcome:<7}[/]  p99 {milliseconds(held.p99_ms):>7} ms  errors "
+            f"{title}  [{colour}]{held.outcome:<7}[/]  p99 {short_milliseconds(held.p99_ms):>7} ms  errors "
             f"{figures.error_rate:.2%}  in flight {held.in_flight:.1f}  ({figures.due:,} requests)  "
             f"so far: {self.bounds()}{why}",
             soft_wrap=True,

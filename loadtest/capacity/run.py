@@ -1,4 +1,4 @@
-"""What `slipway capacity` prints and writes around the search."""
+"""Command: what `slipway capacity` prints and writes around the search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.syntax import Syntax
 from loadtest.capacity.measure import CapacityRequest, measure_capacity
 from loadtest.errors import ScenarioError
 from loadtest.output_file import write_output
-from loadtest.report.terminal_summary import milliseconds
+from loadtest.report.formatting import short_milliseconds
 from slipway.capacity import Capacity, render_capacity
 from slipway.model_config import parse_config
 from slipway.repository import find_model
@@ -94,7 +94,7 @@ def announce(capacity: Capacity, *, output: Path, folder: Path, print_file: bool
     at_least = "at least " if capacity.limited_by == "generator" else ""
     console.print(
         f"\n[bold]one replica holds {at_least}{replica.requests_per_s:,.0f} requests/s[/] with "
-        f"{replica.in_flight:.1f} in flight, p99 {milliseconds(replica.p99_ms)} ms",
+        f"{replica.in_flight:.1f} in flight, p99 {short_milliseconds(replica.p99_ms)} ms",
         highlight=False,
         soft_wrap=True,
     )
@@ -113,7 +113,7 @@ def announce(capacity: Capacity, *, output: Path, folder: Path, print_file: bool
         )
     console.print(
         f"scale at {target.requests_per_s:,.0f} requests/s or {target.in_flight:.1f} in flight a replica, which leaves "
-        f"{capacity.utilisation_margin:.0%} of it (measured there: p99 {milliseconds(target.p99_ms)} ms)\n"
+        f"{capacity.utilisation_margin:.0%} of it (measured there: p99 {short_milliseconds(target.p99_ms)} ms)\n"
         f"written: [bold]{escape(str(output))}[/]; every measurement has its report.json below {escape(str(folder))}",
         highlight=False,
         soft_wrap=True,

@@ -1,4 +1,4 @@
-"""The highest rate that one replica holds within the objectives.
+"""Command: the highest rate that one replica holds within the objectives.
 
     search = find_capacity(probe, start_rps=500)
     search.rate_rps, search.limited_by

@@ -1,4 +1,4 @@
-"""How many instances, and how large a batch? Each combination served by a tritonserver of its own, and searched.
+"""Command: how many instances, how large a batch? Each combination is served by a tritonserver and searched.
 
     rows = tune(request, grid, repository=Path("model_repository"), console=Console())
     proposal(repository, "mnist", best(rows))         # a diff of config.pbtxt; nothing is written
@@ -22,7 +22,7 @@ from rich.table import Table
 
 from loadtest.capacity.measure import CapacityRequest, measure_capacity
 from loadtest.errors import CapacityError
-from loadtest.report.terminal_summary import milliseconds
+from loadtest.report.formatting import short_milliseconds
 from slipway.capacity import Capacity
 from slipway.client.wire import parse_address
 from slipway.model_config import parse_config, read_contract, read_profile, render_config
@@ -122,7 +122,7 @@ def render_rows(rows: Sequence[TunedRow]) -> Table:
         figures = ("-", "-", "-")
         if capacity is not None:
             load = capacity.replica
-            figures = (f"{load.requests_per_s:,.0f}", milliseconds(load.p99_ms), f"{load.in_flight:.1f}")
+            figures = (f"{load.requests_per_s:,.0f}", short_milliseconds(load.p99_ms), f"{load.in_flight:.1f}")
         limited = capacity is not None and capacity.limited_by == "generator"
         remark = "at least: the generator was the limit" if limited else row.why
         table.add_row(str(setting.instances), str(setting.max_batch_size), *figures, remark)

@@ -1,4 +1,4 @@
-"""Locust's own command with this package's locustfile, wherever that is installed.
+"""Master and workers: Locust's own command with this package's locustfile, wherever that is installed.
 
 python -m loadtest.engine --scenario steady --headless     # as locust -f loadtest/locustfile.py ...
 """

@@ -1,4 +1,4 @@
-"""One run under way, as the coordinator sees it."""
+"""Master: one run under way, as the coordinator sees it."""
 
 from __future__ import annotations
 

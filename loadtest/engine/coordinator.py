@@ -1,4 +1,4 @@
-"""Coordinates a run, in Locust's master or its only process: plans, collects reports, builds the result, writes.
+"""Master: coordinates a run: plans, collects reports, builds the result, writes.
 
 A run ends by itself when every process has said that its share is over; Ctrl-C, the page's Stop button or the loss of
 every worker cut it short, and what is known by then is reported as partial.
@@ -25,10 +25,10 @@ from loadtest.engine.progress import Progress
 from loadtest.engine.request import Prepared, RunRequest, requested_run
 from loadtest.engine.server_metrics import ServerWatch, watch_server
 from loadtest.errors import GeneratorError, reason_of
-from loadtest.report.junit import write_junit
+from loadtest.report.outputs import write_outputs
 from loadtest.report.terminal_summary import print_summary
 from loadtest.result.build import WorkerRecord
-from loadtest.result.run_result import Result, write_result
+from loadtest.result.run_result import Result
 from loadtest.scenario.plan import Plan
 from slipway.errors import SlipwayError
 from slipway.verdict import EXIT_CODES
@@ -230,15 +230,7 @@ class Coordinator:
     def _write(self, request: RunRequest, result: Result) -> Path:
         folder = request.folder(result.started)
         self._written |= {folder} if request.junit is None else {folder, request.junit}
-        if request.page:
-            from loadtest.report.page import write_report  # noqa: PLC0415 - plotly takes a second, after the load not before
-
-            path = write_report(result, folder)
-        else:
-            path = write_result(result, folder)
-        if request.junit is not None:
-            write_junit(result, request.junit)
-        return path
+        return write_outputs(result, folder, page=request.page, junit=request.junit)
 
     def _end(self, exit_code: int) -> None:
         self._environment.process_exit_code = exit_code

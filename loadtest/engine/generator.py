@@ -1,4 +1,4 @@
-"""One process's share of the load: requests are put out when they are due, users take them, answers are noted.
+"""Worker: one process's share of the load: requests are put out when they are due, users take them.
 
     generator = Generator(plan, publish)
     generator.start()

@@ -1,4 +1,4 @@
-"""Ties a run to Locust's events. Everything Locust calls is here; what it leads to is not.
+"""Master and workers: ties a run to Locust's events. Everything Locust calls is here; what it leads to is not.
 
     install(locust.events)          # once, from the locustfile
 

@@ -1,4 +1,4 @@
-"""Run Locust in a process of its own and follow what it tells.
+"""Command: runs Locust in a process of its own and follows what it tells.
 
     with LocustProcess(request, processes=1) as locust:
         for message in locust.messages():

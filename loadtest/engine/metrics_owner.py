@@ -1,4 +1,4 @@
-"""Whose metrics are these? A page on a port says nothing of the server that is asked through another.
+"""Master: whose metrics are these? A page on a port says nothing of the server that is asked through another.
 
     doubt = whose(page.scrape, ask)                # before the load: do its counters count our requests?
     doubt = disagreement(counted, counts)          # after it: did they count all of them, and nobody else's?

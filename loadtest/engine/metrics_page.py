@@ -1,4 +1,4 @@
-"""Triton's metrics page: fetched within a bound of time and size, and read for one model and version.
+"""Master: Triton's metrics page: fetched within a bound of time and size, and read for one model and version.
 
 page = MetricsPage("http://localhost:8002/metrics", model="mnist", version="3")
 page.scrape().counters["nv_inference_request_success"]

@@ -1,4 +1,4 @@
-"""Wake a greenlet at a moment, within some ten microseconds.
+"""Worker: wakes a greenlet at a moment, within some ten microseconds.
 
     with PreciseTimer() as timer:
         timer.sleep_until(time.monotonic_ns() + 250_000)

@@ -1,4 +1,4 @@
-"""Notes what became of each request, at the price of an append, and folds the notes into slices.
+"""Worker: notes what became of each request, at the price of an append, and folds the notes into slices.
 
     recorder = Recorder(window_begin_ns=...)
     recorder.note(due_ns=..., dispatched_ns=..., sent_ns=..., done_ns=..., error=None, images=1)

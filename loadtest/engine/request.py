@@ -1,4 +1,4 @@
-"""What somebody asked for on a command line, and what it takes to begin: scenario, a target that answers, images."""
+"""Command and master: what is asked for, and what it takes to begin: scenario, a target that answers, images."""
 
 from __future__ import annotations
 

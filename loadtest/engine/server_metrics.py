@@ -1,4 +1,4 @@
-"""The server's side of the same window: Triton's counters before and after, and what its processes use meanwhile.
+"""Master: the server's side of the window: Triton's counters before and after, what its processes use meanwhile.
 
 watch = ServerWatch(metrics_url, model="mnist", version="3", port=8001)
 watch.prepare(ask)

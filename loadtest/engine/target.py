@@ -1,4 +1,4 @@
-"""Command and every process of Locust: how the target is reached, for the questions before a run and for its load.
+"""Any process: how the target is reached, for the questions before a run and for its load.
 
 facts, contract = inspect(scenario.target)      # it answers: a test of nothing is worse than no test
 metrics_url(scenario.target)

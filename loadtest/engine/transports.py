@@ -1,4 +1,4 @@
-"""Send prepared requests and say what became of them, with as little as possible around the wire.
+"""Worker: sends prepared requests and says what became of them, with as little as possible around the wire.
 
     new_sender = HttpLoadTransport.opener(target)
     new_sender().send(request, timeout_s=2.0, check=True)     # None, or the kind of error

@@ -1,4 +1,4 @@
-"""What all charts share: the look, and axes of milliseconds.
+"""Command and master: what all charts share: the look, and axes of milliseconds.
 
 Colours are named, `var(--c1)`, and never given here: the page's script puts the values of its style sheet in their
 place, those for light or those for dark, and does so again when the preference changes.

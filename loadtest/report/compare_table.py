@@ -1,4 +1,4 @@
-"""A comparison on a terminal: the figures side by side, and in the last line whether they differ."""
+"""Command: a comparison on a terminal: the metrics side by side, and in the last line whether they differ."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loadtest.report.terminal_summary import milliseconds
+from loadtest.report.formatting import short_milliseconds
 from loadtest.result.compare import Comparison, Row, Word
 from slipway.printable import printable
 
@@ -97,7 +97,7 @@ def _percent(value: float) -> str:
 
 def _plain(value: float, row: Row) -> str:
     if row.unit == "ms":
-        return milliseconds(value)
+        return short_milliseconds(value)
     return f"{value:.3f}" if row.unit == "%" else f"{value:,.1f}"
 
 

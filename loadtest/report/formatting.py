@@ -1,4 +1,4 @@
-"""Metrics as people read them: few digits, thousands separators, words for what is above or below a bound."""
+"""Command and master: metrics as people read them: few digits, separators, words for what is above a bound."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 from slipway.verdict import Check
 
-__all__ = ["margin", "measured", "milliseconds", "number", "percentile_name"]
+__all__ = ["margin", "measured", "milliseconds", "number", "percentile_name", "short_milliseconds"]
 
 
 def number(value: float) -> str:
@@ -20,6 +20,11 @@ def milliseconds(value_ms: float) -> str:
         return "0"
     decimals = 2 - math.floor(math.log10(value_ms))
     return f"{value_ms:,.{min(max(decimals, 0), 6)}f}"
+
+
+def short_milliseconds(value: float) -> str:
+    """Three significant digits, never more than a microsecond's."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def percentile_name(percent: float) -> str:

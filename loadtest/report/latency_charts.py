@@ -1,4 +1,4 @@
-"""The charts of the window as a whole: latency by percentile, and its distribution."""
+"""Command and master: the charts of the window as a whole: latency by percentile, and its distribution."""
 
 from __future__ import annotations
 

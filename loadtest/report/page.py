@@ -1,4 +1,4 @@
-"""The report of a run: one page that needs no other file and no network, and the same for machines.
+"""Command and master: the report of a run: one page that needs no other file and no network.
 
 page = write_report(result, Path("runs/loadtest/smoke-1"))     # report.json, report.html
 """

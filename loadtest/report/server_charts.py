@@ -1,4 +1,4 @@
-"""The charts of the server's side: where a request's time goes, and what the server used."""
+"""Command and master: the charts of the server's side: where a request's time goes, and what the server used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result on a terminal: the verdict, the objectives, and the few figures a person asks for first."""
+"""Command and master: the result on a terminal: verdict, objectives, and the metrics a person asks for first."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from loadtest.report.formatting import short_milliseconds
 from loadtest.result.metrics import Percentiles, ServerMetrics, WindowMetrics
 from loadtest.result.run_result import Result
 from slipway.printable import printable
 from slipway.verdict import Outcome
 
-__all__ = ["milliseconds", "print_summary"]
+__all__ = ["print_summary"]
 
 _COLOURS: dict[Outcome, str] = {"PASS": "green", "FAIL": "red", "INVALID": "yellow"}
 
@@ -59,11 +60,6 @@ class _Voice:
         self._console.print(text, soft_wrap=True, highlight=False)
 
 
-def milliseconds(value: float) -> str:
-    """Three significant digits, never more than a microsecond's."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
 def _objectives(result: Result) -> Table:
     table = Table("objective", "bound", "measured", "", box=None, pad_edge=True, header_style="dim")
     table.columns[1].justify = table.columns[2].justify = "right"
@@ -86,7 +82,7 @@ def _latencies(figures: WindowMetrics) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for title, row in rows.items():
-        table.add_row(title, *(milliseconds(getattr(row, name)) for name in names))
+        table.add_row(title, *(short_milliseconds(getattr(row, name)) for name in names))
     return table
 
 
@@ -102,7 +98,7 @@ def _server(server: ServerMetrics) -> str:
     cores = f", {sum(sample.cpu_cores for sample in usage) / len(usage):.2f} cores" if usage else ""
     memory = f", {max(sample.memory_bytes for sample in usage) / 1e6:,.0f} MB" if usage else ""
     return (
-        f"  server: {milliseconds(server.queue_us / 1e3)} ms in queue, "
-        f"{milliseconds(server.compute_infer_us / 1e3)} ms in the model, {server.mean_batch:.1f} images a batch, "
+        f"  server: {short_milliseconds(server.queue_us / 1e3)} ms in queue, "
+        f"{short_milliseconds(server.compute_infer_us / 1e3)} ms in the model, {server.mean_batch:.1f} images a batch, "
         f"{server.in_flight:.1f} requests inside{cores}{memory}"
     )

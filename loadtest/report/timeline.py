@@ -1,4 +1,4 @@
-"""The chart of a run over time: what the client saw, and the load that caused it."""
+"""Command and master: the chart of a run over time: what the client saw, and the load that caused it."""
 
 from __future__ import annotations
 

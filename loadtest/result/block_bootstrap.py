@@ -1,4 +1,4 @@
-"""What a run's metrics would be by chance alone, had its time been drawn anew.
+"""Command: what a run's metrics would be by chance alone, had its time been drawn anew.
 
     draws = Blocks.of(result).draws(2_000, np.random.default_rng(0))
     np.quantile(draws["p99"], [0.025, 0.975])

@@ -1,4 +1,4 @@
-"""From what the processes measured to one result."""
+"""Master: from what the processes measured to one result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does run B differ from run A, or is it chance?
+"""Command: does run B differ from run A, or is it chance?
 
     comparison = compare(read_result(before), read_result(after), names=("before", "after"))
     comparison.differs

@@ -1,4 +1,4 @@
-"""Latencies in HdrHistogram's buckets: three significant digits from 1 ns to 10 minutes, merged without loss.
+"""Any process: latencies in HdrHistogram's buckets, three digits from 1 ns to 10 minutes, merged without loss.
 
     seconds = [LatencyHistogram.of(first_ns), LatencyHistogram.of(second_ns)]
     whole = LatencyHistogram.merged(seconds)

@@ -1,4 +1,4 @@
-"""What became of the requests, second by second: the one shape in which every process of the generator reports.
+"""Workers and master: what became of the requests, second by second: the shape in which every process reports.
 
     book = IntervalBook()
     book.add(slices_of_a_worker)        # any order, any number of times

@@ -1,4 +1,4 @@
-"""The metrics of a run, each a value: of the measured window, of each second, of the generator and of the server.
+"""Command and master: the metrics of a run: of the window, of each second, of the generator and of the server.
 
 Milliseconds, requests per second, shares: what people read. Nanoseconds stay in the histograms.
 """

@@ -1,4 +1,4 @@
-"""What a run came to. `report.json` is this, for machines; `report.html` shows it to people.
+"""Command and master: what a run came to. `report.json` is this, for machines; `report.html` shows it to people.
 
     result = read_result(Path("runs/loadtest/smoke-…/report.json"))
     result.verdict.outcome                                    # "PASS"

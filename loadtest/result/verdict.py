@@ -1,4 +1,4 @@
-"""Whether the objectives were met, and whether the run can say so.
+"""Master: whether the objectives were met, and whether the run can say so.
 
     verdict = judge(scenario.slo, metrics, generator, limits=scenario.generator, partial=False)
 

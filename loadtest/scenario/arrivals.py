@@ -1,4 +1,4 @@
-"""The kinds of arrivals: each a rate over time, linear between points.
+"""Any process: the kinds of arrivals: each a rate over time, linear between points.
 
 arrivals = PoissonArrivals(kind="poisson", rate_rps=500, duration_s=30)
 arrivals.profile                                         # [(0.0, 500.0), (30.0, 500.0)]

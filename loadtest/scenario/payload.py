@@ -1,4 +1,4 @@
-"""What is sent: images with known labels, cut into the scenario's request sizes, and which request is sent when.
+"""Master and workers: what is sent: images with known labels, cut into the request sizes, and which is sent when.
 
     payload = load_payload(scenario.payload, contract, version="1", repository=Path("model_repository"))
     batches = payload.batches(scenario.payload)    # a pool, written once and sent many times

@@ -1,4 +1,4 @@
-"""A recorded rate: a CSV file with the columns `at_s,rate_rps`, linear between its rows.
+"""Any process: a recorded rate: a CSV file with the columns `at_s,rate_rps`, linear between its rows.
 
 Raises ValueError for whatever is wrong, with the file's line: the scenario that names the file tells it.
 """

@@ -1,4 +1,4 @@
-"""How many requests a percentile needs.
+"""Command and master: how many requests a percentile needs.
 
 The rule is that of MLPerf Inference (inference_rules.adoc, "Benchmarks > Scenarios", the appendix "Number of Queries";
 also Reddi et al., "MLPerf Inference Benchmark", ISCA 2020, section IV-B): the observed share of requests under a bound

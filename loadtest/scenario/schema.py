@@ -1,4 +1,4 @@
-"""A scenario says what is offered to whom, and what it must reach. One frozen value.
+"""Any process: a scenario says what is offered to whom, and what it must reach. One frozen value.
 
     scenario = check_scenario(document, where="my.yaml")
     scenario.arrivals.duration_s

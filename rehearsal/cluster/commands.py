@@ -15,7 +15,7 @@ from rich.table import Table
 from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.controlplane.lifecycle import require_usable_folder, up
 from rehearsal.cluster.controlplane.process_manager import ProgramState
-from rehearsal.cluster.nodes.types import Nodes
+from rehearsal.cluster.nodes.pools import Nodes
 from rehearsal.cluster.toolchain import ensure_programs
 
 __all__ = ["announce", "bring_up", "status_table", "steps"]

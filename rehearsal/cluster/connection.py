@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rehearsal.cluster.nodes.types import Nodes
+from rehearsal.cluster.nodes.pools import Nodes
 from rehearsal.errors import NoCluster
 from slipway.platform.atomic_write import write_atomically
 

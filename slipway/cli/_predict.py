@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from slipway.cli._picture_sources import PictureSource, find_pictures
+from slipway.cli._predict_pictures import PictureSource, find_pictures
 from slipway.connection_options import (
     AuthorityOption,
     CaFileOption,
@@ -28,7 +28,7 @@ from slipway.errors import SlipwayError
 from slipway.printable import printable
 
 if TYPE_CHECKING:
-    from slipway.cli._picture_results import ClassifiedPicture, RejectedPicture
+    from slipway.cli._predict_pictures import ClassifiedPicture, RejectedPicture
     from slipway.client import Classifier
     from slipway.client._conversion import Conversion
     from slipway.client._prediction import Pixels
@@ -132,7 +132,7 @@ def _classify(
     """Read every picture, and classify those that can be read; in the order given."""
     import numpy as np
 
-    from slipway.cli._picture_results import RejectedPicture, pair_with_rows
+    from slipway.cli._predict_pictures import RejectedPicture, pair_with_rows
 
     if all(isinstance(one.source, Path) and not one.source.exists() for one in sources):
         return [RejectedPicture(name=one.name, why=f"{printable(one.name)}: no such file") for one in sources]
@@ -151,7 +151,7 @@ def _read(
     classifier: Classifier, sources: list[PictureSource], conversion: Conversion
 ) -> list[Pixels | RejectedPicture]:
     """Each picture as a batch of one, or why not; warnings of all pictures become one."""
-    from slipway.cli._picture_results import RejectedPicture
+    from slipway.cli._predict_pictures import RejectedPicture
     from slipway.client import InvalidImage, PictureWarning
     from slipway.client._tensors import to_batch
 
@@ -180,7 +180,7 @@ def _as_options(text: str) -> str:
 
 
 def _print(results: list[ClassifiedPicture | RejectedPicture], *, top: int | None, as_json: bool) -> None:
-    from slipway.cli._picture_results import ClassifiedPicture, records, table
+    from slipway.cli._predict_pictures import ClassifiedPicture, records, table
 
     answered = [result for result in results if isinstance(result, ClassifiedPicture)]
     if as_json:
@@ -191,7 +191,7 @@ def _print(results: list[ClassifiedPicture | RejectedPicture], *, top: int | Non
 
 def _report_rejected(results: list[ClassifiedPicture | RejectedPicture]) -> None:
     """Print why each rejected picture could not be read; the last line counts them."""
-    from slipway.cli._picture_results import RejectedPicture
+    from slipway.cli._predict_pictures import RejectedPicture
 
     rejected = [result for result in results if isinstance(result, RejectedPicture)]
     if not rejected:

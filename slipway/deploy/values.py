@@ -8,17 +8,17 @@ Needs the extra `deploy`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from slipway.capacity import CapacityUnreadable, read_capacity
-from slipway.deploy._chart_values import decide_chart_values
+from slipway.capacity import CapacityUnreadable, MeasuredCapacity, read_capacity
+from slipway.deploy._chart_values import decide_chart_values, plan_for, three_digits
 from slipway.deploy._errors import DeployError, ValuesExist, ValuesNotWritten, ValuesRefused
-from slipway.deploy._published_model import newest_intact_version, read_published_model
+from slipway.deploy._published_model import PublishedModel, newest_intact_version, read_published_model
 from slipway.deploy._request import ValuesRequest, check_request, release_name
 from slipway.deploy._values_text import render_values
-from slipway.deploy._warnings import age_warning, warnings_for
 from slipway.platform.atomic_write import write_atomically
 
 __all__ = [
@@ -32,6 +32,10 @@ __all__ = [
     "make_values",
     "write_values",
 ]
+
+OLD = timedelta(days=90)
+_TEST_LABEL = "7"
+"""What the picture of the chart's own `helm test` shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,3 +94,86 @@ def write_values(text: str, path: Path, *, overwrite: bool) -> None:
         raise ValuesNotWritten(
             f"{path} cannot be written: {exc.strerror}; make its folder writable, or name another with --output"
         ) from exc
+
+
+def warnings_for(
+    request: ValuesRequest, capacity: MeasuredCapacity, model: PublishedModel, *, pinned: int | None
+) -> tuple[str, ...]:
+    """A sentence or two each, whatever the date: they stand in the file too."""
+    return (
+        *_about_the_measurement(request, capacity),
+        *_about_the_model(capacity, model, pinned=pinned),
+        *_about_the_scale(request, capacity),
+    )
+
+
+def age_warning(request: ValuesRequest, capacity: MeasuredCapacity, *, now: datetime) -> tuple[str, ...]:
+    """One sentence where the measurement is old; not for the file, which does not depend on the date."""
+    if now - capacity.measured <= OLD:
+        return ()
+    return (
+        f"{request.capacity.name} was measured {capacity.measured:%Y-%m-%d}, over {OLD.days} days ago: measure again",
+    )
+
+
+def _about_the_measurement(request: ValuesRequest, capacity: MeasuredCapacity) -> Iterator[str]:
+    server, source = capacity.target_server, request.capacity.name
+    if capacity.limited_by == "generator":
+        yield (
+            f"{source} says limited_by: generator: one replica holds at least "
+            f"{capacity.replica.requests_per_s:,.4g} requests/s and may hold more, so replicas are added earlier than "
+            "needed; measure again with more --processes, or from a machine of its own"
+        )
+    if server.is_local and request.on_gpu:
+        yield (
+            f"{source} was measured against {server.url}, so probably on that machine ({capacity.machine.machine}) and "
+            f"not on the GPU of --cluster {request.cluster}: inFlight is a start; measure again on one replica there"
+        )
+    if server.is_local and not request.on_gpu:
+        yield (
+            f"{source} was measured against {server.url}, so probably on that machine ({capacity.machine.machine}) and "
+            "not with a pod's share of a node (`resources` of the chart): measure again on one replica in the cluster"
+        )
+    if capacity.images_per_request != 1:
+        yield (
+            f"the figures count requests of {capacity.images_per_request:.3g} images on average, not images: if your "
+            "clients send others, measure with their mix (`payload.batches` of the scenario)"
+        )
+
+
+def _about_the_model(capacity: MeasuredCapacity, model: PublishedModel, *, pinned: int | None) -> Iterator[str]:
+    measured, largest = capacity.target_server, model.contract.max_batch_size
+    if measured.model != model.contract.name:
+        yield (
+            f"model {measured.model} was measured, and {model.contract.name} will be served: unless both are the same "
+            "network, the capacity of one says nothing of the other"
+        )
+    if measured.max_batch_size != largest:
+        yield (
+            f"batches of at most {measured.max_batch_size} images were measured, and {model.config_file} allows "
+            f"{largest}: measure what will be served"
+        )
+    served = pinned or model.newest
+    if served is not None and measured.model == model.contract.name and str(served) != measured.version:
+        which = "pinned" if pinned else "newest here"
+        yield f"version {measured.version} was measured, and {served} is the {which}: measure what will be served"
+    if _TEST_LABEL not in model.contract.labels or model.contract.image_shape != (28, 28, 1):
+        yield (
+            "`helm test` asks about a handwritten seven: set tests.pictureBase64 and tests.expect to a picture of this "
+            "model's kind"
+        )
+
+
+def _about_the_scale(request: ValuesRequest, capacity: MeasuredCapacity) -> Iterator[str]:
+    plan = plan_for(request, capacity)
+    if plan is None or request.peak_rps is None:
+        return
+    fixed = request.max_replicas
+    if request.autoscaling == "none":
+        fixed = request.min_replicas or request.max_replicas
+    if fixed is not None and fixed < plan.needed:
+        yield (
+            f"the peak needs {plan.needed} replicas and the budget is {fixed}: at the peak each gets "
+            f"{three_digits(request.peak_rps / fixed):,g} requests/s, and one holds "
+            f"{three_digits(capacity.replica.requests_per_s):,g} within the objectives"
+        )

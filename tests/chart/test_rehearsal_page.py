@@ -7,7 +7,7 @@ import click
 import pytest
 import typer
 
-from rehearsal.cluster.nodes.types import load_nodes
+from rehearsal.cluster.nodes.pools import load_nodes
 from rehearsal.experiment.scenario.assertions import Assertion
 from rehearsal.experiment.scenario.faults import Fault
 from rehearsal.experiment.scenario.schema import load_scenario, shipped_scenarios

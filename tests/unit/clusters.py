@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rehearsal.cluster.connection import ClusterConnection
-from rehearsal.cluster.nodes.types import load_nodes
+from rehearsal.cluster.nodes.pools import load_nodes
 
 
 def connection(folder=Path("/nowhere"), *, network="127.64", **other):

@@ -8,11 +8,17 @@ from pathlib import Path
 import pytest
 import typer
 
+from loadtest.capacity.probe import RELATIVE_MARGIN
+from loadtest.capacity.search import _MARGINAL, RESOLUTION
+from loadtest.engine.metrics_owner import _SHARE
+from loadtest.result.histogram import DIGITS
+from loadtest.scenario.sample_size import requests_for
+from loadtest.scenario.schema import GeneratorSettings
 from slipway.cli import app
 from slipway.client import Classifier, KeepAlive
 from slipway.client._transports.grpc_transport import _SILENT_CALLS
 from slipway.deploy._request import QUIET_SHARE
-from slipway.deploy._warnings import OLD
+from slipway.deploy.values import OLD
 from slipway.repository._push_claim import ABANDONED_S
 from slipway.repository._scratch import ABANDONED_AFTER_S
 from slipway.repository._store.timeouts import ANSWER_S, SLOWEST_BYTES_PER_S
@@ -22,7 +28,7 @@ from training.publication import MAX_SAMPLES
 from training.recipe import ExportSettings
 
 ROOT = Path(__file__).parents[2]
-WORDS = {0.5: "half a", 1: "one", 2: "two", 10: "ten"}
+WORDS = {0.5: "half a", 1: "one", 2: "two", 3: "three", 4: "four", 10: "ten"}
 
 
 def default_of(name):
@@ -65,6 +71,17 @@ CLAIMS = {
     "training.md": [
         f"one in six and {MAX_VALIDATION_IMAGES:,} at most",
         f"`opset`, at most {ExportSettings().opset}",
+    ],
+    "load-testing.md": [
+        f"dispatched more than `generator.max_lag_ms` ({GeneratorSettings().max_lag_ms:g} ms) late",
+        f"(`generator.max_cpu`, {100 * GeneratorSettings().max_cpu:g} % of a core)",
+        f"`--utilisation-margin` ({100 * option('capacity', 'utilisation_margin'):g} %) free",
+        f"bisects to {100 * RESOLUTION:g} %",
+        f"{requests_for(99, relative_margin=RELATIVE_MARGIN):,} for p99",
+        f"{requests_for(99, relative_margin=1 / 20, confidence=0.99):,} requests, for published results",
+        f"by less than a factor of {WORDS.get(_MARGINAL)} is also repeated",
+        f"within {100 * _SHARE:g} % and the edges of the window",
+        f"with {WORDS.get(DIGITS)} significant digits",
     ],
     "values.md": [f"`--quiet-share` ({QUIET_SHARE:g})", f"more than {OLD.days} days old"],
     "images.md": [

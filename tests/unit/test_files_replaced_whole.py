@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtest.capacity.run import write_capacity
-from loadtest.report.junit import write_junit
+from loadtest.report.outputs import write_junit
 from loadtest.report.page import write_report
 from rehearsal.cluster.connection import write_connection
 from rehearsal.cluster.gateway.envoy import write_resources

@@ -12,8 +12,7 @@ from training._tensorflow import keras
 from training.builder import MAX_PARAMETERS
 from training.errors import ExportError
 from training.export.convert import convert
-from training.export.graph_rewrites import fold_scaling, freeze_reshapes
-from training.export.naming import canonical
+from training.export.graph_rewrites import canonical, fold_scaling, freeze_reshapes
 from training.recipe import InputRange
 
 __all__ = ["IR_VERSION", "MAX_OPSET", "MIN_OPSET", "OnnxFacts", "describe_onnx", "export_onnx"]

@@ -1,20 +1,30 @@
-"""What happens while Keras fits: the loss is watched, the bar moves, each whole epoch is recorded and kept."""
+"""What happens while Keras fits: the loss is watched, the bar moves, each whole epoch is recorded and kept.
+
+    with map_training_errors(run, run_dir, workers=1):
+        model.fit(..., callbacks=[RunCallback(run, progress, stop=stop, remedy=loss_remedy(recipe))])
+
+What ends a run from outside is translated into one sentence that says how to go on.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from training._tensorflow import keras
-from training.errors import FitError
+from slipway.errors import SlipwayError
+from training._tensorflow import keras, tf
+from training.errors import FitError, FitInterrupted, error_summary, is_full_disk
 from training.fit.history import EpochRecord
 from training.fit.progress import EpochProgress
 from training.fit.run_state import RunState
 from training.recipe import Recipe
 
-__all__ = ["RunCallback", "loss_remedy"]
+__all__ = ["RunCallback", "loss_remedy", "map_training_errors"]
 
 Logs = dict[str, Any]
 
@@ -102,3 +112,34 @@ def _metric(logs: Logs, name: str) -> float:
             f"the network's {step}: expected a mapping with the numbers 'loss' and 'accuracy', got no {name!r} beside "
             f"{', '.join(map(repr, logs)) or 'nothing'}; return {{m.name: m.result() for m in self.metrics}}"
         ) from exc
+
+
+@contextmanager
+def map_training_errors(run: RunState, run_dir: Path, *, workers: int) -> Iterator[None]:
+    """Translate what ends a run into one sentence that says how to go on.
+
+    Raises:
+        FitInterrupted: KeyboardInterrupt in the body.
+        FitError: Any other exception that is not ours: a full disk, no memory, another worker that is gone.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        raise FitInterrupted(f"interrupted; {_resume_hint(run, run_dir)}") from exc
+    except SlipwayError:
+        raise
+    except Exception as exc:  # Keras, TensorFlow and a person's own layers each have their own
+        hint = _resume_hint(run, run_dir)
+        if is_full_disk(exc):
+            raise FitError(f"{run_dir}: no space left on the device; make room, then: {hint}") from exc
+        if isinstance(exc, tf.errors.ResourceExhaustedError):
+            raise FitError(f"out of memory: lower fit.batch_size; {error_summary(exc)}") from exc
+        if workers > 1 and isinstance(exc, tf.errors.OpError):
+            raise FitError(f"another worker is gone ({type(exc).__name__}); {hint}, on every worker") from exc
+        raise FitError(f"training failed: {error_summary(exc)}; {hint}") from exc
+
+
+def _resume_hint(run: RunState, run_dir: Path) -> str:
+    if not run.history:
+        return "no epoch was finished yet: start again"
+    return f"everything up to epoch {len(run.history)} is kept in {run_dir}: go on with --resume"

@@ -5,21 +5,23 @@
     validation = validation_batches(dataset.validation, batch_size=512)
 
 Everything random is drawn from the seed, the epoch and an image's row: the order of the images and what is done to
-each of them. So the stream can be entered at any epoch, and cut among any number of workers.
+each of them, rotation, shift and zoom as one projective transform. It depends on nothing else: not on batch size, step,
+worker or what ran before. So the stream can be entered at any epoch, and cut among any number of workers; two runs are
+equal, and a resumed run is equal to an uninterrupted one.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from training._tensorflow import tf
 from training.data import Split
 from training.errors import FitError
-from training.fit.augmentation import distort, draw_distortions
 from training.pixels import scaled
 from training.recipe import AugmentationSettings, InputRange, Recipe
 
-__all__ = ["BatchPlan", "Share", "training_batches", "validation_batches"]
+__all__ = ["BatchPlan", "Share", "distort", "training_batches", "validation_batches"]
 
 _ORDER_STREAM = 0x0D
 _DISTORTION_STREAM = 0xD1
@@ -158,3 +160,69 @@ def _labels(labels: tf.Tensor, one_hot: int | None) -> tf.Tensor:
 
 def _as_input(images: tf.Tensor, input_range: InputRange) -> tf.Tensor:
     return scaled(tf.cast(images, tf.float32), input_range)
+
+
+def draw_distortions(*, images: int, seed: tf.Tensor) -> tf.Tensor:
+    """Draw one epoch's distortions.
+
+    Returns:
+        float32 `(images, 4)`, uniform in [-1, 1): how far along its range each image is rotated, shifted down, shifted
+        right and zoomed.
+    """
+    return tf.random.stateless_uniform((images, 4), seed=seed, minval=-1.0, maxval=1.0)
+
+
+def distort(images: tf.Tensor, draws: tf.Tensor, settings: AugmentationSettings) -> tf.Tensor:
+    """Rotate (counter-clockwise) and zoom each image about its centre, then shift it; what comes in from outside is 0.
+
+    Args:
+        images: float32 `(batch, height, width, channels)`.
+        draws: float32 `(batch, 4)`, rows of `draw_distortions`.
+        settings: The ranges; all zero returns `images` untouched.
+
+    Returns:
+        float32, the shape of `images`, bilinearly interpolated.
+    """
+    if not (settings.rotation_degrees or settings.shift_fraction or settings.zoom_fraction):
+        return images
+    size = tf.shape(images)[1:3]
+    transforms = _inverse_transforms(tf.unstack(tf.cast(size, tf.float32)), draws, settings)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=size,
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+
+def _inverse_transforms(size: list[tf.Tensor], draws: tf.Tensor, settings: AugmentationSettings) -> tf.Tensor:
+    """Map output pixels to input pixels, as ImageProjectiveTransformV3 wants it.
+
+    Returns:
+        float32 `(batch, 8)`: rows (a0, a1, a2, b0, b1, b2, 0, 0) that send output (x, y) to input
+        (a0 x + a1 y + a2, b0 x + b1 y + b2).
+    """
+    height, width = size
+    angle = draws[:, 0] * (settings.rotation_degrees * math.pi / 180)
+    down = draws[:, 1] * settings.shift_fraction * height
+    right = draws[:, 2] * settings.shift_fraction * width
+    scale = 1.0 + draws[:, 3] * settings.zoom_fraction
+    cos, sin = tf.cos(angle) / scale, tf.sin(angle) / scale
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    from_x, from_y = centre_x + right, centre_y + down
+    nought = tf.zeros_like(angle)
+    return tf.stack(
+        [
+            cos,
+            -sin,
+            centre_x - cos * from_x + sin * from_y,
+            sin,
+            cos,
+            centre_y - sin * from_x - cos * from_y,
+            nought,
+            nought,
+        ],
+        axis=1,
+    )

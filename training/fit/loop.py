@@ -22,10 +22,9 @@ from slipway.platform.signals import stop_requests
 from training._tensorflow import keras, tf
 from training.data import Dataset
 from training.errors import FitError, error_summary
-from training.fit.callbacks import RunCallback, loss_remedy
+from training.fit.callbacks import RunCallback, loss_remedy, map_training_errors
 from training.fit.checkpoint import CheckpointFolder, RunIdentity
 from training.fit.distributed_context import DistributedContext, choose_distributed_context
-from training.fit.error_mapping import map_training_errors
 from training.fit.history import EpochRecord
 from training.fit.input_pipeline import BatchPlan, training_batches, validation_batches
 from training.fit.objective import Objective, check_custom_methods, choose_objective, custom_optimizers
@@ -231,13 +230,10 @@ def _batches(session: _Session, objective: Objective, *, first_epoch: int) -> tu
 def _callbacks(
     session: _Session, network: _Network, run: RunState, progress: EpochProgress, stop: threading.Event
 ) -> list[keras.callbacks.Callback]:
-    callbacks = [
-        *session.context.callbacks(network.built),
-        RunCallback(run, progress, stop=stop, remedy=loss_remedy(session.recipe)),
-    ]
-    if session.context.is_chief:
-        callbacks.append(keras.callbacks.TensorBoard(session.run_dir / "tensorboard", write_graph=False))
-    return callbacks
+    run_callback = RunCallback(run, progress, stop=stop, remedy=loss_remedy(session.recipe))
+    folder = session.run_dir / "tensorboard"
+    boards = [keras.callbacks.TensorBoard(folder, write_graph=False)] if session.context.is_chief else []
+    return [*session.context.callbacks(network.built), run_callback, *boards]
 
 
 def _result(model: keras.Model, run: RunState, plan: BatchPlan, *, kept: EpochRecord) -> FitResult:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rehearsal.cluster.controlplane.certificates import Certificates, make_certificates
 from rehearsal.cluster.controlplane.network import GATEWAY_PORT
-from rehearsal.cluster.nodes.types import Nodes
+from rehearsal.cluster.nodes.pools import Nodes
 from slipway.platform.ports import free_port
 
 __all__ = ["NAMESPACE", "ClusterLayout", "prepare_layout"]

@@ -21,7 +21,7 @@ import psutil
 from rehearsal.cluster.connection import ClusterConnection, read_connection
 from rehearsal.cluster.controlplane.spec import LOCK, ClusterSpec, Owner, cluster_exists_message, locked
 from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
-from rehearsal.cluster.nodes.types import Nodes
+from rehearsal.cluster.nodes.pools import Nodes
 from rehearsal.errors import ClusterError, ClusterExists, MachineTooSmall, NoCluster
 from slipway.platform.output_lines import Lines
 from slipway.platform.processes import ChildProcess

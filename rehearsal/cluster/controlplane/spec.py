@@ -15,7 +15,7 @@ from typing import Self
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from rehearsal.cluster.nodes.types import Nodes
+from rehearsal.cluster.nodes.pools import Nodes
 from rehearsal.errors import ClusterError, ClusterExists
 from slipway.platform.file_lock import FileLock
 

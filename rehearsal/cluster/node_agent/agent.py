@@ -20,17 +20,16 @@ from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.node_agent.container_start import POD_FOLDER
 from rehearsal.cluster.node_agent.image_programs import ImagePrograms
 from rehearsal.cluster.node_agent.output import shorten
-from rehearsal.cluster.node_agent.pod_addresses import PodAddresses
 from rehearsal.cluster.node_agent.pod_context import (
     SHARED_MEMORY_FOLDER,
     PodContext,
     SharedByPods,
     shared_memory_prefix,
 )
+from rehearsal.cluster.node_agent.pod_network import PodAddresses, ServiceName, backend_address
 from rehearsal.cluster.node_agent.pod_objects import PodObjects
 from rehearsal.cluster.node_agent.pod_runner import PodRunner
 from rehearsal.cluster.node_agent.probe_client import ProbeClient
-from rehearsal.cluster.node_agent.service_names import ServiceName, backend_address
 from rehearsal.cluster.node_agent.volumes import prepare_volumes
 from rehearsal.cluster.nodes.pools import LOST
 from rehearsal.errors import ApiError

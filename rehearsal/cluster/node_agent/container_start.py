@@ -10,7 +10,7 @@ from typing import Any
 from rehearsal.cluster.node_agent.environment import ConfigError, Places, expand, references, variables
 from rehearsal.cluster.node_agent.image_programs import POD_ADDRESS, SHARED_MEMORY
 from rehearsal.cluster.node_agent.pod_context import PodContext, shared_memory_prefix
-from rehearsal.cluster.node_agent.service_names import replace_services, services_in
+from rehearsal.cluster.node_agent.pod_network import replace_services, services_in
 from rehearsal.cluster.node_agent.volumes import mounts
 
 __all__ = ["POD_FOLDER", "ContainerStart", "plan_start"]

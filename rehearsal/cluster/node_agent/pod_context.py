@@ -17,8 +17,8 @@ from typing import Any, Final, Protocol
 
 from rehearsal.cluster.node_agent.image_programs import ImagePrograms
 from rehearsal.cluster.node_agent.output import Output, pod_folder
+from rehearsal.cluster.node_agent.pod_network import ServiceName
 from rehearsal.cluster.node_agent.probe_client import ProbeClient
-from rehearsal.cluster.node_agent.service_names import ServiceName
 from rehearsal.cluster.node_agent.volumes import MountError
 from rehearsal.errors import ApiError
 

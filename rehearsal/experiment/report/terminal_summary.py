@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loadtest.report.terminal_summary import milliseconds
+from loadtest.report.formatting import short_milliseconds
 from rehearsal.experiment.result.result import RehearsalMetrics, RehearsalResult
 from slipway.verdict import Outcome
 
@@ -53,8 +53,8 @@ def _checks(result: RehearsalResult) -> Table:
 def _load(figures: RehearsalMetrics) -> str:
     return (
         f"  {figures.due:,} requests in {figures.window_s:.0f} s, {figures.failed:,} lost; p50 "
-        f"{milliseconds(figures.p50_ms)} ms, p99 {milliseconds(figures.p99_ms)} ms; {figures.slo_violation_s} s "
-        "outside the objective"
+        f"{short_milliseconds(figures.p50_ms)} ms, p99 {short_milliseconds(figures.p99_ms)} ms; "
+        f"{figures.slo_violation_s} s outside the objective"
     )
 
 

@@ -24,9 +24,10 @@ from rehearsal.cluster.controlplane.supervisor_client import SupervisorClient
 from rehearsal.errors import ApiError, RehearsalError
 from rehearsal.experiment.result.observations import Event, FailedContainer, Observations, Sample
 from rehearsal.experiment.run.chart_values import DEPLOYMENT, PODS
-from rehearsal.experiment.run.container_failures import add_causes, failed_containers
 from rehearsal.experiment.run.node_lifecycle import NodeLifecycles
 from rehearsal.experiment.run.responses import (
+    add_causes,
+    failed_containers,
     health_changes,
     parse_alerts,
     parse_autoscaler,

@@ -21,7 +21,7 @@ from rehearsal.cluster.commands import bring_up
 from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.cluster.controlplane.lifecycle import down, running
 from rehearsal.cluster.controlplane.spec import exclusive_rehearsal
-from rehearsal.cluster.nodes.types import Nodes, load_nodes
+from rehearsal.cluster.nodes.pools import Nodes, load_nodes
 from rehearsal.errors import NoCluster, RehearsalReportError, RehearsalScenarioError, StoreError
 from rehearsal.experiment.report import PAGE
 from rehearsal.experiment.report.terminal_summary import print_summary

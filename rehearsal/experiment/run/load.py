@@ -13,7 +13,7 @@ from rich.console import Console
 from loadtest.engine.request import RunRequest
 from loadtest.errors import GeneratorError, RunRefused, ScenarioError
 from loadtest.output_file import write_output
-from loadtest.report.terminal_summary import milliseconds
+from loadtest.report.formatting import short_milliseconds
 from loadtest.result.run_result import Result
 from loadtest.run import LoadBar, follow_run
 from loadtest.scenario.schema import check_scenario
@@ -128,7 +128,7 @@ def load_line(message: Mapping[str, Any], sample: Sample | None) -> str:
     if message["second"] < 0:
         parts = ["warming up"]
     else:
-        parts = [f"{message['offered_rps']:,}/s", f"p99 {milliseconds(message['p99_ms'])} ms"]
+        parts = [f"{message['offered_rps']:,}/s", f"p99 {short_milliseconds(message['p99_ms'])} ms"]
         if message["errors"]:
             parts.append(f"[red]{message['errors']:,} failed[/]")
     if sample is not None and sample.wanted is not None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from rehearsal.cluster.api.client import ApiClient, patch
-from rehearsal.cluster.nodes.types import Nodes
+from rehearsal.cluster.nodes.pools import Nodes
 from rehearsal.errors import ClusterError, RehearsalScenarioError
 from rehearsal.experiment.scenario.schema import RehearsalScenario
 

@@ -13,8 +13,7 @@ from rehearsal.cluster.api.client import ApiClient
 from rehearsal.cluster.connection import ClusterConnection
 from rehearsal.errors import ApiError, NotServing
 from rehearsal.experiment.run.chart_values import DEPLOYMENT, MODEL, PODS
-from rehearsal.experiment.run.container_failures import add_causes, failed_containers
-from rehearsal.experiment.run.responses import condition, parse_pods
+from rehearsal.experiment.run.responses import add_causes, condition, failed_containers, parse_pods
 from slipway.client import Classifier, ClientError, RetryPolicy
 
 __all__ = ["served_versions", "wait_until_serving"]

@@ -1,18 +1,33 @@
-"""Parses responses of the API server and of Prometheus into observations. Pure; times are Unix time in seconds."""
+"""Parses responses of the API server and of Prometheus into observations; times are Unix time in seconds.
+
+Only `add_causes` reads files: a tritonserver that rejects an argument names it first and prints its whole usage after
+it, so the end of its log, which is what a pod's status keeps, does not name the cause.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from rehearsal.experiment.result.observations import AlertSeen, Event, EventKind, PodSeen, Sample
+from rehearsal.experiment.result.observations import (
+    AlertSeen,
+    Event,
+    EventKind,
+    FailedContainer,
+    PodSeen,
+    Sample,
+    names_cause,
+)
 
 __all__ = [
     "MODEL_VERSION",
     "Json",
+    "add_causes",
     "condition",
     "containers_of",
+    "failed_containers",
     "gpus_of",
     "health_changes",
     "parse_alerts",
@@ -55,6 +70,8 @@ _KINDS: Mapping[str, EventKind] = {
     "Pod": "pod",
     "ReplicaSet": "pod",
 }
+
+_MAX_CAUSES = 5
 
 
 def unix_s(text: str) -> float:
@@ -180,3 +197,49 @@ def health_changes(samples: Sequence[Sample]) -> list[Event]:
             events.append(Event(at_s=sample.at_s, kind="program", subject=name, what=what, warning=name in now))
         before = now
     return events
+
+
+def failed_containers(items: Iterable[Json], *, at_s: float) -> list[FailedContainer]:
+    """Containers of replicas that exited with an error, with the last output that the status keeps."""
+    failures = []
+    for item in items:
+        if "deletionTimestamp" in item["metadata"]:
+            continue
+        for each in containers_of(item):
+            ended = each.get("state", {}).get("terminated") or each.get("lastState", {}).get("terminated")
+            if not ended or not ended.get("exitCode"):
+                continue
+            waiting = each.get("state", {}).get("waiting", {})
+            failures.append(
+                FailedContainer(
+                    at_s=at_s,
+                    pod=item["metadata"]["name"],
+                    version=item["metadata"].get("annotations", {}).get(MODEL_VERSION, ""),
+                    container=each["name"],
+                    reason=waiting.get("reason") or ended.get("reason") or "Error",
+                    exit_code=ended["exitCode"],
+                    lines=tuple((ended.get("message") or "").strip().splitlines()),
+                )
+            )
+    return failures
+
+
+def add_causes(failure: FailedContainer, *, logs: Path, namespace: str) -> FailedContainer:
+    """The failure with the lines that name its cause in front of its last ones.
+
+    Args:
+        failure: As the pod's status describes it.
+        logs: Folder of the pods' logs, as the node agent writes them.
+        namespace: Of the pod.
+    """
+    runs = sorted(logs.glob(f"{namespace}_{failure.pod}_*/{failure.container}/*.log"), key=lambda path: int(path.stem))
+    causes: list[str] = []
+    for path in runs:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue  # the node agent keeps the newest
+        causes += [line.strip() for line in text.splitlines() if names_cause(line)]
+    known = {line.strip() for line in failure.lines}
+    new = [line for line in dict.fromkeys(causes) if line not in known][:_MAX_CAUSES]
+    return failure.model_copy(update={"lines": (*new, *failure.lines)})

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from rehearsal.cluster.nodes.types import shipped_nodes
+from rehearsal.cluster.nodes.pools import shipped_nodes
 from rehearsal.errors import RehearsalScenarioError
 from rehearsal.experiment.scenario.assertions import Assertion
 from rehearsal.experiment.scenario.faults import DamageVersion, Fault, RepairVersion, Serve

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from loadtest.errors import ReportError, ReportUnreadable
 from loadtest.report.compare_table import sentence
-from loadtest.report.junit import render_junit, write_junit
+from loadtest.report.outputs import render_junit, write_junit
 from loadtest.report.page import render_report
 from loadtest.report.terminal_summary import print_summary
 from loadtest.result.compare import compare

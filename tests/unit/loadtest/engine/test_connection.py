@@ -26,7 +26,7 @@ def test_every_option_of_the_connection_arrives_in_the_scenario(command, monkeyp
     requests = []
 
     def understood(request, **_):
-        requests.append(getattr(request, "request", request))
+        requests.append(getattr(request, "run", request))
         raise Understood
 
     monkeypatch.chdir(tmp_path)

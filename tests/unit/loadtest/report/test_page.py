@@ -37,7 +37,7 @@ class Understood(Exception):
 @pytest.mark.parametrize("words", SLIPWAY, ids=shlex.join)
 def test_a_command_of_the_page_is_understood(words, monkeypatch, tmp_path):
     def understood(request, **_):
-        assert isinstance(getattr(request, "request", request).scenario, Scenario)
+        assert isinstance(getattr(request, "run", request).scenario, Scenario)
         raise Understood
 
     monkeypatch.chdir(tmp_path)

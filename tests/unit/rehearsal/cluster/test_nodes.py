@@ -3,8 +3,7 @@
 import pytest
 import yaml
 
-from rehearsal.cluster.nodes.pools import instance_types, node_objects
-from rehearsal.cluster.nodes.types import load_nodes, shipped_nodes
+from rehearsal.cluster.nodes.pools import instance_types, load_nodes, node_objects, shipped_nodes
 from rehearsal.errors import RehearsalScenarioError
 
 

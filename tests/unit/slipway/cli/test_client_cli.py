@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from slipway.cli import main
-from slipway.cli._picture_sources import NoPictures
 from slipway.cli._predict import PicturesRejected, SomePicturesRejected, predict
+from slipway.cli._predict_pictures import NoPictures
 from slipway.client import PictureWarning, ServerUnavailable
 from slipway.contract import ModelContract
 from tests.unit.fake_triton import CONTRACT

@@ -11,8 +11,7 @@ import yaml
 
 from slipway.contract import ModelContract
 from slipway.deploy._chart_values import CHART_DEFAULTS
-from slipway.deploy._warnings import OLD
-from slipway.deploy.values import ValuesNotWritten, ValuesRefused, make_values, write_values
+from slipway.deploy.values import OLD, ValuesNotWritten, ValuesRefused, make_values, write_values
 from slipway.repository import VersionDamaged
 from tests.unit.values_inputs import MEASURED, MNIST, made, measured, published, requested
 

@@ -308,7 +308,7 @@ def test_a_converter_that_fails_is_named_with_its_reason(exported, monkeypatch):
 
 
 def test_order_and_names_follow_from_the_graph_alone(exported):
-    from training.export.naming import canonical
+    from training.export.graph_rewrites import canonical
 
     shuffled = onnx.ModelProto.FromString(exported.onnx_bytes)
     nodes = list(shuffled.graph.node)

@@ -9,8 +9,7 @@ pytest.importorskip("keras")
 
 from training.data import Split
 from training.errors import FitError
-from training.fit.augmentation import distort
-from training.fit.input_pipeline import BatchPlan, Share, training_batches, validation_batches
+from training.fit.input_pipeline import BatchPlan, Share, distort, training_batches, validation_batches
 from training.fit.objective import build_optimizer
 from training.recipe import AugmentationSettings, OptimizerSettings, load_recipe
 

@@ -15,7 +15,7 @@ from rehearsal.cluster.controlplane.certificates import make_certificates
 from rehearsal.cluster.controlplane.lifecycle import down, running, up
 from rehearsal.cluster.controlplane.network import claim_network, require_ports
 from rehearsal.cluster.controlplane.spec import LOCK, locked
-from rehearsal.cluster.nodes.types import load_nodes
+from rehearsal.cluster.nodes.pools import load_nodes
 from rehearsal.errors import ClusterError, ClusterExists, NoCluster, PodPortTaken
 from tests.unit import clusters
 

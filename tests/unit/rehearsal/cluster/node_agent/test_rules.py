@@ -8,9 +8,14 @@ import pytest
 from rehearsal.cluster.node_agent.agent import is_ours
 from rehearsal.cluster.node_agent.container import Backoff, duration
 from rehearsal.cluster.node_agent.output import Output, last_lines, shorten
-from rehearsal.cluster.node_agent.pod_addresses import PodAddresses
+from rehearsal.cluster.node_agent.pod_network import (
+    PodAddresses,
+    ServiceName,
+    backend_address,
+    replace_services,
+    services_in,
+)
 from rehearsal.cluster.node_agent.probe import ContainerProbe, ProbeAction, ProbeStreak, read_probe
-from rehearsal.cluster.node_agent.service_names import ServiceName, backend_address, replace_services, services_in
 from rehearsal.errors import ClusterError
 
 

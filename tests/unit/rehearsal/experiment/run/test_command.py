@@ -14,7 +14,7 @@ from rehearsal.cluster.commands import bring_up
 from rehearsal.cluster.connection import write_connection
 from rehearsal.cluster.controlplane.lifecycle import down
 from rehearsal.cluster.controlplane.spec import LOCK, exclusive_rehearsal
-from rehearsal.cluster.nodes.types import load_nodes
+from rehearsal.cluster.nodes.pools import load_nodes
 from rehearsal.errors import (
     ChartRefused,
     ClusterError,

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from rehearsal.cluster.nodes.pools import LOST, node_objects
-from rehearsal.cluster.nodes.types import load_nodes
+from rehearsal.cluster.nodes.pools import LOST, load_nodes, node_objects
 from rehearsal.errors import ClusterError, NotServing
 from rehearsal.experiment.run.preparation import remove_leftovers, require_exclusive_namespace
 from rehearsal.experiment.run.readiness import wait_until_serving

@@ -3,9 +3,10 @@
 import pytest
 
 from rehearsal.experiment.result.observations import FailedContainer
-from rehearsal.experiment.run.container_failures import add_causes, failed_containers
 from rehearsal.experiment.run.node_lifecycle import NodeLifecycles
 from rehearsal.experiment.run.responses import (
+    add_causes,
+    failed_containers,
     health_changes,
     parse_alerts,
     parse_autoscaler,

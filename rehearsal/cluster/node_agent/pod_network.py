@@ -1,23 +1,74 @@
-"""Names of predictors' Services inside commands: there is no DNS here, and no kube-proxy.
+"""The network of pods: a loopback address for each, and addresses for names of Services, since there is no DNS here.
 
-services_in("grpc://mnist-predictor.serving.svc:9000")      # what is named
-replace_services(text, {named: "127.64.0.2:8080"})
+    addresses = PodAddresses("127.64")
+    addresses.take()                                            # 127.64.1.1
+    services_in("grpc://mnist-predictor.serving.svc:9000")      # what is named
+    replace_services(text, {named: "127.64.0.2:8080"})
+
+There is no kube-proxy either: a Service's address is the gateway's, or that of one ready pod.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, product
 from typing import Any
 
-__all__ = ["ServiceName", "backend_address", "replace_services", "services_in"]
+from rehearsal.errors import ClusterError
+
+__all__ = ["PodAddresses", "ServiceName", "backend_address", "replace_services", "services_in"]
 
 _METRICS = "metrics"
 _NAMED = re.compile(
     r"(?<![\w.-])([a-z0-9-]+-predictor)\.([a-z0-9-]+)\.svc(?:\.cluster\.local\.?)?(?::(\d+))?(?![\w.-])"
 )
 _HTTP = 80
+
+_HOSTS = tuple(product(range(1, 255), range(1, 255)))
+
+
+class PodAddresses:
+    """The addresses `<network>.1.1` to `<network>.254.254`.
+
+    They are given out in turn, so that the address of a pod that is gone rests before another pod gets it: clients
+    keep connections, and Prometheus series, for a while.
+    """
+
+    def __init__(self, network: str) -> None:
+        self._network = network
+        self._taken: set[str] = set()
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def take(self, preferred: str | None = None) -> str:
+        """An address that no other pod has.
+
+        Args:
+            preferred: The one that the pod had; given back to it unless another pod has it, or it is not ours.
+
+        Raises:
+            ClusterError: All of them are taken.
+        """
+        with self._lock:
+            if preferred and preferred.startswith(f"{self._network}.") and preferred not in self._taken:
+                self._taken.add(preferred)
+                return preferred
+            for place in chain(range(self._next, len(_HOSTS)), range(self._next)):
+                third, fourth = _HOSTS[place]
+                address = f"{self._network}.{third}.{fourth}"
+                if address not in self._taken:
+                    self._next = (place + 1) % len(_HOSTS)
+                    self._taken.add(address)
+                    return address
+        raise ClusterError(f"all {len(_HOSTS)} addresses for pods in {self._network}.0.0/16 are taken: delete pods")
+
+    def release(self, address: str) -> None:
+        """Release an address."""
+        with self._lock:
+            self._taken.discard(address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

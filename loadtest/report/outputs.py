@@ -1,6 +1,9 @@
-"""The verdict as JUnit XML: one test case per objective, so that a pipeline shows which one failed.
+"""Master: the files of a run: report.json, the page beside it, and the verdict as JUnit XML.
 
-An INVALID run is an error, not a failure: it says nothing about the service.
+    write_outputs(result, Path("runs/steady"), page=True, junit=Path("verdict.xml"))
+
+JUnit has one test case per objective, so that a pipeline shows which one failed. An INVALID run is an error, not a
+failure: it says nothing about the service.
 """
 
 from __future__ import annotations
@@ -9,13 +12,33 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from loadtest.output_file import write_output
-from loadtest.result.run_result import Result
+from loadtest.result.run_result import Result, write_result
 from slipway.printable import printable
 
-__all__ = ["render_junit", "write_junit"]
+__all__ = ["render_junit", "write_junit", "write_outputs"]
 
 _MOST = 4_000
 """Characters of a message; XML knows no control characters, not even escaped."""
+
+
+def write_outputs(result: Result, folder: Path, *, page: bool, junit: Path | None) -> Path:
+    """Write report.json to the folder, with the page beside it if it is wanted, and the XML to a path of its own.
+
+    Returns:
+        Path of the page; of report.json where there is none.
+
+    Raises:
+        ReportError: The disk refused.
+    """
+    if page:
+        from loadtest.report.page import write_report  # noqa: PLC0415 - plotly takes a second, after the load not before
+
+        path = write_report(result, folder)
+    else:
+        path = write_result(result, folder)
+    if junit is not None:
+        write_junit(result, junit)
+    return path
 
 
 def render_junit(result: Result) -> str:
