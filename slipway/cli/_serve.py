@@ -50,6 +50,17 @@ def serve(
             "use, or the Python one; else what SLIPWAY_BACKEND says, else the native one if it can be compiled.",
         ),
     ] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu",
+            help="Run the models on this machine's NVIDIA GPU, with configs/gpu.pbtxt; needs extra `serve-gpu`.",
+        ),
+    ] = False,
+    tensorrt: Annotated[
+        Literal["fp32", "fp16"] | None,
+        typer.Option(help="Run them on the GPU with TensorRT, in this precision; its engines are built once."),
+    ] = None,
     ready_timeout_s: Annotated[float, typer.Option(help="Longest wait until every model is ready, in seconds.")] = 60,
     exit_timeout_s: Annotated[
         int, typer.Option(help="Longest wait for requests in flight and unloading when stopped, in seconds.")
@@ -103,9 +114,11 @@ def serve(
         grpc_port=grpc_port or None,
         metrics_port=metrics_port or None,
         address=address,
-        config_name=config_name,
+        config_name=config_name or ("gpu" if gpu or tensorrt else None),
         tritonserver=tritonserver,
         backend=backend,
+        gpu=gpu or tensorrt is not None,
+        tensorrt=tensorrt,
         ready_timeout_s=ready_timeout_s,
         exit_timeout_s=exit_timeout_s,
         log_file=log_file,
@@ -153,6 +166,8 @@ def _print_addresses(server: TritonServer, *, print_admin_key: bool) -> None:
     facts.add_row("gRPC", server.grpc_url)
     facts.add_row("HTTP", server.http_url)
     facts.add_row("metrics", server.metrics_url)
+    if server.gpus:
+        facts.add_row("GPU", ", ".join(server.gpus))
     console = Console(highlight=False)
     console.print(Panel(facts, title="ready", title_align="left", border_style="green", expand=False))
     name = models[0].name

@@ -22,7 +22,7 @@ from slipway.distribution import install_hint
 from slipway.printable import printable
 from slipway.triton._errors import GpuLibraryMissing, GpuNotFound
 
-__all__ = ["Gpu", "find_gpu"]
+__all__ = ["Gpu", "find_gpu", "find_gpu_names"]
 
 _DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # Linux; Windows Subsystem for Linux
 _GPU_WHEEL, _CPU_WHEEL = "onnxruntime-gpu", "onnxruntime"
@@ -56,22 +56,17 @@ class Gpu:
     library_directories: tuple[Path, ...]
 
 
-def find_gpu(*, tensorrt: bool, devices: tuple[Path, ...] = _DEVICES) -> Gpu:
+def find_gpu(*, tensorrt: bool) -> Gpu:
     """Find GPU, driver and libraries, by loading them as the server will, in a process of its own.
 
     Args:
         tensorrt: TensorRT is needed as well.
-        devices: One of these is there where a driver runs.
 
     Raises:
         GpuNotFound: No GPU, or no driver that works; says what was looked for.
         GpuLibraryMissing: A library is not installed, or does not fit the driver; says what brings it.
     """
-    if not any(device.exists() for device in devices):
-        raise GpuNotFound(
-            f"no NVIDIA GPU on this machine: expected {' or '.join(map(str, devices))}, which NVIDIA's driver makes, "
-            f"found neither. A container must be started with access to the GPU (`--gpus all`). {_WITHOUT}"
-        )
+    _require_device()
     wheel = _gpu_wheel()
     parts = (_SHARED, _CUDA, *((_TENSORRT,) if tensorrt else ()))
     files = None if wheel is None else [_part(wheel, part) for part in parts]
@@ -95,8 +90,26 @@ def find_gpu(*, tensorrt: bool, devices: tuple[Path, ...] = _DEVICES) -> Gpu:
     )
 
 
+def find_gpu_names() -> tuple[str, ...]:
+    """The GPUs that CUDA sees, for a server that brings its own libraries.
+
+    Raises:
+        GpuNotFound: See `find_gpu`.
+    """
+    _require_device()
+    return _usable_gpus(_probe([], ())["driver"])
+
+
+def _require_device() -> None:
+    if not any(device.exists() for device in _DEVICES):
+        raise GpuNotFound(
+            f"no NVIDIA GPU on this machine: expected {' or '.join(map(str, _DEVICES))}, which NVIDIA's driver makes, "
+            f"found neither. A container must be started with access to the GPU (`--gpus all`). {_WITHOUT}"
+        )
+
+
 def _gpu_wheel() -> Distribution | None:
-    """The GPU build, if it is installed and nothing is installed over it."""
+    """The GPU build, if it is installed; nothing may be installed over it."""
     try:
         wheel = distribution(_GPU_WHEEL)
     except PackageNotFoundError:
@@ -105,6 +118,8 @@ def _gpu_wheel() -> Distribution | None:
         other = distribution(_CPU_WHEEL)
     except PackageNotFoundError:
         return wheel
+    if Path(str(other.locate_file(""))).resolve() != Path(str(wheel.locate_file(""))).resolve():
+        return wheel  # in a folder of its own
     raise GpuLibraryMissing(
         f"expected one build of ONNX Runtime, {sys.prefix} has {_CPU_WHEEL} {other.version} (CPU) beside {_GPU_WHEEL} "
         f"{wheel.version}: both write the folder onnxruntime/, and the one that came last wins. Make an environment "

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from slipway.platform.cache import cache_folder
 from slipway.triton._arguments import AdminKey, arguments
 from slipway.triton._errors import FilesRemoved
+from slipway.triton._gpu import Gpu, find_gpu
 from slipway.triton._models import servable_models, show_models
 from slipway.triton._ports import Ports, choose_ports, name_ports
 from slipway.triton._program import find_program
+from slipway.triton._tensorrt import Engines, asks_for_tensorrt, use_tensorrt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,7 @@ ACTIVITY_VARIABLE = "SLIPWAY_ACTIVITY"
 """Names the folder of the counters to the backend, see `onnxruntime_backend/model.py`."""
 _REPOSITORY = "repository"
 _ACTIVITY = "activity"
+_ENGINES = "engines"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,8 @@ class Launch:
         shared_memory: What the names of its shared memory begin with; None where its backend has none.
         backend: Which of our backends runs the models; None is the server's own.
         fallback: Why it is not the native one, though nobody asked for another; empty otherwise.
+        gpus: Names of the GPUs that it may use beside the CPU.
+        engines: TensorRT's, of each model that runs on it.
     """
 
     command: tuple[str, ...]
@@ -63,6 +68,8 @@ class Launch:
     shared_memory: str | None
     backend: Backend | None
     fallback: str
+    gpus: tuple[str, ...] = ()
+    engines: tuple[Engines, ...] = ()
     shown: tuple[Path, ...] = ()
 
     def refuse_removed(self) -> None:
@@ -109,10 +116,13 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
     everywhere = settings.config_name if settings.models is not None else None
     names = servable_models(settings.repository, settings.models, everywhere)
     servable_models(settings.repository, settings.loadable, settings.config_name)
-    program = find_program(settings.tritonserver, backend=settings.backend)
+    program = find_program(
+        settings.tritonserver, backend=settings.backend, gpu=settings.gpu, tensorrt=settings.tensorrt is not None
+    )
     ports = ports or choose_ports(settings)
     view = into / _REPOSITORY
     shown = show_models(settings, names, view, onnx_only=program.onnx_only)
+    engines = _with_tensorrt(settings, (*shown.load, *settings.loadable), program.gpu, into) if program.gpu else ()
     (into / _ACTIVITY).mkdir(mode=0o700, parents=True, exist_ok=True)
     admin = AdminKey()
     shared_memory = None if program.backend == "native" else into.name
@@ -140,7 +150,29 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
         shared_memory=shared_memory,
         backend=program.backend,
         fallback=program.fallback,
+        gpus=program.gpu.names if program.gpu else (),
+        engines=engines,
         shown=tuple(sorted(path for path in view.rglob("*") if path.is_file())),
+    )
+
+
+def _with_tensorrt(settings: ServerSettings, models: tuple[str, ...], gpu: Gpu, into: Path) -> tuple[Engines, ...]:
+    """Have the models that are to run on TensorRT do so; those are all, or the ones that say so themselves."""
+    config = f"configs/{settings.config_name}.pbtxt" if settings.config_name else "config.pbtxt"
+    folders = [into / _REPOSITORY / name for name in models]
+    chosen = [folder for folder in folders if settings.tensorrt or asks_for_tensorrt(folder / config)]
+    if chosen and not gpu.tensorrt_version:
+        gpu = find_gpu(tensorrt=True)
+    return tuple(
+        use_tensorrt(
+            folder,
+            folder / config,
+            precision=settings.tensorrt,
+            gpu=gpu,
+            used=into / _ENGINES / folder.name,
+            cache=cache_folder() / "tensorrt",
+        )
+        for folder in chosen
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from slipway.platform.cache import cache_folder
 from slipway.telemetry import quiet_environment
 from slipway.triton._errors import NativeUnavailable, SettingsInvalid, TritonNotFound
+from slipway.triton._gpu import Gpu, find_gpu, find_gpu_names
 from slipway.triton._installation import EmbeddedTriton, find_tritonserver
 from slipway.triton._native_backend import (
     ONNXRUNTIME_VARIABLE,
@@ -47,6 +48,7 @@ class Program:
         onnx_only: Whether it runs nothing but ONNX files, through our backend.
         backend: Which of our backends runs them; None is the server's own.
         fallback: Why it is not the native one, though nobody asked for another; empty otherwise.
+        gpu: What our backend runs on beside the CPU; None is nothing else.
     """
 
     executable: Path
@@ -57,6 +59,7 @@ class Program:
     onnx_only: bool = False
     backend: Backend | None = None
     fallback: str = ""
+    gpu: Gpu | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -67,25 +70,37 @@ class Program:
         )
 
 
-def find_program(named: Path | None = None, *, backend: Backend | None = None) -> Program:
+def find_program(
+    named: Path | None = None, *, backend: Backend | None = None, gpu: bool = False, tensorrt: bool = False
+) -> Program:
     """Find the tritonserver to run.
 
     Args:
         named: The program to use; None takes the one on PATH, else the one inside the wheel.
         backend: Which of our backends the one inside the wheel gets; None is what SLIPWAY_BACKEND says, else the
             native one if it can be had, else the Python one.
+        gpu: It must be able to run models on a GPU.
+        tensorrt: And on TensorRT.
 
     Raises:
         ServeError: There is none, or it cannot run here.
     """
     triton = find_tritonserver(named)
     if isinstance(triton, EmbeddedTriton):
-        return _with_backend(triton, backend or _of_environment())
+        chosen = backend or _of_environment()
+        return _with_gpu(triton, chosen, tensorrt=tensorrt) if gpu else _with_backend(triton, chosen)
     if backend is not None:
         raise SettingsInvalid(
             f"backend: {backend!r} is one for the tritonserver that comes with Slipway, {triton.executable} brings its "
             "own; name none"
         )
+    if tensorrt:
+        raise SettingsInvalid(
+            f"tensorrt: for the tritonserver that comes with Slipway; {triton.executable} takes it from the model's "
+            "configuration, optimization { execution_accelerators }"
+        )
+    if gpu:
+        find_gpu_names()  # or it says why there is none
     return Program(
         executable=triton.executable,
         backends=triton.backends,
@@ -121,7 +136,19 @@ def _with_backend(triton: EmbeddedTriton, backend: Backend | None) -> Program:
 
 
 def _with_native(triton: EmbeddedTriton) -> Program:
-    library = onnxruntime_library()
+    return _native(triton, onnxruntime_library())
+
+
+def _with_gpu(triton: EmbeddedTriton, backend: Backend | None, *, tensorrt: bool) -> Program:
+    if backend == "python":
+        raise SettingsInvalid(f"{_VARIABLE}: expected 'native' for a GPU: the Python backend uses none")
+    gpu = find_gpu(tensorrt=tensorrt)
+    program = _native(triton, gpu.onnxruntime)
+    search = {"LD_LIBRARY_PATH": _prepend(gpu.library_directories, "LD_LIBRARY_PATH")}
+    return replace(program, environment={**program.environment, **search}, gpu_metrics=True, gpu=gpu)
+
+
+def _native(triton: EmbeddedTriton, library: Path) -> Program:
     return Program(
         executable=triton.executable,
         backends=native_backends(cache_folder() / "native"),

@@ -125,6 +125,11 @@ class TritonServer:
         return self._launched.fallback
 
     @property
+    def gpus(self) -> tuple[str, ...]:
+        """Names of the GPUs that the models may use; empty without `gpu`."""
+        return self._launched.gpus
+
+    @property
     def pid(self) -> int:
         """Process id of tritonserver."""
         return self._running.process.pid
@@ -210,6 +215,8 @@ class TritonServer:
         except BaseException:
             self._server.stop()
             raise
+        for engines in launch.engines:
+            engines.keep()
 
     def _forget_folder(self) -> None:
         if self._folder is not None:

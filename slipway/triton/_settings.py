@@ -12,6 +12,9 @@ from slipway.triton._errors import SettingsInvalid
 Backend: TypeAlias = Literal["native", "python"]
 """What runs the ONNX files in the tritonserver that comes with Slipway."""
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
+Precision: TypeAlias = Literal["fp32", "fp16"]
+"""What TensorRT may compute in; the tensors of requests and answers stay what they are."""
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,9 @@ class ServerSettings:
         backend: Which of Slipway's backends the tritonserver of the wheel gets, `native` or `python`; None is what
             SLIPWAY_BACKEND says, else the native one if it can be had, else the Python one. Only None for another
             tritonserver.
+        gpu: Run the models whose configuration asks for it (`KIND_GPU`) on this machine's GPU, with the native backend
+            and the packages of the extra `serve-gpu`, and report GPU metrics.
+        tensorrt: Run them on TensorRT, in this precision; None is what their configuration says.
         ready_timeout_s: Longest wait until every model is ready.
         exit_timeout_s: Longest wait when the server is stopped, whole seconds: for requests in flight, then for the
             models to unload, which alone takes about three with the Python backend.
@@ -53,6 +59,8 @@ class ServerSettings:
     config_name: str | None = None
     tritonserver: Path | None = None
     backend: Backend | None = None
+    gpu: bool = False
+    tensorrt: Precision | None = None
     ready_timeout_s: float = 60
     exit_timeout_s: int = 30
     log_file: Path | None = None
@@ -78,10 +86,19 @@ class ServerSettings:
             raise SettingsInvalid("models: expected at least one name, or None for every published model")
         if self.backend not in (None, *BACKENDS):
             raise SettingsInvalid(f"backend: expected {' or '.join(BACKENDS)}, or None, got {self.backend!r}")
+        self._check_gpu()
         if self.ready_timeout_s <= 0:
             raise SettingsInvalid(f"ready_timeout_s: expected more than 0, got {self.ready_timeout_s}")
         if self.exit_timeout_s < 0:
             raise SettingsInvalid(f"exit_timeout_s: expected 0 or more, got {self.exit_timeout_s}")
+
+    def _check_gpu(self) -> None:
+        if self.tensorrt not in (None, *PRECISIONS):
+            raise SettingsInvalid(f"tensorrt: expected {' or '.join(PRECISIONS)}, or None, got {self.tensorrt!r}")
+        if self.tensorrt is not None and not self.gpu:
+            raise SettingsInvalid(f"tensorrt: expected `gpu` with it, for {self.tensorrt!r} runs on a GPU")
+        if self.gpu and self.backend == "python":
+            raise SettingsInvalid("backend: expected 'native', or None, with `gpu`: the Python backend uses no GPU")
 
     @property
     def reachable_address(self) -> str:

@@ -18,7 +18,6 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 from google.protobuf import text_format
 
@@ -26,12 +25,9 @@ from slipway import protocol as pb
 from slipway.model_config import parse_config
 from slipway.platform.atomic_write import replacing, write_atomically
 from slipway.triton._gpu import Gpu
+from slipway.triton._settings import Precision
 
-__all__ = ["PRECISIONS", "Engines", "Precision", "asks_for_tensorrt", "use_tensorrt"]
-
-Precision: TypeAlias = Literal["fp32", "fp16"]
-"""What TensorRT may compute in; the tensors of requests and answers stay what they are."""
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+__all__ = ["Engines", "asks_for_tensorrt", "use_tensorrt"]
 
 _NAME = "tensorrt"
 _PATH = "trt_engine_cache_path"
