@@ -183,8 +183,8 @@ static Error *take(const Instance *instance, Item *item)
   const Session *session = instance->worker.session;
   item->rows = 1;
   TRY(TRITONBACKEND_ResponseNew(&item->response, item->request));
-  if (!instance->model->batches || session->input_count == 0) return NULL;
-  return feed_count_rows(&session->inputs[0], item->request, &item->rows);
+  if (!instance->model->batches || session->inputs.count == 0) return NULL;
+  return feed_count_rows(&session->inputs.tensors[0], item->request, &item->rows);
 }
 
 static void send_response(Item *item)

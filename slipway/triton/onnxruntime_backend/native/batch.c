@@ -44,30 +44,17 @@ static Error *allocate(const Item *item, const Tensor *output, const int64_t *sh
 
 /* --- the only request of a batch: outputs whose shape is known go straight into its response --- */
 
-static bool predict(const Worker *worker, const Tensor *output, int64_t *shape)
-{
-  for (size_t axis = 0; axis < output->rank; ++axis) {
-    const DimSource *source = &output->sources[axis];
-    const Feed *feed = &worker->feeds[source->input];
-    if (output->dims[axis] < 0 && source->axis >= feed->rank) return false;
-    shape[axis] = output->dims[axis] < 0 ? ((const int64_t *)feed->shape.data)[source->axis] : output->dims[axis];
-  }
-  return true;
-}
-
 static Error *place_output(Worker *worker, const Item *item, size_t index)
 {
   const Session *session = worker->session;
   const OrtApi *api = session->runtime->api;
-  const Tensor *output = &session->outputs[index];
+  const Tensor *output = &session->outputs.tensors[index];
   Place *place = &worker->places[index];
   Target target;
   TRY(scratch_reserve(&worker->shape, output->rank * sizeof(int64_t)));
-  int64_t *shape = worker->shape.data;
-  if (!predict(worker, output, shape) || !count_bytes(shape, output->rank, output->element_bytes, &place->bytes) ||
-      place->bytes == 0) {
-    return NULL;
-  }
+  int64_t *shape = memcpy(worker->shape.data, output->dims, output->rank * sizeof(int64_t));
+  if (output->rank > 0 && shape[0] < 0) shape[0] = item->rows;
+  if (!count_bytes(shape, output->rank, output->element_bytes, &place->bytes) || place->bytes == 0) return NULL;
   TRY(allocate(item, output, shape, output->rank, place->bytes, &target));
   place->buffer = target.buffer;
   place->memory_type = target.memory_type;
@@ -81,12 +68,12 @@ static Error *place_output(Worker *worker, const Item *item, size_t index)
                            output->type, &worker->outputs[index]));
 }
 
-/* In the order of the configuration, until the first that is not predictable: so the response has that order too. */
+/* In the order of the configuration, until the first whose shape is not known: so the response has that order too. */
 static Error *place_outputs(Worker *worker, const Item *item)
 {
-  for (size_t i = 0; i < worker->session->output_count; ++i) {
-    const Tensor *output = &worker->session->outputs[i];
-    if (!output->predictable || output->element_bytes == 0) return NULL;
+  for (size_t i = 0; i < worker->session->outputs.count; ++i) {
+    const Tensor *output = &worker->session->outputs.tensors[i];
+    if (!output->known_shape || output->element_bytes == 0) return NULL;
     if (!wants(item, output)) continue;
     TRY(place_output(worker, item, i));
     if (worker->places[i].buffer == NULL) return NULL;
@@ -111,13 +98,13 @@ static Error *read_shape(Worker *worker, OrtValue *value, size_t *rank)
 /* An output can be divided if it has a row for each row of the requests. */
 static Error *check_rows(Worker *worker, int64_t rows)
 {
-  for (size_t i = 0; i < worker->session->output_count; ++i) {
+  for (size_t i = 0; i < worker->session->outputs.count; ++i) {
     size_t rank = 0;
     TRY(read_shape(worker, worker->outputs[i], &rank));
     int64_t found = rank > 0 ? *(const int64_t *)worker->shape.data : 0;
     if (found == rows) continue;
     return fail(TRITONSERVER_ERROR_INTERNAL, "output \"%s\": expected %lld rows, got %lld",
-                worker->session->outputs[i].name, (long long)rows, (long long)found);
+                worker->session->outputs.names[i], (long long)rows, (long long)found);
   }
   return NULL;
 }
@@ -145,7 +132,7 @@ static const char *slice(const Worker *worker, const Tensor *output, const char 
 static Error *divide(Worker *worker, size_t index, Item *items, size_t count)
 {
   const OrtApi *api = worker->session->runtime->api;
-  const Tensor *output = &worker->session->outputs[index];
+  const Tensor *output = &worker->session->outputs.tensors[index];
   size_t rank = 0, elements = 0, first = 0;
   void *data = NULL;
   TRY(read_shape(worker, worker->outputs[index], &rank));
@@ -175,7 +162,7 @@ static Error *divide(Worker *worker, size_t index, Item *items, size_t count)
 
 static Error *hand_over(Worker *worker, Item *items, size_t count)
 {
-  for (size_t i = 0; i < worker->session->output_count; ++i) {
+  for (size_t i = 0; i < worker->session->outputs.count; ++i) {
     const Place *place = &worker->places[i];
     if (place->buffer == NULL) TRY(divide(worker, i, items, count));
     else if (!place->direct) {
@@ -194,18 +181,18 @@ static int64_t total_rows(const Item *items, size_t count)
   return rows;
 }
 
-static Error *run(Worker *worker, const Item *items, size_t count, bool place)
+static Error *run(Worker *worker, const Item *items, size_t count)
 {
   const Session *session = worker->session;
   const OrtApi *api = session->runtime->api;
-  for (size_t i = 0; i < session->input_count; ++i) {
-    TRY(feed_fill(&worker->feeds[i], session, &session->inputs[i], items, count));
+  for (size_t i = 0; i < session->inputs.count; ++i) {
+    TRY(feed_fill(&worker->feeds[i], session, &session->inputs.tensors[i], items, count));
     worker->inputs[i] = worker->feeds[i].value;
   }
-  if (place) TRY(place_outputs(worker, items));
+  if (count == 1) TRY(place_outputs(worker, items));
   if (worker->compute_start_ns == 0) worker->compute_start_ns = clock_ns();
-  OrtStatus *status = api->Run(session->ort, session->run_options, session->input_names, worker->inputs,
-                               session->input_count, session->output_names, session->output_count, worker->outputs);
+  OrtStatus *status = api->Run(session->ort, session->run_options, session->inputs.names, worker->inputs,
+                               session->inputs.count, session->outputs.names, session->outputs.count, worker->outputs);
   worker->compute_end_ns = clock_ns();
   TRY(fail_ort(api, status));
   return count > 1 ? check_rows(worker, total_rows(items, count)) : NULL;
@@ -214,45 +201,20 @@ static Error *run(Worker *worker, const Item *items, size_t count, bool place)
 static void clear(Worker *worker)
 {
   const Session *session = worker->session;
-  for (size_t i = 0; i < session->input_count; ++i) feed_clear(&worker->feeds[i], session);
-  for (size_t i = 0; i < session->output_count; ++i) {
+  for (size_t i = 0; i < session->inputs.count; ++i) feed_clear(&worker->feeds[i], session);
+  for (size_t i = 0; i < session->outputs.count; ++i) {
     worker->places[i].buffer = NULL;
     if (worker->outputs[i] != NULL) session->runtime->api->ReleaseValue(worker->outputs[i]);
     worker->outputs[i] = NULL;
   }
 }
 
-static Error *answer(Worker *worker, Item *items, size_t count, bool place)
+static Error *answer(Worker *worker, Item *items, size_t count)
 {
-  Error *error = run(worker, items, count, place);
+  Error *error = run(worker, items, count);
   if (error == NULL) error = hand_over(worker, items, count);
   clear(worker);
   return error;
-}
-
-/* The response of a run that failed has outputs already. */
-static Error *renew_response(Item *item)
-{
-  log_error(TRITONBACKEND_ResponseDelete(item->response));
-  item->response = NULL;
-  return TRITONBACKEND_ResponseNew(&item->response, item->request);
-}
-
-/* A file may promise shapes that it does not keep. Then ONNX Runtime refuses the buffer, and allocates one itself. */
-static Error *answer_alone(Worker *worker, Item *item)
-{
-  if (!worker->session->trusts_shapes) return answer(worker, item, 1, false);
-  Error *first = answer(worker, item, 1, true);
-  if (first == NULL) return NULL;
-  Error *second = renew_response(item);
-  if (second == NULL) second = answer(worker, item, 1, false);
-  if (second != NULL) {
-    TRITONSERVER_ErrorDelete(second);
-    return first;
-  }
-  TRITONSERVER_ErrorDelete(first);
-  worker->session->trusts_shapes = false;
-  return NULL;
 }
 
 /* If the run of several fails, each runs alone: a request that makes it fail costs only itself. */
@@ -260,12 +222,12 @@ void worker_answer(Worker *worker, Item *items, size_t count)
 {
   worker->compute_start_ns = 0;
   if (count > 1 && worker->batches) {
-    Error *error = answer(worker, items, count, false);
+    Error *error = answer(worker, items, count);
     if (error == NULL) return;
     TRITONSERVER_ErrorDelete(error);
   }
   for (size_t i = 0; i < count; ++i) {
-    if (items[i].error == NULL) items[i].error = explain(answer_alone(worker, &items[i]), "onnxruntime: ");
+    if (items[i].error == NULL) items[i].error = explain(answer(worker, &items[i], 1), "onnxruntime: ");
   }
   if (worker->compute_start_ns == 0) worker->compute_start_ns = worker->compute_end_ns = clock_ns();
 }
@@ -273,17 +235,17 @@ void worker_answer(Worker *worker, Item *items, size_t count)
 Error *worker_open(Worker *worker, Session *session, bool batches)
 {
   *worker = (Worker){.session = session, .batches = batches};
-  worker->feeds = calloc(session->input_count + 1, sizeof *worker->feeds);
-  worker->inputs = calloc(session->input_count + 1, sizeof *worker->inputs);
-  worker->places = calloc(session->output_count + 1, sizeof *worker->places);
-  worker->outputs = calloc(session->output_count + 1, sizeof *worker->outputs);
+  worker->feeds = calloc(session->inputs.count + 1, sizeof *worker->feeds);
+  worker->inputs = calloc(session->inputs.count + 1, sizeof *worker->inputs);
+  worker->places = calloc(session->outputs.count + 1, sizeof *worker->places);
+  worker->outputs = calloc(session->outputs.count + 1, sizeof *worker->outputs);
   return worker->feeds && worker->inputs && worker->places && worker->outputs ? NULL : out_of_memory();
 }
 
 void worker_close(Worker *worker)
 {
-  for (size_t i = 0; worker->feeds != NULL && i < worker->session->input_count; ++i) feed_free(&worker->feeds[i]);
-  for (size_t i = 0; worker->places != NULL && i < worker->session->output_count; ++i) {
+  for (size_t i = 0; worker->feeds != NULL && i < worker->session->inputs.count; ++i) feed_free(&worker->feeds[i]);
+  for (size_t i = 0; worker->places != NULL && i < worker->session->outputs.count; ++i) {
     scratch_free(&worker->places[i].aside);
   }
   free(worker->feeds);

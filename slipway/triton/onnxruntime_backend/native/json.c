@@ -140,9 +140,14 @@ void json_free(Json *value)
   }
 }
 
+const Json *json_first(const Json *value)
+{
+  return value != NULL ? value->first : NULL;
+}
+
 const Json *json_member(const Json *object, const char *key)
 {
-  const Json *member = object != NULL ? object->first : NULL;
+  const Json *member = json_first(object);
   while (member != NULL && (member->key == NULL || strcmp(member->key, key) != 0)) member = member->next;
   return member;
 }
@@ -161,6 +166,6 @@ int64_t json_integer(const Json *value, int64_t otherwise)
 size_t json_count(const Json *array)
 {
   size_t count = 0;
-  for (const Json *member = array != NULL ? array->first : NULL; member != NULL; member = member->next) ++count;
+  for (const Json *member = json_first(array); member != NULL; member = member->next) ++count;
   return count;
 }

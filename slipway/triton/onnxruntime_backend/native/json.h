@@ -19,6 +19,7 @@ Json *json_parse(const char *text, size_t length);
 void json_free(Json *value);
 
 /* All of these take NULL for an absent value. */
+const Json *json_first(const Json *value);
 const Json *json_member(const Json *object, const char *key);
 const char *json_text(const Json *object, const char *key, const char *otherwise);
 int64_t json_integer(const Json *value, int64_t otherwise);

@@ -41,33 +41,6 @@ static Error *find_file(TRITONBACKEND_Model *triton, Model *model)
   return fail(TRITONSERVER_ERROR_UNAVAILABLE, "%s cannot be read: %s", model->path, strerror(errno));
 }
 
-static Error *read_tensor(const Json *config, bool batches, ConfiguredTensor *tensor)
-{
-  const Json *reshape = json_member(config, "reshape");
-  const Json *dims = reshape != NULL ? json_member(reshape, "shape") : json_member(config, "dims");
-  tensor->name = json_text(config, "name", "");
-  tensor->type = json_text(config, "data_type", "TYPE_INVALID");
-  tensor->rank = json_count(dims) + batches;
-  tensor->dims = calloc(tensor->rank + 1, sizeof *tensor->dims);
-  if (tensor->dims == NULL) return out_of_memory();
-  size_t axis = 0;
-  if (batches) tensor->dims[axis++] = -1;
-  for (const Json *dim = dims != NULL ? dims->first : NULL; dim != NULL; dim = dim->next) {
-    tensor->dims[axis++] = json_integer(dim, -1);
-  }
-  return NULL;
-}
-
-static Error *read_tensors(const Json *config, bool batches, ConfiguredTensors *tensors)
-{
-  tensors->tensors = calloc(json_count(config) + 1, sizeof *tensors->tensors);
-  if (tensors->tensors == NULL) return out_of_memory();
-  for (const Json *tensor = config != NULL ? config->first : NULL; tensor != NULL; tensor = tensor->next) {
-    TRY(read_tensor(tensor, batches, &tensors->tensors[tensors->count++]));
-  }
-  return NULL;
-}
-
 static Error *read_least_time(Model *model)
 {
   const char *text = model_parameter(model, "simulated_batch_ms");
@@ -88,8 +61,7 @@ static Error *read_model(TRITONBACKEND_Model *triton, Model *model)
   TRY(find_file(triton, model));
   TRY(read_least_time(model));
   model->batches = json_integer(json_member(model->config, "max_batch_size"), 0) > 0;
-  TRY(read_tensors(json_member(model->config, "input"), model->batches, &model->inputs));
-  return read_tensors(json_member(model->config, "output"), model->batches, &model->outputs);
+  return NULL;
 }
 
 Error *model_read(TRITONBACKEND_Model *triton, Model **out)
@@ -102,17 +74,9 @@ Error *model_read(TRITONBACKEND_Model *triton, Model **out)
   return error;
 }
 
-static void free_tensors(ConfiguredTensors *tensors)
-{
-  for (size_t i = 0; i < tensors->count; ++i) free(tensors->tensors[i].dims);
-  free(tensors->tensors);
-}
-
 void model_free(Model *model)
 {
   if (model == NULL) return;
-  free_tensors(&model->inputs);
-  free_tensors(&model->outputs);
   free(model->path);
   json_free(model->config);
   free(model);

@@ -6,24 +6,10 @@
 #include "runtime.h"
 
 typedef struct {
-  const char *name;
-  const char *type; /* such as TYPE_FP32 */
-  int64_t *dims;    /* -1 is variable; the first is the batch, where there is one */
-  size_t rank;
-} ConfiguredTensor;
-
-typedef struct {
-  ConfiguredTensor *tensors;
-  size_t count;
-} ConfiguredTensors;
-
-typedef struct {
   Json *config;
   char *path; /* of the ONNX file */
   bool batches;
   uint64_t least_ns; /* what a batch takes at least: simulated_batch_ms */
-  ConfiguredTensors inputs;
-  ConfiguredTensors outputs;
 } Model;
 
 /* The caller frees what it gets with model_free. */

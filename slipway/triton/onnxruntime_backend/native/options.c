@@ -152,7 +152,7 @@ static Error *read_settings(const Json *accelerator, const char *device,
 {
   const Json *parameters = json_member(accelerator, "parameters");
   TRY(add_setting(settings, "device_id", device));
-  for (const Json *one = parameters != NULL ? parameters->first : NULL; one != NULL; one = one->next) {
+  for (const Json *one = json_first(parameters); one != NULL; one = one->next) {
     TRY(add(settings, one->key, one->text != NULL ? one->text : ""));
   }
   return NULL;
@@ -170,7 +170,7 @@ static Error *append_gpu(const Runtime *runtime, const Json *accelerators, int32
   const Json *list = json_member(accelerators, "gpu_execution_accelerator"), *cuda_accelerator = NULL;
   char number[16];
   snprintf(number, sizeof number, "%d", (int)device);
-  for (const Json *one = list != NULL ? list->first : NULL; one != NULL; one = one->next) {
+  for (const Json *one = json_first(list); one != NULL; one = one->next) {
     const char *name = json_text(one, "name", "");
     if (strcmp(name, "cuda") == 0) {
       cuda_accelerator = one;

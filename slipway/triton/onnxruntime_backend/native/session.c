@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* open_memstream, strdup */
+#define _GNU_SOURCE /* open_memstream */
 #include "session.h"
 
 #include <stdio.h>
@@ -32,30 +32,29 @@ static const struct {
 /* Inputs and outputs are read alike. */
 typedef struct {
   const char *kind;
-  const ConfiguredTensors *configured;
-  Tensor *tensors;
+  const Json *configured;
   OrtStatus *(*count)(const OrtSession *, size_t *);
   OrtStatus *(*name)(const OrtSession *, size_t, OrtAllocator *, char **);
   OrtStatus *(*type)(const OrtSession *, size_t, OrtTypeInfo **);
 } Side;
 
-static Error *fail_names(const Session *session, const Side *side)
+static Error *fail_names(const Session *session, const Side *side, size_t count)
 {
-  char *text = NULL;
-  size_t length = 0, count = 0;
+  const OrtApi *api = session->runtime->api;
+  char *text = NULL, *name = NULL;
+  size_t length = 0;
+  Error *error = NULL;
   FILE *out = open_memstream(&text, &length);
   if (out == NULL) return out_of_memory();
-  for (size_t i = 0; i < side->configured->count; ++i) {
-    fprintf(out, i > 0 ? ", %s" : "%s", side->configured->tensors[i].name);
+  for (const Json *one = json_first(side->configured); one != NULL; one = one->next) {
+    fprintf(out, one->next != NULL ? "%s, " : "%s", json_text(one, "name", ""));
   }
   fputs("] as in config.pbtxt, got [", out);
-  Error *error = fail_ort(session->runtime->api, side->count(session->ort, &count));
   for (size_t i = 0; i < count && error == NULL; ++i) {
-    char *name = NULL;
-    error = fail_ort(session->runtime->api, side->name(session->ort, i, session->runtime->allocator, &name));
+    error = fail_ort(api, side->name(session->ort, i, session->runtime->allocator, &name));
     if (error != NULL) break;
     fprintf(out, i > 0 ? ", %s" : "%s", name);
-    error = fail_ort(session->runtime->api, session->runtime->api->AllocatorFree(session->runtime->allocator, name));
+    error = fail_ort(api, api->AllocatorFree(session->runtime->allocator, name));
   }
   if (fclose(out) != 0 && error == NULL) error = out_of_memory();
   if (error == NULL) error = fail(TRITONSERVER_ERROR_INVALID_ARG, "expected %ss [%s]", side->kind, text);
@@ -63,149 +62,109 @@ static Error *fail_names(const Session *session, const Side *side)
   return error;
 }
 
-static void write_tensor(FILE *out, const char *type, const int64_t *dims, size_t rank)
+/* Whether the configuration allows what the file has, by the rule of Triton's own ONNX Runtime backend; -1 is the
+ * batch. Writes the configured dimensions into `text`. */
+static bool compare_dims(const Json *configured, bool batches, const Tensor *tensor, FILE *text)
 {
-  fprintf(out, "%s [", type);
-  for (size_t axis = 0; axis < rank; ++axis) fprintf(out, axis > 0 ? ", %lld" : "%lld", (long long)dims[axis]);
-  fputs("]", out);
+  const Json *reshape = json_member(configured, "reshape");
+  const Json *dim = json_first(reshape != NULL ? json_member(reshape, "shape") : json_member(configured, "dims"));
+  bool agree = true;
+  size_t axis = 0;
+  for (bool batch = batches; batch || dim != NULL; ++axis) {
+    int64_t expected = batch ? -1 : json_integer(dim, -1);
+    fprintf(text, axis > 0 ? ", %lld" : "%lld", (long long)expected);
+    agree = agree && axis < tensor->rank && (tensor->dims[axis] == -1 || tensor->dims[axis] == expected);
+    if (!batch) dim = dim->next;
+    batch = false;
+  }
+  return agree && axis == tensor->rank;
 }
 
-static Error *fail_tensor(const Side *side, const ConfiguredTensor *expected, const char *type, const Tensor *found)
+static Error *compare(const Side *side, const Json *configured, bool batches, bool has_shape, const Tensor *tensor)
 {
+  const char *type = json_text(configured, "data_type", ""), *found = types[tensor->type].name;
   char *text = NULL;
   size_t length = 0;
   FILE *out = open_memstream(&text, &length);
   if (out == NULL) return out_of_memory();
-  write_tensor(out, expected->type, expected->dims, expected->rank);
-  fputs(" as in config.pbtxt, got ", out);
-  write_tensor(out, type, found->dims, found->rank);
-  Error *error = fclose(out) != 0 ? out_of_memory()
-                                  : fail(TRITONSERVER_ERROR_INVALID_ARG, "%s \"%s\": expected %s", side->kind,
-                                         expected->name, text);
+  bool agree = compare_dims(configured, batches, tensor, out) || !has_shape;
+  fprintf(out, "] as in config.pbtxt, got %s [", found);
+  for (size_t i = 0; i < tensor->rank; ++i) fprintf(out, i > 0 ? ", %lld" : "%lld", (long long)tensor->dims[i]);
+  Error *error = fclose(out) != 0 ? out_of_memory() : NULL;
+  if (error == NULL && (!agree || strcmp(type, found) != 0)) {
+    error = fail(TRITONSERVER_ERROR_INVALID_ARG, "%s \"%s\": expected %s [%s]", side->kind, tensor->name, type, text);
+  }
   free(text);
   return error;
 }
 
-/* Whether the configuration allows what the file has, by the rule of Triton's own ONNX Runtime backend. */
-static bool dims_agree(const ConfiguredTensor *configured, const Tensor *tensor)
-{
-  if (configured->rank != tensor->rank) return false;
-  for (size_t axis = 0; axis < tensor->rank; ++axis) {
-    if (tensor->dims[axis] != -1 && tensor->dims[axis] != configured->dims[axis]) return false;
-  }
-  return true;
-}
-
-static Error *read_dims(const OrtApi *api, const OrtTensorTypeAndShapeInfo *info, Tensor *tensor)
-{
-  TRY(fail_ort(api, api->GetDimensionsCount(info, &tensor->rank)));
-  tensor->dims = calloc(tensor->rank + 1, sizeof *tensor->dims);
-  tensor->symbols = calloc(tensor->rank + 1, sizeof *tensor->symbols);
-  tensor->sources = calloc(tensor->rank + 1, sizeof *tensor->sources);
-  const char **symbols = calloc(tensor->rank + 1, sizeof *symbols);
-  Error *error = tensor->dims && tensor->symbols && tensor->sources && symbols ? NULL : out_of_memory();
-  if (error == NULL) error = fail_ort(api, api->GetDimensions(info, tensor->dims, tensor->rank));
-  if (error == NULL) error = fail_ort(api, api->GetSymbolicDimensions(info, symbols, tensor->rank));
-  for (size_t axis = 0; axis < tensor->rank && error == NULL; ++axis) {
-    if ((tensor->symbols[axis] = strdup(symbols[axis])) == NULL) error = out_of_memory();
-  }
-  free(symbols);
-  return error;
-}
-
-static Error *check_tensor(const OrtApi *api, const Side *side, const OrtTypeInfo *type,
-                           const ConfiguredTensor *configured, Tensor *tensor)
+static Error *describe(const OrtApi *api, const Side *side, const OrtTypeInfo *type, const Json *configured,
+                       bool batches, Tensor *tensor)
 {
   const OrtTensorTypeAndShapeInfo *info = NULL;
+  tensor->name = json_text(configured, "name", "");
   TRY(fail_ort(api, api->CastTypeInfoToTensorInfo(type, &info)));
-  if (info == NULL) {
-    return fail(TRITONSERVER_ERROR_UNSUPPORTED, "%s \"%s\" is no tensor", side->kind, configured->name);
-  }
+  if (info == NULL) return fail(TRITONSERVER_ERROR_UNSUPPORTED, "%s \"%s\" is no tensor", side->kind, tensor->name);
   TRY(fail_ort(api, api->GetTensorElementType(info, &tensor->type)));
   if (tensor->type >= sizeof types / sizeof *types || types[tensor->type].name == NULL) {
     return fail(TRITONSERVER_ERROR_UNSUPPORTED, "%s \"%s\": expected a type that Triton has, got element type %d of ONNX",
-                side->kind, configured->name, (int)tensor->type);
+                side->kind, tensor->name, (int)tensor->type);
   }
-  TRY(read_dims(api, info, tensor));
-  tensor->name = configured->name;
+  TRY(fail_ort(api, api->GetDimensionsCount(info, &tensor->rank)));
+  if ((tensor->dims = calloc(tensor->rank + 1, sizeof *tensor->dims)) == NULL) return out_of_memory();
+  TRY(fail_ort(api, api->GetDimensions(info, tensor->dims, tensor->rank)));
   tensor->triton_type = types[tensor->type].triton;
   tensor->element_bytes = types[tensor->type].bytes;
-  tensor->predictable = api->TensorTypeAndShape_HasShape(info);
-  bool agrees = !tensor->predictable || dims_agree(configured, tensor);
-  if (agrees && strcmp(configured->type, types[tensor->type].name) == 0) return NULL;
-  return fail_tensor(side, configured, types[tensor->type].name, tensor);
+  bool has_shape = api->TensorTypeAndShape_HasShape(info);
+  tensor->known_shape = has_shape;
+  for (size_t axis = 0; axis < tensor->rank; ++axis) {
+    if (tensor->dims[axis] < 0 && (axis > 0 || !batches)) tensor->known_shape = false;
+  }
+  return compare(side, configured, batches, has_shape, tensor);
 }
 
 /* The file's tensor `index`, put where the configuration has it. */
-static Error *read_tensor(const Session *session, const Side *side, size_t index)
+static Error *read_tensor(const Session *session, const Side *side, bool batches, size_t index, Tensors *tensors)
 {
   const OrtApi *api = session->runtime->api;
+  const Json *configured = json_first(side->configured);
   char *name = NULL;
   OrtTypeInfo *type = NULL;
   size_t place = 0;
   TRY(fail_ort(api, side->name(session->ort, index, session->runtime->allocator, &name)));
-  while (place < side->configured->count && strcmp(side->configured->tensors[place].name, name) != 0) ++place;
+  while (configured != NULL && strcmp(json_text(configured, "name", ""), name) != 0) {
+    configured = configured->next;
+    ++place;
+  }
   TRY(fail_ort(api, api->AllocatorFree(session->runtime->allocator, name)));
-  if (place == side->configured->count) return fail_names(session, side);
+  if (configured == NULL) return fail_names(session, side, tensors->count);
   TRY(fail_ort(api, side->type(session->ort, index, &type)));
-  Error *error = check_tensor(api, side, type, &side->configured->tensors[place], &side->tensors[place]);
+  Error *error = describe(api, side, type, configured, batches, &tensors->tensors[place]);
   api->ReleaseTypeInfo(type);
+  tensors->names[place] = tensors->tensors[place].name;
   return error;
 }
 
-static Error *read_side(const Session *session, const Side *side, const char **names)
+static Error *read_side(const Session *session, const Side *side, bool batches, Tensors *tensors)
 {
-  size_t count = 0;
-  TRY(fail_ort(session->runtime->api, side->count(session->ort, &count)));
-  if (count != side->configured->count) return fail_names(session, side);
-  for (size_t i = 0; i < count; ++i) TRY(read_tensor(session, side, i));
-  for (size_t i = 0; i < count; ++i) names[i] = side->configured->tensors[i].name;
+  TRY(fail_ort(session->runtime->api, side->count(session->ort, &tensors->count)));
+  tensors->tensors = calloc(tensors->count + 1, sizeof *tensors->tensors);
+  tensors->names = calloc(tensors->count + 1, sizeof *tensors->names);
+  if (tensors->tensors == NULL || tensors->names == NULL) return out_of_memory();
+  if (tensors->count != json_count(side->configured)) return fail_names(session, side, tensors->count);
+  for (size_t i = 0; i < tensors->count; ++i) TRY(read_tensor(session, side, batches, i, tensors));
   return NULL;
-}
-
-static bool find_source(const Session *session, const char *symbol, DimSource *source)
-{
-  for (size_t input = 0; input < session->input_count && symbol[0] != '\0'; ++input) {
-    const Tensor *tensor = &session->inputs[input];
-    for (size_t axis = 0; axis < tensor->rank; ++axis) {
-      if (strcmp(tensor->symbols[axis], symbol) != 0) continue;
-      *source = (DimSource){input, axis};
-      return true;
-    }
-  }
-  return false;
-}
-
-/* The shape of an output is known before the run if each of its variable dimensions is named as an input's is. */
-static void find_predictable(Session *session)
-{
-  for (size_t i = 0; i < session->output_count; ++i) {
-    Tensor *output = &session->outputs[i];
-    for (size_t axis = 0; axis < output->rank && output->predictable; ++axis) {
-      output->predictable = output->dims[axis] >= 0 ||
-                            find_source(session, output->symbols[axis], &output->sources[axis]);
-    }
-  }
 }
 
 static Error *read_tensors(Session *session, const Model *model)
 {
   const OrtApi *api = session->runtime->api;
-  session->inputs = calloc(model->inputs.count + 1, sizeof *session->inputs);
-  session->outputs = calloc(model->outputs.count + 1, sizeof *session->outputs);
-  session->input_names = calloc(model->inputs.count + 1, sizeof *session->input_names);
-  session->output_names = calloc(model->outputs.count + 1, sizeof *session->output_names);
-  if (!session->inputs || !session->outputs || !session->input_names || !session->output_names) return out_of_memory();
-  session->input_count = model->inputs.count;
-  session->output_count = model->outputs.count;
-  Side inputs = {"input", &model->inputs, session->inputs, api->SessionGetInputCount, api->SessionGetInputName,
-                 api->SessionGetInputTypeInfo};
-  Side outputs = {"output", &model->outputs, session->outputs, api->SessionGetOutputCount, api->SessionGetOutputName,
-                  api->SessionGetOutputTypeInfo};
-  TRY(read_side(session, &inputs, session->input_names));
-  TRY(read_side(session, &outputs, session->output_names));
-  find_predictable(session);
-  return NULL;
+  const Side inputs = {"input", json_member(model->config, "input"), api->SessionGetInputCount,
+                       api->SessionGetInputName, api->SessionGetInputTypeInfo};
+  const Side outputs = {"output", json_member(model->config, "output"), api->SessionGetOutputCount,
+                        api->SessionGetOutputName, api->SessionGetOutputTypeInfo};
+  TRY(read_side(session, &inputs, model->batches, &session->inputs));
+  return read_side(session, &outputs, model->batches, &session->outputs);
 }
 
 static Error *open_file(Session *session, const Model *model)
@@ -237,7 +196,7 @@ Error *session_open(const Runtime *runtime, const Model *model, int32_t device, 
 {
   Session *session = calloc(1, sizeof *session);
   if (session == NULL) return out_of_memory();
-  *session = (Session){.runtime = runtime, .device = device, .trusts_shapes = true};
+  *session = (Session){.runtime = runtime, .device = device};
   Error *error = open_file(session, model);
   if (error == NULL) error = explain(read_tensors(session, model), "%s: ", model->path);
   if (error == NULL) error = prepare_runs(session);
@@ -246,15 +205,11 @@ Error *session_open(const Runtime *runtime, const Model *model, int32_t device, 
   return error;
 }
 
-static void free_tensors(Tensor *tensors, size_t count)
+static void free_tensors(Tensors *tensors)
 {
-  for (size_t i = 0; i < count && tensors != NULL; ++i) {
-    for (size_t axis = 0; axis < tensors[i].rank && tensors[i].symbols != NULL; ++axis) free(tensors[i].symbols[axis]);
-    free(tensors[i].symbols);
-    free(tensors[i].sources);
-    free(tensors[i].dims);
-  }
-  free(tensors);
+  for (size_t i = 0; tensors->tensors != NULL && i < tensors->count; ++i) free(tensors->tensors[i].dims);
+  free(tensors->tensors);
+  free(tensors->names);
 }
 
 void session_close(Session *session)
@@ -263,10 +218,8 @@ void session_close(Session *session)
   if (session->gpu != NULL) session->runtime->api->ReleaseMemoryInfo(session->gpu);
   if (session->run_options != NULL) session->runtime->api->ReleaseRunOptions(session->run_options);
   if (session->ort != NULL) session->runtime->api->ReleaseSession(session->ort);
-  free_tensors(session->inputs, session->input_count);
-  free_tensors(session->outputs, session->output_count);
-  free(session->input_names);
-  free(session->output_names);
+  free_tensors(&session->inputs);
+  free_tensors(&session->outputs);
   free(session);
 }
 

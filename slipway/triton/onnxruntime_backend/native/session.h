@@ -4,35 +4,31 @@
 
 #include "model.h"
 
-typedef struct {
-  size_t input;
-  size_t axis;
-} DimSource;
+enum { ON_CPU = -1 };
 
 typedef struct {
-  const char *name;
+  const char *name; /* the configuration's */
   OrtElementType type;
   TRITONSERVER_DataType triton_type;
   size_t element_bytes; /* 0 for strings */
   size_t rank;
-  int64_t *dims;        /* the file's; -1 is variable */
-  char **symbols;       /* names of the variable ones, or "" */
-  DimSource *sources;   /* of an output: the input's dimension that a variable one equals */
-  bool predictable;     /* of an output: its shape follows from those of the inputs */
+  int64_t *dims;     /* the file's; -1 is variable */
+  bool known_shape;  /* known before a run: nothing but the first dimension is variable, and that is the batch */
 } Tensor;
 
-enum { ON_CPU = -1 };
+typedef struct {
+  size_t count;
+  Tensor *tensors;
+  const char **names;
+} Tensors;
 
 typedef struct {
   const Runtime *runtime;
   int32_t device; /* number of a GPU, or ON_CPU */
   OrtSession *ort;
   OrtRunOptions *run_options;
-  OrtMemoryInfo *gpu;  /* NULL on the CPU */
-  _Atomic bool trusts_shapes; /* predicted shapes were right so far */
-  size_t input_count, output_count;
-  Tensor *inputs, *outputs;
-  const char **input_names, **output_names;
+  OrtMemoryInfo *gpu; /* NULL on the CPU */
+  Tensors inputs, outputs;
 } Session;
 
 /* Open the file, and see that its tensors are those of the configuration. The caller closes what it gets. */
