@@ -29,6 +29,8 @@ __all__ = ["RunningServer", "http_get"]
 
 _FIRST_POLLS_S = 0.01  # a native server is ready in a tenth of a second
 _POLL_S = 0.05
+_CRASHING_S = 5.0
+_CRASHED = re.compile(r"^Signal \((4|6|7|8|11)\) received\.$", re.MULTILINE)  # SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV
 _PORT_LOST = re.compile(r"failed to start (?P<name>\w+) service: .*Socket '[\d.]+:(?P<port>\d+)' already in use")
 
 
@@ -85,6 +87,7 @@ class RunningServer:
         exit_code = self.process.wait(within_s)
         if exit_code is not None:
             raise self._died(exit_code)
+        self._end_if_it_hangs()
         if self._launch.backend == "native":  # it has no processes of its own
             return
         dead = next(iter(dead_backends(self.process.pid)), None)
@@ -94,6 +97,16 @@ class RunningServer:
                 pid=dead.pid,
             )
         self._suspect = dead.pid if dead is not None else None
+
+    def _end_if_it_hangs(self) -> None:
+        """A tritonserver that crashes writes the signal and its stack, and may wait in that for ever."""
+        crashed = _CRASHED.findall(self.log.text())
+        if crashed and self.process.wait(_CRASHING_S) is None:
+            self.process.kill()
+            self.process.wait(None)
+            name = signal_name(int(crashed[-1]))
+            reason = f"it crashed ({name}), and did not end by itself"
+            raise ServerDied(f"tritonserver was killed: {reason}", exit_code=-int(crashed[-1]), reason=reason)
 
     def poll(self) -> int | None:
         """The exit code, below zero for a signal; None while it runs; after `stop` what that has returned."""

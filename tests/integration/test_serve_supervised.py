@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 
 import httpx
 import numpy as np
@@ -14,6 +15,23 @@ from tests.integration.server_processes import eventually, stubs_of
 
 pytestmark = pytest.mark.triton
 
+HANGS_ONCE = """#!{python}
+import http.server, pathlib, sys
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{{"name": "mnist", "versions": ["1"]}}')
+
+(port,) = (int(word.partition("=")[2]) for word in sys.argv if word.startswith("--http-port="))
+server = http.server.HTTPServer(("127.0.0.1", port), Ready)
+once = pathlib.Path("{once}")
+if not once.exists():
+    once.touch()
+    print("Signal (11) received.", flush=True)
+server.serve_forever()
+"""
 BLANK = np.zeros((28, 28), np.uint8)
 
 
@@ -79,6 +97,22 @@ def test_after_a_backend_process_was_killed_no_request_fails_any_more(published_
 
     assert complaint.startswith(f"a backend process of tritonserver ({lost}) was killed by SIGKILL")
     assert 0 == command.returncode
+
+
+def test_a_server_that_hangs_in_its_crash_is_ended_and_started_again(published_repository, tmp_path):
+    """It answers, until it has lost a thread: the second start is the one that goes on."""
+    program = tmp_path / "tritonserver"
+    program.write_text(HANGS_ONCE.format(python=sys.executable, once=tmp_path / "once"))
+    program.chmod(0o755)
+    with serving(published_repository, "--tritonserver", program) as (command, _, urls):
+        complaint = read_until(command, "tritonserver answers again")
+        with httpx.Client(trust_env=False) as client:
+            status = client.get(f"{urls['HTTP']}/v2/models/mnist/ready").status_code
+        command.send_signal(signal.SIGTERM)
+        command.communicate(timeout=60)
+
+    assert complaint.startswith("tritonserver was killed: it crashed (SIGSEGV), and did not end by itself\n")
+    assert httpx.codes.OK == status
 
 
 def test_a_server_that_dies_again_and_again_ends_the_command_with_the_reason(published_repository):
