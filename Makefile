@@ -120,6 +120,7 @@ lock: $(READY)    ## resolve the hashed locks again
 	$(COMPILE) pyproject.toml --extra loadtest -c requirements/dev.txt -o requirements/loadtest.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/client.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+	echo 'ziglang' | $(COMPILE) - -c requirements/dev.txt -o requirements/ziglang.txt
 	lock() { printf '%s\n' onnxruntime "$${@:2}" | $(COMPILE) - -c <(grep '^onnxruntime==' requirements/dev.txt | tr -d '\\') -o benchmarks/peers/locks/$$1.txt; }; \
 	  lock fastapi fastapi 'uvicorn[standard]'; lock kserve kserve; lock mlserver mlserver; \
 	  lock litserve litserve; lock bentoml bentoml; lock ray 'ray[serve]'

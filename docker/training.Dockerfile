@@ -18,9 +18,9 @@ ENV PIP_ROOT_USER_ACTION=ignore \
     UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never
 WORKDIR /src
-COPY requirements/uv.txt requirements/build.txt requirements/training.txt requirements/training-gpu.txt requirements/
+COPY requirements/uv.txt requirements/build.txt requirements/ziglang.txt requirements/training.txt requirements/training-gpu.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m pip install --require-hashes -r requirements/uv.txt -r requirements/build.txt
+    python -m pip install --require-hashes -r requirements/uv.txt -r requirements/build.txt -r requirements/ziglang.txt
 RUN --mount=type=cache,target=/root/.cache/uv \
     case "${ACCELERATOR}" in \
         cpu) lock=requirements/training.txt ;; \
@@ -38,6 +38,8 @@ COPY rehearsal rehearsal
 ARG SOURCE_DATE_EPOCH=1577836800
 RUN python -m hatchling build --target wheel --directory /dist \
     && python -m pip --python /opt/slipway/bin/python install --no-cache-dir --no-deps --no-index --find-links /dist slipway-serving
+# The server's native backend is compiled here: the image has no compiler.
+RUN CC="python -m ziglang cc -target $(uname -m)-linux-gnu.2.17" /opt/slipway/bin/python -I -m slipway.triton.prebuild
 
 FROM ${PYTHON_IMAGE}
 ARG PYTHON_IMAGE

@@ -6,6 +6,7 @@ job half of one.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,30 @@ def test_client_carries_the_scenarios(client):
     shipped = {path.name for path in (client.root / "opt/slipway/lib").rglob("loadtest/scenarios/*.yaml")}
 
     assert {path.name for path in (ROOT / "loadtest/scenarios").glob("*.yaml")} == shipped
+
+
+def test_both_images_hold_the_sources_of_the_native_backend(image):
+    """As every wheel of the project does, out of which they are installed."""
+    folder = "slipway/triton/onnxruntime_backend/native"
+    shipped = {path.name for path in (image.root / "opt/slipway/lib").glob(f"*/site-packages/{folder}/*")}
+
+    assert {path.name for path in (ROOT / folder).iterdir()} == shipped
+
+
+@pytest.mark.triton
+def test_training_serves_with_a_native_backend_that_was_compiled_with_the_image(training, published_repository):
+    """Its shell prints the command; where CC names no compiler, none is looked for."""
+    before = training.files()
+    without_compiler = training.environment | {"CC": "/nowhere", "SLIPWAY_CACHE": f"{training.root}/tmp/cache"}
+    done = replace(training, environment=without_compiler).run(
+        "serve", "--repository", published_repository, "--backend", "native", "--print-command"
+    )
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    (folder,) = re.findall(r"--backend-directory=(\S+)", done.stdout)
+    assert Path(folder).is_relative_to(training.root / "opt/slipway")
+    assert (Path(folder) / "onnxruntime/libtriton_onnxruntime.so").stat().st_mode & 0o005 == 0o005
+    assert before == training.files()
 
 
 def test_second_build_holds_the_same_bytes(client):
