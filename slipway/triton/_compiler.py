@@ -20,9 +20,9 @@ __all__ = ["Compiler", "CompilerFailed", "compile_library", "find_compilers"]
 
 _ON_PATH = ("cc", "gcc", "clang")
 _OLDEST_GLIBC = "2.17"  # what ziglang links to; the tritonserver of the wheel needs a newer one
-_FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
+_FLAGS = ("-std=c11", "-O2", "-s", "-fPIC", "-shared", "-fvisibility=hidden")  # -s: no path of this build in it
 _LIBRARIES = ("-ldl", "-lpthread")
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 300.0  # ziglang takes seconds on an idle machine
 _ERROR = re.compile(r"\berror:")
 _LAST_WORDS = re.compile(r"^collect2:|linker command failed")  # they only say that the linker has said why
 _ELF_HEADER_BYTES = 20

@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import secrets
 import shutil
 import time
@@ -35,9 +36,10 @@ _PACKAGE = Path(__file__).with_name("onnxruntime_backend")
 PREBUILT = _PACKAGE / "prebuilt"
 _LIBRARY = Path("onnxruntime", "libtriton_onnxruntime.so")  # where Triton looks for a backend of that name
 _DIGEST = "sha256"
+_API = re.compile(r"^#define ORT_API_VERSION (\d+)", re.MULTILINE)
 _NEW = ".new-"
 _NEW_LASTS_S = 3600.0
-_OTHERS_BUILD_S = 150.0  # longer than a compiler may take
+_OTHERS_BUILD_S = 330.0  # longer than a compiler may take
 _POLL_S = 0.05
 
 
@@ -96,7 +98,7 @@ def onnxruntime_library() -> Path:
     """ONNX Runtime's library: what the variable names, else the one inside the installed wheel.
 
     Raises:
-        NativeUnavailable: There is none; says where it was looked for.
+        NativeUnavailable: There is none, or it is older than the sources ask for; says where it was looked for.
     """
     named = os.environ.get(ONNXRUNTIME_VARIABLE)
     if named:
@@ -105,14 +107,28 @@ def onnxruntime_library() -> Path:
         return Path(named).absolute()
     found = importlib.util.find_spec("onnxruntime")
     folders = [Path(place, "capi") for place in (found.submodule_search_locations or () if found is not None else ())]
-    libraries = [path for folder in folders for path in folder.glob("libonnxruntime.so.[0-9]*")]
-    if not libraries:
-        places = " or ".join(map(str, folders)) or "any package onnxruntime"
+    libraries = {_version(path): path for folder in folders for path in folder.glob("libonnxruntime.so.[0-9]*")}
+    newest = max(libraries, default=())
+    least = _least_onnxruntime()
+    if newest < least:
+        places = " or ".join(map(str, folders)) or "a package onnxruntime"
         raise NativeUnavailable(
-            f"expected libonnxruntime.so.* in {places}, as releases of onnxruntime from 1.22 on bring it: "
-            f"{install_hint('serve')}"
+            f"the native backend needs libonnxruntime.so of onnxruntime {'.'.join(map(str, least))} or later, expected "
+            f"in {places}, got {libraries[newest].name if newest else 'none'}: pip install --upgrade onnxruntime"
         )
-    return max(libraries, key=lambda path: [int(word) for word in path.name.split(".") if word.isdigit()])
+    return libraries[newest]
+
+
+def _version(library: Path) -> tuple[int, ...]:
+    return tuple(int(word) for word in library.name.split(".") if word.isdigit())
+
+
+def _least_onnxruntime() -> tuple[int, int]:
+    """The release that brought the interface which the sources declare."""
+    for header in _sources("onnxruntime_api.h"):
+        if found := _API.search(header.read_text(encoding="utf-8")):
+            return (1, int(found[1]))
+    return (1, 0)
 
 
 def _key(compiler: Compiler | None) -> str:

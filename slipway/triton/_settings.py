@@ -41,7 +41,7 @@ class ServerSettings:
         tensorrt: Run them on TensorRT, in this precision; None is what their configuration says.
         ready_timeout_s: Longest wait until every model is ready.
         exit_timeout_s: Longest wait when the server is stopped, whole seconds: for requests in flight, then for the
-            models to unload, which alone takes about three with the Python backend.
+            models to unload, which alone takes about three seconds with the Python backend.
         log_file: Where the log is appended; None keeps only what an error message needs.
         restrict_admin_apis: Close model control, shared memory, traces and logs to who has not the server's key. A
             server that leaves them open runs the code of whoever reaches it.

@@ -1,4 +1,10 @@
-from slipway.triton._drain import Activity
+import os
+import socket
+from contextlib import suppress
+
+import pytest
+
+from slipway.triton._drain import Activity, _is_sending, _is_unloaded
 
 
 class Clock:
@@ -45,3 +51,45 @@ def test_a_backend_that_does_not_count_is_never_quiet(monkeypatch, tmp_path):
     activity = watched(monkeypatch, tmp_path / "none")
 
     assert [0, 0, 0] == [activity.quiet_s() for _ in range(3)]
+
+
+BEGUN = """I1128 09:55:21.012171 29587 server.cc:336] "All models are stopped, unloading models"
+I1128 09:55:21.012177 29587 server.cc:345] "Timeout 30: Found 2 live models and 0 in-flight non-inference requests"
+"""
+
+
+def unloaded(name):
+    return f"I1128 09:55:21.012413 29587 model_lifecycle.cc:624] \"successfully unloaded '{name}' version 1\"\n"
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        (False, ""),
+        (False, unloaded("a") + unloaded("b")),
+        (False, unloaded("a") + BEGUN + unloaded("b")),
+        (False, BEGUN + unloaded("a") + unloaded("a")),
+        (True, BEGUN + unloaded("a") + unloaded("b")),
+        (True, BEGUN.replace("2 live", "0 live")),
+    ],
+    ids=["still draining", "before the end", "one of two", "twice the same", "both", "none was loaded"],
+)
+def test_models_are_unloaded_when_each_of_them_says_so_after_the_end_began(expected, text):
+    assert expected == _is_unloaded(text)
+
+
+def test_an_answer_that_the_client_has_not_taken_is_still_being_sent():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        port = server.getsockname()[1]
+        connection, _ = server.accept()
+        with connection:
+            idle = _is_sending(os.getpid(), (port,))
+            connection.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    connection.send(bytes(1 << 20))
+            busy = _is_sending(os.getpid(), (1, port))
+            others = _is_sending(os.getpid(), (1,))
+
+            assert (False, True, False) == (idle, busy, others)
+            assert client.getpeername()[1] == port

@@ -55,6 +55,7 @@ def package(tmp_path, monkeypatch):
     (folder / "native").mkdir(parents=True)
     (folder / "native" / "a.c").write_text("int a;")
     (folder / "native" / "a.h").write_text("extern int a;")
+    (folder / "native" / "onnxruntime_api.h").write_text("#define ORT_API_VERSION 24 /* of 1.24 */")
     monkeypatch.setattr(native, "_PACKAGE", folder)
     monkeypatch.setattr(native, "PREBUILT", folder / "prebuilt")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
@@ -340,8 +341,13 @@ def test_a_library_that_is_named_comes_before_the_wheels(wheel, tmp_path, monkey
     assert tmp_path / "own.so" == onnxruntime_library()
 
 
-def test_an_onnx_runtime_without_its_library_is_refused(wheel, tmp_path, monkeypatch):
-    with pytest.raises(NativeUnavailable, match=rf"expected libonnxruntime\.so\.\* in {wheel}, "):
+def test_an_onnx_runtime_without_its_library_or_an_old_one_is_refused(wheel, tmp_path, monkeypatch):
+    with pytest.raises(NativeUnavailable, match=rf"onnxruntime 1\.24 or later, expected in {wheel}, got none: pip"):
+        onnxruntime_library()
+    (wheel / "libonnxruntime.so.1.23.2").touch()
+    with pytest.raises(
+        NativeUnavailable, match=r"onnxruntime 1\.24 or later, .*, got libonnxruntime\.so\.1\.23\.2: pip"
+    ):
         onnxruntime_library()
     monkeypatch.setenv("SLIPWAY_ONNXRUNTIME_LIBRARY", str(tmp_path / "none.so"))
     with pytest.raises(NativeUnavailable, match=r"^SLIPWAY_ONNXRUNTIME_LIBRARY: expected .*/none\.so is no file"):
