@@ -11,15 +11,15 @@ from typer.core import TyperGroup
 
 from loadtest.capacity.cli import capacity
 from loadtest.cli_options import (
-    AccessOptions,
     ForceOption,
     ObjectiveOptions,
     ProcessesOption,
     ScenarioArgument,
+    ServerOptions,
     TargetOptions,
-    grouped,
     run_request,
 )
+from slipway.platform.option_groups import grouped
 
 __all__ = ["ScenarioOrCommand", "capacity", "loadtest"]
 
@@ -54,7 +54,7 @@ def run(
     closed_loop: Annotated[
         int | None, typer.Option(help="For comparison: so many users who wait for each answer.", metavar="USERS")
     ] = None,
-    access: AccessOptions,
+    access: ServerOptions,
     processes: ProcessesOption = 1,
     report_dir: Annotated[
         Path | None, typer.Option("--report-dir", "-o", help="Folder of the report; a new one below runs/loadtest.")

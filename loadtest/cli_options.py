@@ -1,46 +1,32 @@
 """Command: the options that several commands of the load test share, in groups, and how a mistake in one is named.
 
-    @grouped
-    def run(scenario: ScenarioArgument, *, target: TargetOptions, objectives: ObjectiveOptions) -> None: ...
-
 Runs in the command's process.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import shlex
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slipway.connection_options import (
-    AuthorityOption,
-    CaFileOption,
-    CertFileOption,
-    HeaderOption,
-    KeyFileOption,
-    TokenEnvOption,
-    VersionOption,
-    connection,
-)
+from slipway.connection_options import AccessOptions, VersionOption
 
 if TYPE_CHECKING:
     from loadtest.engine.request import RunRequest
 
 __all__ = [
-    "AccessOptions",
     "ForceOption",
     "ObjectiveOptions",
     "ProcessesOption",
     "ScenarioArgument",
+    "ServerOptions",
     "TargetOptions",
-    "grouped",
     "run_request",
 ]
 
@@ -95,47 +81,10 @@ class ObjectiveOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccessOptions:
+class ServerOptions(AccessOptions):
     """How the target and its metrics are reached."""
 
     metrics_url: MetricsOption = None
-    header: HeaderOption = None
-    authority: AuthorityOption = None
-    ca_file: CaFileOption = None
-    cert_file: CertFileOption = None
-    key_file: KeyFileOption = None
-    token_env: TokenEnvOption = None
-
-
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of its groups: a parameter whose type is a dataclass stands for the fields of that."""
-    hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
-
-    def options_of(parameter: inspect.Parameter) -> list[inspect.Parameter]:
-        if parameter.name not in groups:
-            return [parameter.replace(annotation=hints[parameter.name])]
-        kinds = get_type_hints(groups[parameter.name], include_extras=True)
-        return [
-            inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kinds[field.name]
-            )
-            for field in fields(groups[parameter.name])
-        ]
-
-    def with_groups(**values: Any) -> None:  # noqa: ANN401 - whatever the options hold
-        chosen = {
-            name: kind(**{field.name: values.pop(field.name) for field in fields(kind)})
-            for name, kind in groups.items()
-        }
-        command(**values, **chosen)
-
-    parameters = inspect.signature(command).parameters.values()
-    signature = inspect.Signature([option for parameter in parameters for option in options_of(parameter)])
-    with_groups.__signature__ = signature  # type: ignore[attr-defined] # `inspect` and typer look there
-    with_groups.__annotations__ = {name: option.annotation for name, option in signature.parameters.items()}
-    with_groups.__name__, with_groups.__doc__ = command.__name__, command.__doc__
-    return with_groups
 
 
 _OPTIONS = {
@@ -162,7 +111,7 @@ def run_request(
     *,
     target: TargetOptions,
     objectives: ObjectiveOptions,
-    access: AccessOptions,
+    access: ServerOptions,
     closed_loop: int | None = None,
     rate: float | None = None,
     duration_s: float | None = None,
@@ -204,9 +153,9 @@ def run_request(
     )
 
 
-def _by_key(target: TargetOptions, access: AccessOptions) -> dict[str, object]:
+def _by_key(target: TargetOptions, access: ServerOptions) -> dict[str, object]:
     """What options of their own say, by the scenario's key; None where one is not given."""
-    headers = connection(header=access.header).headers
+    headers = access.headers()
     return {
         "target.url": target.url,
         "target.model": target.model,

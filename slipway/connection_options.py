@@ -1,8 +1,9 @@
 """Connection options: the same for every command that sends requests to a server.
 
-def predict(url: ..., *, timeout_s: TimeoutOption = 5.0, header: HeaderOption = None, ...) -> None:
-with connection(timeout_s=timeout_s, header=header, ...).open(url, model="mnist") as classifier:
-...
+@grouped
+def predict(url: str, *, timeout_s: TimeoutOption = 5.0, access: AccessOptions) -> None:
+with access.connection(timeout_s=timeout_s).open(url, model="mnist") as classifier:
+classifier.wait_ready()
 """
 
 from __future__ import annotations
@@ -22,17 +23,11 @@ if TYPE_CHECKING:
     from slipway.client import Classifier, Tls
 
 __all__ = [
-    "AuthorityOption",
-    "CaFileOption",
-    "CertFileOption",
+    "AccessOptions",
     "ConnectionOptions",
     "ConnectionUnclear",
-    "HeaderOption",
-    "KeyFileOption",
     "TimeoutOption",
-    "TokenEnvOption",
     "VersionOption",
-    "connection",
 ]
 
 _PANEL = "Connection"
@@ -178,30 +173,35 @@ class ConnectionOptions:
             raise ConnectionUnclear("--ca-file and --cert-file: expected a URL with grpcs:// or https://, got none")
 
 
-def connection(
-    *,
-    version: int | None = None,
-    timeout_s: float = 5.0,
-    header: list[str] | None = None,
-    authority: str | None = None,
-    ca_file: Path | None = None,
-    cert_file: Path | None = None,
-    key_file: Path | None = None,
-    token_env: str | None = None,
-) -> ConnectionOptions:
-    """Validate the options of a command.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessOptions:
+    """How a server is reached, as options of a command; see `slipway.platform.option_groups`."""
 
-    Raises:
-        ConnectionUnclear: An option is invalid; names it.
-    """
-    return ConnectionOptions(
-        version=version,
-        timeout_s=timeout_s,
-        headers=_headers(header or []),
-        authority=authority,
-        tls=_tls(ca_file, cert_file, key_file),
-        token=_token(token_env),
-    )
+    header: HeaderOption = None
+    authority: AuthorityOption = None
+    ca_file: CaFileOption = None
+    cert_file: CertFileOption = None
+    key_file: KeyFileOption = None
+    token_env: TokenEnvOption = None
+
+    def connection(self, *, version: int | None = None, timeout_s: float = 5.0) -> ConnectionOptions:
+        """Read them.
+
+        Raises:
+            ConnectionUnclear: Says which option expects what.
+        """
+        return ConnectionOptions(
+            version=version,
+            timeout_s=timeout_s,
+            headers=self.headers(),
+            authority=self.authority,
+            tls=_tls(self.ca_file, self.cert_file, self.key_file),
+            token=_token(self.token_env),
+        )
+
+    def headers(self) -> dict[str, str]:
+        """Names and values; raises as `connection`."""
+        return _headers(self.header or [])
 
 
 def _headers(lines: list[str]) -> dict[str, str]:

@@ -10,15 +10,15 @@ import typer
 from rich.console import Console
 
 from loadtest.cli_options import (
-    AccessOptions,
     ForceOption,
     ObjectiveOptions,
     ProcessesOption,
     ScenarioArgument,
+    ServerOptions,
     TargetOptions,
-    grouped,
     run_request,
 )
+from slipway.platform.option_groups import grouped
 
 __all__ = ["capacity"]
 
@@ -29,7 +29,7 @@ def capacity(
     *,
     target: TargetOptions,
     objectives: ObjectiveOptions,
-    access: AccessOptions,
+    access: ServerOptions,
     processes: ProcessesOption = 1,
     utilisation_margin: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of the capacity to be left free while a replica starts.")

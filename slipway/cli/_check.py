@@ -12,18 +12,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from slipway.connection_options import (
-    AuthorityOption,
-    CaFileOption,
-    CertFileOption,
-    ConnectionOptions,
-    HeaderOption,
-    KeyFileOption,
-    TimeoutOption,
-    TokenEnvOption,
-    connection,
-)
+from slipway.connection_options import AccessOptions, ConnectionOptions, TimeoutOption
 from slipway.errors import SlipwayError
+from slipway.platform.option_groups import grouped
 from slipway.printable import printable
 
 if TYPE_CHECKING:
@@ -42,6 +33,7 @@ class ChecksFailed(SlipwayError):
     """At least one check failed; each failed check has printed its reason."""
 
 
+@grouped
 def check(
     urls: Annotated[
         list[str],
@@ -63,12 +55,7 @@ def check(
     ] = None,
     wait_s: Annotated[float, typer.Option(min=0.1, help="Longest wait until the model is ready, in seconds.")] = 10.0,
     timeout_s: TimeoutOption = 5.0,
-    header: HeaderOption = None,
-    authority: AuthorityOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_env: TokenEnvOption = None,
+    access: AccessOptions,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON list on standard output, for machines.")
     ] = False,
@@ -87,15 +74,7 @@ def check(
         raise CheckInvalid("expected --image and --expect together, or none of them, got one")
     if image is not None and not image.is_file():
         raise CheckInvalid(f"--image: expected a picture, got no file {image}")
-    options = connection(
-        timeout_s=timeout_s,
-        header=header,
-        authority=authority,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        token_env=token_env,
-    )
+    options = access.connection(timeout_s=timeout_s)
     expected = ExpectedAnswer(version=version, image=image, label=label)
     results = []
     console = Console(highlight=False)

@@ -13,18 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from slipway.cli._predict_pictures import PictureSource, find_pictures
-from slipway.connection_options import (
-    AuthorityOption,
-    CaFileOption,
-    CertFileOption,
-    HeaderOption,
-    KeyFileOption,
-    TimeoutOption,
-    TokenEnvOption,
-    VersionOption,
-    connection,
-)
+from slipway.connection_options import AccessOptions, TimeoutOption, VersionOption
 from slipway.errors import SlipwayError
+from slipway.platform.option_groups import grouped
 from slipway.printable import printable
 
 if TYPE_CHECKING:
@@ -51,6 +42,7 @@ class SomePicturesRejected(SlipwayError):
     exit_status = 5
 
 
+@grouped
 def predict(
     files: Annotated[
         list[str],
@@ -85,12 +77,7 @@ def predict(
         bool, typer.Option("--json", help="Print a JSON list on standard output, for machines.")
     ] = False,
     timeout_s: TimeoutOption = 5.0,
-    header: HeaderOption = None,
-    authority: AuthorityOption = None,
-    ca_file: CaFileOption = None,
-    cert_file: CertFileOption = None,
-    key_file: KeyFileOption = None,
-    token_env: TokenEnvOption = None,
+    access: AccessOptions,
 ) -> None:
     """Classify pictures and print a table.
 
@@ -108,16 +95,7 @@ def predict(
     """
     from slipway.client._conversion import Conversion  # `slipway --help` stays fast without gRPC
 
-    options = connection(
-        version=version,
-        timeout_s=timeout_s,
-        header=header,
-        authority=authority,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        token_env=token_env,
-    )
+    options = access.connection(version=version, timeout_s=timeout_s)
     options.refuse_unused_certificates([url])
     sources = find_pictures(files)
     with options.open(url, model=model) as classifier:
