@@ -127,7 +127,7 @@ class Generator:
         """Put each request out when it is due, with the time at which that was done."""
         put, now_ns = self._ready.put, time.monotonic_ns
         begin_ns = self._begin_ns
-        with PreciseTimer() as timer:
+        with closing(PreciseTimer()) as timer:
             for index, due_ns in enumerate(self._due_ns.tolist()):
                 timer.sleep_until(begin_ns + due_ns)
                 self._under_way += 1

@@ -1,6 +1,6 @@
 """Worker: wakes a greenlet at a moment, within some ten microseconds.
 
-    with PreciseTimer() as timer:
+    with closing(PreciseTimer()) as timer:
         timer.sleep_until(time.monotonic_ns() + 250_000)
 
 gevent's own timers wake on whole milliseconds, because its event loop waits with epoll, which counts in them: a
@@ -13,8 +13,6 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from types import TracebackType
-from typing import Self
 
 import gevent
 from gevent.hub import Hub
@@ -80,11 +78,3 @@ class PreciseTimer:
             self._watcher.close()
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

@@ -8,13 +8,12 @@ Writes the final weights to `weights/<network>.npz` and trains in `runs/<network
 from __future__ import annotations
 
 import argparse
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
+from tests.unit.small_fits import striped_dataset
 from training._tensorflow import keras, tf
-from training.data import Dataset, Split
 from training.fit.distributed_context import DistributedContext, choose_distributed_context
 from training.fit.loop import fit
 from training.recipe import Recipe
@@ -62,28 +61,6 @@ def tiny_recipe(network, *, epochs, seed=3):
     )
 
 
-def stripes(images, seed):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, images)
-    pixels = rng.integers(0, 100, (images, 12, 12, 1))
-    for image, label in zip(pixels, labels, strict=True):
-        image[:, label * 4 : label * 4 + 4] += 100
-    return Split(images=pixels.astype(np.uint8), labels=labels.astype(np.int64))
-
-
-def striped_dataset():
-    train = stripes(100, seed=1)
-    return Dataset(
-        name="stripes",
-        source="drawn",
-        digest=hashlib.sha256(train.images).hexdigest(),
-        labels=("left", "middle", "right"),
-        train=train,
-        validation=stripes(30, seed=2),
-        test=stripes(30, seed=3),
-    )
-
-
 def mirrored_over_cpus(devices):
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
@@ -101,7 +78,7 @@ def main():
 
     context = choose_distributed_context() if options.devices == 1 else mirrored_over_cpus(options.devices)
     options.weights.mkdir(parents=True)
-    dataset = striped_dataset()
+    dataset = striped_dataset(train=100, validation=30)
     for network in options.networks:
         recipe = tiny_recipe(network, epochs=options.epochs)
         result = fit(recipe, dataset, run_dir=options.runs / network, context=context)

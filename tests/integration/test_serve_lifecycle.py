@@ -46,6 +46,18 @@ def started(settings):
         server.stop()
 
 
+@contextmanager
+def parent_of_a_server(repository):
+    """A process that started a server, and the server's process id."""
+    script = (
+        "import sys, time, pathlib, slipway.triton as t\n"
+        "server = t.TritonServer(t.ServerSettings(repository=pathlib.Path(sys.argv[1])))\n"
+        "server.start(); print(server.pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(repository)], stdout=subprocess.PIPE, text=True) as parent:
+        yield parent, int(parent.stdout.readline())
+
+
 def is_ready(http_url):
     return httpx.get(f"{http_url}/v2/models/mnist/ready", trust_env=False).status_code == httpx.codes.OK
 
@@ -69,15 +81,7 @@ def test_a_stopped_server_answers_nothing_and_leaves_nothing(published_repositor
 
 
 def test_nothing_outlives_a_killed_parent(published_repository, backend):
-    script = (
-        "import sys, time, pathlib, slipway.triton as t\n"
-        "server = t.TritonServer(t.ServerSettings(repository=pathlib.Path(sys.argv[1])))\n"
-        "server.start(); print(server.pid, flush=True); time.sleep(600)"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(published_repository)], stdout=subprocess.PIPE, text=True
-    ) as parent:
-        pid = int(parent.stdout.readline())
+    with parent_of_a_server(published_repository) as (parent, pid):
         group = group_of(pid)
         parent.kill()
 
@@ -92,15 +96,7 @@ def test_nothing_outlives_a_killed_parent(published_repository, backend):
 @pytest.mark.usefixtures("python_backend")
 def test_the_next_start_ends_a_backend_process_that_a_killed_server_left(published_repository, tmp_path, monkeypatch):
     monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path))
-    script = (
-        "import sys, time, pathlib, slipway.triton as t\n"
-        "server = t.TritonServer(t.ServerSettings(repository=pathlib.Path(sys.argv[1])))\n"
-        "server.start(); print(server.pid, flush=True); time.sleep(600)"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(published_repository)], stdout=subprocess.PIPE, text=True
-    ) as parent:
-        pid = int(parent.stdout.readline())
+    with parent_of_a_server(published_repository) as (parent, pid):
         regions = shared_memory_of(group_of(pid))
         unaware, _ = stubs_of(pid)
         os.kill(unaware, signal.SIGSTOP)  # as one that is only being started, it does not see its server end

@@ -18,6 +18,7 @@ def test_the_timer_never_wakes_early_and_lets_others_run_meanwhile():
     early, turns = in_gevent(
         """
 import gevent, time
+from contextlib import closing
 from loadtest.engine.precise_timer import PreciseTimer
 turns = 0
 def other():
@@ -27,7 +28,7 @@ def other():
         gevent.sleep(0.001)
 gevent.spawn(other)
 early = 0
-with PreciseTimer() as timer:
+with closing(PreciseTimer()) as timer:
     for _ in range(200):
         moment_ns = time.monotonic_ns() + 300_000
         timer.sleep_until(moment_ns)

@@ -16,8 +16,7 @@ from rich.console import Console
 
 pytest.importorskip("keras")
 
-from tests.unit.small_fits import STRIPES, own_recipe, stripes
-from training.data import Dataset
+from tests.unit.small_fits import STRIPES, own_recipe, striped_dataset
 from training.errors import FitError
 from training.fit.distributed_context import DistributedContext, choose_distributed_context
 from training.fit.loop import fit
@@ -30,15 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 EPOCHS = 4
 OLD_RUN = Path(__file__).parents[2] / "files_of_0_1_0" / "run"
 
-DATASET = Dataset(
-    name="stripes",
-    source="drawn",
-    digest="d1" * 32,
-    labels=("left", "middle", "right"),
-    train=stripes(100, seed=1),
-    validation=stripes(30, seed=2),
-    test=stripes(30, seed=3),
-)
+DATASET = striped_dataset(train=100, validation=30)
 
 
 def recipe(*, seed=3, epochs=EPOCHS, learning_rate=0.01, patience=None, batch_size=16):

@@ -1,6 +1,6 @@
 import asyncio
 import json
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 import httpx
 import pytest
@@ -49,6 +49,17 @@ class Server:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+@asynccontextmanager
+async def followed(server, folder):
+    """Snapshots of the pods of a server on a socket."""
+    async with (
+        ApiClient.from_kubeconfig(server.kubeconfig(folder / "config")) as api,
+        aclosing(follow(api, PODS)) as snapshots,
+        asyncio.timeout(20),
+    ):
+        yield snapshots
 
 
 async def seen(server, count, **options):
@@ -149,11 +160,7 @@ async def test_versions_that_are_always_gone_are_listed_again_with_pauses(monkey
 async def test_nothing_is_lost_or_doubled_when_a_connection_is_cut_within_an_event(tmp_path):
     async with pods_api() as server:
         await server.put("pods", pod("a", 0))
-        async with (
-            ApiClient.from_kubeconfig(server.kubeconfig(tmp_path / "config")) as api,
-            aclosing(follow(api, PODS)) as snapshots,
-            asyncio.timeout(20),
-        ):
+        async with followed(server, tmp_path) as snapshots:
             names = [sorted(name for _, name in await anext(snapshots))]
             server.cut_next_event()
             await server.put("pods", pod("b", 0))
@@ -167,11 +174,7 @@ async def test_nothing_is_lost_or_doubled_when_a_connection_is_cut_within_an_eve
 async def test_what_is_deleted_while_nobody_watches_is_gone_from_the_next_snapshot(tmp_path):
     async with pods_api() as server:
         await server.put("pods", pod("a", 0))
-        async with (
-            ApiClient.from_kubeconfig(server.kubeconfig(tmp_path / "config")) as api,
-            aclosing(follow(api, PODS)) as snapshots,
-            asyncio.timeout(20),
-        ):
+        async with followed(server, tmp_path) as snapshots:
             await anext(snapshots)
             following = asyncio.create_task(anext(snapshots))
             server.cut_next_event()
