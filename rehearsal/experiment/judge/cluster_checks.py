@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from rehearsal.experiment.judge.evidence import Evidence
 from rehearsal.experiment.result.observations import Sample
@@ -121,19 +122,11 @@ def check_pod_failed(assertion: PodFailed, evidence: Evidence) -> AssertionResul
 def check_rolled_out(assertion: RolledOut, evidence: Evidence) -> AssertionResult:
     """Time until all replicas were of a version and ready."""
     version = str(assertion.version)
-    done_s = next(
-        (
-            sample.at_s - assertion.after_s
-            for sample in evidence.observed.samples
-            if sample.at_s > assertion.after_s and _is_rolled_out(sample, version)
-        ),
-        None,
-    )
-    return AssertionResult(
+    return _check_within(
+        assertion,
+        evidence,
+        lambda sample: _is_rolled_out(sample, version),
         name=f"version {version} rolled out",
-        expected=f"≤ {assertion.within_s:g} s after second {assertion.after_s:g}",
-        got=_NEVER if done_s is None else f"{done_s:.0f} s",
-        passed=done_s is not None and done_s <= assertion.within_s,
         sentence="All replicas are of that version and ready; none of another is left but those that are draining.",
     )
 
@@ -175,18 +168,31 @@ def check_scaled_in(assertion: ScaledIn, evidence: Evidence) -> AssertionResult:
     """Time until no more than the given number of replicas were asked for."""
     # A Deployment that is not there asks for none: no answer of an autoscaler that is to keep one.
     fewest = min(1, assertion.to)
+    return _check_within(
+        assertion,
+        evidence,
+        lambda sample: sample.wanted is not None and fewest <= sample.wanted <= assertion.to,
+        name=f"scaled in to {assertion.to}",
+        sentence="The first sample in which the autoscaler asked for no more than that.",
+    )
+
+
+def _check_within(
+    assertion: RolledOut | ScaledIn, evidence: Evidence, holds: Callable[[Sample], bool], *, name: str, sentence: str
+) -> AssertionResult:
+    """Time from `after_s` until the first sample in which something holds."""
     done_s = next(
         (
             sample.at_s - assertion.after_s
             for sample in evidence.observed.samples
-            if sample.at_s > assertion.after_s and sample.wanted is not None and fewest <= sample.wanted <= assertion.to
+            if sample.at_s > assertion.after_s and holds(sample)
         ),
         None,
     )
     return AssertionResult(
-        name=f"scaled in to {assertion.to}",
+        name=name,
         expected=f"≤ {assertion.within_s:g} s after second {assertion.after_s:g}",
         got=_NEVER if done_s is None else f"{done_s:.0f} s",
         passed=done_s is not None and done_s <= assertion.within_s,
-        sentence="The first sample in which the autoscaler asked for no more than that.",
+        sentence=sentence,
     )
