@@ -1,6 +1,6 @@
 """Worker: wakes a greenlet at a moment, within some ten microseconds.
 
-    with closing(PreciseTimer()) as timer:
+    with contextlib.closing(PreciseTimer()) as timer:
         timer.sleep_until(time.monotonic_ns() + 250_000)
 
 gevent's own timers wake on whole milliseconds, because its event loop waits with epoll, which counts in them: a
