@@ -6,6 +6,7 @@ Read, not imported: some modules run in Triton's or in Locust's process alone.
 import ast
 import builtins
 import doctest
+import functools
 import importlib
 import re
 import textwrap
@@ -84,11 +85,18 @@ def keywords_of(path):
             yield node.name, {each.arg for each in [*node.args.args, *node.args.kwonlyargs]}
 
 
-def unknown_keywords(path):
+@functools.cache
+def keywords_taken():
+    """By name of the function, of all files; to read them again for each example would take half a minute."""
     taken = {}
     for file in FILES:
         for name, keywords in keywords_of(file):
             taken.setdefault(name, set()).update(keywords)
+    return taken
+
+
+def unknown_keywords(path):
+    taken = keywords_taken()
     for where, text in docstrings(ast.parse(path.read_text())):
         calls = [node for example in examples(text) for node in ast.walk(example) if isinstance(node, ast.Call)]
         for call in calls:
