@@ -6,6 +6,7 @@ programs.of("nvcr.io/nvidia/tritonserver:26.07-py3")     # Program(entrypoint=()
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 import sys
@@ -28,6 +29,7 @@ POD_ADDRESS = "SLIPWAY_POD_ADDRESS"
 SHARED_MEMORY = "SLIPWAY_SHARED_MEMORY"
 """Variable with the prefix of the shared memory that a container's tritonserver makes."""
 
+_log = logging.getLogger(__name__)
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -52,11 +54,13 @@ class ImagePrograms:
         """Write the start script, once for all containers."""
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            script = tritonserver_script(find_program())
+            program = find_program()
         except SlipwayError as exc:
             return cls(folder=folder, missing=str(exc))
+        if program.fallback:
+            _log.warning("%s", program.fallback)
         path = folder / "tritonserver"
-        path.write_text(script, encoding="utf-8")
+        path.write_text(tritonserver_script(program), encoding="utf-8")
         path.chmod(0o755)
         return cls(folder=folder)
 

@@ -32,6 +32,21 @@ def test_a_machine_without_tritonserver_says_so():
         ImagePrograms(folder=Path("/bin"), missing="there is none here").entrypoint("tritonserver")
 
 
+def test_a_tritonserver_with_the_slower_backend_is_in_the_agents_log(tmp_path, monkeypatch, caplog):
+    program = Program(
+        executable=tmp_path / "tritonserver",
+        backends=None,
+        environment={},
+        directory=None,
+        gpu_metrics=False,
+        fallback="the Python backend runs the models",
+    )
+    monkeypatch.setattr("rehearsal.cluster.node_agent.image_programs.find_program", lambda: program)
+    ImagePrograms.install(tmp_path)
+
+    assert ["the Python backend runs the models"] == caplog.messages
+
+
 def test_the_start_script_replaces_what_this_machine_decides(tmp_path):
     printer = tmp_path / "print"
     printer.write_text('#!/bin/sh\nprintf "%s\\n" "$PWD" "$LD_LIBRARY_PATH" "$@"\n')
