@@ -12,14 +12,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from slipway.cli._predict_pictures import PictureSource, find_pictures
 from slipway.connection_options import AccessOptions, TimeoutOption, VersionOption
 from slipway.errors import SlipwayError
 from slipway.platform.option_groups import grouped
 from slipway.printable import printable
 
 if TYPE_CHECKING:
-    from slipway.cli._predict_pictures import ClassifiedPicture, RejectedPicture
+    from slipway.cli._predict_pictures import ClassifiedPicture, PictureSource, RejectedPicture
     from slipway.client import Classifier
     from slipway.client._conversion import Conversion
     from slipway.client._prediction import Pixels
@@ -93,7 +92,9 @@ def predict(
 
     Example: curl -s https://example.com/digit.png | slipway predict -
     """
-    from slipway.client._conversion import Conversion  # `slipway --help` stays fast without gRPC
+    # `slipway --help` stays fast without gRPC
+    from slipway.cli._predict_pictures import find_pictures
+    from slipway.client._conversion import Conversion
 
     options = access.connection(version=version, timeout_s=timeout_s)
     options.refuse_unused_certificates([url])
