@@ -25,10 +25,10 @@ __all__ = ["ScenarioOrCommand", "capacity", "loadtest"]
 
 
 class ScenarioOrCommand(TyperGroup):
-    """`loadtest smoke` runs a scenario; `loadtest compare` and the other words of the group are commands."""
+    """`loadtest smoke` runs a scenario; `loadtest compare` and the other commands of the group stay commands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's context has no public name
-        """Put the word `run` in front of a scenario."""
+        """Insert `run` before a scenario."""
         if args and not args[0].startswith("-") and args[0] not in self.commands:
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -37,8 +37,8 @@ class ScenarioOrCommand(TyperGroup):
 loadtest = typer.Typer(
     cls=ScenarioOrCommand,
     no_args_is_help=True,
-    help="Does the service meet its objectives? Offer a scenario's load and answer with PASS, FAIL or INVALID.\n\n"
-    "slipway loadtest SCENARIO is short for slipway loadtest run SCENARIO; --help behind it lists its options.",
+    help="Run a scenario's load against a server: PASS, FAIL or INVALID.\n\n"
+    "slipway loadtest SCENARIO is short for slipway loadtest run SCENARIO; add --help for its options.",
 )
 
 
@@ -48,16 +48,17 @@ def run(
     scenario: ScenarioArgument,
     *,
     target: TargetOptions,
-    rate: Annotated[float | None, typer.Option(help="Requests per second, of a scenario with one rate.")] = None,
-    duration_s: Annotated[float | None, typer.Option(help="Length of the measured window.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Requests per second, for a scenario with one rate.")] = None,
+    duration_s: Annotated[float | None, typer.Option(help="Length of the measured window, in seconds.")] = None,
     objectives: ObjectiveOptions,
     closed_loop: Annotated[
-        int | None, typer.Option(help="For comparison: so many users who wait for each answer.", metavar="USERS")
+        int | None, typer.Option(help="Run a closed loop of this many users instead, for comparison.", metavar="USERS")
     ] = None,
     access: ServerOptions,
     processes: ProcessesOption = 1,
     report_dir: Annotated[
-        Path | None, typer.Option("--report-dir", "-o", help="Folder of the report; a new one below runs/loadtest.")
+        Path | None,
+        typer.Option("--report-dir", "-o", help="Folder for the report (default: a new one below runs/loadtest)."),
     ] = None,
     force: ForceOption = False,
     junit: Annotated[Path | None, typer.Option(help="Also write the verdict as JUnit XML, for CI.")] = None,
@@ -65,10 +66,10 @@ def run(
         bool, typer.Option("--print-report", help="Also print report.json, as the last line.")
     ] = False,
 ) -> None:
-    """Offer a scenario's load, and hold the answers against its objectives.
+    """Run a scenario's load against a server, and compare the result with its objectives.
 
-    Latency counts from the moment a request was due. Exit code: 0 PASS, 1 FAIL, 2 the scenario or the command is
-    wrong, 3 INVALID (the generator was the limit, the run was cut short, or nothing could be measured).
+    Latency counts from the time at which a request was due. Exit code: 0 PASS, 1 FAIL, 2 invalid scenario or command
+    line, 3 INVALID (the generator was the limit, the run was cut short, or nothing could be measured).
 
     Example: slipway loadtest smoke
 
@@ -111,7 +112,7 @@ def list_scenarios() -> None:
 
     from loadtest.scenario.scenario_file import load_scenario, shipped_scenarios
 
-    table = Table("scenario", "what it offers", "objectives", box=None)
+    table = Table("scenario", "load", "objectives", box=None)
     for name in shipped_scenarios():
         scenario = load_scenario(name)
         bounds = [f"p{percent:g} ≤ {bound:g} ms" for percent, bound in scenario.slo.latency_bounds_ms().items()]
@@ -126,7 +127,7 @@ def page(
     output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("report.html"),
     force: ForceOption = False,
 ) -> None:
-    """Write the page of a report.json, such as the one that --print-report left in a log.
+    """Write the HTML page of a report.json, for example of one that --print-report wrote to a log.
 
     Example: slipway loadtest page report.json
     """
@@ -146,10 +147,10 @@ def compare(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
-    """Say whether two runs differ, with the uncertainty of each difference.
+    """Compare two runs, with the uncertainty of each difference.
 
-    Seconds of both runs are drawn again and again with replacement (bootstrap); a difference counts where 95 % of
-    the draws agree on its sign. Exit code: 0 there is a verdict, 2 a file is no report, 3 the runs cannot be compared.
+    Seconds of both runs are resampled with replacement (block bootstrap); a difference counts if 95 % of the
+    resamples agree on its sign. Exit code: 0 compared, 2 a file is not a report, 3 the runs are not comparable.
 
     Example: slipway loadtest compare runs/loadtest/before runs/loadtest/after
     """

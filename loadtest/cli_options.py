@@ -34,36 +34,45 @@ ScenarioArgument = Annotated[
     str,
     typer.Argument(help="A shipped scenario (see `slipway loadtest list`) or the path of a YAML file."),
 ]
-UrlOption = Annotated[str | None, typer.Option(help="grpc://, grpcs://, http:// or https://, host and port.")]
-ModelOption = Annotated[str | None, typer.Option(help="The model's name on the server.")]
+UrlOption = Annotated[
+    str | None, typer.Option(help="Server to test: grpc://, grpcs://, http:// or https://, host and port.")
+]
+ModelOption = Annotated[str | None, typer.Option(help="Name of the model on the server.")]
 ImagesOption = Annotated[
     Path | None,
     typer.Option(
-        help="Send these: an .npz with images, labels (or x_test, y_test); or noise, with `random`.", metavar="PATH.npz"
+        help="Images to send: an .npz with images and labels (or x_test, y_test), or `random`.", metavar="PATH.npz"
     ),
 ]
 SamplesOption = Annotated[
     Path,
-    typer.Option("--repository", "-r", help="Where the served version's samples are.", envvar="SLIPWAY_REPOSITORY"),
+    typer.Option(
+        "--repository",
+        "-r",
+        help="Model repository that holds the served version's samples.",
+        envvar="SLIPWAY_REPOSITORY",
+    ),
 ]
 SloOption = Annotated[
     list[str] | None,
-    typer.Option("--slo", help="An objective: p50_ms, p99_ms, p99_9_ms, error_rate, min_rps.", metavar="NAME=VALUE"),
+    typer.Option(
+        "--slo", help="Set an objective: p50_ms, p99_ms, p99_9_ms, error_rate, min_rps.", metavar="NAME=VALUE"
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any value of the scenario, such as slo.p99_ms=20.", metavar="KEY=VALUE"),
+    typer.Option("--set", help="Set any value of the scenario, such as slo.p99_ms=20.", metavar="KEY=VALUE"),
 ]
 MetricsOption = Annotated[
-    str | None, typer.Option(help="Triton's metrics; port 8002 of a target on this machine if not given.")
+    str | None, typer.Option(help="URL of Triton's metrics (default: port 8002 of a local target).")
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-ProcessesOption = Annotated[int, typer.Option(min=1, max=64, help="Processes that make the load, about one a core.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite existing output files.")]
+ProcessesOption = Annotated[int, typer.Option(min=1, max=64, help="Load generator processes, about one per core.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetOptions:
-    """Who is asked, with what."""
+    """Target and payload."""
 
     url: UrlOption = None
     model: ModelOption = None
@@ -74,7 +83,7 @@ class TargetOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveOptions:
-    """What replaces values of the scenario."""
+    """Values that override those of the scenario."""
 
     slo: SloOption = None
     override: SetOption = None
@@ -119,11 +128,11 @@ def run_request(
     junit: Path | None = None,
     force: bool,
 ) -> RunRequest:
-    """Read the scenario once, with what the options replace in it.
+    """Read the scenario once, with the options' values in place of its own.
 
     Raises:
-        ConnectionUnclear: A header is none.
-        ScenarioError: The scenario cannot be run; the option that is to blame is named.
+        ConnectionUnclear: A header is invalid.
+        ScenarioError: The scenario cannot be run; names the responsible option.
     """
     from loadtest.engine.request import RunRequest
     from loadtest.scenario.scenario_file import command_line, read_scenario
@@ -135,7 +144,7 @@ def run_request(
         "arrivals.duration_s": duration_s,
     }
     offered = {key: str(value) for key, value in arrivals.items() if value is not None}
-    if closed_loop is not None:  # the same length, with waiting users in place of the scenario's arrivals
+    if closed_loop is not None:  # the same duration, with a closed loop in place of the scenario's arrivals
         seconds = file.check({}).arrivals.seconds
         offered["arrivals"] = f"{{kind: closed, users: {closed_loop}, duration_s: {seconds}}}"
     named = _by_key(target, access)
@@ -172,7 +181,7 @@ def _by_key(target: TargetOptions, access: ServerOptions) -> dict[str, object]:
 
 
 def _overrides(named: Mapping[str, object], objectives: ObjectiveOptions) -> dict[str, str]:
-    """Values in YAML by dotted key: options that were given, then `--slo`, then `--set`; a later one wins."""
+    """YAML values by dotted key: dedicated options, then `--slo`, then `--set`; later ones win."""
     from loadtest.scenario.scenario_file import parse_overrides
 
     given = {
@@ -185,7 +194,7 @@ def _overrides(named: Mapping[str, object], objectives: ObjectiveOptions) -> dic
 
 
 def _as_typed(named: Mapping[str, object], objectives: ObjectiveOptions) -> dict[str, str]:
-    """What was typed, by the key that it sets: what a mistake is blamed on."""
+    """The option as typed, by the key that it sets, for error messages."""
     typed = {
         key: f"--{_OPTIONS[key]}" if key == "target.headers" else f"--{_OPTIONS[key]} {shlex.quote(str(value))}"
         for key, value in named.items()

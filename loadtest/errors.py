@@ -1,16 +1,16 @@
 """Any process: the errors of the load test, with the exit code that the command line ends with.
 
 * LoadTestError          3: nothing valid was measured
-  - ScenarioError        2: the scenario is missing or no YAML, or holds an unknown key or an impossible value
-  - PayloadError         2: the images to send cannot be had, or do not fit the model
+  - ScenarioError        2: the scenario is missing, not YAML, or has an unknown key or an invalid value
+  - PayloadError         2: the images to send are missing or unreadable, or do not fit the model
   - TargetError          3: connection to the target failed, or its model is not ready
-      - TargetUnknown        2: the target answers, and knows no such model or version
-  - RunRefused           2 or 3: the load generator looked at the scenario and the target, and did not begin
+      - TargetUnknown        2: the target has no such model or version
+  - RunRefused           2 or 3: the load generator rejected the scenario or the target
   - GeneratorError       3: the load generator did not start, or ended before its report
   - ReportError          3: the report cannot be written
-      - ReportExists         2: a report is there already, and nobody said that it may be overwritten
-  - ReportUnreadable     2: a file is no report of a load test
-  - CapacityError        3: no rate holds the objectives, or none could be measured
+      - ReportExists         2: a report exists already, without --force
+  - ReportUnreadable     2: a file is not a report of a load test
+  - CapacityError        3: no rate meets the objectives, or none could be measured
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def reason_of(error: BaseException) -> str:
-    """What happened, in a line: our own errors speak for themselves, others need their type to be understood."""
+    """The error in one line: Slipway's own messages as they are, others with their type."""
     if isinstance(error, SlipwayError):
         return str(error)
     return f"{type(error).__name__}: {printable(str(error))}"
@@ -48,7 +48,7 @@ class LoadTestError(SlipwayError):
 
 
 class ScenarioError(LoadTestError):
-    """The scenario cannot be run as it is written."""
+    """The scenario is invalid."""
 
     exit_status = 2
 
@@ -60,7 +60,7 @@ class PayloadError(LoadTestError):
 
 
 class TargetError(LoadTestError):
-    """The target cannot be measured now."""
+    """The target cannot be measured at present."""
 
 
 class TargetUnknown(TargetError):
@@ -88,10 +88,10 @@ class ReportExists(ReportError):
 
 
 class ReportUnreadable(LoadTestError):
-    """A file is no report."""
+    """A file is not a report."""
 
     exit_status = 2
 
 
 class CapacityError(LoadTestError):
-    """The search for the capacity has no result."""
+    """The capacity search has no result."""

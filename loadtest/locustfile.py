@@ -1,6 +1,6 @@
 """Master and workers: `locust -f loadtest/locustfile.py --scenario steady`, with all of Locust's own options.
 
-Locust comes first: importing it prepares Python's sockets for gevent.
+Locust is imported first: it patches Python's sockets for gevent.
 """
 
 from locust import User, events, task  # isort: skip
@@ -24,13 +24,13 @@ __all__ = ["ClassifierUser"]
 class ClassifierUser(User):  # type: ignore[misc] # Locust is taken as untyped
     """Sends the scenario's requests over the protocol of its target's URL.
 
-    The number of users bounds how many requests are under way at once; how many are offered is the scenario's matter.
-    In a closed loop the users are the load.
+    The number of users limits the requests in flight; the scenario sets the rate. In a closed loop the users are the
+    load.
     """
 
     @task  # type: ignore[untyped-decorator]
     def serve(self) -> None:
-        """Until the run is over."""
+        """Send requests until the run is over."""
         generator = running_generator(self.environment)
         if generator is not None:
             generator.serve()

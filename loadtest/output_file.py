@@ -12,33 +12,33 @@ __all__ = ["refuse_to_overwrite", "write_output"]
 
 
 def refuse_to_overwrite(path: Path, *, other: str, force: bool) -> None:
-    """See before a long run that its file would replace no other.
+    """Check before a long run that its output file does not exist.
 
     Args:
-        path: The goal.
-        other: How another goal is named, for the message.
-        force: It may.
+        path: The output file.
+        other: The option that sets another file, for the message.
+        force: Allow to overwrite.
 
     Raises:
-        ReportExists: It would.
+        ReportExists: It exists.
     """
     if path.exists() and not force:
-        raise ReportExists(f"{path} is there already: overwrite it with --force, or name another with {other}")
+        raise ReportExists(f"{path} exists already: overwrite it with --force, or choose another with {other}")
 
 
 def write_output(path: Path, text: str, *, other: str, error: type[SlipwayError] = ReportError) -> None:
-    """Write beside the goal, then rename: nobody ever reads half a file.
+    """Write to a temporary file, then rename: a reader never sees half a file.
 
     Args:
-        path: The goal; its folder is made where it is missing.
-        text: All of it.
-        other: How another goal is named, for the message.
-        error: Raised when the folder cannot be made or written, or the disk is full.
+        path: The output file; its folder is created if missing.
+        text: Its contents.
+        other: The option that sets another file, for the message.
+        error: Raised if the folder cannot be created or written, or the disk is full.
     """
     try:
         write_atomically(path, text)
     except OSError as exc:
         raise error(
-            f"{path} cannot be written: {exc.strerror}; free the disk or make the folder writable, or name another "
+            f"{path} cannot be written: {exc.strerror}; free some space or make the folder writable, or choose another "
             f"with {other}, and run again"
         ) from exc

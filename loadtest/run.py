@@ -23,19 +23,19 @@ __all__ = ["LoadBar", "follow_run", "run_scenario"]
 
 
 def run_scenario(request: RunRequest, *, processes: int, console: Console, title: str = "") -> tuple[Result, Path]:
-    """Run Locust, show how it goes, and read its report.
+    """Run Locust with a progress bar, and read its report.
 
     Args:
-        request: What to run.
-        processes: Processes that make the load.
-        console: Where the bar goes; none is drawn where nobody looks.
-        title: Stands in front of the bar.
+        request: The run request.
+        processes: Number of load generator processes.
+        console: Console of the progress bar, which is drawn only on a terminal.
+        title: Title of the bar.
 
     Returns:
         The result and its HTML page.
 
     Raises:
-        LoadTestError: The run could not begin, or its report could not be written; with the reason's own exit code.
+        LoadTestError: The run could not begin, or its report could not be written; with the cause's exit code.
     """
     with LoadBar(console, description=title or request.name) as bar:
         return follow_run(
@@ -49,16 +49,16 @@ def follow_run(
     """Run Locust to its end, and read its report.
 
     Args:
-        request: What to run.
-        processes: Processes that make the load.
-        tell: Told once a second how it goes.
+        request: The run request.
+        processes: Number of load generator processes.
+        tell: Called with the progress once a second.
 
     Returns:
-        The result and its HTML page, which is there if the request wants one.
+        The result and the path of its HTML page, which exists if it was requested.
 
     Raises:
         GeneratorError: It ended without a report.
-        RunRefused: It did not begin; with the reason's own exit code.
+        RunRefused: It did not begin; with the cause's exit code.
     """
     last: Mapping[str, Any] = {}
     with LocustProcess(request, processes=processes) as locust:

@@ -1,7 +1,7 @@
-"""The charts on a real control plane of this machine: GPU nodes are simulated, replicas are real tritonservers.
+"""Run the charts on a real local control plane: GPU nodes are simulated, replicas are real tritonservers.
 
     slipway cluster up                  # kube-apiserver, scheduler, KServe, KEDA, Karpenter, Prometheus as processes
-    slipway rehearse step               # six times the load: does the autoscaler follow, and what do users notice?
+    slipway rehearse step               # the load rises sixfold: how the autoscaler reacts, and what users notice
 
 Packages, each with one job; imports go downwards:
 

@@ -19,15 +19,13 @@ __all__ = ["cluster", "rehearse"]
 _FOLDER = Path("runs/cluster")
 FolderOption = Annotated[
     Path,
-    typer.Option("--folder", help="The cluster's working folder; another folder is another cluster, side by side."),
+    typer.Option("--folder", help="Working folder of the cluster; each folder is a separate cluster."),
 ]
-NodesOption = Annotated[
-    str, typer.Option("--nodes", help="Machines the cluster can have: karpenter, fixed, or the path of a YAML file.")
-]
+NodesOption = Annotated[str, typer.Option("--nodes", help="Node types: karpenter, fixed, or the path of a YAML file.")]
 
 cluster = typer.Typer(
     no_args_is_help=True,
-    help="A real control plane as processes of this machine: kube-apiserver, scheduler, KServe, KEDA, Karpenter, "
+    help="Run a real control plane as local processes: kube-apiserver, scheduler, KServe, KEDA, Karpenter, "
     "Prometheus. GPU nodes are simulated; predictor pods are real tritonservers. `slipway rehearse` uses it.",
 )
 
@@ -39,10 +37,10 @@ def up(
     folder: FolderOption = _FOLDER,
     until_exit_of: Annotated[
         int | None,
-        typer.Option(min=1, metavar="PID", help="End the cluster when this process is gone, even where it is killed."),
+        typer.Option(min=1, metavar="PID", help="End the cluster when this process ends or is killed."),
     ] = None,
 ) -> None:
-    """Bring a cluster up. It stays until `slipway cluster down`; Ctrl-C before it is up leaves nothing running.
+    """Start a cluster. It runs until `slipway cluster down`; Ctrl-C during the start leaves nothing running.
 
     The first time, its programs are built from their Go modules (25 to 30 minutes on two cores, once).
 
@@ -63,7 +61,7 @@ def status(
     folder: FolderOption = _FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show every program of the cluster with its health, and the cause where one is unhealthy.
+    """Show every program of the cluster and its health.
 
     Exit code: 0 all healthy, 1 a program is unhealthy, 2 there is no cluster in this folder.
     """
@@ -82,7 +80,7 @@ def status(
 
 @cluster.command()
 def down(*, folder: FolderOption = _FOLDER) -> None:
-    """End the cluster: no process, port or folder of it is left."""
+    """End the cluster, and remove its processes and its folder."""
     from rehearsal.cluster.controlplane.lifecycle import down as end
 
     was_up = end(folder)
@@ -91,9 +89,9 @@ def down(*, folder: FolderOption = _FOLDER) -> None:
 
 @cluster.command()
 def build() -> None:
-    """Build the cluster's programs and nothing else, as `up` does the first time. Interrupted, it goes on later.
+    """Build the cluster's programs, as `up` does the first time. An interrupted build resumes later.
 
-    They go into ~/.cache/slipway/rehearsal, or into `rehearsal` below SLIPWAY_CACHE: 1.2 GB, and 8 to 20 GB meanwhile.
+    They take 1.2 GB in ~/.cache/slipway/rehearsal, or `rehearsal` below SLIPWAY_CACHE; the build takes 8 to 20 GB.
     """
     from rehearsal.cluster.toolchain import ensure_programs
 
@@ -104,8 +102,7 @@ def build() -> None:
 rehearse = typer.Typer(
     cls=ScenarioOrCommand,
     no_args_is_help=True,
-    help="Does the autoscaler follow, and what do users notice? The serving chart on a real control plane, under "
-    "load, with a fault.\n\n"
+    help="Test the serving chart's autoscaling on a real control plane, under load and with faults.\n\n"
     "Example: slipway rehearse step\n\n"
     "A scenario's name, or the path of your own, takes the place of COMMAND; slipway rehearse step --help lists the "
     "options.",
@@ -121,39 +118,40 @@ def run(
     values: Annotated[
         list[Path] | None,
         typer.Option(
-            "--values", "-f", help="Your values of the serving chart, repeatable; the scenario's go over them."
+            "--values", "-f", help="Values file of the serving chart, repeatable; the scenario's values override it."
         ),
     ] = None,
     trace: Annotated[
         Path | None,
-        typer.Option(help="Your load in place of the scenario's: a CSV with the columns at_s,rate_rps."),
+        typer.Option(help="Load to use instead of the scenario's: a CSV with the columns at_s,rate_rps."),
     ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="Any value of the scenario, such as slo.p99_ms=100; repeatable.", metavar="KEY=VALUE"
+            "--set", help="Set any value of the scenario, such as slo.p99_ms=100; repeatable.", metavar="KEY=VALUE"
         ),
     ] = None,
     nodes: Annotated[
         str | None,
-        typer.Option(
-            help="Machines the cluster must have, in place of the scenario's: karpenter, fixed, or a file of yours."
-        ),
+        typer.Option(help="Node types, overriding the scenario's: karpenter, fixed, or the path of a YAML file."),
     ] = None,
     repository: Annotated[
-        Path, typer.Option("--repository", "-r", help="Where the model was published.", envvar="SLIPWAY_REPOSITORY")
+        Path, typer.Option("--repository", "-r", help="Model repository.", envvar="SLIPWAY_REPOSITORY")
     ] = Path("model_repository"),
     chart: Annotated[Path, typer.Option(help="The serving chart.")] = Path("helm/serving"),
     folder: FolderOption = _FOLDER,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave a cluster up that was brought up for this.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the cluster running if it was started for this rehearsal.")
+    ] = False,
     report_dir: Annotated[
-        Path | None, typer.Option("--report-dir", "-o", help="Folder of the report; a new one below runs/rehearsal.")
+        Path | None,
+        typer.Option("--report-dir", "-o", help="Folder for the report (default: a new one below runs/rehearsal)."),
     ] = None,
     force: ForceOption = False,
 ) -> None:
-    """Rehearse a scenario on the cluster in --folder; if none is up there, on one that is brought up and ended again.
+    """Rehearse a scenario on the cluster in --folder, or on a temporary one if none is running there.
 
-    Exit code: 0 PASS, 1 FAIL, 2 the scenario or the command is wrong, 3 INVALID or it could not be carried out.
+    Exit code: 0 PASS, 1 FAIL, 2 invalid scenario or command line, 3 INVALID or not carried out.
 
     Example: slipway rehearse step
 
@@ -193,7 +191,7 @@ def list_scenarios() -> None:
 
 @rehearse.command()
 def page(report: Annotated[Path, typer.Argument(help="A report.json, or the folder that holds it.")]) -> None:
-    """Write report.html anew from the report.json beside it, as after an update of slipway."""
+    """Write report.html again from the report.json beside it, for example after an update of slipway."""
     from rehearsal.experiment.report import write_report
     from rehearsal.experiment.result.result import read_result
 

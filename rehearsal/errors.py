@@ -3,22 +3,22 @@
 * RehearsalError           3: the rehearsal could not be carried out
   - ProgramsError          3: a program of the control plane is unavailable
       - GoMissing              3: there is no Go to build with
-      - ModuleUnavailable      3: a Go module cannot be downloaded, or is not what go.sum says
+      - ModuleUnavailable      3: a Go module cannot be downloaded, or does not match go.sum
       - BuildFailed            3: a program does not build
-  - MachineTooSmall        3: disk or memory does not suffice
+  - MachineTooSmall        3: not enough disk space or memory
   - ClusterError           3: the cluster does not work as expected
-      - ClusterExists          2: one is up in this working folder
-      - NoCluster              2: none is up in this working folder
-      - PodPortTaken           3: another program listens where pods must listen
+      - ClusterExists          2: a cluster is running in this working folder
+      - NoCluster              2: no cluster is running in this working folder
+      - PodPortTaken           3: another program uses a port of the pods
       - ProgramDied            3: a program of the control plane ended
       - NotHealthy             3: a program was not healthy in time
-      - ApiError               3: the API server did not answer, or not as it should
-          - ApiRefused             3: the API server refused what no repetition changes
+      - ApiError               3: a request to the API server failed
+          - ApiRefused             3: the API server rejected a request permanently
   - ChartRefused           3: Helm or the cluster refused the chart
-  - RehearsalScenarioError 2: the scenario is missing, no YAML, or holds an unknown key or an impossible value
+  - RehearsalScenarioError 2: the scenario is missing, not YAML, or has an unknown key or an invalid value
   - RehearsalReportError   3: the report cannot be written
-  - RehearsalReportUnreadable 2: a file is no report of a rehearsal
-  - StoreError             2: there is no published model to rehearse with, or its copy cannot be made
+  - RehearsalReportUnreadable 2: a file is not a report of a rehearsal
+  - StoreError             2: there is no published model, or it cannot be copied
   - NotServing             3: the service did not become ready, or does not answer
 """
 
@@ -65,7 +65,7 @@ class GoMissing(ProgramsError):
 
 
 class ModuleUnavailable(ProgramsError):
-    """A Go module cannot be downloaded, or is not what go.sum says."""
+    """A Go module cannot be downloaded, or does not match go.sum."""
 
 
 class BuildFailed(ProgramsError):
@@ -73,7 +73,7 @@ class BuildFailed(ProgramsError):
 
 
 class MachineTooSmall(RehearsalError):
-    """Disk or memory does not suffice."""
+    """Not enough disk space or memory."""
 
 
 class ClusterError(RehearsalError):
@@ -81,19 +81,19 @@ class ClusterError(RehearsalError):
 
 
 class ClusterExists(ClusterError):
-    """A cluster is up in this working folder."""
+    """A cluster is running in this working folder."""
 
     exit_status = 2
 
 
 class NoCluster(ClusterError):
-    """No cluster is up in this working folder."""
+    """No cluster is running in this working folder."""
 
     exit_status = 2
 
 
 class PodPortTaken(ClusterError):
-    """Another program listens where pods must listen."""
+    """Another program uses a port of the pods."""
 
 
 class ProgramDied(ClusterError):
@@ -105,11 +105,11 @@ class NotHealthy(ClusterError):
 
 
 class ApiError(ClusterError):
-    """The API server did not answer, or not as it should; asking again may help.
+    """A request to the API server failed; a retry may succeed.
 
     Attributes:
-        status: Of HTTP; None without an answer.
-        said: The server's own words.
+        status: HTTP status; None without a response.
+        said: The server's message.
     """
 
     def __init__(self, message: str, *, status: int | None = None, said: str = "") -> None:
@@ -119,7 +119,7 @@ class ApiError(ClusterError):
 
 
 class ApiRefused(ApiError):
-    """The API server refused what no repetition changes."""
+    """The API server rejected a request permanently."""
 
 
 class ChartRefused(RehearsalError):
@@ -127,7 +127,7 @@ class ChartRefused(RehearsalError):
 
 
 class RehearsalScenarioError(RehearsalError):
-    """The scenario cannot be run as it is written."""
+    """The scenario is invalid."""
 
     exit_status = 2
 
@@ -137,13 +137,13 @@ class RehearsalReportError(RehearsalError):
 
 
 class RehearsalReportUnreadable(RehearsalError):
-    """A file is no report."""
+    """A file is not a report."""
 
     exit_status = 2
 
 
 class StoreError(RehearsalError):
-    """There is no model to rehearse with."""
+    """There is no published model."""
 
     exit_status = 2
 

@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
 
 @contextmanager
 def _stderr_kept_back() -> Iterator[None]:
-    """Hold back what C++ code writes to file descriptor 2; write it after all when the body raises."""
+    """Buffer what C++ code writes to file descriptor 2; write it out only if the body raises."""
     sys.stderr.flush()
     stderr_fd = os.dup(2)
     with tempfile.TemporaryFile() as kept:

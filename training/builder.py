@@ -1,8 +1,8 @@
-"""From a recipe's builder to a network that is known to be a classifier of the recipe's images.
+"""Call a recipe's builder, and verify that its network classifies the recipe's images.
 
     model = build_network(recipe, image_shape=(28, 28, 1), classes=10)
 
-A builder is a person's own code: it may raise anything, and return anything.
+A builder is user code: it may raise or return anything.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from training.recipe import InputRange, Recipe
 __all__ = ["build_network"]
 
 MAX_PARAMETERS = 500_000_000
-"""An ONNX file is one protobuf message, which ends at 2 GiB: 536 million float32 weights and nothing else."""
+"""An ONNX file is one protobuf message of at most 2 GiB: 536 million float32 weights."""
 
 _PROBE_IMAGES = 4
 _SUM_TOLERANCE = 1e-3
 _BATCH_TOLERANCE = 0.005
-"""Of a probability. Kernels for other batch sizes add up in another order, which in half precision moves the third
-digit; what depends on chance or on the other images moves far more."""
+"""Tolerance of a probability. Kernels for different batch sizes sum in a different order, which in half precision
+changes the third digit; randomness or dependence on other images changes far more."""
 _OWN_PACKAGES = frozenset({"loadtest", "rehearsal", "slipway", "training"})
 
 
 def build_network(recipe: Recipe, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
     """Call the recipe's builder, and check that what it returns is a classifier of these images.
 
-    A user's own module is found in the current folder too.
+    User modules are also found in the current folder.
 
     Raises:
         FitError: The builder cannot be imported or called, or its model has the wrong input, the wrong output, or
@@ -50,8 +50,8 @@ def build_network(recipe: Recipe, image_shape: tuple[int, int, int], classes: in
     try:
         model = builder(image_shape, classes, recipe.regularisation, **arguments)
     except SystemExit as exc:
-        raise FitError(f"{where} ended Python with exit status {exc.code}: expected it to return a model") from exc
-    except Exception as exc:  # a user's own code may raise anything
+        raise FitError(f"{where} called sys.exit({exc.code}): expected it to return a model") from exc
+    except Exception as exc:  # user code may raise anything
         raise FitError(
             f"{where} failed, arguments {arguments}: {error_summary(exc)}; it is called as "
             "builder(image_shape, classes, regularisation, **arguments)"
@@ -78,9 +78,9 @@ def _import_builder(where: str, builder: str) -> Callable[..., Any]:
         function = getattr(module, function_name)
     except SystemExit as exc:
         raise FitError(
-            f"{where}: its module ended Python: put what it runs under `if __name__ == '__main__':`"
+            f"{where}: its module called sys.exit(): put its script part under `if __name__ == '__main__':`"
         ) from exc
-    except Exception as exc:  # a user's own module may raise anything
+    except Exception as exc:  # user code may raise anything
         if local_file is not None:
             _check_not_shadowed(where, module_name, local_file)
         raise FitError(
@@ -95,13 +95,13 @@ def _import_builder(where: str, builder: str) -> Callable[..., Any]:
 
 
 def _in_current_folder(module_name: str) -> Path | None:
-    """The file in the current folder that a user may mean by that name."""
+    """The file in the current folder that the name may refer to."""
     path = Path.cwd().joinpath(*module_name.split("."))
     return next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()), None)
 
 
 def _check_not_shadowed(where: str, module_name: str, local_file: Path) -> None:
-    """Refuse to use another module than the one in the current folder: both go by one name, and Python took one."""
+    """Refuse to use a different module than that of the same name in the current folder."""
     top = module_name.partition(".")[0]
     loaded = sys.modules.get(module_name) or sys.modules.get(top)
     origin = getattr(loaded, "__file__", None) or next(iter(getattr(loaded, "__path__", [])), None)
@@ -112,13 +112,13 @@ def _check_not_shadowed(where: str, module_name: str, local_file: Path) -> None:
         return
     whose = "a package of Slipway" if top in _OWN_PACKAGES else "another module"
     raise FitError(
-        f"{where}: {local_file} goes by the same name as {whose}, {origin}, which Python finds first: rename the "
-        f"folder or file {top!r} here, and name it in network.builder"
+        f"{where}: {local_file} has the same name as {whose}, {origin}, which Python finds first: rename the "
+        f"folder or file {top!r} here, and use the new name in network.builder"
     )
 
 
 def _same_text(one: Path, other: Path) -> bool:
-    """As where Slipway is installed, and run from its own source."""
+    """Whether two files are equal, as when an installed Slipway runs in its own source folder."""
     return one.is_file() and one.read_bytes() == other.read_bytes()
 
 
@@ -128,7 +128,7 @@ def _check_answers(
     probe = _probe(image_shape, input_range)
     try:
         output = model(probe, training=False)
-    except Exception as exc:  # Keras, TensorFlow and a user's own layers each have their own
+    except Exception as exc:  # Keras, TensorFlow and user layers have their own types
         raise FitError(
             f"{where}: the model does not take float32 (batch, {_shape_text(image_shape)}), its one input: "
             f"{error_summary(exc)}"
@@ -151,7 +151,7 @@ def _check_answers(
 
 
 def _probe(image_shape: tuple[int, int, int], input_range: InputRange) -> NDArray[np.float32]:
-    """Noise, from dim to bright: the first image is the least of its batch."""
+    """Noise images of increasing brightness; the first is the darkest."""
     noise = np.random.default_rng(0).integers(0, 256, (_PROBE_IMAGES, *image_shape), np.uint8)
     divisors = np.arange(_PROBE_IMAGES, 0, -1, dtype=np.uint8).reshape(-1, 1, 1, 1)
     return as_input(noise // divisors, input_range)
@@ -160,9 +160,9 @@ def _probe(image_shape: tuple[int, int, int], input_range: InputRange) -> NDArra
 def _check_repeats(
     where: str, model: keras.Model, probe: NDArray[np.float32], answer: NDArray[np.floating[Any]]
 ) -> None:
-    """Refuse a network whose answer for an image is not the image's alone.
+    """Reject a network whose output for an image depends on anything else.
 
-    The export would freeze one draw of the chance, and Triton puts images of strangers into one batch.
+    The export would freeze random values, and Triton batches the images of different clients.
     """
     again, alone = (
         _one_output(where, model(images, training=False))[0].astype(np.float64) for images in (probe, probe[:1])
@@ -170,14 +170,14 @@ def _check_repeats(
     first = answer[0].astype(np.float64)
     if not np.allclose(first, again, atol=_BATCH_TOLERANCE):
         raise FitError(
-            f"{where}: expected the same answer for the same images, got {_largest_difference(first, again)}: the "
-            "network draws at random when it answers too. Keep that to training, with the argument `training` of call()"
+            f"{where}: expected equal outputs for equal images, got {_largest_difference(first, again)}: the "
+            "network is random at inference. Restrict that to training, with the argument `training` of call()"
         )
     if not np.allclose(first, alone, atol=_BATCH_TOLERANCE):
         raise FitError(
-            f"{where}: expected an answer that depends on its image alone, got {_largest_difference(first, alone)} for "
-            "one image among others and by itself: the network mixes the images of a batch, and a server batches those "
-            "of different clients. Leave the first axis alone: no mean, softmax or norm over axis 0"
+            f"{where}: expected an output that depends on its image alone, got {_largest_difference(first, alone)} "
+            "between a batch and a single image: the network mixes the images of a batch, and a server batches those "
+            "of different clients. Use no mean, softmax or norm over axis 0"
         )
 
 
@@ -187,16 +187,16 @@ def _largest_difference(one: NDArray[np.float64], other: NDArray[np.float64]) ->
 
 
 def _one_output(where: str, output: Any) -> NDArray[Any]:  # noqa: ANN401  # whatever a model returns
-    """The answer as an array, if it is one tensor of numbers."""
+    """The output as an array, if it is a single numeric tensor."""
     if isinstance(output, Mapping | list | tuple):
         named = f" ({', '.join(map(str, output))})" if isinstance(output, Mapping) else ""
         raise FitError(
             f"{where}: expected one output, one probability per class, got {type(output).__name__} of {len(output)}"
-            f"{named}: return a model of the one that is to be served"
+            f"{named}: return a model with only the output to serve"
         )
     try:
         answer = np.asarray(output)
-    except Exception as exc:  # a ragged or sparse tensor, or no tensor at all
+    except Exception as exc:  # a ragged or sparse tensor, or not a tensor
         raise FitError(f"{where}: expected one tensor as output, got {type(output).__name__}") from exc
     if answer.ndim == 0 or not np.issubdtype(answer.dtype, np.floating):
         answer = np.asarray(answer, np.float32) if answer.dtype.name == "bfloat16" else answer
@@ -206,7 +206,7 @@ def _one_output(where: str, output: Any) -> NDArray[Any]:  # noqa: ANN401  # wha
 
 
 def _ends_with_sigmoid(model: keras.Model) -> bool:
-    """Fresh sigmoids of two classes are 0.5 each, which sums to 1 until the first step."""
+    """Untrained sigmoids of two classes are 0.5 each, which sum to 1 until the first step."""
     last = model
     while isinstance(last, keras.Model) and last.layers:
         last = last.layers[-1]

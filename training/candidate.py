@@ -1,9 +1,9 @@
-"""The third stage of the training job: export the trained network, measure the exported file, write its model card.
+"""The third stage of the training job: export the network, evaluate the exported file, write its model card.
 
     candidate = build_candidate(request, data, fitted, steps)
     candidate.card.passed
 
-What is measured is the exported file, not the network that it came from: the file is what will be served.
+The exported file is evaluated, not the Keras network, because the file is what is served.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Candidate:
     """A model that can be published if its gates passed.
 
     Attributes:
-        dataset: What it was trained on.
+        dataset: The training data.
         model: The trained Keras network.
-        onnx_bytes: The exported file, which was measured.
-        test_probabilities: The file's answers for the test images, in their order: float32 (n, classes).
-        card: Its model card, which is in the run's folder too.
-        plots: Those of the card.
+        onnx_bytes: The exported and evaluated file.
+        test_probabilities: The file's outputs for the test images, in their order: float32 (n, classes).
+        card: Its model card, also written to the run's folder.
+        plots: The card's plots.
     """
 
     dataset: Dataset
@@ -55,7 +55,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Measured:
-    """The exported file and what was measured on it."""
+    """The exported file and its evaluation."""
 
     onnx_bytes: bytes
     facts: OnnxFacts
@@ -69,8 +69,8 @@ def build_candidate(request: TrainingRequest, data: PreparedData, fitted: FitRes
 
     Raises:
         ExportError: The network cannot be written as ONNX.
-        FitError: The file's answers are no probabilities.
-        TrainingError: The card cannot be written into the run's folder.
+        FitError: The file's outputs are not probabilities.
+        TrainingError: The card cannot be written to the run's folder.
     """
     measured = _export_and_measure(request, data, fitted, steps)
     with steps.step("card") as note:

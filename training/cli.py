@@ -15,16 +15,14 @@ RecipeOption = Annotated[
 ]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", help="Own images: an .npz with x_train, y_train, x_test, y_test.", metavar="PATH.npz"),
+    typer.Option("--data", help="Your own images: an .npz with x_train, y_train, x_test, y_test.", metavar="PATH.npz"),
 ]
 RepositoryOption = Annotated[
     Path, typer.Option("--repository", "-r", help="The model repository.", envvar="SLIPWAY_REPOSITORY")
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option(
-        "--cache-dir", help="Where downloads are kept; ~/.cache/slipway if not given.", envvar="SLIPWAY_CACHE"
-    ),
+    typer.Option("--cache-dir", help="Folder for downloads (default: ~/.cache/slipway).", envvar="SLIPWAY_CACHE"),
 ]
 _REPOSITORY = Path("model_repository")
 _RUNS = Path("runs")
@@ -37,9 +35,9 @@ def data(
     cache_dir: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Check the data before training: shapes, balance, blank, duplicate and overlapping images.
+    """Check the training data: shapes, class balance, blank, duplicate and overlapping images.
 
-    Exit code 1 when something in it would poison a model; the text names the rows.
+    Exit code 1 if the data is unfit for training; the message names the rows.
 
     Example: slipway data --data my-images.npz
     """
@@ -60,22 +58,26 @@ def train(
     recipe: RecipeOption = "mnist",
     own: DataOption = None,
     repository: RepositoryOption = _REPOSITORY,
-    run_dir: Annotated[Path | None, typer.Option(help="Checkpoints, logs, plots; runs/<recipe> if not given.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of the run.")] = False,
-    publish: Annotated[bool, typer.Option(help="Publish the model if its gates let it pass.")] = True,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoints, logs and plots (default: runs/<recipe>).")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue after the last complete epoch of the run.")
+    ] = False,
+    publish: Annotated[bool, typer.Option(help="Publish the model if it passes its gates.")] = True,
     cache_dir: CacheOption = None,
 ) -> None:
     """Train a recipe, check the model against its gates, and publish it as the next version.
 
-    After a kill, the same command with --resume ends with the same weights, and publishes them once. More than
-    one GPU, or TF_CONFIG in the environment, distributes the training. Exit code 2: the recipe is wrong; 3: a gate
-    refused the model, and nothing was published.
+    After an interruption, the same command with --resume gives the same weights and publishes them once. Training
+    is distributed over all GPUs, or by TF_CONFIG. Exit code 2: the recipe is invalid; 3: the model missed a gate,
+    and nothing was published.
 
     Example: slipway train --recipe seed
     """
     from training.recipe import load_recipe
 
-    chosen = load_recipe(recipe)  # refused before TensorFlow takes its seconds to load
+    chosen = load_recipe(recipe)  # validated before TensorFlow loads, which takes seconds
     from training.job import train_and_publish
     from training.recipe import TrainingRequest
     from training.steps import Steps
@@ -97,18 +99,20 @@ def demo(
     recipe: RecipeOption = "mnist",
     own: DataOption = None,
     repository: RepositoryOption = _REPOSITORY,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch of the run.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue after the last complete epoch of the run.")
+    ] = False,
     cache_dir: CacheOption = None,
 ) -> None:
-    """Everything on one machine: train, gate, publish, serve on a real tritonserver, classify.
+    """Run all stages on one machine: train, check gates, publish, serve on a real tritonserver, classify.
 
-    Ends with one HTML page that shows what happened and where everything is.
+    Writes one HTML page that shows the results and the location of all files.
 
     Example: slipway demo --recipe seed
     """
     from training.recipe import load_recipe
 
-    chosen = load_recipe(recipe)  # refused before TensorFlow takes its seconds to load
+    chosen = load_recipe(recipe)  # validated before TensorFlow loads, which takes seconds
     from training.demo import next_steps, run_demo
     from training.recipe import TrainingRequest
     from training.steps import Steps
@@ -125,5 +129,5 @@ def demo(
     console = Console()
     page = run_demo(request, Steps(console))
     serve, predict, *_ = next_steps(request)
-    lines = f"\neverything that happened: {page}\nserve it:    {serve}\nask it:      {predict}"
+    lines = f"\nreport:   {page}\nserve:    {serve}\npredict:  {predict}"
     console.print(lines, highlight=False, markup=False, soft_wrap=True)

@@ -1,8 +1,8 @@
-"""The demo: train and publish, then serve the published version and send it requests, as an application would.
+"""The demo: train and publish, then serve the published version and send requests, as an application would.
 
     run_demo(TrainingRequest(recipe=load_recipe("mnist"), repository=..., ...), Steps(Console()))
 
-Everything it writes is in the run's folder and the model repository.
+All output is in the run's folder and the model repository.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CALLERS = 8
 _LONGEST_NAME = 60
 
 _DEFAULT_REPOSITORY, _DEFAULT_MODEL = Path("model_repository"), "mnist"
-"""The defaults of `slipway serve` and `slipway predict`."""
+"""Default ports of `slipway serve` and `slipway predict`."""
 THROUGHPUT_S = 3.0
 
 
@@ -48,9 +48,9 @@ class Answers:
 
     Attributes:
         protocol: `gRPC` or `HTTP`.
-        images: How many were sent.
-        correct: How many of the predictions are the true label.
-        agreeing: How many equal the prediction of the Keras network that was trained.
+        images: Number of images.
+        correct: Number of correct predictions.
+        agreeing: Number of predictions that equal those of the Keras network.
         max_abs_difference: Largest difference of any probability from Keras.
     """
 
@@ -63,10 +63,10 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """A short closed-loop run: each caller sends its next image when it has its answer. No load test.
+    """A short closed-loop run: each caller sends its next image after the response. Not a load test.
 
     Attributes:
-        callers: Threads.
+        callers: Number of threads.
         requests_per_s: Completed requests of one image.
         median_ms: Median time of one request.
     """
@@ -93,11 +93,11 @@ def run_demo(request: TrainingRequest, steps: Steps) -> Path:
         The report, one HTML page in the run's folder.
 
     Raises:
-        SlipwayError: The step that failed says why.
+        SlipwayError: A step failed.
     """
     result = train_and_publish(request, steps)
     if result is None or result.published is None or request.repository is None:
-        raise TrainingError("the demo publishes, and runs in one process: name a repository, and unset TF_CONFIG")
+        raise TrainingError("the demo publishes, and runs in one process: set --repository, and unset TF_CONFIG")
     with steps.step("serve") as note:
         server = TritonServer(ServerSettings(repository=request.repository, models=(result.published.model,)))
         server.start()
@@ -134,11 +134,11 @@ def run_demo(request: TrainingRequest, steps: Steps) -> Path:
 
 
 def next_steps(request: TrainingRequest, program: str | None = None) -> tuple[str, ...]:
-    """Commands for a shell in the current folder: serve what was published, ask it, list it, look at the training.
+    """Shell commands for the current folder: serve the version, predict, list versions, show the training.
 
     Args:
-        request: What the demo ran.
-        program: The `slipway` command; the one that runs, if not given.
+        request: The demo's request.
+        program: The `slipway` command (default: the running one).
     """
     slipway = program or sys.argv[0]
     tensorboard = Path(slipway).with_name("tensorboard")
@@ -166,11 +166,11 @@ def _classify(
     expected = keras_probabilities(candidate.model, images, input_range=request.recipe.network.effective_input_range)
     answers = []
     for protocol, url in (("gRPC", server.grpc_url), ("HTTP", server.http_url)):
-        with steps.step(f"ask {protocol}") as note, Classifier(url, model=candidate.card.contract.name) as classifier:
+        with steps.step(protocol) as note, Classifier(url, model=candidate.card.contract.name) as classifier:
             prediction = classifier.predict(images, timeout_s=60)
             answer = _compare(protocol, prediction, truth, expected)
             note(
-                f"{answer.correct:,} of {answer.images:,} held-out images right; {answer.agreeing:,} as Keras says, "
+                f"{answer.correct:,} of {answer.images:,} held-out images correct; {answer.agreeing:,} equal to Keras, "
                 f"probabilities within {answer.max_abs_difference:.1e}"
             )
         answers.append(answer)
@@ -191,7 +191,7 @@ def _save_digits(candidate: Candidate, prediction: Prediction, folder: Path) -> 
     """Write the first images as files, for `slipway predict`, and return them for the page."""
     with map_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("*-is-*.png"):  # of an earlier run, whose images need not be these
+        for old in folder.glob("*-is-*.png"):  # of an earlier run, possibly with other images
             old.unlink()
     digits = []
     for i in range(min(SAMPLES, len(candidate.dataset.test.labels))):
@@ -205,7 +205,7 @@ def _save_digits(candidate: Candidate, prediction: Prediction, folder: Path) -> 
 
 
 def _file_name(label: str) -> str:
-    """A label as part of a file's name: `N/A` is no folder."""
+    """A label as part of a file name, without slashes."""
     return re.sub(r"[^\w.-]+", "_", label)[:_LONGEST_NAME]
 
 

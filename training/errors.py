@@ -1,15 +1,15 @@
 """The errors of the training job.
 
 * TrainingError
-  - RecipeError         the recipe file is missing, is no YAML, or holds an unknown key or an impossible value;
+  - RecipeError         the recipe file is missing, not YAML, or has an unknown key or an invalid value;
                         exit status 2
-  - DataError           a data set is unavailable, is not what it claims to be, or would spoil a model
+  - DataError           a data set is unavailable, invalid, or unfit for training
       - DataUnavailable     every source was tried and failed; the text lists them
       - DataRefused         the arrays were read, and a check refused them; the text names the rows
   - FitError            the network cannot be built or trained, or a run cannot be resumed
       - FitInterrupted      Ctrl-C or SIGTERM; exit status 130
-  - ExportError         the trained network cannot be written as ONNX, or ONNX answers differently from Keras
-  - GateRefused         the model was trained, and a gate keeps it out of the repository; exit status 3
+  - ExportError         the network cannot be written as ONNX, or ONNX and Keras give different results
+  - GateRefused         the trained model missed a gate and is not published; exit status 3
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class TrainingError(SlipwayError):
 
 
 class RecipeError(TrainingError):
-    """A recipe cannot be used, however often it is tried: it ends like a wrong command line."""
+    """A recipe is invalid; the exit status is that of an invalid command line."""
 
     exit_status = 2
 
 
 class DataError(TrainingError):
-    """Base class of everything that is wrong with data."""
+    """Base class of the errors of data sets."""
 
 
 class DataUnavailable(DataError):
@@ -61,7 +61,7 @@ class DataUnavailable(DataError):
 
 
 class DataRefused(DataError):
-    """The data would poison a model."""
+    """The data is unfit for training."""
 
 
 class FitError(TrainingError):
@@ -69,7 +69,7 @@ class FitError(TrainingError):
 
 
 class FitInterrupted(FitError):
-    """Somebody ended the run; the text says how to go on."""
+    """The run was interrupted; the message says how to resume it."""
 
     exit_status = 130
 
@@ -79,20 +79,20 @@ class ExportError(TrainingError):
 
 
 class GateRefused(TrainingError):
-    """The model may not be published. Its exit status is its own: trying again does not help."""
+    """The model missed a gate and is not published; a retry gives the same result."""
 
     exit_status = 3
 
 
 def error_summary(exc: BaseException) -> str:
-    """Name a foreign exception and give the beginning of its text, on one line and fit for a terminal."""
+    """The type of an exception and the beginning of its message, on one printable line."""
     text = " ".join(_TERMINAL_COLOUR.sub("", str(exc)).split())
     kind = type(exc).__name__
     return f"{kind}: {printable(text, limit=400)}" if text else kind
 
 
 def is_full_disk(exc: BaseException) -> bool:
-    """Whether it, or what caused it, says that the disk or a quota is full; TensorFlow says so in words only."""
+    """Whether the error or its cause is a full disk or quota; TensorFlow reports that only as text."""
     seen: set[int] = set()
     one: BaseException | None = exc
     while one is not None and id(one) not in seen:
@@ -105,7 +105,7 @@ def is_full_disk(exc: BaseException) -> bool:
 
 @contextmanager
 def map_write_errors(path: Path) -> Iterator[None]:
-    """Translate an error of the disk, while a file of a run is written, into one sentence with a remedy.
+    """Translate an OSError of a run's file into a `TrainingError` with a remedy.
 
     Raises:
         TrainingError: The path cannot be written.
@@ -114,6 +114,6 @@ def map_write_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise TrainingError(
-            f"{path}: cannot be written: {exc.strerror or exc}; make room, or name another folder with --run-dir, and "
-            "go on with --resume"
+            f"{path}: cannot be written: {exc.strerror or exc}; free some space, or choose another folder with "
+            "--run-dir, and continue with --resume"
         ) from exc

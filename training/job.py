@@ -1,4 +1,4 @@
-"""The training job, end to end. This module alone decides which stage runs after which.
+"""The training job, end to end. Only this module defines the order of its stages.
 
     result = train_and_publish(TrainingRequest(recipe=load_recipe("mnist"), ...), Steps(Console()))
     result.published.version
@@ -24,11 +24,11 @@ __all__ = ["TrainingResult", "train_and_publish"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingResult:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
-        candidate: The trained and measured model.
-        published: Its version; None when the request says not to publish.
+        candidate: The trained and evaluated model.
+        published: Its version; None if the request does not publish.
     """
 
     candidate: Candidate
@@ -39,14 +39,14 @@ def train_and_publish(request: TrainingRequest, steps: Steps) -> TrainingResult 
     """Run the job; each step prints its line.
 
     Returns:
-        None on a worker of a distributed run that is not the chief: it has helped to train, the chief does the rest.
+        None on a worker of a distributed run that is not the chief, which does the remaining stages.
 
     Raises:
-        DataError: The data set is unavailable, or would spoil a model; nothing was trained.
+        DataError: The data set is unavailable or unfit for training; nothing was trained.
         FitError: The network cannot be built, trained or resumed.
         ExportError: The network cannot be written as ONNX.
         GateRefused: The model misses a gate, or classifies no test image correctly; nothing was published.
-        RepositoryError: The repository cannot be published into; found before training where that is possible.
+        RepositoryError: The model cannot be published; detected before training if possible.
     """
     data = prepare_data(request, steps)
     if request.repository is not None:

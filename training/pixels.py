@@ -1,9 +1,9 @@
-"""Pixels as a network takes them: one place for the scale, for training, export and the demo alike.
+"""Convert pixels to a network's input, for training, export and the demo.
 
     as_input(images, "unit")      # uint8 0 to 255 -> float32 0.0 to 1.0
     as_input(images, "raw")       # uint8 0 to 255 -> float32 0.0 to 255.0, for a network that scales by itself
 
-The images of a data set are always uint8; only here, and in the graphs that call `scaled`, do they become numbers.
+The images of a data set are always uint8; they are converted only here, and in the graphs that call `scaled`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _WHITE = 255.0
 
 
 def as_input(images: NDArray[np.uint8], input_range: InputRange) -> NDArray[np.float32]:
-    """Convert images to what a network takes.
+    """Convert images to a network's input.
 
     Args:
         images: uint8, any shape, 0 to 255.
-        input_range: The network's.
+        input_range: Pixel range of the network.
 
     Returns:
         float32, the same shape, in that range.

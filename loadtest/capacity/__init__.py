@@ -1,1 +1,1 @@
-"""The highest rate that one replica holds within its objectives: the search, its probes, and the file."""
+"""Capacity: search the highest rate at which one replica meets its objectives, and write the file."""

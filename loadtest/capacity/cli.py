@@ -32,39 +32,36 @@ def capacity(
     access: ServerOptions,
     processes: ProcessesOption = 1,
     utilisation_margin: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of the capacity to be left free while a replica starts.")
+        float, typer.Option(min=0, max=0.9, help="Share of the capacity to leave free while a replica starts.")
     ] = 0.2,
     head_room: Annotated[
         float | None, typer.Option(min=0, max=0.9, hidden=True, help="Earlier name of --utilisation-margin.")
     ] = None,
     resolution: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Where the search stops: gap to a rate that did not hold, relative.")
+        float, typer.Option(min=0.01, max=1, help="Relative precision at which the search stops.")
     ] = 0.1,
     shortest_s: Annotated[float, typer.Option(min=1, max=60, help="Shortest measurement, in seconds.")] = 5.0,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("capacity.yaml"),
     force: ForceOption = False,
     report_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the measurements' reports; a new one below runs/capacity.")
+        Path | None, typer.Option(help="Folder for the reports (default: a new one below runs/capacity).")
     ] = None,
     print_capacity: Annotated[
-        bool, typer.Option("--print-capacity", help="Also print the file, last: where only the log is kept, so is it.")
+        bool, typer.Option("--print-capacity", help="Also print the file at the end, for example into a pod's log.")
     ] = False,
     tune: Annotated[
         bool,
-        typer.Option(
-            "--tune", help="Serve several configurations here, measure each, and propose one; nothing is rewritten."
-        ),
+        typer.Option("--tune", help="Serve and measure several configurations on this machine, and propose the best."),
     ] = False,
     instances: Annotated[str, typer.Option(help="With --tune: instance counts.", metavar="N,N,...")] = "1,2,4",
     max_batch_sizes: Annotated[
-        str | None, typer.Option(help="With --tune: largest batches; the model's own if not given.", metavar="N,N,...")
+        str | None, typer.Option(help="With --tune: largest batches (default: the model's own).", metavar="N,N,...")
     ] = None,
 ) -> None:
-    """Find the highest rate that one replica holds within a scenario's objectives, and write it down.
+    """Find the highest rate at which one replica meets a scenario's objectives, and write it to a file.
 
-    The file says how many requests per second, and how many in flight, one replica carries: what an autoscaler's
-    target is computed from. The target must be ONE replica. Takes two to three minutes; needs a machine on which
-    nothing else runs.
+    The file states the requests per second and the requests in flight of one replica, from which the autoscaler's
+    target is computed. The target must be ONE replica. Takes two to three minutes on an otherwise idle machine.
 
     Example: slipway capacity steady
 

@@ -27,7 +27,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityRequest:
-    """What is asked for.
+    """The requested measurement.
 
     Attributes:
         run: Scenario, target, images and objectives; its rate is where the search starts.
@@ -46,10 +46,10 @@ class CapacityRequest:
     shortest_s: float = SHORTEST_S
 
     def refuse_to_overwrite(self) -> None:
-        """See before the search that its measurements would replace none of another.
+        """Check before the search that no existing report would be overwritten.
 
         Raises:
-            ReportExists: They would.
+            ReportExists: A report exists.
         """
         for pattern in (f"*-at-*-rps/{REPORT}", f"instances-*-batch-*/*-at-*-rps/{REPORT}"):
             for report in sorted(self.folder.glob(pattern)):
@@ -60,7 +60,7 @@ def measure_capacity(request: CapacityRequest, console: Console) -> Capacity:
     """Search, confirm, and measure the target rate.
 
     Raises:
-        LoadTestError: The scenario cannot be searched, or a run could not be made.
+        LoadTestError: The scenario cannot be searched, or a run failed.
         CapacityError: No rate holds the objectives.
     """
     scenario = request.run.scenario
@@ -95,7 +95,7 @@ def measure_capacity(request: CapacityRequest, console: Console) -> Capacity:
 
 
 def _measured(probe: RateProbe, rate_rps: float) -> Held:
-    """One valid measurement, if it can be had in a few tries; an invalid one says nothing of the server."""
+    """Measure until the result is valid, at most a few times; an invalid one says nothing about the server."""
     for _ in range(_TRIES):
         held = probe(rate_rps, False)
         if held.outcome == "PASS":

@@ -1,8 +1,8 @@
 """Command: measures one rate for the capacity search: a short run of the scenario's own load, with its own report.
 
-How long: as many requests as keep the observed share of slow ones within a quarter of 1 - p of the true one, at 95 %
-(`sample_size.requests_for`: 6,085 for p99), and at least some seconds, since latencies that follow each other hang
-together and count for fewer. A measurement that confirms takes twice as long.
+Duration: enough requests that the observed share of slow ones is within a quarter of 1 - p of the true one, at 95 %
+(`sample_size.requests_for`: 6,085 for p99), and at least some seconds, since successive latencies are correlated and
+count for fewer. A confirming measurement takes twice as long.
 """
 
 from __future__ import annotations
@@ -34,34 +34,36 @@ WARMUP_S = 1.0
 
 
 def check_searchable(scenario: Scenario) -> float:
-    """The scenario's rate, from which a search can start.
+    """The scenario's rate, at which the search starts.
 
     Raises:
-        CapacityError: It has no arrivals with a rate, or no objective that a high rate would break.
+        CapacityError: Its arrivals have no rate, or it has no objective that a high rate would miss.
     """
     arrivals = scenario.arrivals
     if isinstance(arrivals, ClosedArrivals):
-        raise CapacityError("a closed loop has no rate to search; take a scenario with open arrivals, such as steady")
+        raise CapacityError("a closed loop has no rate to search; use a scenario with open arrivals, such as steady")
     if not scenario.slo.latency_bounds_ms():
-        raise CapacityError("the capacity is the highest rate within a latency: name one, as in --slo p99_ms=50")
+        raise CapacityError(
+            "the capacity is the highest rate within a latency objective: set one, such as --slo p99_ms=50"
+        )
     return arrivals.mean_rps
 
 
 def window_s(scenario: Scenario, rate_rps: float, *, shortest_s: float = SHORTEST_S) -> float:
-    """Seconds that give the highest judged percentile its requests, within bounds."""
+    """Seconds in which the highest percentile of the objectives gets enough requests, within bounds."""
     percent = max(scenario.slo.latency_bounds_ms())
     return min(LONGEST_S, max(shortest_s, requests_for(percent, relative_margin=RELATIVE_MARGIN) / rate_rps))
 
 
 @dataclass(slots=True, kw_only=True)
 class RateProbe:
-    """Measures rates of one scenario; remembers the last result whole.
+    """Measures rates of one scenario.
 
     Attributes:
-        request: The scenario, and where the reports go: a folder each.
-        folder: Of the reports.
-        processes: That make the load.
-        console: One line a measurement, with the bounds that are known so far; where no bar is drawn, one before it.
+        request: The scenario and the target.
+        folder: Parent folder of the reports.
+        processes: Number of load generator processes.
+        console: Gets one line per measurement with the bounds so far; without a progress bar, also one before it.
         shortest_s: Shortest measurement.
     """
 
@@ -74,7 +76,7 @@ class RateProbe:
     outcomes: dict[float, Outcome] = field(default_factory=dict)
 
     def __call__(self, rate_rps: float, longer: bool) -> Held:
-        """Offer the rate, from independent users, and hold the answers against the objectives."""
+        """Offer the rate from independent users, and compare the result with the objectives."""
         seconds = window_s(self.request.scenario, rate_rps, shortest_s=self.shortest_s) * (2 if longer else 1)
         arrivals = {"kind": "poisson", "rate_rps": rate_rps, "duration_s": seconds}
         number = len(self.results) + 1
@@ -88,7 +90,7 @@ class RateProbe:
             self.console.print(f"{title}  measuring for {WARMUP_S + seconds:.0f} s", soft_wrap=True, highlight=False)
         result, _ = run_scenario(request, processes=self.processes, console=self.console, title=title)
         if result.partial:
-            raise KeyboardInterrupt  # the person who stopped the run stops the search
+            raise KeyboardInterrupt  # stopping the run also stops the search
         self.results.append(result)
         held = Held(
             rate_rps=rate_rps,
@@ -98,12 +100,12 @@ class RateProbe:
             excess=_excess(result),
             reasons=result.verdict.reasons,
         )
-        self.outcomes[rate_rps] = held.outcome  # the last look at a rate counts
+        self.outcomes[rate_rps] = held.outcome  # the last measurement at a rate counts
         self._say(title, held, result)
         return held
 
     def bounds(self) -> str:
-        """The highest rate that held and the lowest above it that did not, in words."""
+        """Text: the highest rate that met the objectives, and the lowest above it that did not."""
         held = max((rate for rate, outcome in self.outcomes.items() if outcome == "PASS"), default=0.0)
         above = [rate for rate, outcome in self.outcomes.items() if outcome != "PASS" and rate > held]
         words = [f"holds {held:,.0f}/s"] if held else []
@@ -130,19 +132,19 @@ def _excess(result: Result) -> float:
 
 
 def in_flight(result: Result) -> float:
-    """Mean number of requests inside the server, by Little's law.
+    """Mean number of requests in the server, by Little's law.
 
-    From the server's own counters, which the autoscaler reads too; from the client's clock where nobody asked for them.
+    From the server's own counters, which the autoscaler reads too; from client timings if they were not requested.
 
     Raises:
-        CapacityError: They may be another server's; or they were asked for by their address, and not read: the client's
-            clock counts the network too, and would set the autoscaler's target too high.
+        CapacityError: The counters may be another server's; or their address was given and they could not be read:
+            client timings include the network, and would set the autoscaler's target too high.
     """
     if result.server is not None:
         return result.server.in_flight
     if result.metrics_doubt:
         raise CapacityError(
-            f"INVALID: {result.metrics_doubt}, or take this process's own clock, which counts the network too, with "
+            f"INVALID: {result.metrics_doubt}, or use client timings, which include the network, with "
             "--set target.metrics_url=null"
         )
     url = result.scenario.target.metrics_url
@@ -150,7 +152,7 @@ def in_flight(result: Result) -> float:
         unread = f"the server's metrics were not read at {url}"
         why = next((note for note in result.notes if "metrics were not read" in note), unread)
         raise CapacityError(
-            f"{why}; requests in flight are counted with the server's metrics: let this process reach "
-            "them, or take its own clock, which counts the network too, with --set target.metrics_url=null"
+            f"{why}; requests in flight are computed from the server's metrics: make them reachable, or use "
+            "client timings, which include the network, with --set target.metrics_url=null"
         )
     return result.figures.answered_rps * result.figures.service_ms.mean / 1e3

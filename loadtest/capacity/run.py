@@ -27,10 +27,10 @@ def run_capacity(
     print_file: bool,
     console: Console,
 ) -> None:
-    """Search, write and announce; with a grid (instance counts, largest batches) tune first, and write the best.
+    """Search, write and print; with a grid (instance counts, largest batches) tune first, and write the best.
 
     Raises:
-        SlipwayError: Whatever keeps it from a result.
+        SlipwayError: No result could be measured.
     """
     capacity = measure_capacity(request, console) if grid is None else _tuned(request, grid, console)
     write_capacity(capacity, output)
@@ -38,7 +38,7 @@ def run_capacity(
 
 
 def write_capacity(capacity: Capacity, path: Path) -> None:
-    """Write it whole, or not at all.
+    """Write the file atomically.
 
     Raises:
         ReportError: The disk refused.
@@ -47,7 +47,7 @@ def write_capacity(capacity: Capacity, path: Path) -> None:
 
 
 def _tuned(request: CapacityRequest, grid: tuple[str, str | None], console: Console) -> Capacity:
-    from loadtest.capacity.tune import best, proposal, render_rows, tune  # noqa: PLC0415 - only then is a server started
+    from loadtest.capacity.tune import best, proposal, render_rows, tune  # noqa: PLC0415 - starts servers
 
     scenario = request.run.scenario
     repository, model = request.run.repository, scenario.target.model
@@ -74,7 +74,7 @@ def _tuned(request: CapacityRequest, grid: tuple[str, str | None], console: Cons
     console.print(
         Syntax(diff, "diff", background_color="default") if diff else "config.pbtxt is already the best of these"
     )
-    assert chosen.capacity is not None  # noqa: S101 - `best` chooses among those that have one
+    assert chosen.capacity is not None  # noqa: S101 - `best` considers only rows that have one
     return chosen.capacity
 
 
@@ -89,7 +89,7 @@ def _numbers(option: str, text: str) -> list[int]:
 
 
 def announce(capacity: Capacity, *, output: Path, folder: Path, print_file: bool, console: Console) -> None:
-    """Say what one replica holds and where that is written; with `print_file`, end with the file's own text."""
+    """Print the capacity of one replica and the file's path; with `print_file`, the file's text at the end."""
     replica, target = capacity.replica, capacity.target
     at_least = "at least " if capacity.limited_by == "generator" else ""
     console.print(
@@ -100,14 +100,14 @@ def announce(capacity: Capacity, *, output: Path, folder: Path, print_file: bool
     )
     if at_least:
         console.print(
-            "above, the generator was the limit: give it more --processes, or a machine of its own",
+            "above that, the generator was the limit: use more --processes, or a separate machine",
             highlight=False,
             soft_wrap=True,
         )
     if capacity.in_flight_counted_by == "client":
         console.print(
-            "[yellow]requests in flight were counted by this process's own clock, network included[/]: the server's "
-            "metrics were not read (each report.json says why); --metrics-url names them",
+            "[yellow]requests in flight were computed from client timings, which include the network[/]: the server's "
+            "metrics were not read (each report.json says why); set --metrics-url",
             highlight=False,
             soft_wrap=True,
         )

@@ -3,11 +3,11 @@
     search = find_capacity(probe, start_rps=500)
     search.rate_rps, search.limited_by
 
-Bracketing, then bisection on a logarithmic scale: the rate is doubled while it holds, halved while it does not, and
-the gap between a rate that held and one that did not is cut at its geometric mean until it is small. The rate that is
-left is measured once more, for twice as long, and lowered while it does not hold again. What is INVALID, or misses an
-objective by less than four times, is measured a second time, and that one counts: one hiccup of the machine must not
-decide. Knows nothing of servers: the probe measures.
+Bracketing, then bisection on a logarithmic scale: the rate is doubled while it passes and halved while it fails; then
+the interval between a passing and a failing rate is split at its geometric mean until it is small. The resulting rate
+is measured once more, for twice as long, and lowered while it fails. A measurement that is INVALID, or misses an
+objective by less than a factor of four, is repeated, and the second one counts: one hiccup of the machine must not
+decide. The measurement itself is the caller's probe.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from slipway.verdict import Outcome
 __all__ = ["LOWEST_RPS", "RESOLUTION", "Held", "Probe", "Search", "find_capacity"]
 
 RESOLUTION = 0.1
-"""Largest gap between the rate that held and the one that did not, relative to the former."""
+"""Largest interval between the passing and the failing rate, relative to the former."""
 LOWEST_RPS = 1.0
 HIGHEST_RPS = 1_000_000.0
 _TRIES = 2
@@ -33,15 +33,15 @@ _CONFIRMATIONS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What one measurement at one rate said.
+    """Result of one measurement at one rate.
 
     Attributes:
-        rate_rps: Offered.
-        outcome: PASS: the objectives hold at this rate. INVALID: it says nothing of the server.
-        p99_ms: Of the latency, for the reader.
-        in_flight: Mean number of requests inside the server.
-        excess: Worst latency over its bound, or infinite where something else was missed; at most 1 for a PASS.
-        reasons: Of an outcome that is not PASS.
+        rate_rps: Offered rate.
+        outcome: PASS: the objectives are met at this rate. INVALID: it says nothing about the server.
+        p99_ms: 99th percentile of the latency, for display.
+        in_flight: Mean number of requests in the server.
+        excess: Largest ratio of a latency to its bound, infinite if another objective was missed; at most 1 for PASS.
+        reasons: Why the outcome is not PASS.
     """
 
     rate_rps: float
@@ -53,22 +53,22 @@ class Held:
 
     @property
     def doubtful(self) -> bool:
-        """Worth a second look: it was INVALID, or missed by so little that one hiccup of the machine explains it."""
+        """Whether to repeat it: it was INVALID, or missed by so little that one hiccup of the machine explains it."""
         return self.outcome == "INVALID" or (self.outcome == "FAIL" and self.excess < _MARGINAL)
 
 
 Probe = Callable[[float, bool], Held]
-"""Measures at a rate; the flag asks for a longer look."""
+"""Measures at a rate; the flag requests a longer measurement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What the search came to.
+    """Result of the search.
 
     Attributes:
-        best: The confirmed measurement at the highest rate that held.
-        limited_by: `server`: above, it missed its objectives. `generator`: above, nothing could be measured, and the
-            server may hold more.
+        best: The confirmed measurement at the highest passing rate.
+        limited_by: `server`: at higher rates it missed its objectives. `generator`: higher rates could not be
+            measured, and the server may carry more.
         probes: Every measurement, in order.
     """
 
@@ -78,7 +78,7 @@ class Search:
 
     @property
     def rate_rps(self) -> float:
-        """Requests per second that one replica holds."""
+        """Requests per second that one replica carries."""
         return self.best.rate_rps
 
 
@@ -91,7 +91,7 @@ def find_capacity(probe: Probe, *, start_rps: float, resolution: float = RESOLUT
         resolution: Where to stop, see `RESOLUTION`.
 
     Raises:
-        CapacityError: Not even one request per second holds the objectives, or nothing could be measured.
+        CapacityError: Not even one request per second meets the objectives, or nothing could be measured.
     """
     probes: list[Held] = []
 
@@ -114,22 +114,24 @@ def find_capacity(probe: Probe, *, start_rps: float, resolution: float = RESOLUT
             return Search(best=best, limited_by=limited_by, probes=tuple(probes))
         high, low = best, _lowered(low, resolution)
     raise CapacityError(
-        f"no rate held twice: {best.rate_rps:,.0f} requests/s held once and then not ({'; '.join(best.reasons)}); "
-        "the machine is too unsteady for this objective, or something else runs on it"
+        f"no rate passed twice: {best.rate_rps:,.0f} requests/s passed once and then failed "
+        f"({'; '.join(best.reasons)}); the machine is too noisy for this objective, or something else runs on it"
     )
 
 
 def _bracket(holds: Callable[[float], Held], start_rps: float) -> tuple[Held, Held]:
-    """A rate that holds, and a higher one that does not."""
+    """A passing rate, and a higher failing one."""
     first = holds(start_rps)
     low = high = first
     while high.outcome == "PASS":
         if high.rate_rps >= HIGHEST_RPS:
-            raise CapacityError(f"the objectives hold at {HIGHEST_RPS:,.0f} requests/s: is the target a real server?")
+            raise CapacityError(
+                f"the objectives are still met at {HIGHEST_RPS:,.0f} requests/s: is the target a real server?"
+            )
         low, high = high, holds(high.rate_rps * 2)
     while low.outcome != "PASS":
         if low.rate_rps <= LOWEST_RPS:
-            raise CapacityError(f"not even {low.rate_rps:.3g} requests/s hold the objectives: {'; '.join(low.reasons)}")
+            raise CapacityError(f"not even {low.rate_rps:.3g} requests/s meet the objectives: {'; '.join(low.reasons)}")
         high, low = low, holds(max(LOWEST_RPS, low.rate_rps / 2))
     return low, high
 

@@ -3,7 +3,7 @@
     rows = tune(request, grid, repository=Path("model_repository"), console=Console())
     proposal(repository, "mnist", best(rows))         # a diff of config.pbtxt; nothing is written
 
-Every server serves a copy of the published version from a scratch repository, on free ports of this machine.
+Each server serves a copy of the published version from a scratch repository, on free ports of this machine.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedRow:
-    """What one combination carries; `capacity` is None where no rate held the objectives, and `why` says so."""
+    """Capacity of one combination; None if no rate met the objectives, then `why` says so."""
 
     setting: Setting
     capacity: Capacity | None
@@ -62,9 +62,9 @@ def tune(
     """Measure every combination.
 
     Raises:
-        RepositoryError: The model is not published here.
+        RepositoryError: The model is not published in this repository.
         ServeError: A server does not start.
-        LoadTestError: A run could not be made.
+        LoadTestError: A run failed.
     """
     target = request.run.scenario.target
     protocol = parse_address(target.url).protocol
@@ -90,21 +90,21 @@ def tune(
 
 
 def best(rows: Sequence[TunedRow]) -> TunedRow:
-    """The row that carries most; of two within 5 % the one with fewer instances, then smaller batches.
+    """The row with the highest capacity; of two within 5 % the one with fewer instances, then smaller batches.
 
     Raises:
-        CapacityError: None carries anything.
+        CapacityError: No row has a capacity.
     """
     carrying = [(row.capacity.replica.requests_per_s, row) for row in rows if row.capacity is not None]
     if not carrying:
-        raise CapacityError("no combination holds the objectives; loosen them with --slo, or try others")
+        raise CapacityError("no combination meets the objectives; relax them with --slo, or try others")
     most = max(rate for rate, _ in carrying)
     close = [row for rate, row in carrying if rate >= 0.95 * most]
     return min(close, key=lambda row: (row.setting.instances, row.setting.max_batch_size))
 
 
 def proposal(repository: Path, model: str, setting: Setting) -> str:
-    """A unified diff from the present config.pbtxt to that setting; empty where they are the same."""
+    """A unified diff from the current config.pbtxt to that setting; empty if they are equal."""
     path = find_model(repository, model).path / _CONFIG
     before = path.read_text(encoding="utf-8")
     after = _configured(before, setting)

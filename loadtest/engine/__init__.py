@@ -1,1 +1,1 @@
-"""What makes the load: Locust's processes, the coordinator, the workers and their transports."""
+"""The load generator: Locust's processes, the coordinator, the workers and their transports."""

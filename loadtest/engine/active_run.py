@@ -24,7 +24,7 @@ __all__ = ["ActiveRun"]
 
 @dataclass(slots=True)
 class ActiveRun:
-    """One run under way."""
+    """The state of the active run."""
 
     request: RunRequest
     prepared: Prepared
@@ -41,7 +41,7 @@ class ActiveRun:
     failed: Event = field(default_factory=Event)
 
     def take(self, name: str, progress: Progress) -> None:
-        """Keep what a process reports; one that is not part of this run is not heard."""
+        """Store a process's report; reports of processes outside this run are ignored."""
         worker = self.workers.get(name)
         if worker is None:
             return
@@ -56,7 +56,7 @@ class ActiveRun:
             self.done.set()
 
     def progress(self) -> dict[str, float]:
-        """Where the run is, and the newest whole second, for whoever watches."""
+        """Elapsed time, and the statistics of the newest complete second, for progress displays."""
         seconds = [second for second in self.recent if second < self.second - 1]
         newest = self.recent[max(seconds)] if seconds else IntervalStatistics(second=0)
         scenario = self.plan.scenario
@@ -72,7 +72,7 @@ class ActiveRun:
         }
 
     def mark_lost(self, alive: Collection[str]) -> None:
-        """Mark the workers that are not connected any more, and had not finished."""
+        """Mark workers that disconnected before they had finished."""
         for name, worker in self.workers.items():
             worker.lost = worker.lost or (not worker.finished and name not in alive)
 
@@ -80,7 +80,7 @@ class ActiveRun:
         """Read the server's metrics and build the result.
 
         Args:
-            ended_s: Second of the window in which the run was cut short; None: it was not.
+            ended_s: Second of the window in which the run was cut short; None if it was not.
         """
         window_s = self.plan.scenario.arrivals.seconds if ended_s is None else max(ended_s, 1e-3)
         server = self.watch.end(window_s=window_s, counts=self.counts(whole=ended_s is None))
@@ -96,10 +96,10 @@ class ActiveRun:
         return build_result(completed, server=server, notes=self.watch.notes, metrics_doubt=self.watch.doubt)
 
     def counts(self, *, whole: bool) -> Counts:
-        """What was sent and answered after the server's counters were read first.
+        """Requests sent and answered since the first reading of the server's counters.
 
         Args:
-            whole: The run came to its own end.
+            whole: Whether the run was complete.
         """
         parts = [part for worker in self.workers.values() for part in worker.book.slices()]
         window = [part for part in parts if part.second >= 0]
@@ -114,7 +114,7 @@ class ActiveRun:
         )
 
     def _note(self, parts: tuple[IntervalStatistics, ...]) -> None:
-        """Keep what the progress line shows: the last seconds, and the errors of the window."""
+        """Update the data of the progress line: the last seconds, and the errors of the window."""
         for part in parts:
             known = self.recent.get(part.second)
             self.recent[part.second] = part if known is None else IntervalStatistics.merged([known, part])
@@ -129,5 +129,5 @@ class ActiveRun:
 
     @property
     def over(self) -> bool:
-        """Nothing more will come."""
+        """Whether no more reports are expected."""
         return all(worker.finished or worker.lost for worker in self.workers.values())

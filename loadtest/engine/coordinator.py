@@ -1,7 +1,7 @@
 """Master: coordinates a run: plans, collects reports, builds the result, writes.
 
-A run ends by itself when every process has said that its share is over; Ctrl-C, the page's Stop button or the loss of
-every worker cut it short, and what is known by then is reported as partial.
+A run ends when every process has reported the end of its share. Ctrl-C, the page's Stop button or the loss of all
+workers cut it short, and the result so far is reported as partial.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ __all__ = ["PLAN", "REPORT", "Coordinator"]
 PLAN, REPORT = "slipway_plan", "slipway_report"
 
 _START_S = 0.7
-"""From the plan to the first request: every process has its schedule and its users by then."""
+"""From sending the plan to the first request: time for every process to prepare its schedule and its users."""
 _GRACE_S = 5.0
-"""After the last request's time is over, for reports on their way."""
+"""Wait for reports after the last request's time-out."""
 _PREPARE_S, _PREPARE_CALLS = 120.0, 40
-"""Longest preparation: for images and metrics, and so many calls of the target's time each."""
+"""Longest preparation: for images and metrics, and this many calls with the target's time-out."""
 _LOCAL = "local"
 
 
 class Coordinator:
-    """Of one Locust; coordinates one run after another, as the web page asks for them."""
+    """Coordinates the runs of one Locust instance, one after another if the web page starts them."""
 
     def __init__(self, environment: Environment, runner: MasterRunner | LocalRunner) -> None:
         self._environment = environment
@@ -64,7 +64,7 @@ class Coordinator:
         self._written: set[Path] = set()
 
     def request(self) -> RunRequest:
-        """What is asked for: read once; with a page, whose fields may change it, read anew for each run.
+        """The run request: read once; with a web page, whose fields may change it, read again for each run.
 
         Raises:
             ScenarioError: Its scenario cannot be run.
@@ -74,7 +74,7 @@ class Coordinator:
         return self._request
 
     def begin(self) -> None:
-        """Prepare a run and send every process its plan; what keeps it from beginning is told, and ends it."""
+        """Prepare a run and send every process its plan; a failure is reported and ends the run."""
         try:
             self._begin()
         except SlipwayError as exc:
@@ -83,7 +83,7 @@ class Coordinator:
             self._give_up(GeneratorError(f"the run could not begin: {reason_of(exc)}"))
 
     def refuse(self, error: SlipwayError) -> None:
-        """Tell why there is no run, on the terminal and on Locust's page."""
+        """Report on the terminal and on Locust's page why there is no run."""
         if self._tells_progress:
             self._tell({"refused": str(error), "exit_code": error.exit_status})
         else:
@@ -92,12 +92,12 @@ class Coordinator:
             self._runner.log_exception("coordinator", str(error), "")
 
     def on_report(self, environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401, ARG002 - Locust's call
-        """Take what a process reports."""
+        """Handle the report of a process."""
         if self._active is not None:
             self._active.take(msg.node_id, Progress.from_wire(msg.data))
 
     def interrupt(self) -> None:
-        """Build the result of a run that is cut short; nothing when none is on."""
+        """Build the result of the active run, which was cut short; without one, do nothing."""
         run = self._active
         if run is None:
             return
@@ -110,14 +110,14 @@ class Coordinator:
             self._fail_to_complete(exc)
 
     def close(self) -> None:
-        """End what is on; a command that ends with nothing measured says so, and does not end with 0."""
+        """End the active run; a command that measured nothing reports it and exits with an error."""
         self.interrupt()
         if self._environment.process_exit_code is None and self._environment.web_ui is None:
-            self.refuse(GeneratorError("nothing was measured: it was told to end before the run had begun"))
+            self.refuse(GeneratorError("nothing was measured: it was stopped before the run had begun"))
             self._environment.process_exit_code = GeneratorError.exit_status
 
     def page(self) -> Any:  # noqa: ANN401 - a Flask response
-        """The newest report, for Locust's web server."""
+        """The latest report, for Locust's web server."""
         if self._page is None:
             return "No run has ended yet.", 404
         return self._page.read_text(encoding="utf-8")
@@ -165,12 +165,12 @@ class Coordinator:
         return [_LOCAL]
 
     def _follow(self, run: ActiveRun) -> None:
-        """Until every process has reported the end of its share, or its time for that is over."""
+        """Wait until every process has reported the end of its share, or the time for that is over."""
         scenario = run.plan.scenario
         while run.second < 0 and not run.failure:
             self._tell(run.progress())
             run.failed.wait(min(1.0, max(0.0, -run.second)))
-        self._runner.stats.reset_all()  # Locust's statistics, too, leave the warm-up out
+        self._runner.stats.reset_all()  # Locust's statistics exclude the warm-up too
         run.watch.begin()
         run.begun_s = run.second
         last_s = scenario.arrivals.seconds + scenario.target.timeout_s + _GRACE_S
@@ -189,12 +189,12 @@ class Coordinator:
         self._end(self._finish(run, ended_s=None))
 
     def _give_up(self, error: SlipwayError) -> None:
-        """End what did not begin; Locust is still starting it."""
+        """End a run that failed to begin; Locust is still starting it."""
         self.refuse(error)
         gevent.spawn(self._end, error.exit_status)
 
     def _on_defect(self, greenlet: gevent.Greenlet) -> None:
-        """Nobody follows the run any more: end it, for it would not end by itself."""
+        """The greenlet that follows the run failed: end the run, which would not end by itself."""
         self._fail_to_complete(greenlet.exception)
         self._end(GeneratorError.exit_status)
 
@@ -209,7 +209,7 @@ class Coordinator:
             run.mark_lost({client.id for client in clients.values() if client.state != STATE_MISSING})
 
     def _finish(self, run: ActiveRun, *, ended_s: float | None) -> int:
-        """Build the result, write it, and say so; the exit code."""
+        """Build, write and print the result; returns the exit code."""
         self._active = None
         result = run.result(ended_s=ended_s)
         exit_code = EXIT_CODES[result.verdict.outcome]
@@ -223,7 +223,7 @@ class Coordinator:
         else:
             print_summary(result, self._page, Console())
         if self._options.print_report and not self._tells_progress:
-            print(result.model_dump_json(), flush=True)  # noqa: T201 - one line, for a machine
+            print(result.model_dump_json(), flush=True)  # noqa: T201 - one machine-readable line
         self._environment.process_exit_code = exit_code
         return exit_code
 
@@ -241,5 +241,5 @@ class Coordinator:
 
     def _tell(self, message: Mapping[str, object]) -> None:
         if self._tells_progress:
-            with suppress(OSError):  # nobody reads any more
+            with suppress(OSError):  # the reader has closed the pipe
                 os.write(self._options.progress_fd, json.dumps(dict(message)).encode() + b"\n")

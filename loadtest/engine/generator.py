@@ -3,10 +3,10 @@
     generator = Generator(plan, publish)
     generator.start()
     generator.serve()            # in each Locust user, until the run is over
-    generator.report()           # once a second: what is new
+    generator.report()           # once a second: results since the last call
 
-A request's latency has three parts. `lag`: the dispatcher woke late; that is the generator's own fault. Waiting for a
-free user, when as many requests are under way as may be; that is the server's. And `service`, from sent to answered.
+A request's latency has three parts. `lag`: the dispatcher woke late, a delay of the generator. The wait for a free user
+while the maximum of requests is in flight, a delay of the server. And `service`, from sent to answered.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ __all__ = ["Generator", "Publish", "avoid_cpus"]
 _FOLD_S = 0.2
 _NICENESS = -10
 _LEAST_SHARE = 0.1
-"""Of a request's time: with less of it left, the request is not sent any more. A call that is given up as soon as it
-arrives helps nobody, and kills a tritonserver before 25.02 (triton-inference-server/server#7368, #8034)."""
-_CHOICES = 1 << 16  # a closed loop draws its requests from a ring of so many
+"""With less than this left of its time-out, a request is not sent any more. A call that is cancelled on arrival is
+useless, and kills a tritonserver before 25.02 (triton-inference-server/server#7368, #8034)."""
+_CHOICES = 1 << 16  # a closed loop cycles through this many requests
 
 
 class Publish(Protocol):
-    """Told of each request that is over, for Locust's own statistics."""
+    """Called for each completed request, for Locust's own statistics."""
 
     def __call__(self, *, latency_ns: int, error: str | None) -> None:
-        """`latency_ns` from due to over; `error` is the kind, None for an answer."""
+        """`latency_ns` from due to done; `error` is the kind of error, None for success."""
 
 
 class Generator:
-    """Of one process and one run."""
+    """The load of one process in one run."""
 
     def __init__(self, plan: Plan, publish: Publish) -> None:
         scenario = plan.scenario
@@ -81,9 +81,9 @@ class Generator:
         self._greenlets: list[gevent.Greenlet] = []
 
     def start(self) -> None:
-        """Begin to put requests out at the plan's time."""
-        # Everything imported and prepared so far stays: to look through it for garbage would stop the process for
-        # some fifty milliseconds, again and again.
+        """Start to dispatch requests at the plan's time."""
+        # Exclude everything imported and prepared so far from garbage collection, which would otherwise pause the
+        # process for some fifty milliseconds again and again.
         gc.collect()
         gc.freeze()
         avoid_cpus(self._plan.others_cores)
@@ -93,22 +93,22 @@ class Generator:
             greenlet.link_exception(lambda ended: self._fail(ended.exception))
 
     def stop(self) -> None:
-        """End at once; what was noted stays to be reported."""
+        """Stop at once; recorded results can still be reported."""
         gevent.killall(self._greenlets)
 
     def serve(self) -> None:
-        """Be one user: send what is due, or in a closed loop the next when the last is answered.
+        """Act as one user: send requests that are due, or in a closed loop the next one after each response.
 
-        What no transport knows as an error of a request ends the run: each user would meet it again and again.
+        An exception that no transport maps to a request error ends the run: every user would raise it again.
         """
         try:
             with closing(self._open()) as transport:
                 (self._serve_open if self._plan.open_loop else self._serve_closed)(transport)
-        except Exception as exc:  # noqa: BLE001 - told to whoever leads the run
+        except Exception as exc:  # noqa: BLE001 - reported to the coordinator
             self._fail(exc)
 
     def report(self) -> Progress:
-        """What is new since the last call."""
+        """Results since the last call."""
         cpu_ns, at_ns = time.process_time_ns(), time.monotonic_ns()
         cpu = (cpu_ns - self._cpu_ns) / max(1, at_ns - self._cpu_at_ns)
         self._cpu_ns, self._cpu_at_ns = cpu_ns, at_ns
@@ -116,7 +116,7 @@ class Generator:
         return Progress(slices=self._recorder.take(), cpu=cpu, finished=over, failed=self._failed)
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until every request is over or the generator failed, or so long."""
+        """Wait until every request is done or the generator failed, at most `timeout_s`."""
         self._over.wait(timeout_s)
 
     def _fail(self, error: BaseException) -> None:
@@ -124,7 +124,7 @@ class Generator:
         self._over.set()
 
     def _dispatch(self) -> None:
-        """Put each request out when it is due, with the time at which that was done."""
+        """Dispatch each request when it is due, with the time of dispatch."""
         put, now_ns = self._ready.put, time.monotonic_ns
         begin_ns = self._begin_ns
         with closing(PreciseTimer()) as timer:
@@ -143,7 +143,7 @@ class Generator:
             sent_ns = now_ns()
             left_ns = at_ns + self._timeout_ns - sent_ns
             request = self._requests[choice[index]]
-            error: str | None = STOPPED  # unless the request comes to its own end
+            error: str | None = STOPPED  # unless the request completes
             try:
                 if left_ns >= self._least_ns:
                     error = transport.send(request, timeout_s=left_ns / 1e9, check=bool(checked[index]))
@@ -194,29 +194,29 @@ class Generator:
             self._over.set()
 
     def _fold(self) -> None:
-        """Small portions: counting a whole second at once would hold requests up."""
+        """Fold in small portions: counting a whole second at once would delay requests."""
         while True:
             gevent.sleep(_FOLD_S)
             self._recorder.fold()
 
 
 def _opener(scenario: Scenario) -> Callable[[], LoadTransport]:
-    """How each user comes to its connection."""
+    """Factory of a user's transport."""
     target = scenario.target
     if parse_address(target.url).protocol == "http":
         return HttpLoadTransport.opener(target)
-    # Each call under way is waited for in a thread of gevent's pool. With its default of ten, ten calls that hang would
-    # keep every other answer from being seen, and the generator would blame the server for that.
+    # Each call in flight blocks a thread of gevent's pool. With the default of ten threads, ten calls that hang would
+    # block the processing of every other response, and the delay would count as the server's.
     pool = gevent.get_hub().threadpool
     pool.maxsize = max(pool.maxsize, scenario.generator.max_in_flight)
     return GrpcLoadTransport.opener(target, scenario.generator.connections)
 
 
 def avoid_cpus(cores: Iterable[int]) -> None:
-    """Bind every thread of this process to the other cores, and raise its priority where that is allowed.
+    """Bind every thread of this process to the other cores, and raise its priority if permitted.
 
-    An instrument that waits for a core measures the wait: the server's cores are the server's. Where no core would be
-    left, the affinity stays as it is.
+    A generator that waits for a core would measure its own wait, so the server's cores are left to the server. If no
+    core would remain, the affinity stays unchanged.
     """
     mine = os.sched_getaffinity(0) - set(cores)
     for thread in psutil.Process().threads():

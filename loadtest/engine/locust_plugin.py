@@ -2,7 +2,7 @@
 
     install(locust.events)          # once, from the locustfile
 
-Locust's master, or its only process, has a Coordinator; each process that sends has a Generator while a run is on.
+Locust's master, or its only process, has a Coordinator; each process that sends has a Generator during a run.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _generators: dict[int, Generator] = {}
 
 
 def running_generator(environment: Environment) -> Generator | None:
-    """The generator of this process's run; None when no run is on."""
+    """The generator of this process; None if no run is active."""
     return _generators.get(id(environment))
 
 
 def install(events: Events) -> None:
-    """Listen to what Locust tells."""
-    # Whole milliseconds would show a small model as "1 ms"; three digits are what the histograms have.
+    """Register the event handlers."""
+    # Whole milliseconds would show a small model as "1 ms"; the histograms have three digits.
     locust.stats.bucket_response_time = _three_digits
     events.init_command_line_parser.add_listener(_add_arguments)
     events.init.add_listener(_on_init)
@@ -73,17 +73,17 @@ def _add_arguments(parser: Any) -> None:  # noqa: ANN401 - Locust's parser takes
         default=[],
         metavar="KEY=VALUE",
         include_in_web_ui=False,
-        help="Replace one value of the scenario, such as slo.p99_ms=20. Repeatable.",
+        help="Override one value of the scenario, such as slo.p99_ms=20. Repeatable.",
     )
-    parser.add_argument("--target", default="", help="In place of the scenario's target.url. --host does the same.")
+    parser.add_argument("--target", default="", help="Overrides the scenario's target.url, as --host does.")
     parser.add_argument(
         "--repository",
         default="model_repository",
         env_var="SLIPWAY_REPOSITORY",
-        help="Where the served version was published: its samples are what is sent.",
+        help="Model repository of the served version, whose samples are sent.",
     )
     parser.add_argument(
-        "--report-dir", default="", help="Folder of the report; runs/loadtest/<scenario>-<time> if none."
+        "--report-dir", default="", help="Folder for the report (default: runs/loadtest/<scenario>-<time>)."
     )
     parser.add_argument(
         "--junit", default="", include_in_web_ui=False, help="Write the verdict as JUnit XML to this file."
@@ -92,13 +92,13 @@ def _add_arguments(parser: Any) -> None:  # noqa: ANN401 - Locust's parser takes
         "--force",
         action="store_true",
         include_in_web_ui=False,
-        help="Overwrite a report, or a JUnit file, that is there already.",
+        help="Overwrite an existing report or JUnit file.",
     )
     parser.add_argument(
         "--print-report",
         action="store_true",
         include_in_web_ui=False,
-        help="Also print report.json, as one line after the summary: where only the log is kept, so is the report.",
+        help="Also print report.json as one line after the summary, for example into a pod's log.",
     )
     parser.add_argument("--no-page", action="store_true", include_in_web_ui=False, help=argparse.SUPPRESS)
     parser.add_argument("--request-fd", type=int, default=-1, include_in_web_ui=False, help=argparse.SUPPRESS)
@@ -117,9 +117,10 @@ def _on_init(environment: Environment, runner: Runner, **_: Any) -> None:  # noq
 
 
 def _close_inherited(options: argparse.Namespace) -> None:
-    """Close what only the coordinator uses.
+    """Close the descriptors that only the coordinator uses.
 
-    Who listens to the progress takes an open end for a running run; the request is the coordinator's to read.
+    The reader of the progress pipe takes an open write end as a sign that the run is active; only the coordinator reads
+    the request.
     """
     for name in ("progress_fd", "request_fd"):
         if getattr(options, name) >= 0:
@@ -132,7 +133,7 @@ def _coordinate(environment: Environment, runner: MasterRunner | LocalRunner) ->
     options = environment.parsed_options
     coordinator = Coordinator(environment, runner)
     try:
-        request = coordinator.request()  # a mistake in it is told now, not when the test starts
+        request = coordinator.request()  # report an invalid request now, not when the test starts
         request.refuse_to_overwrite()
     except SlipwayError as exc:
         coordinator.refuse(exc)
@@ -156,20 +157,20 @@ def _coordinate(environment: Environment, runner: MasterRunner | LocalRunner) ->
 
 
 def _give_up_on_workers(environment: Environment, coordinator: Coordinator, *, wait_s: float) -> None:
-    """End with INVALID's exit code when too few workers come.
+    """Exit with the code of INVALID if too few workers connect.
 
-    Locust (2.47) would end with 1, and here that is the code of an objective that was missed.
+    Locust (2.47) would exit with 1, which is the code of FAIL here.
     """
     runner, expected = environment.runner, environment.parsed_options.expect_workers
     main = greenlet.getcurrent()
 
     def give_up() -> None:
         if len(runner.clients.ready) >= expected:
-            return  # they came while Locust looked away
+            return  # they connected meanwhile
         coordinator.refuse(
             GeneratorError(
-                f"expected {expected} workers within {wait_s:g} s, got {len(runner.clients.ready)}: see why the others "
-                "do not start or do not reach this process, or wait longer with --expect-workers-max-wait"
+                f"expected {expected} workers within {wait_s:g} s, got {len(runner.clients.ready)}: check why the "
+                "others do not start or connect, or wait longer with --expect-workers-max-wait"
             )
         )
         runner.quit()
@@ -180,10 +181,10 @@ def _give_up_on_workers(environment: Environment, coordinator: Coordinator, *, w
 
 
 def _end_own_workers(runner: Runner) -> None:
-    """End what `--processes` forked.
+    """Stop the workers that `--processes` forked.
 
-    They have not connected yet, and Locust (2.47, `kill_workers`) forgets a child that has not ended by itself: they
-    would look for a coordinator for minutes.
+    They are not connected yet, and Locust (2.47, `kill_workers`) does not kill a child that is still running: they
+    would try to connect for minutes.
     """
     if isinstance(runner, MasterRunner):
         for child in psutil.Process().children():
@@ -191,20 +192,20 @@ def _end_own_workers(runner: Runner) -> None:
 
 
 def _on_plan(environment: Environment, msg: Message, **_: Any) -> None:  # noqa: ANN401 - whatever Locust adds
-    """Begin this process's share of a run; why it cannot is told to the coordinator, who would wait for it in vain."""
+    """Begin this process's share of a run; a failure is reported to the coordinator, which would wait otherwise."""
     try:
         plan = Plan.from_wire(msg.data)
         generator = Generator(plan, _publisher(environment, plan))
         _generators[id(environment)] = generator
         generator.start()
-    except Exception as exc:  # noqa: BLE001 - whatever it is, the coordinator must know
+    except Exception as exc:  # noqa: BLE001 - reported to the coordinator
         environment.runner.send_message(REPORT, Progress.of_failure(exc).to_wire())
     else:
         gevent.spawn(_report, environment, generator)
 
 
 def _report(environment: Environment, generator: Generator) -> None:
-    """Tell the coordinator what is new, each second, until there is nothing more to come."""
+    """Send the coordinator new results each second, until the share is complete."""
     over = False
     while not over and _generators.get(id(environment)) is generator:
         generator.wait(_REPORT_S)
@@ -220,7 +221,7 @@ def _stop_generator(environment: Environment, **_: Any) -> None:  # noqa: ANN401
 
 
 def _publisher(environment: Environment, plan: Plan) -> Publish:
-    """Tell Locust's statistics of each request, with the latency from when it was due."""
+    """Add each request to Locust's statistics, with its latency from the due time."""
     fire = environment.events.request.fire
     protocol, name = parse_address(plan.scenario.target.url).protocol, plan.scenario.target.model
     failures: dict[str, RequestFailed] = {}
@@ -240,4 +241,4 @@ def _publisher(environment: Environment, plan: Plan) -> Publish:
 
 
 class RequestFailed(Exception):
-    """What Locust's pages list as the failure of a request; its text is the kind."""
+    """A failed request in Locust's statistics; its message is the kind of error."""

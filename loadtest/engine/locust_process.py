@@ -4,10 +4,10 @@
         for message in locust.messages():
             ...
 
-The request travels in a file that both processes hold open, so that no secret of its headers stands on a command line.
-Locust prepares Python for gevent when it is imported; whoever starts a run stays untouched by that. Ctrl-C reaches
-this process only: it asks Locust to stop, which reports what it has, and then ends. Locust ends too when this process
-is killed.
+The request is passed in a file that both processes hold open, so that secrets in headers stay off the command line.
+Locust patches Python for gevent at import, which must not affect the process that starts a run. Ctrl-C reaches this
+process only: it asks Locust to stop; Locust reports the results so far and exits. If this process is killed, Locust
+exits too.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ __all__ = ["LOCUSTFILE", "LocustProcess"]
 
 LOCUSTFILE = Path(__file__).parents[1] / "locustfile.py"
 _SILENCE_S = 600.0
-"""Longest time without a word: a run tells each second how it goes, but its preparation and its report take longer."""
+"""Longest time without a message: a run reports every second, but its preparation and its report take longer."""
 _STOP_S = 60.0
-"""From the word to end to the report's end."""
+"""From the stop request to the end of the report."""
 _LEFT_S = 2.0
-"""Time for the workers of a coordinator that has ended to end by themselves."""
+"""Time for the workers to end by themselves after the coordinator has ended."""
 _LOOK_S = 0.5
 _LOG_LINES = 8
 
 
 class LocustProcess:
-    """One Locust with its workers, from its start to the last word and the last process."""
+    """A Locust process with its workers, from its start to its last message and the end of its last process."""
 
     def __init__(
         self, request: RunRequest, *, processes: int = 1, silence_s: float = _SILENCE_S, stop_s: float = _STOP_S
@@ -66,11 +66,11 @@ class LocustProcess:
         return self
 
     def _start(self, progress: int) -> None:
-        """Start Locust with the request's file and the pipe's end.
+        """Start Locust with the request's file and the write end of the pipe.
 
         Raises:
             OSError: The disk is full, or the process cannot be started.
-            ValueError: A path of the request is no text.
+            ValueError: A path of the request cannot be encoded.
         """
         with self._request.to_file() as request:
             self._process = ChildProcess(
@@ -81,7 +81,7 @@ class LocustProcess:
             )
 
     def _command(self, request: int, progress: int) -> tuple[str, ...]:
-        """Of Locust; the descriptors of what is asked, and of where to tell how it goes."""
+        """Locust's command line, with the descriptors of the request and of the progress pipe."""
         command = [sys.executable, "-P", "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
         if self._processes > 1:
             port = str(free_port())
@@ -92,7 +92,7 @@ class LocustProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._completed:  # one that has said its last word ends by itself, its workers first
+        if not self._completed:  # after its last message it ends by itself, its workers first
             self._stop()
         try:
             self._process.wait(max(0.0, self._left_to_stop_s()))
@@ -103,12 +103,11 @@ class LocustProcess:
             self._log.close()
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """What the coordinator tells, until it ends; a first Ctrl-C or SIGTERM makes it end the run early.
+        """The coordinator's messages, until it ends; a first Ctrl-C or SIGTERM makes it end the run early.
 
         Raises:
-            KeyboardInterrupt: That came a second time, or before it had begun: there is no result.
-            GeneratorError: It ended without a word of how the run went, or tells nothing for too long; carries the
-                end of its log.
+            KeyboardInterrupt: A second signal, or one before the run had begun: there is no result.
+            GeneratorError: It ended without a result, or sent no message for too long; with the end of its log.
         """
         last: dict[str, Any] = {}
         heard_s = time.monotonic()
@@ -131,15 +130,15 @@ class LocustProcess:
                 else:
                     self._see_that_it_goes_on(heard_s)
         if self._stop_at_s is not None and not last:
-            raise KeyboardInterrupt  # it was still being loaded
+            raise KeyboardInterrupt  # Locust was still starting
         if not self._completed:
             raise GeneratorError(self._last_words())
 
     def _see_that_it_goes_on(self, heard_s: float) -> None:
         if self._stop_at_s is not None and self._left_to_stop_s() < 0:
-            raise GeneratorError(f"the load generator did not end within {self._stop_s:g} s; it is killed")
+            raise GeneratorError(f"the load generator did not stop within {self._stop_s:g} s; it is killed")
         if time.monotonic() > heard_s + self._silence_s:
-            raise GeneratorError(f"the load generator told nothing for {self._silence_s:g} s; it is ended")
+            raise GeneratorError(f"the load generator sent no progress for {self._silence_s:g} s; it is stopped")
 
     def _left_to_stop_s(self) -> float:
         return self._stop_s if self._stop_at_s is None else self._stop_at_s - time.monotonic()
@@ -155,4 +154,4 @@ class LocustProcess:
         lines = self._log.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
         said = "\n  ".join(lines) or "nothing"
         ended = "closed its messages" if exit_code is None else f"ended with code {exit_code}"
-        return f"the load generator {ended} before its report; it said:\n  {said}"
+        return f"the load generator {ended} before its report; its output:\n  {said}"

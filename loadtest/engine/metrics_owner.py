@@ -1,10 +1,10 @@
 """Master: whose metrics are these? A page on a port says nothing of the server that is asked through another.
 
     doubt = whose(page.scrape, ask)                # before the load: do its counters count our requests?
-    doubt = disagreement(counted, counts)          # after it: did they count all of them, and nobody else's?
+    doubt = disagreement(counted, counts)          # after it: did they count exactly our requests?
 
-A port-forwarded server beside a tritonserver of this machine is the usual case: Triton's own port 8002 belongs to the
-other one then, which may serve the same model.
+The usual case of a mix-up is a port-forwarded server beside a local tritonserver: port 8002 then belongs to the local
+one, which may serve the same model.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _SHARE = 0.05
 
 
 def whose(scrape: Callable[[], Scrape], ask: Callable[[int], None], *, patience_s: float = 2.0) -> str:
-    """See that the counters stand still while nothing is sent, and move by just what is sent then.
+    """Check that the counters stay constant while nothing is sent, and then increase by exactly what is sent.
 
     Args:
         scrape: Reads the page.
-        ask: Sends so many requests to the target and waits for the answers.
-        patience_s: How long counters may take to come to rest, and to count what was sent.
+        ask: Sends a number of requests to the target and waits for the responses.
+        patience_s: Time that counters may take to become constant, and to count what was sent.
 
     Returns:
-        Why the metrics cannot be the target's, or not its alone; empty where they are.
+        Why the metrics are not the target's, or include other clients; empty if they match.
     """
     doubt = ""
     for _ in range(_TRIES):
@@ -42,21 +42,21 @@ def whose(scrape: Callable[[], Scrape], ask: Callable[[int], None], *, patience_
         before = _at_rest(scrape, patience_s)
         if before is None:
             doubt = (
-                "they count requests while this process sends none: they are another server's, or others use the "
-                "target too"
+                "they count requests while this process sends none: they belong to another server, or other clients "
+                "use the target too"
             )
             continue
         ask(count)
         moved = _moved(scrape, before, count, patience_s) - before
         if moved == count:
             return ""
-        doubt = f"{count} requests were sent to the target, and they counted {moved}: they are another server's"
-        doubt += ", or the target has several replicas" if moved < count else ", or others use the target too"
+        doubt = f"{count} requests were sent to the target, and they counted {moved}: they belong to another server"
+        doubt += ", or the target has several replicas" if moved < count else ", or other clients use the target too"
     return doubt
 
 
 def _at_rest(scrape: Callable[[], Scrape], patience_s: float) -> int | None:
-    """What the counter stands at; None when it does not come to rest."""
+    """The counter's value once it is constant; None if it keeps changing."""
     until_s = time.monotonic() + patience_s
     last = scrape().success
     while time.monotonic() < until_s:
@@ -69,7 +69,7 @@ def _at_rest(scrape: Callable[[], Scrape], patience_s: float) -> int | None:
 
 
 def _moved(scrape: Callable[[], Scrape], before: int, count: int, patience_s: float) -> int:
-    """What the counter stands at once it has moved so far, or long enough; Triton counts just after it answers."""
+    """The counter's value once it has increased by `count`, or after the wait; Triton counts just after it responds."""
     until_s = time.monotonic() + patience_s
     while (now := scrape().success) < before + count and time.monotonic() < until_s:
         time.sleep(_STEP_S)
@@ -79,11 +79,11 @@ def _moved(scrape: Callable[[], Scrape], before: int, count: int, patience_s: fl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the generator knows of the requests between the two readings of the page.
+    """The generator's counts of the requests between the two readings of the page.
 
     Attributes:
-        answered: Fewest that the server answered.
-        sent: Most that it can have been sent; None: not known, as a part of the generator was lost.
+        answered: Lower bound of the requests that the server answered.
+        sent: Upper bound of the requests that were sent; None if unknown, since a worker was lost.
         edge: Requests near the first reading, which may be on either side of it.
     """
 
@@ -93,16 +93,16 @@ class Counts:
 
 
 def disagreement(counted: int, counts: Counts) -> str:
-    """Why the server's count is not that of this run; empty where it is."""
+    """Why the server's count does not match this run; empty if it matches."""
     fewest = counts.answered * (1 - _SHARE) - counts.edge - min(_SLACK, counts.answered / 2)
     if counted < fewest:
         return (
-            f"the server counted {counted:,} requests and answered {counts.answered:,} of this run: the metrics are "
-            "another server's, or the target has several replicas"
+            f"the server counted {counted:,} requests and answered {counts.answered:,} of this run: the metrics belong "
+            "to another server, or the target has several replicas"
         )
     if counts.sent is not None and counted > counts.sent * (1 + _SHARE) + counts.edge + _SLACK:
         return (
-            f"the server counted {counted:,} requests and was sent {counts.sent:,} by this run: others use the target "
-            "too, or the metrics are another server's"
+            f"the server counted {counted:,} requests and this run sent {counts.sent:,}: other clients use the target "
+            "too, or the metrics belong to another server"
         )
     return ""

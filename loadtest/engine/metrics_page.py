@@ -28,10 +28,10 @@ _OURS = ("nv_inference_", *_GPU_GAUGES)
 
 
 class MetricsUnreadable(LoadTestError):
-    """The page cannot be had, or is none of Triton's.
+    """The page cannot be fetched, or is not Triton's.
 
     Attributes:
-        answered: Triton's metrics came, and they say nothing of the model: they may be another server's.
+        answered: Triton's metrics were read but do not contain the model: they may belong to another server.
     """
 
     def __init__(self, text: str, *, answered: bool = False) -> None:
@@ -41,7 +41,7 @@ class MetricsUnreadable(LoadTestError):
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """Counters of one version of a model; failures by reason; gauges by GPU."""
+    """Counters of one model version; failures by reason; gauges by GPU."""
 
     counters: Mapping[str, float]
     failures: Mapping[str, float]
@@ -54,17 +54,17 @@ class Scrape:
 
 
 class MetricsPage:
-    """One page, for one version of one model."""
+    """The metrics page, for one model version."""
 
     def __init__(self, url: str, *, model: str, version: str) -> None:
         self.url = url
         self._model, self._version = model, version
 
     def fetch(self) -> str:
-        """The page as text, not yet understood: that takes time, which a run has at its end.
+        """The page as text; it is parsed after the run, since that takes time.
 
         Raises:
-            MetricsUnreadable: It does not come whole within some seconds and bytes.
+            MetricsUnreadable: It is not complete within the limits of time and size.
         """
         try:
             address = parse_address(self.url)
@@ -75,7 +75,7 @@ class MetricsPage:
             raise MetricsUnreadable(str(exc)) from exc
 
     def read(self, text: str) -> Scrape:
-        """Understand what `fetch` brought.
+        """Parse the text of `fetch`.
 
         Raises:
             MetricsUnreadable: See `read_scrape`.
@@ -83,15 +83,15 @@ class MetricsPage:
         return read_scrape(text, model=self._model, version=self._version)
 
     def scrape(self) -> Scrape:
-        """Fetch and understand."""
+        """Fetch and parse."""
         return self.read(self.fetch())
 
 
 def read_scrape(text: str, *, model: str, version: str) -> Scrape:
-    """Find the counters of one version of a model on a page.
+    """Find the counters of one model version on a page.
 
     Raises:
-        MetricsUnreadable: The page is no metrics, no Triton's, or says nothing of this version.
+        MetricsUnreadable: The page holds no metrics, not Triton's, or none of this version.
     """
     counters: defaultdict[str, float] = defaultdict(float)
     failures: defaultdict[str, float] = defaultdict(float)
@@ -109,7 +109,7 @@ def read_scrape(text: str, *, model: str, version: str) -> Scrape:
             else:
                 counters[name] += value
     if SUCCESS not in counters:
-        raise MetricsUnreadable(f"they say nothing of model {model!r} version {version}", answered=True)
+        raise MetricsUnreadable(f"they do not contain model {model!r} version {version}", answered=True)
     return Scrape(counters, failures, gpus)
 
 
@@ -119,5 +119,5 @@ def _samples(text: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
             for sample in family.samples:
                 if math.isfinite(sample.value):
                     yield sample.name.removesuffix("_total"), sample.labels, sample.value
-    except (ValueError, LookupError, AttributeError, TypeError) as exc:  # what its parser raises at broken lines
+    except (ValueError, LookupError, AttributeError, TypeError) as exc:  # raised by the parser on malformed lines
         raise MetricsUnreadable(f"expected Prometheus' text format: {printable(str(exc))}") from exc

@@ -3,9 +3,9 @@
     with contextlib.closing(PreciseTimer()) as timer:
         timer.sleep_until(time.monotonic_ns() + 250_000)
 
-gevent's own timers wake on whole milliseconds, because its event loop waits with epoll, which counts in them: a
-request would be sent up to a millisecond late, as long as a small model takes to answer. A timerfd of the Linux
-kernel becomes readable at the nanosecond, and readable is what epoll waits for.
+gevent's timers have millisecond resolution, because its event loop waits with epoll: a request would be sent up to a
+millisecond late, which is the service time of a small model. A Linux timerfd becomes readable with nanosecond
+resolution, and epoll can wait for that.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Itimerspec(ctypes.Structure):
 
 
 class PreciseTimer:
-    """One timer, for one greenlet at a time."""
+    """A timer for one greenlet at a time."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -44,20 +44,20 @@ class PreciseTimer:
         self._at = _Itimerspec()
         self._hub: Hub = gevent.get_hub()
         loop = self._hub.loop
-        # First among all that is ready, for whoever sleeps precisely wants to wake so.
+        # Highest priority: the precise sleeper runs first among all that is ready.
         self._watcher = loop.io(self._descriptor, _READ, priority=loop.MAXPRI)
         self._sleeper: greenlet | None = None
 
     def sleep_until(self, moment_ns: int) -> None:
-        """Let others run until `time.monotonic_ns()` reaches `moment_ns`; a moment that has passed returns at once."""
+        """Let other greenlets run until `time.monotonic_ns()` reaches `moment_ns`; returns at once if it has passed."""
         if moment_ns <= time.monotonic_ns():
             return
         value = self._at.value
         value.seconds, value.nanoseconds = divmod(moment_ns, 1_000_000_000)
-        # Setting it also takes back that it was readable, so nothing has to be read.
+        # Setting the timer also clears its readable state, so nothing has to be read.
         if self._libc.timerfd_settime(self._descriptor, _TFD_TIMER_ABSTIME, ctypes.byref(self._at), None) != 0:
             raise OSError(ctypes.get_errno(), "timerfd_settime failed")
-        if not self._watcher.active:  # it stays so between two sleeps: to start and stop it each time costs as much
+        if not self._watcher.active:  # it stays active between sleeps: starting and stopping it each time is expensive
             self._watcher.start(self._wake)
         self._sleeper = gevent.getcurrent()
         try:
@@ -67,12 +67,12 @@ class PreciseTimer:
 
     def _wake(self) -> None:
         if self._sleeper is None:
-            self._watcher.stop()  # nobody sleeps: the descriptor would stay readable, and the loop would spin
+            self._watcher.stop()  # no sleeper: the descriptor would stay readable, and the loop would spin
         else:
             self._sleeper.switch()
 
     def close(self) -> None:
-        """Give the descriptor back. May be repeated."""
+        """Close the descriptor. Idempotent."""
         if self._descriptor >= 0:
             self._watcher.stop()
             self._watcher.close()

@@ -1,4 +1,4 @@
-"""Worker to master: what one process of the generator has to tell, once a second, as a message of Locust's.
+"""The message from a worker to the master, once a second, sent through Locust.
 
 progress = Progress.from_wire(message)
 """
@@ -16,13 +16,13 @@ __all__ = ["Progress"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What one process has to tell since it last did.
+    """Results of one process since its last report.
 
     Attributes:
-        slices: Of the requests that are over since.
-        cpu: Share of one core that the process used since, gRPC's threads included: Python's lock leaves all one core.
-        finished: Its schedule is through, and every request is over.
-        failed: Why it cannot go on; empty while it can.
+        slices: Statistics of the requests that completed since.
+        cpu: Share of one core that the process used since, including gRPC's threads: the GIL leaves them one core.
+        finished: Its schedule is complete, and every request is done.
+        failed: Why it failed; empty otherwise.
     """
 
     slices: tuple[IntervalStatistics, ...]
@@ -31,17 +31,17 @@ class Progress:
     failed: str = ""
 
     def to_wire(self) -> dict[str, Any]:
-        """Numbers, text and bytes, for Locust's messages."""
+        """Plain values for Locust's messages."""
         slices = [part.to_wire() for part in self.slices]
         return {"slices": slices, "cpu": self.cpu, "finished": self.finished, "failed": self.failed}
 
     @classmethod
     def from_wire(cls, message: dict[str, Any]) -> Progress:
-        """Read what `to_wire` wrote."""
+        """Parse the output of `to_wire`."""
         slices = tuple(IntervalStatistics.from_wire(part) for part in message["slices"])
         return cls(slices=slices, cpu=message["cpu"], finished=message["finished"], failed=message["failed"])
 
     @classmethod
     def of_failure(cls, error: BaseException) -> Progress:
-        """A process that could not begin its share."""
+        """The report of a process that failed to begin its share."""
         return cls(slices=(), cpu=0.0, finished=False, failed=reason_of(error))

@@ -2,10 +2,10 @@
 
     recorder = Recorder(window_begin_ns=...)
     recorder.note(due_ns=..., dispatched_ns=..., sent_ns=..., done_ns=..., error=None, images=1)
-    recorder.fold()          # a few times a second: at most some hundred microseconds
-    recorder.take()          # the slices since the last take
+    recorder.fold()          # a few times a second: takes at most some hundred microseconds
+    recorder.take()          # the slices since the last call
 
-A request belongs to the second in which it was due, and its latency runs from then, however late it could be sent.
+A request belongs to the second in which it was due, and its latency counts from then, however late it was sent.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _NONE = 0
 
 
 class Recorder:
-    """Of one process. All times are nanoseconds of one clock.
+    """Recorder of one process. All times are nanoseconds of one clock.
 
     Args:
-        window_begin_ns: Start of the measured window; what is due before it belongs to a second below 0.
+        window_begin_ns: Start of the measured window; requests due before it belong to a negative second.
     """
 
     def __init__(self, *, window_begin_ns: int) -> None:
@@ -41,7 +41,7 @@ class Recorder:
     def note(
         self, *, due_ns: int, dispatched_ns: int, sent_ns: int, done_ns: int, error: str | None, images: int
     ) -> int:
-        """One request is over: answered, or with an error of this kind. Returns its latency, from due to over."""
+        """Record a completed request, with its kind of error if it failed. Returns its latency, from due to done."""
         kind = self._kinds.setdefault(error, len(self._kinds))
         latency_ns = done_ns - due_ns
         self._notes.extend(
@@ -50,7 +50,7 @@ class Recorder:
         return latency_ns
 
     def fold(self) -> None:
-        """Count what was noted since."""
+        """Aggregate the new records."""
         if not self._notes:
             return
         notes = np.frombuffer(self._notes, np.int64).reshape(-1, _COLUMNS)
@@ -60,7 +60,7 @@ class Recorder:
         self._book.add(_slice(int(second), notes[seconds == second], names) for second in np.unique(seconds))
 
     def take(self) -> tuple[IntervalStatistics, ...]:
-        """Everything noted since the last call."""
+        """The slices since the last call."""
         self.fold()
         book, self._book = self._book, IntervalBook()
         return book.slices()

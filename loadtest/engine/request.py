@@ -26,17 +26,17 @@ __all__ = ["Prepared", "RunRequest", "requested_run"]
 
 
 class RunRequest(BaseModel):
-    """One run, as it was asked for; the command writes it for the process that leads the run.
+    """The request for one run; the command writes it for the coordinator.
 
     Attributes:
-        name: The scenario's, without folder and suffix.
-        scenario: Read and checked, with what replaces its values.
-        repository: Where the served version was published.
-        report_dir: Where the report goes; None: a new folder below runs/loadtest.
-        junit: Where the verdict goes as JUnit XML; None: nowhere.
-        command: Repeats the run.
+        name: Name of the scenario, without folder and suffix.
+        scenario: The validated scenario, with overrides applied.
+        repository: Model repository of the served version.
+        report_dir: Folder for the report; None for a new one below runs/loadtest.
+        junit: File for the verdict as JUnit XML; None for none.
+        command: Command line that repeats the run.
         page: Also write the HTML page, which takes a second or two.
-        force: Reports that are there already may be overwritten.
+        force: Overwrite existing reports.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,7 +51,7 @@ class RunRequest(BaseModel):
     force: bool = False
 
     def to_file(self) -> IO[bytes]:
-        """A file without a name, for nobody but whom it is handed to: headers may hold a secret."""
+        """Write it to an unnamed file that only the receiving process can read: headers may hold a secret."""
         content = self.model_dump_json(context=WITH_SECRETS).encode()
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         file.write(content)
@@ -60,26 +60,26 @@ class RunRequest(BaseModel):
 
     @classmethod
     def from_descriptor(cls, descriptor: int) -> Self:
-        """Read what `to_file` wrote, and close it."""
+        """Read the file of `to_file`, and close it."""
         with open(descriptor, "rb") as file:
             return cls.model_validate_json(file.read())
 
     def with_changes(self, changes: Mapping[str, object], **others: object) -> Self:
-        """The request with other values in its scenario, by dotted key, and other attributes.
+        """A copy with other scenario values, by dotted key, and other attributes.
 
         Raises:
-            ScenarioError: The scenario is none with them.
+            ScenarioError: The changed scenario is invalid.
         """
         return self.model_copy(update={"scenario": changed(self.scenario, changes), **others})
 
     def refuse_to_overwrite(self, *, own: Collection[Path] = ()) -> None:
-        """See before the load that the files of this run would replace no others.
+        """Check before the load that no existing file would be overwritten.
 
         Args:
-            own: What this process itself has written: its next run may replace it.
+            own: Files that this process has written: its next run may replace them.
 
         Raises:
-            ReportExists: They would.
+            ReportExists: A report exists.
         """
         if self.report_dir is not None and self.report_dir not in own:
             for name in (REPORT, PAGE):
@@ -88,7 +88,7 @@ class RunRequest(BaseModel):
             refuse_to_overwrite(self.junit, other="--junit", force=self.force)
 
     def folder(self, started: datetime) -> Path:
-        """Of the report; where none is named, one that no other run has."""
+        """Folder of the report; by default one that no other run uses."""
         if self.report_dir is not None:
             return self.report_dir
         base = Path("runs/loadtest") / f"{self.name}-{started:%Y%m%d-%H%M%S}"
@@ -96,10 +96,10 @@ class RunRequest(BaseModel):
         return next(path for path in map(base.with_name, names) if not path.exists())
 
     def prepare(self) -> Prepared:
-        """Ask the target, and read the images.
+        """Inspect the target, and read the images.
 
         Raises:
-            LoadTestError: Whatever keeps the run from beginning.
+            LoadTestError: The run cannot begin.
         """
         scenario = self.scenario
         facts, contract = inspect(scenario.target)
@@ -111,7 +111,7 @@ class RunRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything a run begins with."""
+    """The prepared inputs of a run."""
 
     scenario: Scenario
     target: TargetFacts
@@ -119,11 +119,11 @@ class Prepared:
 
 
 def requested_run(options: argparse.Namespace, *, host: str | None) -> RunRequest:
-    """Read the request: the command's, or what somebody typed after `locust -f`.
+    """The run request of the `slipway` command, or from the arguments of `locust -f`.
 
     Args:
-        options: Of Locust's command line, or of the fields of its page.
-        host: Locust's own option for the target; counts where ours is not given.
+        options: Locust's command line, or the fields of its page.
+        host: Locust's own option for the target; used if ours is not given.
 
     Raises:
         ScenarioError: The scenario cannot be run.

@@ -30,10 +30,10 @@ from slipway.verdict import TargetFacts
 __all__ = ["ServerWatch", "watch_server"]
 
 _SHARED_CORES = (
-    "server and generator share the cores of this machine, so the metrics are those of the pair; bind the server to "
-    "some of them (slipway serve --cpus 1), and the generator keeps to the others"
+    "server and generator share this machine's cores, so each slows the other down; bind the server to some of them "
+    "(slipway serve --cpus 1), and the generator uses the others"
 )
-"""A note for runs against a server on this machine that is bound to no cores."""
+"""A note for runs against a local server without CPU affinity."""
 
 _REQUEST_TIMES = {
     "queue_us": "nv_inference_queue_duration_us",
@@ -48,15 +48,15 @@ _TRITON = "tritonserver"
 
 @dataclass(slots=True)
 class ServerWatch:
-    """Of one run. Whatever cannot be read is said in `notes` and leaves the metrics out; it never ends the run.
+    """Server metrics of one run. A failure to read them is added to `notes` and never ends the run.
 
     Attributes:
-        url: Triton's metrics; None: do not ask.
-        model: The model's name.
-        version: Its version, as the target answers.
-        port: Where the server listens, to find its processes when they are on this machine; None: do not look.
-        notes: What a reader should know.
-        doubt: Why metrics that answered are left out: they are not those of the target, or not of this run alone.
+        url: URL of Triton's metrics; None to skip them.
+        model: Model name.
+        version: Model version, as reported by the target.
+        port: Port of a local server, to find its processes; None to skip that.
+        notes: Remarks for the report.
+        doubt: Why the metrics were discarded: they are not the target's, or include other clients.
     """
 
     url: str | None
@@ -73,10 +73,10 @@ class ServerWatch:
     _usage: list[UsageSample] = field(default_factory=list)
 
     def prepare(self, ask: Callable[[int], None]) -> None:
-        """See whose the metrics are, and look for the server on this machine. Takes some time, so before the load.
+        """Check that the metrics are the target's, and find a local server's processes. Slow, so before the load.
 
         Args:
-            ask: Sends the target so many requests, and waits for the answers.
+            ask: Sends a number of requests to the target, and waits for the responses.
         """
         if self.url is not None:
             self._page = MetricsPage(self.url, model=self.model, version=self.version)
@@ -91,25 +91,25 @@ class ServerWatch:
             doubt = whose(page.scrape, ask)
         except MetricsUnreadable as exc:
             if exc.answered:
-                doubt = f"{exc}: they are another server's"
+                doubt = f"{exc}: they belong to another server"
             else:
                 self._miss(str(exc))
                 self._page = None
                 return
         except SlipwayError as exc:
-            doubt = f"the target did not answer while they were compared with it: {exc}"
+            doubt = f"the target did not answer while they were checked: {exc}"
         if doubt:
             self._leave_out(doubt)
 
     def _leave_out(self, doubt: str) -> None:
-        """Take no metrics of a server that may be another one."""
-        self.doubt = f"the metrics at {self.url} are left out: {doubt}; name the target's own with --metrics-url"
+        """Discard metrics that may belong to another server."""
+        self.doubt = f"the metrics at {self.url} are discarded: {doubt}; set the target's own with --metrics-url"
         self.notes.append(self.doubt)
         self._page = None
 
     @property
     def bound_cores(self) -> frozenset[int]:
-        """Cores that a server on this machine is bound to; empty where it may use all of them, or was not found."""
+        """CPU affinity of a local server; empty if it may use all cores, or was not found."""
         cores: set[int] = set()
         with suppress(psutil.Error):
             for process in self._processes:
@@ -122,11 +122,11 @@ class ServerWatch:
         return bool(self._processes)
 
     def begin(self) -> None:
-        """Read the counters at the start of the window; they are understood at its end, when there is time."""
+        """Fetch the counters at the start of the window; they are parsed after the run."""
         self._before = self._fetch()
 
     def sample(self, *, second: float) -> None:
-        """Note what the processes use; `second` counts from the start of the window."""
+        """Record the processes' CPU use; `second` counts from the start of the window."""
         if not self._processes:
             return
         cpu_s, at_s = self._cpu_seconds(), time.monotonic()
@@ -139,14 +139,14 @@ class ServerWatch:
         self._usage.append(UsageSample(second=second, cpu_cores=cores, memory_bytes=memory))
 
     def end(self, *, window_s: float, counts: Counts) -> ServerMetrics | None:
-        """Read the counters once more, and say what lies in between, if it is what this run sent."""
+        """Read the counters again, and return the difference, if it matches what this run sent."""
         after = self._read(self._fetch() if self._before is not None else None)
         before = self._read(self._before)
         if before is None or after is None:
             return None
         moved = after.success - before.success
         if moved < 0:
-            self._leave_out("they went back during the run: the server was started again")
+            self._leave_out("they decreased during the run: the server was restarted")
             return None
         if doubt := disagreement(moved, counts):
             self._leave_out(doubt)
@@ -206,7 +206,7 @@ class ServerWatch:
 
 
 def watch_server(target: TargetSettings, facts: TargetFacts) -> ServerWatch:
-    """A prepared watch of the target's server, with the notes that its place on the network or the machine asks for."""
+    """A prepared `ServerWatch` of the target, with notes on proxies and shared cores."""
     address = parse_address(target.url)
     watch = ServerWatch(
         metrics_url(target),
@@ -216,14 +216,14 @@ def watch_server(target: TargetSettings, facts: TargetFacts) -> ServerWatch:
     )
     watch.prepare(partial(send_blanks, target))
     if proxy := proxy_between(target):
-        watch.notes.append(f"every request went through the proxy {proxy}, which the environment names")
+        watch.notes.append(f"every request went through the proxy {proxy}, which is set in the environment")
     if watch.here and not watch.bound_cores:
         watch.notes.append(_SHARED_CORES)
     return watch
 
 
 def _server_processes(port: int) -> list[psutil.Process]:
-    """The tritonserver that listens at a port of this machine, and what it started; not what forwards the port."""
+    """The tritonserver that listens on a local port, and its child processes; not a port forwarder."""
     pids = {
         connection.pid
         for connection in psutil.net_connections("tcp")

@@ -34,14 +34,14 @@ from slipway.verdict import TargetFacts
 __all__ = ["AUTO", "connection_settings_for", "inspect", "metrics_url", "proxy_between", "send_blanks"]
 
 AUTO = "auto"
-"""In place of the address of the metrics: on this machine, Triton's own port."""
+"""Metrics address that stands for Triton's default port on a local target."""
 _METRICS_PORT = 8002  # Triton's default
 
 _LEAST_TIMEOUT_S = 5.0
 
 
 def connection_settings_for(target: TargetSettings) -> ConnectionSettings:
-    """Certificates, headers and the rest, for a transport of the load test.
+    """Connection settings for a transport of the load test.
 
     Raises:
         TargetError: The token is not in the environment.
@@ -57,7 +57,7 @@ def connection_settings_for(target: TargetSettings) -> ConnectionSettings:
 
 
 def classifier_for(target: TargetSettings) -> Classifier:
-    """A client that asks once and patiently.
+    """A client without retries and with a long time-out.
 
     Raises:
         TargetError: The token is not in the environment.
@@ -78,17 +78,17 @@ def classifier_for(target: TargetSettings) -> Classifier:
 
 
 def proxy_between(target: TargetSettings) -> str | None:
-    """Host and port of the proxy that the environment puts before the target.
+    """Host and port of the proxy that the environment sets for the target.
 
     Raises:
-        InvalidAddress: The environment names one that cannot be used.
+        InvalidAddress: The proxy's address in the environment is invalid.
     """
     proxy = proxy_for(parse_address(target.url))
     return None if proxy is None else str(proxy)
 
 
 def token_of(target: TargetSettings) -> str | None:
-    """The bearer token, out of the environment.
+    """The bearer token from the environment.
 
     Raises:
         TargetError: The variable is not set.
@@ -96,7 +96,7 @@ def token_of(target: TargetSettings) -> str | None:
     if target.token_env is None:
         return None
     if target.token_env not in os.environ:
-        raise TargetError(f"target.token_env: expected a token in the variable {target.token_env}, it is not set")
+        raise TargetError(f"target.token_env: expected a token in the variable {target.token_env}, which is unset")
     return os.environ[target.token_env].strip()
 
 
@@ -111,10 +111,10 @@ def _keepalive(target: TargetSettings) -> KeepAlive | None:
 
 
 def inspect(target: TargetSettings) -> tuple[TargetFacts, ModelContract]:
-    """Ask the target what it serves, with one request for a blank image.
+    """Query what the target serves, and send one blank image.
 
     Raises:
-        TargetUnknown: It knows no such model or version.
+        TargetUnknown: It has no such model or version.
         TargetError: The connection fails, or the model is not ready.
     """
     with _translated(), classifier_for(target) as classifier:
@@ -132,10 +132,10 @@ def inspect(target: TargetSettings) -> tuple[TargetFacts, ModelContract]:
 
 
 def send_blanks(target: TargetSettings, count: int) -> None:
-    """Send a blank image so many times, each as a request, and wait for the answers.
+    """Send `count` requests with a blank image, and wait for the responses.
 
     Raises:
-        TargetError: One is not answered.
+        TargetError: One fails.
     """
     with _translated(), classifier_for(target) as classifier:
         blank = np.zeros(classifier.contract().image_shape, np.uint8)
@@ -144,7 +144,7 @@ def send_blanks(target: TargetSettings, count: int) -> None:
 
 
 def metrics_url(target: TargetSettings) -> str | None:
-    """Where Triton's metrics are, or None when the scenario, or the distance, says not to ask."""
+    """URL of Triton's metrics; None if the scenario disables them, or the target is remote and none was given."""
     if target.metrics_url != AUTO:
         return target.metrics_url
     if not parse_address(target.url).local:
@@ -157,13 +157,13 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (ModelNotFound, UnsupportedModel) as exc:
-        raise TargetUnknown(f"{exc}; name the model with --model") from exc
+        raise TargetUnknown(f"{exc}; set the model with --model") from exc
     except InvalidAddress as exc:
         raise TargetUnknown(f"target: {exc}") from exc
     except ClientError as exc:
         raise TargetError(
             f"nothing was measured, the target does not answer: {exc}; start it (slipway serve), "
-            f"or name another with --url"
+            f"or choose another with --url"
         ) from exc
     except ValueError as exc:
         raise TargetUnknown(f"target: {exc}") from exc

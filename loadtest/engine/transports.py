@@ -4,7 +4,7 @@
     new_sender().send(request, timeout_s=2.0, check=True)     # None, or the kind of error
 
 gRPC: the raw stub of grpcio, bytes in and bytes out. HTTP: geventhttpclient, the client inside Locust's FastHttpUser.
-To be used in gevent, after `grpc.experimental.gevent.init_gevent()`.
+For use with gevent, after `grpc.experimental.gevent.init_gevent()`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ WRONG_ANSWER = "wrong answer"
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
-    """One batch, written once for the wire."""
+    """One batch, serialised once."""
 
     infer: Infer
     batch: ImageBatch
@@ -59,19 +59,19 @@ class PreparedRequest:
 
 
 class LoadTransport(Protocol):
-    """One connection of one user."""
+    """The connection of one user."""
 
     def send(self, request: PreparedRequest, *, timeout_s: float, check: bool) -> str | None:
-        """Send and wait; None when it was answered (and, with `check`, answered rightly), else the kind of error."""
+        """Send and wait; None for a response (with `check`, a correct one), otherwise the kind of error."""
         ...
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close or release the connection."""
         ...
 
 
 def prepare(target: TargetSettings, batches: Sequence[ImageBatch]) -> tuple[PreparedRequest, ...]:
-    """Write every batch for the target's protocol."""
+    """Serialise every batch for the target's protocol."""
     version = "" if target.version is None else str(target.version)
     infers = [Infer(target.model, version, batch.images) for batch in batches]
     write = grpc_request if parse_address(target.url).protocol == "grpc" else http_request
@@ -82,7 +82,7 @@ def prepare(target: TargetSettings, batches: Sequence[ImageBatch]) -> tuple[Prep
 
 
 class GrpcLoadTransport:
-    """Users share a few connections: one carries many calls at once, and one per user would be another load."""
+    """Users share a few connections: HTTP/2 multiplexes calls, and one connection per user would be another load."""
 
     def __init__(self, call: grpc.UnaryUnaryMultiCallable, metadata: tuple[tuple[str, str], ...]) -> None:
         self._call = call
@@ -90,7 +90,7 @@ class GrpcLoadTransport:
 
     @classmethod
     def opener(cls, target: TargetSettings, connections: int) -> Callable[[], GrpcLoadTransport]:
-        """Open the connections; what is returned gives each user one of them, in turns."""
+        """Open the connections; the returned factory assigns them to users in turn."""
         address, settings = parse_address(target.url), connection_settings_for(target)
         metadata = tuple(settings.request_headers.headers().items())
         channels = [grpc_channel(address, settings) for _ in range(connections)]
@@ -106,11 +106,11 @@ class GrpcLoadTransport:
         return _judge(request, grpc_response(request.infer, content)) if check else None
 
     def close(self) -> None:
-        """Nothing: the connections are shared."""
+        """Do nothing: the connections are shared."""
 
 
 class HttpLoadTransport:
-    """Each user has a connection of its own, kept open."""
+    """Each user has its own persistent connection."""
 
     def __init__(self, connect: Callable[[], HTTPClient], prefix: str) -> None:
         self._open = connect
@@ -119,7 +119,7 @@ class HttpLoadTransport:
 
     @classmethod
     def opener(cls, target: TargetSettings) -> Callable[[], HttpLoadTransport]:
-        """Read certificates and headers once; what is returned gives each user a connection."""
+        """Read certificates and headers once; the returned factory opens a connection per user."""
         address, settings = parse_address(target.url), connection_settings_for(target)
         proxy = proxy_for(address)
         headers = {"Accept-Encoding": "identity", **settings.request_headers.headers()}
@@ -134,7 +134,7 @@ class HttpLoadTransport:
             connection_timeout=target.timeout_s,
             network_timeout=target.timeout_s,
             ssl_options={"server_hostname": settings.server_name or address.host},
-            # It names public authorities to be trusted beside those of the context; those are the context's matter.
+            # It would add public certificate authorities to those of the context.
             ssl_context_factory=lambda cafile: context,  # noqa: ARG005
             proxy_host=None if proxy is None else proxy.host,
             proxy_port=None if proxy is None else proxy.port,
@@ -156,8 +156,8 @@ class HttpLoadTransport:
         except gevent.Timeout as exc:
             if exc is not timeout:
                 raise
-            self._client.close()  # the late answer must not be taken for the next one's
-            self._client = self._open()  # a client that was closed stays closed
+            self._client.close()  # the late response must not be read as the next one's
+            self._client = self._open()  # a closed client cannot be reused
             return "deadline"
         except TimeoutError:
             return "deadline"
@@ -176,7 +176,7 @@ class HttpLoadTransport:
 
 
 def _words(exc: Exception) -> str:
-    """Of a failed connection; never the address in it, for errors are counted by their words."""
+    """Message of a failed connection, without its address, since errors are counted by message."""
     words = getattr(exc, "strerror", None) or (str(exc) if isinstance(exc, RuntimeError) else None)
     return printable(words or type(exc).__name__, limit=100)
 
@@ -189,6 +189,6 @@ def _judge(request: PreparedRequest, answer: InferResult | TransportFailure) -> 
 
 
 def _kind(failure: TransportFailure) -> str:
-    """Few different words for many different texts: errors are counted by them."""
+    """A short kind for many different messages: errors are counted by kind."""
     name = failure.kind.name.lower().replace("_", " ")
     return f"{name} ({failure.status})" if failure.status and failure.status != "DEADLINE_EXCEEDED" else name

@@ -1,1 +1,1 @@
-"""A result shown to people: the page, its charts, the terminal, JUnit."""
+"""Renders a result as an HTML page with charts, on the terminal, and as JUnit XML."""

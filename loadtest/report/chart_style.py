@@ -1,7 +1,7 @@
 """Command and master: what all charts share: the look, and axes of milliseconds.
 
-Colours are named, `var(--c1)`, and never given here: the page's script puts the values of its style sheet in their
-place, those for light or those for dark, and does so again when the preference changes.
+Colours are CSS variables such as `var(--c1)`: the page's script replaces them by the values of its style sheet, for the
+light or the dark theme, and again when the preference changes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ DASHES = {50.0: "dot", 99.0: "dash", 99.9: "dashdot"}
 """Line style of an objective by its percentile."""
 
 OBJECTIVE = 9
-"""The colour of what must be reached: the text's, so that it is no series."""
+"""Colour of objectives: the text colour, to distinguish them from series."""
 
 FINEST_MS = 1e-3
-"""Where a logarithmic axis of milliseconds begins at the latest: what is shorter is drawn here."""
+"""Lowest value of a logarithmic millisecond axis: shorter latencies are drawn at this value."""
 
 Scale = Literal["log", "linear"]
 
@@ -37,7 +37,7 @@ class Chart:
         name: Unique in the page.
         figure: For Plotly.
         title: In a few words.
-        caption: What to see and how to read it, in sentences.
+        caption: How to read the chart, in sentences.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Chart:
 
 
 def colour(index: int) -> str:
-    """The name of a colour of the page's style sheet; `index` is from 1 to 9."""
+    """The CSS variable of a series colour; `index` is from 1 to 9."""
     return f"var(--c{index})"
 
 
@@ -90,14 +90,14 @@ def log_axis(values_ms: Iterable[float | None], *, scale: Scale = "log") -> dict
     """Range and ticks that hold all of the values.
 
     Args:
-        values_ms: Milliseconds; None and what is below `FINEST_MS` are passed over.
+        values_ms: Milliseconds; None and values below `FINEST_MS` are ignored.
         scale: "log" for an axis of type log; "linear" for one whose coordinates are logarithms already.
     """
     shown = [value for value in values_ms if value is not None and value >= FINEST_MS] or [1.0]
     low, high = math.log10(min(shown)), math.log10(max(shown))
     pad = max(0.05, (high - low) * 0.06)
     low, high = low - pad, high + pad
-    few, some, many = (1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)  # what a narrow screen has room for
+    few, some, many = (1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)  # as many as fit a narrow screen
     steps = few if high - low > 1.6 else some if high - low > 0.7 else many
     decades = range(math.floor(low), math.ceil(high) + 1)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
@@ -113,6 +113,6 @@ def log_axis(values_ms: Iterable[float | None], *, scale: Scale = "log") -> dict
 
 
 def _bare(value_ms: float) -> str:
-    """A tick's figure, without the zeros that say nothing."""
+    """A tick label without trailing zeros."""
     text = milliseconds(value_ms)
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -16,11 +16,11 @@ __all__ = ["render", "sentence"]
 
 _COLOURS: dict[Word, str] = {"worse": "red", "better": "green", "no difference": "dim", "not known": "yellow"}
 _TELLING = ("p99", "p99.9", "p50", "mean")
-"""Of several latencies that differ alike, the first of these is named."""
+"""If several latencies differ in the same direction, the first of these is named."""
 
 
 def render(comparison: Comparison, console: Console) -> None:
-    """Print the notes, the table and the sentence."""
+    """Print the notes, the table and the conclusion."""
     for note in comparison.notes:
         console.print(f"[yellow]note:[/] {escape(printable(note, limit=2_000))}", soft_wrap=True, highlight=False)
     console.print(_table(comparison))
@@ -30,15 +30,15 @@ def render(comparison: Comparison, console: Console) -> None:
 
 
 def sentence(comparison: Comparison) -> str:
-    """Whether the runs differ, in words: "b.json is slower: p99 +3.1 ms (+12 %), 95 % interval +1.0 to +5.2 ms"."""
+    """The conclusion: "b.json is slower: p99 +3.1 ms (+12 %), 95 % interval +1.0 to +5.2 ms"."""
     a, b = comparison.names
     if not comparison.judged:
         known = any(row.word != "not known" for row in comparison.rows)
-        why = comparison.obstacles[0] if known else "no figure can be judged"
+        why = comparison.obstacles[0] if known else "no metric has enough requests"
         return f"{b} and {a} cannot be compared: {why}"
     clauses = [f"{what}: {_figure(row, comparison)}" for what, row in _findings(comparison)]
     if not clauses:
-        return f"{b} does not differ from {a}: every {_share(comparison)} interval holds 0"
+        return f"{b} does not differ from {a}: every {_share(comparison)} interval contains 0"
     return f"{b} {'; it '.join(clauses)}"
 
 

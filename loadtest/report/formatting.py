@@ -10,7 +10,7 @@ __all__ = ["margin", "measured", "milliseconds", "number", "percentile_name", "s
 
 
 def number(value: float) -> str:
-    """Four significant digits, all digits of what is 1,000 or more."""
+    """Four significant digits; all digits from 1,000 on."""
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
@@ -28,18 +28,18 @@ def short_milliseconds(value: float) -> str:
 
 
 def percentile_name(percent: float) -> str:
-    """Such as p99.9, with a digit for each nine; cut, not rounded, so that none claims more than it has."""
+    """Such as p99.9; truncated, not rounded, so that no name overstates its percentile."""
     nines = math.floor(-math.log10(1 - percent / 100) + 1e-6)
     return f"p{math.floor(percent * 10**nines + 1e-6) / 10**nines:.6g}"
 
 
 def margin(check: Check) -> str:
-    """How far an objective is met or missed, in its unit and as a share of the bound."""
+    """Margin by which an objective is met or missed, in its unit and as a share of the bound."""
     distance = check.got - check.bound
     if _is_unknown(check):
-        return "nothing was answered"
+        return "no request was answered"
     if not distance:
-        return "exactly on it"
+        return "exactly at the bound"
     side = "above" if distance > 0 else "below"
     if check.unit == "%":
         return f"{number(abs(distance))} points {side}"
@@ -47,11 +47,11 @@ def margin(check: Check) -> str:
 
 
 def measured(check: Check) -> str:
-    """What was got, in its unit."""
+    """The measured value with its unit."""
     return "unknown" if _is_unknown(check) else f"{number(check.got)} {check.unit}"
 
 
 def _is_unknown(check: Check) -> bool:
-    """Without an answer there is no percentile: the figure is 0, and the objective is missed all the same."""
+    """Without answered requests there is no percentile: the value is 0, but the objective is missed."""
     within = check.got <= check.bound if check.relation == "<=" else check.got >= check.bound
     return within and not check.passed

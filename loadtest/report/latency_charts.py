@@ -18,7 +18,7 @@ from loadtest.scenario.sample_size import fewest_requests
 __all__ = ["Windows", "distribution", "percentile_curves"]
 
 _CURVE_END = 4.0
-"""Where the axis of percentiles ends: log10 of 1 / (1 - p), so 99.99 %."""
+"""End of the percentile axis: log10 of 1 / (1 - p), so 99.99 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Windows:
 
 
 def percentile_curves(result: Result, windows: Windows) -> Chart:
-    """Latency by percentile on a scale that gives each further nine the same room."""
+    """Latency by percentile, on a scale that gives each further nine the same width."""
     grid = np.linspace(0, _CURVE_END, 401)
     figure = go.Figure()
     drawn: list[float] = []
@@ -74,7 +74,7 @@ def percentile_curves(result: Result, windows: Windows) -> Chart:
 
 
 def _is_supported(percent: float, requests: int) -> bool:
-    """The rule of the objectives, for a curve: below the median one request is enough."""
+    """The sample-size rule of the objectives; below the median one request is enough."""
     return requests > 0 and (percent <= 50 or fewest_requests(percent) <= requests)
 
 
@@ -94,7 +94,7 @@ def _mark_objectives(figure: go.Figure, bounds: dict[float, float]) -> None:
 
 
 def _shade_unsupported(figure: go.Figure, end: float) -> None:
-    """Cover what the sample cannot tell; `end` is log10 of 1 / (1 - p)."""
+    """Shade the percentiles that the sample does not support; `end` is log10 of 1 / (1 - p)."""
     if end >= _CURVE_END:
         return
     figure.add_vrect(x0=10**end, x1=10 ** (_CURVE_END + 0.02), fillcolor="var(--shade)", line_width=0, layer="below")
@@ -114,14 +114,14 @@ def _curve_caption(requests: int, end: float, bounds: dict[float, float]) -> str
     )
     diamonds = "The curve has to pass below the diamonds. " if bounds else ""
     return (
-        f"Each further nine has the same room. {diamonds}The distance between latency and service"
-        f" is what requests waited for the generator or for room in flight. {stop}"
-        "Failed requests have no latency and are not in it."
+        f"Each further nine has the same width. {diamonds}The distance between latency and service"
+        f" is the time that requests waited for the generator or for a place in flight. {stop}"
+        "Failed requests have no latency and are not included."
     )
 
 
 def distribution(result: Result, windows: Windows) -> Chart:
-    """How many requests took how long, in bins that are even on a logarithmic scale."""
+    """Histogram of latencies, with bins of equal width on a logarithmic scale."""
     values = np.log10(np.maximum(windows.latency.middles_ns() / 1e6, FINEST_MS))
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     middle, reach = (low + high) / 2, max(high - low, 0.15) / 2 * 1.001
@@ -157,7 +157,7 @@ def distribution(result: Result, windows: Windows) -> Chart:
 
 
 def _mark_latencies(figure: go.Figure, latency: LatencyHistogram, bounds: dict[float, float], *, top: float) -> None:
-    """Upright lines at p50 and p99, where the sample supports them, and at the objectives; `top` is log10 of counts."""
+    """Vertical lines at p50 and p99, if the sample supports them, and at the objectives; `top` is log10 of counts."""
     marks = [
         (percentile_name(percent), latency.percentile_ns(percent) / 1e6, DASHES[percent], index)
         for percent, index in ((50.0, 3), (99.0, 2))

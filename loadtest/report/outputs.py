@@ -18,7 +18,7 @@ from slipway.printable import printable
 __all__ = ["render_junit", "write_junit", "write_outputs"]
 
 _MOST = 4_000
-"""Characters of a message; XML knows no control characters, not even escaped."""
+"""Characters to remove from a message: XML allows no control characters, not even escaped."""
 
 
 def write_outputs(result: Result, folder: Path, *, page: bool, junit: Path | None) -> Path:
@@ -71,7 +71,7 @@ def render_junit(result: Result) -> str:
 
 
 def write_junit(result: Result, path: Path) -> None:
-    """Write it whole, or not at all.
+    """Write the file atomically.
 
     Raises:
         ReportError: The disk refused.

@@ -33,24 +33,24 @@ _PERCENTS = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cell:
-    """A figure of the table of percentiles; `thin`: from fewer requests than it needs."""
+    """A cell of the percentile table; `thin`: from fewer requests than the percentile needs."""
 
     text: str
     thin: bool
 
 
 def write_report(result: Result, folder: Path) -> Path:
-    """Write `report.json` and `report.html`; each appears whole or not at all.
+    """Write `report.json` and `report.html`, each atomically.
 
     Args:
         result: The run.
-        folder: Made where it is missing.
+        folder: Created if missing.
 
     Returns:
         The page's path.
 
     Raises:
-        ReportError: The folder cannot be made or written, or the disk is full.
+        ReportError: The folder cannot be created or written, or the disk is full.
     """
     write_result(result, folder)
     page = folder / PAGE

@@ -16,7 +16,7 @@ from loadtest.result.run_result import Result
 __all__ = ["TimePart", "time_chart", "time_parts", "usage_chart"]
 
 _ROUNDING = 1e-3
-"""Share of a mean that the histograms' three digits can make up."""
+"""Share of a mean that may be rounding of the histograms' three digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,10 @@ class TimePart:
     """One part of a request's mean latency.
 
     Attributes:
-        name: In the order in which a request passes them.
+        name: Name of the part, in the order in which a request passes them.
         mean_ms: Milliseconds.
         meaning: A few words.
-        index: Of its colour.
+        index: Index of its colour.
     """
 
     name: str
@@ -37,9 +37,9 @@ class TimePart:
 
 
 def time_parts(result: Result) -> tuple[TimePart, ...]:
-    """Cut the mean latency into its parts; means add up where percentiles do not.
+    """Split the mean latency into its parts; unlike percentiles, means add up.
 
-    Without the server's metrics its parts and the network's are one.
+    Without server metrics, server and network are one part.
     """
     figures, server = result.figures, result.server
     lag, service = figures.lag_ms.mean, figures.service_ms.mean
@@ -47,8 +47,8 @@ def time_parts(result: Result) -> tuple[TimePart, ...]:
     if waiting < _ROUNDING * figures.latency_ms.mean:
         waiting = 0.0
     parts = [
-        ("generator's lag", lag, "late by the generator's own fault"),
-        ("waiting for room", waiting, "from dispatched to sent; long when as many are in flight as may be"),
+        ("generator's lag", lag, "delay of the generator itself"),
+        ("wait for a place in flight", waiting, "from dispatched to sent; long at the limit of requests in flight"),
     ]
     if server is None:
         parts.append(("service", service, "network and server, from sent to answered"))
@@ -57,7 +57,7 @@ def time_parts(result: Result) -> tuple[TimePart, ...]:
         queue, copy_in, infer, copy_out = (value / 1e3 for value in inside)
         other = max(0.0, server.request_us - sum(inside)) / 1e3
         parts += [
-            ("network and protocol", max(0.0, service - server.request_us / 1e3), "what service took outside Triton"),
+            ("network and protocol", max(0.0, service - server.request_us / 1e3), "service time outside Triton"),
             ("queue", queue, "waiting in Triton for a batch and a model instance"),
             ("compute input", copy_in, "copying in"),
             ("compute infer", infer, "the model"),

@@ -20,11 +20,15 @@ _COLOURS: dict[Outcome, str] = {"PASS": "green", "FAIL": "red", "INVALID": "yell
 
 
 def print_summary(result: Result, page: Path | None, console: Console) -> None:
-    """Print it; `page` is the report, or None when it could not be written."""
+    """Print the summary; `page` is the report, None if it could not be written."""
     verdict, target = result.verdict, result.target
     colour = _COLOURS[verdict.outcome]
     partial = ", interrupted" if result.partial else ""
-    loop = "" if result.generator.open_loop else ", closed loop: a stall of the server hides in its latencies"
+    loop = (
+        ""
+        if result.generator.open_loop
+        else ", closed loop: latencies omit stalls of the server (coordinated omission)"
+    )
     say = _Voice(console)
     say(
         f"[bold {colour}]{verdict.outcome}[/]  {_shown(result.name)} at {_shown(target.url)}, model "
@@ -46,12 +50,12 @@ def print_summary(result: Result, page: Path | None, console: Console) -> None:
 
 
 def _shown(text: str) -> str:
-    """Text that may come from a server or a file: no markup, and nothing that a terminal obeys."""
+    """Untrusted text without markup and control characters."""
     return escape(printable(text, limit=2_000))
 
 
 class _Voice:
-    """Lines that no terminal width breaks."""
+    """Prints lines without wrapping."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -25,7 +25,7 @@ _INTERVALS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """Some neighbouring seconds as one, `middle_s` from the start of the window; no rates where too little is left."""
+    """Adjacent seconds as one point, `middle_s` from the start of the window; no rates if it is too short."""
 
     middle_s: float
     due_rps: float | None
@@ -35,7 +35,7 @@ class Point:
 
 
 def over_time(result: Result) -> Chart:
-    """Latency above, and below it the load that caused it, on one axis of time."""
+    """Latency above the load, on one time axis."""
     each_s = interval_s(result.seconds)
     drawn_points = points(result, each_s)
     figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.66, 0.34], vertical_spacing=0.06)
@@ -109,7 +109,7 @@ def _draw_rates(figure: go.Figure, drawn_points: Sequence[Point]) -> None:
 
 
 def _shade_warmup(figure: go.Figure, begin_s: float, end_s: float) -> None:
-    narrow = -begin_s / (end_s - begin_s) < 0.04  # of the plot's width: too little for the word, even upright
+    narrow = -begin_s / (end_s - begin_s) < 0.04  # of the plot's width: too narrow for the label
     place: dict[str, str | int] = {
         "xanchor": "left" if narrow else "right",
         "text": "← warm-up" if narrow else "warm-up",
@@ -125,12 +125,12 @@ def _shade_warmup(figure: go.Figure, begin_s: float, end_s: float) -> None:
 
 
 def _time_caption(each_s: int, begin_s: float, *, requests: float) -> str:
-    """`requests`: how many a point stands for, about."""
+    """Caption; `requests` is the approximate number of requests per point."""
     each = "each second" if each_s == 1 else f"every {each_s} seconds"
-    warmup = "The shaded part before 0 is the warm-up, which is in no figure. " if begin_s < 0 else ""
+    warmup = "The shaded part before 0 is the warm-up, which no metric includes. " if begin_s < 0 else ""
     few = ""
     if requests < fewest_requests(99):
-        few = "A point has too few requests for a p99 of its own: read it as one of its slowest. "
+        few = "A point has too few requests for its own p99: read it as one of its slowest requests. "
     return (
         f"Median, p99 and slowest request of {each}, on a logarithmic scale; a request counts in the second in which "
         f"it was due. {warmup}{few}Below is the load: requests that were due, answered, and failed. A latency that "
@@ -140,7 +140,7 @@ def _time_caption(each_s: int, begin_s: float, *, requests: float) -> str:
 
 
 def span_s(result: Result) -> tuple[float, float]:
-    """The axis of time: the first known second and the last, the partial ones cut."""
+    """Range of the time axis: the first and the last known second, without partial ones."""
     if not result.seconds:
         return 0.0, max(1.0, result.figures.window_s)
     first, last = result.seconds[0].second, result.seconds[-1].second
@@ -148,18 +148,18 @@ def span_s(result: Result) -> tuple[float, float]:
 
 
 def interval_s(rows: Sequence[SecondRow]) -> int:
-    """Length of the interval that keeps a line over these seconds within `MOST_POINTS`."""
+    """Length of the interval with which a line has at most `MOST_POINTS` points."""
     length_s = rows[-1].second - rows[0].second + 1 if rows else 1
     return next((each for each in _INTERVALS_S if length_s / each <= MOST_POINTS), _INTERVALS_S[-1])
 
 
 def points(result: Result, each_s: int) -> list[Point]:
-    """Every interval from the first second to the last; one of which nothing is known had no request."""
+    """Every interval from the first second to the last; one without data had no request."""
     if not result.seconds:
         return []
     begin_s, _ = span_s(result)
     last = result.seconds[-1].second
-    # The last second of a window is a part of one where the window's length is no whole number.
+    # The last second is partial if the window's length is not an integer.
     end_s = min(last + 1.0, result.figures.window_s) if last < result.figures.window_s else last + 1.0
     parts: dict[int, list[SecondRow]] = {}
     for row in result.seconds:
@@ -169,7 +169,7 @@ def points(result: Result, each_s: int) -> list[Point]:
         rows = parts.get(index, [])
         low, high = max(index * each_s, begin_s), min((index + 1) * each_s, end_s)
         length_s = high - low
-        whole = length_s >= 0.5  # the rate of a shorter rest is noise
+        whole = length_s >= 0.5  # the rate of a shorter remainder is noise
         found.append(
             Point(
                 middle_s=(low + high) / 2,

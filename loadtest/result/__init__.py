@@ -1,1 +1,1 @@
-"""What a run came to: interval statistics merged into metrics, the verdict, and comparisons."""
+"""The result of a run: interval statistics merged into metrics, the verdict, and comparisons."""

@@ -3,8 +3,8 @@
     draws = Blocks.of(result).draws(2_000, np.random.default_rng(0))
     np.quantile(draws["p99"], [0.025, 0.975])
 
-The bootstrap draws with replacement from what was measured (Efron & Tibshirani, "An Introduction to the Bootstrap",
-1993). Requests are not independent: those of one second meet the same queue. So blocks of time are drawn, and not
+The bootstrap resamples the measurements with replacement (Efron & Tibshirani, "An Introduction to the Bootstrap",
+1993). Requests are not independent: those of one second meet the same queue. So blocks of time are resampled instead of
 requests (Künsch, "The Jackknife and the Bootstrap for General Stationary Observations", Annals of Statistics 17,
 1989): whole seconds, or of a long run the consecutive seconds that make at most 300 blocks.
 """
@@ -30,15 +30,15 @@ _MOST_BLOCKS = 300
 _CHUNK_BYTES = 32_000_000
 
 Draws = dict[str, NDArray[np.float64]]
-"""By figure: one value a draw, NaN where the draw held no request. Milliseconds, percent, and requests per second."""
+"""By metric: one value per resample, NaN for one without requests. Milliseconds, percent, and requests per second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Blocks:
-    """The measured window in blocks of time.
+    """The measured window as blocks of time.
 
     Attributes:
-        whole: Latencies of the window: which buckets are in use.
+        whole: Latencies of the whole window, which determine the buckets in use.
         counts: float64, shape (blocks, buckets in use): answered requests.
         totals: float64, shape (4, blocks): seconds, due, errors, answered.
     """
@@ -49,7 +49,7 @@ class Blocks:
 
     @classmethod
     def of(cls, result: Result) -> Self:
-        """Cut the window; a second in which nothing was due counts too."""
+        """Split the window into blocks; seconds without requests count too."""
         rows = [row for row in result.seconds if row.measured]
         window_s = result.figures.window_s
         seconds = max([1, math.ceil(window_s), *(row.second + 1 for row in rows)])
@@ -71,12 +71,12 @@ class Blocks:
         return float(self.totals[0].sum())
 
     def draws(self, resamples: int, generator: np.random.Generator) -> Draws:
-        """Draw as many blocks as there are, `resamples` times, and take every figure of each."""
+        """Resample the blocks `resamples` times, and compute every metric of each resample."""
         parts = [self._metrics(weights) for weights in self._weights(resamples, generator)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _weights(self, resamples: int, generator: np.random.Generator) -> Iterator[NDArray[np.float64]]:
-        """How often each draw holds each block, in chunks that keep memory small."""
+        """Number of times that each resample contains each block, in chunks of bounded memory."""
         blocks, buckets = self.counts.shape
         chunk = max(1, _CHUNK_BYTES // (8 * max(blocks, buckets)))
         for begin in range(0, resamples, chunk):
@@ -101,7 +101,7 @@ class Blocks:
         last, highest_ms = cumulative[:, -1], self.whole.highest_ns() / 1e6
         metrics = {}
         for name, percent in PERCENTILES.items():
-            # The rank that LatencyHistogram.percentiles_ns takes.
+            # The same rank as in LatencyHistogram.percentiles_ns.
             wanted = np.maximum(np.floor(percent * last / 100 + 0.5), 1)
             at = np.count_nonzero(cumulative < wanted[:, np.newaxis], axis=1)
             metrics[name] = np.where(last > 0, highest_ms[np.minimum(at, len(highest_ms) - 1)], np.nan)

@@ -36,14 +36,14 @@ _PACKAGES = ("locust", "gevent", "grpcio", "geventhttpclient", "numpy", "hdrhist
 
 @dataclass(slots=True)
 class WorkerRecord:
-    """What the coordinator knows of one process.
+    """The coordinator's record of one process.
 
     Attributes:
-        share: Its number in the plan.
-        book: Everything it reported.
-        cpu: Share of its core, with the second of the window in which that was told.
-        finished: It said that all is over.
-        lost: It fell silent.
+        share: Number of its share in the plan.
+        book: Its interval statistics.
+        cpu: Share of its core, by the second of the window in which it was reported.
+        finished: It reported the end of its share.
+        lost: It disconnected before that.
     """
 
     share: int
@@ -55,16 +55,16 @@ class WorkerRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedRun:
-    """One run, over: what was asked for, and what is known.
+    """A finished run: its request and its reports.
 
     Attributes:
-        name: Of the scenario.
-        command: Repeats it.
-        plan: Of the whole.
-        target: Who was asked.
+        name: Name of the scenario.
+        command: Command that repeats it.
+        plan: Plan of the whole run.
+        target: The target server.
         started: UTC.
-        workers: By Locust's id.
-        ended_s: Second of the window in which it was cut short; None: it was not.
+        workers: Records by Locust's worker id.
+        ended_s: Second of the window in which it was cut short; None if it was not.
     """
 
     name: str
@@ -79,7 +79,7 @@ class CompletedRun:
 def build_result(
     run: CompletedRun, *, server: ServerMetrics | None, notes: Sequence[str], metrics_doubt: str = ""
 ) -> Result:
-    """Merge, count, judge."""
+    """Merge the statistics, compute the metrics, and determine the verdict."""
     plan, scenario = run.plan, run.plan.scenario
     book = IntervalBook()
     for worker in run.workers.values():

@@ -1,4 +1,4 @@
-"""Command: what stands against comparing two runs, or one metric of them."""
+"""Command: reasons why two runs, or one of their metrics, cannot be compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Runs = tuple[tuple[str, Result], tuple[str, Result]]
 
 
 def missing_reason(name: str, runs: _Runs) -> str:
-    """Why a metric cannot be judged; empty where it can."""
+    """Why a metric cannot be compared; empty if it can."""
     for run_name, run in runs:
         figures = run.figures
         if not figures.due:
@@ -30,13 +30,13 @@ def missing_reason(name: str, runs: _Runs) -> str:
 
 
 def notes_on(runs: _Runs) -> Iterator[tuple[str, bool]]:
-    """What stands against comparing the two, each with whether it leaves no verdict."""
+    """Differences of the runs' conditions, each with whether it rules out a comparison."""
     a, b = (run for _, run in runs)
     if a.generator.open_loop != b.generator.open_loop:
         yield (
             (
-                "one run is an open loop and one a closed loop: in a closed loop a stall of the server hides in its "
-                "latencies, so they cannot be compared"
+                "one run is an open loop and one a closed loop, whose latencies omit stalls of the server "
+                "(coordinated omission): they cannot be compared"
             ),
             True,
         )
@@ -57,12 +57,12 @@ def notes_on(runs: _Runs) -> Iterator[tuple[str, bool]]:
 
 
 def _changes_the_load(key: str) -> bool:
-    """Whether a key of the scenario says how much is asked of the server: a longer run asks the same for longer."""
+    """Whether a scenario key changes the load on the server; a longer run offers the same load."""
     return key.startswith(("arrivals.", "payload.batches")) and key != "arrivals.duration_s"
 
 
 def _different_keys(a: Result, b: Result) -> list[str]:
-    """Dotted keys of the scenario that differ, the description left out."""
+    """Dotted scenario keys that differ, except the description."""
     in_a, in_b = (dict(_flat(run.scenario.model_dump(exclude={"description"}))) for run in (a, b))
     absent = object()
     return [key for key in dict.fromkeys([*in_a, *in_b]) if in_a.get(key, absent) != in_b.get(key, absent)]

@@ -6,8 +6,8 @@
 
 The interval of a difference is the percentile interval of two block bootstraps, one of each run (Efron & Tibshirani,
 "An Introduction to the Bootstrap", 1993, chapters 8 and 13; blocks: Künsch 1989, see `block_bootstrap`). Where the
-offered rate changes with time the intervals are wider than they need be. Each holds its confidence for itself: of
-twenty metrics at 95 % one differs by chance.
+offered rate changes over time the intervals are conservative. The confidence applies to each interval by itself: of
+twenty metrics at 95 %, one differs by chance.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ Word = Literal["worse", "better", "no difference", "not known"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One figure of both runs, in `unit`.
+    """One metric of both runs, in `unit`.
 
     Attributes:
         name: "p50", "p99", "p99.9", "mean", "error rate" or "throughput".
         unit: "ms", "%" or "requests/s".
         higher_is_worse: True for latencies and errors.
-        a: In run A.
-        b: In run B.
-        difference: B - A; None where it cannot be judged.
-        percent: The difference in percent of A; None where it cannot be judged, or A is 0.
-        low: Lower end of the interval of the difference; None where it cannot be judged.
+        a: Value in run A.
+        b: Value in run B.
+        difference: B - A; None if it cannot be compared.
+        percent: The difference in percent of A; None if it cannot be compared, or A is 0.
+        low: Lower end of the interval of the difference; None if it cannot be compared.
         high: Upper end, likewise.
-        missing: Why it cannot be judged; empty where it can.
+        missing: Why it cannot be compared; empty if it can.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Row:
 
     @property
     def word(self) -> Word:
-        """What B is, beside A."""
+        """B relative to A."""
         if self.low is None:
             return "not known"
         if not self.differs:
@@ -75,15 +75,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Run B beside run A.
+    """Comparison of run B with run A.
 
     Attributes:
-        names: What A and B are called.
-        confidence: Of each interval, between 0 and 1.
-        resamples: Draws behind each.
+        names: Names of A and B.
+        confidence: Confidence of each interval, between 0 and 1.
+        resamples: Number of bootstrap resamples.
         rows: The metrics.
-        notes: What a reader should know before believing it, a sentence each.
-        obstacles: Those of the notes that leave no verdict; empty where the two can be compared.
+        notes: Differences of the conditions, one sentence each.
+        obstacles: Those notes that rule out a comparison; empty if the runs can be compared.
     """
 
     names: tuple[str, str]
@@ -95,16 +95,16 @@ class Comparison:
 
     @property
     def judged(self) -> bool:
-        """Whether there is a verdict: the runs can be compared, and some figure of theirs can be judged."""
+        """Whether the runs, and at least one of their metrics, can be compared."""
         return not self.obstacles and any(row.word != "not known" for row in self.rows)
 
     @property
     def differs(self) -> bool:
-        """Whether any figure does; False where there is no verdict."""
+        """Whether any metric differs; False if the runs cannot be compared."""
         return self.judged and any(row.differs for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Numbers, text and lists, for JSON."""
+        """Plain values, for JSON."""
         return {
             "names": list(self.names),
             "confidence": self.confidence,
@@ -129,12 +129,12 @@ def compare(
     """Compare two runs over their measured windows.
 
     Args:
-        a: The run to compare with.
-        b: The run in question.
-        resamples: Draws of the bootstrap, of each run.
-        seed: Of the draws; the same seed gives the same intervals.
-        confidence: Of each interval, between 0 and 1.
-        names: What A and B are called in notes and sentences.
+        a: The reference run.
+        b: The run to compare with it.
+        resamples: Number of bootstrap resamples of each run.
+        seed: Seed of the bootstrap; equal seeds give equal intervals.
+        confidence: Confidence of each interval, between 0 and 1.
+        names: Names of A and B in notes and sentences.
     """
     runs = ((names[0], a), (names[1], b))
     blocks = [Blocks.of(run) for run in (a, b)]
@@ -159,7 +159,7 @@ def compare(
 
 
 def _tail(confidence: float, blocks: int) -> float:
-    """Share of the draws outside at each end, so that few blocks do not make a narrow interval.
+    """Tail probability at each end, corrected so that few blocks do not make a narrow interval.
 
     The expanded percentile interval (Hesterberg, "What Teachers Should Know About the Bootstrap", The American
     Statistician 69, 2015): Student's t in place of the normal quantile z, and the deviation of n - 1 in place of n.
@@ -171,7 +171,7 @@ def _tail(confidence: float, blocks: int) -> float:
 
 
 def _blanks(a: Result, b: Result) -> Iterator[Row]:
-    """The metrics of the reports themselves, not yet compared."""
+    """Rows with the metrics of both reports, not yet compared."""
     latency = {"p50": "p50", "p99": "p99", "p99.9": "p99_9", "mean": "mean"}
     for name, field in latency.items():
         in_a, in_b = (getattr(run.figures.latency_ms, field) for run in (a, b))
@@ -185,9 +185,9 @@ def _blanks(a: Result, b: Result) -> Iterator[Row]:
 def _row(blank: Row, differences: NDArray[np.float64], tails: list[float], missing: str) -> Row:
     drawn = differences[np.isfinite(differences)]
     if missing or not len(drawn):
-        return Row(**{**asdict(blank), "missing": missing or "no draw held a request of both runs"})
+        return Row(**{**asdict(blank), "missing": missing or "no resample contained requests of both runs"})
     difference = blank.b - blank.a
-    low, high = np.round(np.quantile(drawn, tails), 9)  # sums of floats differ in their last digits by their order
+    low, high = np.round(np.quantile(drawn, tails), 9)  # float sums depend on their order in the last digits
     compared = {
         "difference": difference,
         "percent": 100 * difference / blank.a if blank.a else None,

@@ -4,8 +4,8 @@
     whole = LatencyHistogram.merged(seconds)
     whole.percentile_ns(99)
 
-A value keeps only the buckets that hold something, so one a second for hours is small. The wire format is
-HdrHistogram's own (V2, compressed, base64): every library of that name reads it.
+Only non-empty buckets are stored, so a histogram per second is small even over hours. The wire format is HdrHistogram's
+own (V2, compressed, base64), which every HdrHistogram library reads.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LatencyHistogram:
 
     @classmethod
     def empty(cls) -> Self:
-        """No value yet."""
+        """A histogram without values."""
         return cls(np.empty(0, np.int64), np.empty(0, np.int64))
 
     @classmethod
@@ -54,7 +54,7 @@ class LatencyHistogram:
 
     @classmethod
     def merged(cls, histograms: Iterable[LatencyHistogram]) -> Self:
-        """The histogram of all their values together."""
+        """The exact sum of several histograms."""
         parts = list(histograms)
         if not parts:
             return cls.empty()
@@ -65,7 +65,7 @@ class LatencyHistogram:
 
     @property
     def count(self) -> int:
-        """How many values."""
+        """Number of values."""
         return int(self.counts.sum())
 
     @property
@@ -75,15 +75,15 @@ class LatencyHistogram:
 
     @property
     def max_ns(self) -> int:
-        """Highest value that the highest filled bucket stands for; 0 when empty."""
+        """Highest value of the highest non-empty bucket; 0 when empty."""
         return int(self.highest_ns()[-1]) if len(self.buckets) else 0
 
     def highest_ns(self) -> NDArray[np.int64]:
-        """Highest value that each filled bucket stands for, int64, shape (n,)."""
+        """Highest value of each non-empty bucket, int64, shape (n,)."""
         return _upper_edge(self.buckets)
 
     def middles_ns(self) -> NDArray[np.float64]:
-        """Middle of each filled bucket, float64, shape (n,)."""
+        """Middle of each non-empty bucket, float64, shape (n,)."""
         return (_lower_edge(self.buckets) + _upper_edge(self.buckets)) / 2
 
     def percentile_ns(self, percent: float) -> int:
@@ -109,15 +109,15 @@ class LatencyHistogram:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """Read what `encode`, or another HdrHistogram library with the same range and digits, wrote.
+        """Decode the output of `encode`, or of another HdrHistogram library with the same range and digits.
 
         Raises:
-            ValueError: It is no such text, or its buckets are others.
+            ValueError: The text is invalid, or its buckets differ.
         """
         try:
             histogram = HdrHistogram.decode(text)
-        except Exception as exc:  # whatever the codec trips over
-            raise ValueError(f"no HdrHistogram in base64: {text[:40]!r}: {exc}") from exc
+        except Exception as exc:  # the codec raises many types
+            raise ValueError(f"not a base64 HdrHistogram: {text[:40]!r}: {exc}") from exc
         digits, unit_ns = histogram.significant_figures, 1 << histogram.unit_magnitude
         if (digits, unit_ns) != (DIGITS, 1):
             raise ValueError(
@@ -131,7 +131,7 @@ class LatencyHistogram:
 def _bucket_of(values_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """HdrHistogram's index of each value: `_counts_index_for` of the library, for a whole array.
 
-    A value below 2048 ns is its own index. From there on each power of two is cut into 1,024 buckets.
+    A value below 2048 ns is its own index. Above, each power of two is divided into 1,024 buckets.
     """
     # A value has at most 40 bits, so float64 holds it exactly and frexp's exponent is its number of bits.
     bits = np.frexp((values_ns | _MASK).astype(np.float64))[1].astype(np.int64)

@@ -21,10 +21,10 @@ from loadtest.result.histogram import LatencyHistogram
 __all__ = ["NOT_SENT", "STOPPED", "IntervalBook", "IntervalStatistics"]
 
 NOT_SENT = "not sent: no room in flight"
-"""Kind of error of a request that was due, and found no free place in flight within its time."""
+"""Kind of error of a request that found no free place in flight within its time-out."""
 
-STOPPED = "stopped: its user was taken away"
-"""Kind of error of a request that was under way when Locust stopped its user."""
+STOPPED = "stopped: Locust stopped its user"
+"""Kind of error of a request that was in flight when Locust stopped its user."""
 
 _HISTOGRAMS = ("latency", "service", "lag")
 
@@ -35,13 +35,13 @@ class IntervalStatistics:
 
     Attributes:
         second: Whole seconds from the start of the measured window; below 0 in the warm-up.
-        due: How many were due, as far as it is known what became of them.
-        answered: How many of them were answered rightly in time.
-        images: Images in those.
-        errors: How many of them were not, by kind.
-        latency: From due to answered, of the answered.
-        service: From sent to answered, of the answered: the server's and the network's time.
-        lag: From due to dispatched, of all: the generator's own lateness.
+        due: Number of due requests with a known outcome.
+        answered: Number of them that were answered correctly and in time.
+        images: Images in the answered requests.
+        errors: Number of failed requests, by kind.
+        latency: Due to answered, of answered requests.
+        service: Sent to answered, of answered requests: the time of server and network.
+        lag: Due to dispatched, of all requests: the generator's own delay.
     """
 
     second: int
@@ -55,7 +55,7 @@ class IntervalStatistics:
 
     @classmethod
     def merged(cls, slices: Iterable[IntervalStatistics]) -> Self:
-        """One second of several processes, or of several reports, as one. Nothing is lost or rounded."""
+        """Merge the same second of several processes or reports, exactly."""
         parts = list(slices)
         errors: Counter[str] = Counter()
         for part in parts:
@@ -72,7 +72,7 @@ class IntervalStatistics:
         )
 
     def to_wire(self) -> dict[str, Any]:
-        """Numbers, text and bytes, for Locust's messages."""
+        """Plain values for Locust's messages."""
         histograms = {
             name: tuple(part.astype("<i8").tobytes() for part in (histogram.buckets, histogram.counts))
             for name, histogram in ((name, getattr(self, name)) for name in _HISTOGRAMS)
@@ -88,7 +88,7 @@ class IntervalStatistics:
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> Self:
-        """Read what `to_wire` wrote."""
+        """Parse the output of `to_wire`."""
         histograms = {
             name: LatencyHistogram(*(np.frombuffer(part, "<i8") for part in message[name])) for name in _HISTOGRAMS
         }
@@ -102,7 +102,7 @@ class IntervalBook:
         self._parts: dict[int, list[IntervalStatistics]] = {}
 
     def add(self, slices: Iterable[IntervalStatistics]) -> None:
-        """Take more, in any order."""
+        """Add slices, in any order."""
         for part in slices:
             waiting = self._parts.setdefault(part.second, [])
             waiting.append(part)
@@ -110,5 +110,5 @@ class IntervalBook:
                 self._parts[part.second] = [IntervalStatistics.merged(waiting)]
 
     def slices(self) -> tuple[IntervalStatistics, ...]:
-        """One for each second of which anything is known, ascending."""
+        """One slice per known second, ascending."""
         return tuple(IntervalStatistics.merged(self._parts[second]) for second in sorted(self._parts))

@@ -1,6 +1,6 @@
 """Command and master: the metrics of a run: of the window, of each second, of the generator and of the server.
 
-Milliseconds, requests per second, shares: what people read. Nanoseconds stay in the histograms.
+Values are in milliseconds, requests per second and shares; only the histograms keep nanoseconds.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Percentiles(Value):
 
     @classmethod
     def of(cls, histogram: LatencyHistogram) -> Percentiles:
-        """All of them; 0 where there is no value."""
+        """All percentiles; 0 without values."""
         names = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9, "p99_99": 99.99}
         values = histogram.percentiles_ns(list(names.values()))
         named = {name: value / 1e6 for name, value in zip(names, values, strict=True)}
@@ -49,20 +49,20 @@ class Percentiles(Value):
 
 
 class WindowMetrics(Value):
-    """The measured window in numbers.
+    """Metrics of the measured window.
 
     Attributes:
         window_s: Its length.
         due: Requests that were due in it.
         offered_rps: `due` per second.
-        answered: Those that were answered rightly in time.
+        answered: Requests that were answered correctly and in time.
         answered_rps: `answered` per second.
-        images_per_s: Images in the answered.
-        errors: The others, by kind.
-        error_rate: Their share of `due`.
-        latency_ms: From due to answered, of the answered.
-        service_ms: From sent to answered, of the answered: what server and network took.
-        lag_ms: From due to dispatched, of all: what the generator itself was late.
+        images_per_s: Images per second in answered requests.
+        errors: Failed requests, by kind.
+        error_rate: Failed requests as a share of `due`.
+        latency_ms: Due to answered, of answered requests.
+        service_ms: Sent to answered, of answered requests: the time of server and network.
+        lag_ms: Due to dispatched, of all requests: the generator's own delay.
     """
 
     window_s: float
@@ -98,7 +98,7 @@ class SecondRow(Value):
 
     @classmethod
     def of(cls, part: IntervalStatistics, *, measured: bool) -> SecondRow:
-        """Write a slice down."""
+        """Encode a slice."""
         return cls(
             second=part.second,
             measured=measured,
@@ -115,24 +115,26 @@ class SecondRow(Value):
         """One of the three.
 
         Raises:
-            ReportUnreadable: The text is no histogram; whoever wrote it was no load test.
+            ReportUnreadable: The text is not a histogram of a load test.
         """
         try:
             return LatencyHistogram.decode(getattr(self, name))
         except Exception as exc:
-            raise ReportUnreadable(f"no report of a load test: second {self.second} has no histogram {name}") from exc
+            raise ReportUnreadable(
+                f"not a report of a load test: second {self.second} has no histogram {name}"
+            ) from exc
 
 
 class WorkerMetrics(Value):
     """One process of the generator.
 
     Attributes:
-        name: Locust's id of it; "local" where there is only one.
+        name: Locust's worker id; "local" for a single process.
         due: Requests of its share that were due in the window.
-        reported: Those of them of which it told what became.
-        lost: It fell silent before the end; what it had not reported is unknown.
+        reported: Those with a reported outcome.
+        lost: It disconnected before the end; its unreported requests are unknown.
         cpu_mean: Share of one core over the window.
-        cpu_max: Its highest second.
+        cpu_max: Highest value of a second.
     """
 
     name: str
@@ -147,9 +149,9 @@ class GeneratorMetrics(Value):
     """The load generator.
 
     Attributes:
-        open_loop: Requests came when they were due. Otherwise: when the one before was answered.
-        workers: Its processes.
-        most_in_flight: Bound on the requests under way.
+        open_loop: Requests were sent when due; otherwise each one after the previous response.
+        workers: Metrics of its processes.
+        most_in_flight: Limit of requests in flight.
     """
 
     open_loop: bool
@@ -158,12 +160,12 @@ class GeneratorMetrics(Value):
 
 
 class UsageSample(Value):
-    """What the server's processes used in one second.
+    """CPU and memory use of the server's processes in one second.
 
     Attributes:
         second: From the start of the measured window; below 0 in the warm-up.
-        cpu_cores: Cores busy, over all of its processes.
-        memory_bytes: Resident, over all of them.
+        cpu_cores: Busy cores, sum over its processes.
+        memory_bytes: Resident memory, sum over its processes.
     """
 
     second: float
@@ -172,23 +174,23 @@ class UsageSample(Value):
 
 
 class ServerMetrics(Value):
-    """Triton's own counters over the measured window, and what it used.
+    """Triton's own counters over the measured window, and its resource use.
 
     Attributes:
-        metrics_url: Where they were read.
-        requests: Answered.
-        failures: By Triton's reason.
-        inferences: Images.
-        executions: Batches.
-        mean_batch: Images a batch.
-        queue_us: Mean of a request, as the following.
-        compute_input_us: Copying in.
-        compute_infer_us: The model.
-        compute_output_us: Copying out.
-        request_us: All of it.
-        in_flight: Mean number of requests inside the server: their durations summed, per second (Little's law).
-        usage: Of a server on this machine, second by second; empty for others.
-        gpus: By UUID: mean utilisation (0 to 1) and memory in bytes, where Triton tells.
+        metrics_url: URL of the metrics page.
+        requests: Answered requests.
+        failures: Failed requests, by Triton's reason.
+        inferences: Number of images.
+        executions: Number of batches.
+        mean_batch: Mean images per batch.
+        queue_us: Mean time of a request in the queue; the following are means per request too.
+        compute_input_us: Copying the inputs.
+        compute_infer_us: Running the model.
+        compute_output_us: Copying the outputs.
+        request_us: Total duration.
+        in_flight: Mean number of requests in the server: sum of durations per second (Little's law).
+        usage: Resource use of a local server per second; empty for a remote one.
+        gpus: By UUID: mean utilisation (0 to 1) and memory in bytes, if Triton reports them.
     """
 
     metrics_url: str

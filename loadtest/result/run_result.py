@@ -4,7 +4,7 @@
     result.verdict.outcome                                    # "PASS"
     result.window_histogram("latency").percentile_ns(99)
 
-Every histogram of every second is in it, so that reports can be merged and compared afterwards.
+It contains the histograms of every second, so that reports can be merged and compared later.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ _LONGEST_BYTES = 1 << 30  # a soak of a day at full rate has some 300 MB
 
 
 class Result(Value):
-    """Everything that is known of one run.
+    """The complete result of one run.
 
     Attributes:
-        format: Of this document; 1.
-        name: Of the scenario.
-        scenario: As it was run, overrides included.
-        command: Repeats it.
+        format: Version of this format; 1.
+        name: Name of the scenario.
+        scenario: The scenario with overrides applied.
+        command: Command that repeats the run.
         started: UTC.
-        partial: It was interrupted; the window is what was measured until then.
-        target: Who was asked.
-        verdict: The answer.
+        partial: It was interrupted; the window ends there.
+        target: The target server.
+        verdict: The verdict.
         figures: The metrics of the measured window.
-        generator: The processes that made the load.
-        server: None where the server's metrics were not read; `notes` then says why.
-        environment: Where the generator ran.
-        notes: What a reader should know before believing the metrics.
-        metrics_doubt: Why metrics that answered are not in `server`; empty where they are, or none answered.
-        seconds: All of the run, warm-up included.
+        generator: Metrics of the load generator.
+        server: None if the server's metrics were not read; `notes` then says why.
+        environment: The machine of the generator.
+        notes: Remarks on the conditions of the measurement.
+        metrics_doubt: Why metrics were read but discarded; empty otherwise.
+        seconds: All seconds of the run, including the warm-up.
     """
 
     format: Literal[1] = 1
@@ -78,7 +78,7 @@ def read_result(path: Path) -> Result:
     """Read a report.
 
     Raises:
-        ReportUnreadable: It is missing, or no report of a load test.
+        ReportUnreadable: It is missing, or not a report of a load test.
     """
     return read_report(path, Result, command="slipway loadtest", error=ReportUnreadable)
 
@@ -88,30 +88,30 @@ def read_report(path: Path, kind: type[ReportT], *, command: str, error: type[Sl
 
     Args:
         path: The file, or the folder that holds it.
-        kind: What is in it.
-        command: What writes such reports, for the message.
-        error: Raised when it is missing, or something else.
+        kind: Type of the report.
+        command: The command that writes such reports, for the message.
+        error: Raised if it is missing or invalid.
     """
     if path.is_dir():
         path = path / REPORT
     try:
         size = path.stat().st_size
         if not path.is_file() or size > _LONGEST_BYTES:
-            raise error(f"{path}: no report of {command}: expected a file of at most {_LONGEST_BYTES:,} bytes")
+            raise error(f"{path}: not a report of {command}: expected a file of at most {_LONGEST_BYTES:,} bytes")
         return kind.model_validate_json(path.read_bytes())
     except OSError as exc:
         raise error(f"{path}: cannot be read: {exc.strerror}; expected a report.json of {command}") from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise error(f"{path}: no report of {command}: {printable(where)}: {printable(first['msg'])}") from exc
+        raise error(f"{path}: not a report of {command}: {printable(where)}: {printable(first['msg'])}") from exc
 
 
 def write_result(result: Result, folder: Path) -> Path:
-    """Write the report for machines; its path.
+    """Write report.json; returns its path.
 
     Raises:
-        ReportError: The folder cannot be made or written, or the disk is full.
+        ReportError: The folder cannot be created or written, or the disk is full.
     """
     path = folder / REPORT
     write_output(path, result.model_dump_json(indent=1), other="--report-dir")

@@ -2,8 +2,8 @@
 
     verdict = judge(scenario.slo, metrics, generator, limits=scenario.generator, partial=False)
 
-INVALID goes before FAIL: when the generator could not offer what the scenario says, the metrics describe the
-generator. A full generator is a doubt about a FAIL alone: what was fast enough in spite of it is fast enough.
+INVALID takes precedence over FAIL: if the generator could not offer the scenario's load, the metrics describe the
+generator. A saturated generator invalidates only a FAIL: objectives that were met in spite of it are met.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["judge"]
 def judge(
     slo: Slo, metrics: WindowMetrics, generator: GeneratorMetrics, *, limits: GeneratorSettings, partial: bool
 ) -> Verdict[Check]:
-    """Hold the metrics of the window against the objectives, and the generator against its limits."""
+    """Compare the metrics of the window with the objectives, and the generator with its limits."""
     checks = _checks(slo, metrics)
     failed = [_failure(check, metrics) for check in checks if not check.passed]
     doubts = _doubts(metrics, generator, limits=limits, partial=partial, failed=bool(failed))
@@ -31,7 +31,7 @@ def judge(
 def _checks(slo: Slo, metrics: WindowMetrics) -> tuple[Check, ...]:
     measured = {50.0: metrics.latency_ms.p50, 99.0: metrics.latency_ms.p99, 99.9: metrics.latency_ms.p99_9}
     checks = [
-        # Without a single right answer there is no percentile, and none is met.
+        # Without a correct response there is no percentile, and the objective is not met.
         _at_most(f"p{percent:g}", bound, measured[percent], "ms", met=metrics.answered > 0)
         for percent, bound in slo.latency_bounds_ms().items()
     ]
@@ -67,23 +67,23 @@ def _doubts(
         doubts.append(f"nothing was measured: none of {metrics.due:,} requests was answered")
     if generator.open_loop and metrics.lag_ms.p99 > limits.max_lag_ms:
         doubts.append(
-            f"the generator lagged its own schedule: 1 % of the requests were dispatched more than "
+            f"the generator lagged behind its schedule: 1 % of the requests were dispatched more than "
             f"{metrics.lag_ms.p99:.3g} ms late, the limit is {limits.max_lag_ms:g} ms (generator.max_lag_ms); "
-            "use more processes, or a machine of its own"
+            "use more processes, or a separate machine"
         )
     for worker in generator.workers:
         missing = f"of its {worker.due:,} requests {worker.due - worker.reported:,} are unaccounted for"
         if worker.lost:
             doubts.append(f"generator {worker.name} was lost: {missing}; the metrics are those of the others' share")
         elif worker.reported < worker.due and not partial:
-            doubts.append(f"generator {worker.name} did not tell all: {missing}")
+            doubts.append(f"generator {worker.name} did not report everything: {missing}")
     return doubts
 
 
 def _full(generator: GeneratorMetrics, limits: GeneratorSettings) -> list[str]:
     return [
-        f"generator {worker.name} was full: it used {worker.cpu_mean:.0%} of a core, the limit is {limits.max_cpu:.0%} "
-        "(generator.max_cpu), so it may have been the slow one; use more processes"
+        f"generator {worker.name} was saturated: it used {worker.cpu_mean:.0%} of a core, the limit is "
+        f"{limits.max_cpu:.0%} (generator.max_cpu), so the generator may have been the limit; use more processes"
         for worker in generator.workers
         if worker.cpu_mean > limits.max_cpu
     ]

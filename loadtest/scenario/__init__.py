@@ -1,1 +1,1 @@
-"""What a load test offers, to whom, and what it must reach: read from YAML, planned, drawn."""
+"""Scenarios: target, arrivals, payload and objectives, read from YAML and turned into a schedule."""

@@ -39,14 +39,14 @@ Process = Literal["poisson", "constant"]
 
 
 class OpenArrivals(Settings):
-    """Base of the kinds whose requests come whether or not earlier ones were answered."""
+    """Base of the open-loop kinds: requests arrive whether or not earlier ones were answered."""
 
     process: Process = "poisson"
-    """How moments are drawn at a given rate: independent users (poisson), or a metronome (constant)."""
+    """Arrival process at a given rate: independent users (poisson), or equal intervals (constant)."""
 
     @property
     def profile(self) -> Sequence[RatePoint]:
-        """The rate: linear between points, ascending in time, from 0 to the end. Two points at one time are a jump."""
+        """The rate: linear between points, ascending in time, from 0 to the end. Two points at one time are a step."""
         raise NotImplementedError
 
     @property
@@ -80,7 +80,7 @@ class OpenArrivals(Settings):
 
 
 class ConstantArrivals(OpenArrivals):
-    """A metronome: the distance between two requests is always the same."""
+    """Requests at equal intervals."""
 
     kind: Literal["constant"]
     process: Literal["constant"] = "constant"
@@ -89,12 +89,12 @@ class ConstantArrivals(OpenArrivals):
 
     @property
     def profile(self) -> Sequence[RatePoint]:
-        """One rate all along."""
+        """A constant rate."""
         return [(0.0, self.rate_rps), (self.duration_s, self.rate_rps)]
 
 
 class PoissonArrivals(OpenArrivals):
-    """Many independent users: the time to the next request is exponential."""
+    """Many independent users: intervals between requests are exponentially distributed."""
 
     kind: Literal["poisson"]
     process: Literal["poisson"] = "poisson"
@@ -103,12 +103,12 @@ class PoissonArrivals(OpenArrivals):
 
     @property
     def profile(self) -> Sequence[RatePoint]:
-        """One rate all along."""
+        """A constant rate."""
         return [(0.0, self.rate_rps), (self.duration_s, self.rate_rps)]
 
 
 class RateStep(Settings):
-    """One rate for one time."""
+    """A rate and its duration."""
 
     rate_rps: Rate
     duration_s: DurationSeconds
@@ -122,7 +122,7 @@ class StepsArrivals(OpenArrivals):
 
     @property
     def profile(self) -> Sequence[RatePoint]:
-        """A jump between each two steps."""
+        """The rate jumps between steps."""
         points: list[RatePoint] = []
         at_s = 0.0
         for step in self.steps:
@@ -132,7 +132,7 @@ class StepsArrivals(OpenArrivals):
 
 
 class SpikeArrivals(OpenArrivals):
-    """A calm rate, a burst, and the calm rate again."""
+    """A base rate, a spike, and the base rate again."""
 
     kind: Literal["spike"]
     rate_rps: Rate
@@ -152,7 +152,7 @@ class SpikeArrivals(OpenArrivals):
 
     @property
     def profile(self) -> Sequence[RatePoint]:
-        """A jump up and a jump down."""
+        """The rate jumps up, and down again."""
         begin_s, end_s = self.spike_at_s, self.spike_at_s + self.spike_s
         return [
             (0.0, self.rate_rps),
@@ -165,7 +165,7 @@ class SpikeArrivals(OpenArrivals):
 
 
 class DiurnalArrivals(OpenArrivals):
-    """Day and night: the rate is a sine between its lowest, with which it begins, and its highest."""
+    """Day and night: the rate is a sine between its minimum, at which it begins, and its maximum."""
 
     kind: Literal["diurnal"]
     low_rps: Rate
@@ -182,7 +182,7 @@ class DiurnalArrivals(OpenArrivals):
 
     @property
     def profile(self) -> Sequence[RatePoint]:
-        """The sine in straight pieces."""
+        """Linear approximation of the sine."""
         pieces = max(2, math.ceil(self.duration_s / self.period_s * 96))  # a quarter of an hour of a day
         times = [self.duration_s * i / pieces for i in range(pieces + 1)]
         half = (self.high_rps - self.low_rps) / 2
@@ -190,13 +190,13 @@ class DiurnalArrivals(OpenArrivals):
 
 
 class TraceArrivals(OpenArrivals):
-    """A load that was recorded: a CSV file with the columns `at_s,rate_rps`, linear in between."""
+    """A recorded load: a CSV file with the columns `at_s,rate_rps`, linear in between."""
 
     kind: Literal["trace"]
     file: str
     """Relative to the scenario's file."""
     points: Annotated[tuple[Annotated[RatePoint, Field(strict=False)], ...], Field(strict=False)] = ()
-    """What the file held when the scenario was read. People leave it out: reports and workers need it, not the file."""
+    """The file's points, filled in when the scenario is read: reports and workers use them instead of the file."""
 
     @model_validator(mode="before")
     @classmethod
@@ -207,21 +207,21 @@ class TraceArrivals(OpenArrivals):
 
     @property
     def profile(self) -> Sequence[RatePoint]:
-        """As it was recorded."""
+        """The recorded points."""
         return self.points
 
 
 class ClosedArrivals(Settings):
-    """A fixed number of users who wait for each answer before they ask again. For comparison only.
+    """A fixed number of users, each of which waits for a response before it sends the next request. For comparison.
 
-    A server that stalls is asked nothing while it stalls, so the stall is in almost no latency ("coordinated
+    A stalled server gets no requests during the stall, so hardly any latency contains it ("coordinated
     omission", G. Tene, "How NOT to Measure Latency").
     """
 
     kind: Literal["closed"]
     users: Annotated[int, Field(ge=1, le=10_000)]
     think_time_ms: Annotated[float, Field(ge=0)] = 0.0
-    """Pause of each user between an answer and the next request."""
+    """Pause of each user between a response and the next request."""
     duration_s: DurationSeconds
 
     @property

@@ -27,7 +27,7 @@ from slipway.samples import SAMPLES, Samples, SamplesUnreadable, check_samples, 
 __all__ = ["ImageBatch", "Payload", "choose", "load_payload"]
 
 POOL = 256
-"""Different requests of each size; enough that no cache on the way answers by memory."""
+"""Number of different requests per size; enough to defeat caches between client and server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,8 +36,8 @@ class ImageBatch:
 
     Attributes:
         images: uint8, shape (n, height, width, channels).
-        labels: int64, shape (n,): the right answers.
-        weight: How often it is chosen, relative to the others.
+        labels: int64, shape (n,): the correct labels.
+        weight: Relative frequency.
     """
 
     images: NDArray[np.uint8]
@@ -47,12 +47,12 @@ class ImageBatch:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """Images with their labels; travels to the workers."""
+    """Images with their labels; sent to the workers."""
 
     samples: Samples
 
     def batches(self, settings: PayloadSettings) -> tuple[ImageBatch, ...]:
-        """Cut requests of each size of the mix, starting anywhere in the images, going round at their end."""
+        """Make requests of each size in the mix, from random starting points in the images, wrapping at their end."""
         images, labels = self.samples.images, self.samples.labels
         batches = []
         for share in settings.batches:
@@ -69,7 +69,7 @@ class Payload:
 
     @classmethod
     def from_wire(cls, content: bytes) -> Self:
-        """Read what `to_wire` wrote."""
+        """Parse the output of `to_wire`."""
         arrays = np.load(io.BytesIO(content), allow_pickle=False)
         return cls(Samples(images=arrays["images"], labels=arrays["labels"]))
 
@@ -77,23 +77,23 @@ class Payload:
 def load_payload(
     settings: PayloadSettings, contract: ModelContract, *, version: str, repository: Path, seed: int = 0
 ) -> Payload:
-    """Read or draw the images, and see that they and the mix fit the model.
+    """Read or generate the images, and check that they and the mix fit the model.
 
     Args:
-        settings: Of the scenario.
-        contract: Of the served model.
-        version: That the server answers with.
-        repository: Where the served version was published; read for `published` images only.
-        seed: Draws `random` images.
+        settings: Payload settings of the scenario.
+        contract: Contract of the served model.
+        version: Version reported by the server.
+        repository: Model repository of the served version; used for `published` images only.
+        seed: Seed of `random` images.
 
     Raises:
-        PayloadError: With the way to other images.
+        PayloadError: Images are missing or do not fit; the message names the alternatives.
     """
     largest = max(share.images for share in settings.batches)
     if largest > contract.max_batch_size:
         raise PayloadError(
-            f"payload.batches: expected at most {contract.max_batch_size} images in a request, which is what model "
-            f"{contract.name!r} takes, got {largest}"
+            f"payload.batches: expected at most {contract.max_batch_size} images in a request, the largest batch of "
+            f"model {contract.name!r}, got {largest}"
         )
     if settings.images == RANDOM:
         return Payload(_noise(contract, seed))
@@ -109,7 +109,7 @@ def load_payload(
 def choose(
     batches: tuple[ImageBatch, ...], scenario: Scenario, *, count: int
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Which batch each request sends, and whether its answer is read; the same for the same seed.
+    """The batch of each request, and whether its response is checked; deterministic for a seed.
 
     Returns:
         int32 and bool, shape (count,).
@@ -121,21 +121,21 @@ def choose(
 
 
 def _noise(contract: ModelContract, seed: int) -> Samples:
-    """As many images as there are batches of one size; the labels stand for nothing."""
+    """As many random images as there are batches of one size; the labels are meaningless."""
     images = np.random.default_rng([seed, 2]).integers(0, 256, (POOL, *contract.image_shape), dtype=np.uint8)
     return Samples(images=images, labels=np.zeros(POOL, np.int64))
 
 
 def _published(model: str, version: str, repository: Path) -> Path:
-    other = "give images of your own: --images my.npz (images, labels), or --images random and check no answers"
+    other = "send other images: --images my.npz (images, labels), or --images random without checking the answers"
     try:
         entry = find_model(repository, model).version(int(version))
     except (RepositoryError, ValueError) as exc:
         raise PayloadError(
-            f"the server answers with version {version} of {model!r}, and its published samples are not here: {exc}; "
-            f"name its repository with --repository, or {other}"
+            f"the server serves version {version} of {model!r}, whose published samples were not found: {exc}; "
+            f"set its repository with --repository, or {other}"
         ) from exc
     path = contained_path(entry.path, SAMPLES)
     if not path.is_file():
-        raise PayloadError(f"{entry.path} was published without {SAMPLES}: train once more, or {other}")
+        raise PayloadError(f"{entry.path} was published without {SAMPLES}: train again, or {other}")
     return path

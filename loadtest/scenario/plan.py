@@ -36,13 +36,13 @@ class Plan:
     """One process's part of one run.
 
     Attributes:
-        scenario: The whole.
-        payload: What is sent.
+        scenario: The scenario of the whole run.
+        payload: Images to send.
         begin_wall_ns: `time.time_ns()` at which the warm-up begins, on every process's clock.
         share: Number of the process, from 0.
-        shares: How many there are; request i belongs to share i % shares.
-        others_cores: Cores of this machine that the server is bound to, for the generator to keep off; empty where it
-            is bound to none, or runs elsewhere.
+        shares: Number of processes; request i belongs to share i % shares.
+        others_cores: Cores that a local server is bound to and the generator must not use; empty if it is not bound,
+            or remote.
     """
 
     scenario: Scenario
@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def open_loop(self) -> bool:
-        """Whether requests come when they are due."""
+        """Whether requests are sent when they are due."""
         return not isinstance(self.scenario.arrivals, ClosedArrivals)
 
     @property
@@ -72,18 +72,18 @@ class Plan:
         return time.monotonic_ns() + (self.begin_wall_ns - time.time_ns())
 
     def schedule_ns(self) -> NDArray[np.int64]:
-        """When every request of the whole run is due, from the start of the warm-up; empty for a closed loop."""
+        """Due times of all requests of the run, from the start of the warm-up; empty for a closed loop."""
         arrivals = self.scenario.arrivals
         if isinstance(arrivals, ClosedArrivals):
             return np.empty(0, np.int64)
         return due_times_ns(arrivals, warmup_s=self.scenario.warmup_s, seed=self.scenario.seed)
 
     def of_share(self, share: int, shares: int) -> Plan:
-        """The same run for one of several processes."""
+        """The plan of one of several processes."""
         return replace(self, share=share, shares=shares)
 
     def to_wire(self) -> dict[str, Any]:
-        """Numbers, text and bytes, for Locust's messages."""
+        """Plain values for Locust's messages."""
         return {
             "scenario": self.scenario.model_dump_json(context=WITH_SECRETS),
             "payload": self.payload.to_wire(),
@@ -95,7 +95,7 @@ class Plan:
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> Self:
-        """Read what `to_wire` wrote."""
+        """Parse the output of `to_wire`."""
         return cls(
             scenario=Scenario.model_validate_json(message["scenario"]),
             payload=Payload.from_wire(message["payload"]),
@@ -107,12 +107,12 @@ class Plan:
 
 
 def due_times_ns(arrivals: OpenArrivals, *, warmup_s: float, seed: int) -> NDArray[np.int64]:
-    """Draw the moments of a run.
+    """Draw the due times of a run.
 
     Args:
-        arrivals: The rate and the process.
+        arrivals: The rate and the arrival process.
         warmup_s: Seconds before the measured window, at the window's first rate.
-        seed: Of the process.
+        seed: Seed of the process.
 
     Returns:
         int64, shape (n,), ascending; nanoseconds from the start of the warm-up. The window begins at `warmup_s`.
@@ -131,7 +131,7 @@ def due_times_ns(arrivals: OpenArrivals, *, warmup_s: float, seed: int) -> NDArr
 
 
 def _time_of(requests: NDArray[np.float64], begin: RatePoint, end: RatePoint) -> NDArray[np.float64]:
-    """When so many requests are expected since `begin`: the root of a linear rate's integral, without cancellation."""
+    """Time at which so many requests are expected since `begin`: root of a linear rate's integral."""
     (begin_s, begin_rps), (end_s, end_rps) = begin, end
     if begin_rps == end_rps:
         return begin_s + requests / begin_rps if begin_rps else requests
@@ -141,7 +141,7 @@ def _time_of(requests: NDArray[np.float64], begin: RatePoint, end: RatePoint) ->
 
 
 def _unit_process(process: Process, length: float, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Moments of a process of rate 1 in [0, length)."""
+    """Event times of a process of rate 1 in [0, length)."""
     if process == "constant":
         return np.arange(math.ceil(length), dtype=np.float64)
     moments = np.empty(0)

@@ -1,6 +1,6 @@
 """Any process: a recorded rate: a CSV file with the columns `at_s,rate_rps`, linear between its rows.
 
-Raises ValueError for whatever is wrong, with the file's line: the scenario that names the file tells it.
+Errors are ValueErrors with the file's line, which become part of the scenario's error message.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from pathlib import Path
 __all__ = ["RatePoint", "read_trace"]
 
 RatePoint = tuple[float, float]
-"""Seconds from the start of the window, and requests per second there."""
+"""Seconds from the start of the window, and the requests per second at that time."""
 
 
 def read_trace(path: Path) -> tuple[RatePoint, ...]:
     """Read the points of a trace, moved so that the first is at 0.
 
     Raises:
-        ValueError: The file is missing or no such table, is not sorted, or has no length or no rate.
+        ValueError: The file is missing or not such a table, is not sorted, or has no length or no rate.
     """
     lines, points = _rows(path)
     if len(points) < 2:
-        raise ValueError(f"{path}: expected at least two rows, got {len(points)}: a trace needs a beginning and an end")
+        raise ValueError(f"{path}: expected at least two rows, got {len(points)}: a trace needs a start and an end")
     for line, ((before_s, _), (after_s, _)) in zip(lines[1:], pairwise(points), strict=True):
         if after_s < before_s:
             raise ValueError(f"{path}, line {line}: not sorted: {after_s:g} s comes after {before_s:g} s")
     begin_s = points[0][0]
     if points[-1][0] == begin_s:
-        raise ValueError(f"{path}: expected a length above 0 s, got one moment")
-    # A rate at one moment alone, between two jumps, is no request.
+        raise ValueError(f"{path}: expected a length above 0 s, got a single time")
+    # A rate at a single time, between two steps, makes no request.
     if not any((b_s - a_s) * (a_rps + b_rps) for (a_s, a_rps), (b_s, b_rps) in pairwise(points)):
         raise ValueError(f"{path}: expected a rate above 0 somewhere, got none")
     return tuple((at_s - begin_s, rate_rps) for at_s, rate_rps in points)

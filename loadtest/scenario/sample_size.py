@@ -7,7 +7,8 @@ is normal about the true one, so
     n = (z / margin)^2 * p * (1 - p)
 
 requests keep it within `margin` at the confidence whose two-sided normal quantile is z. MLPerf takes a margin of
-(1 - p) / 20 at 99 % and asks for 262,742 requests for p99. That is for records. Here are two coarser margins, at 95 %:
+(1 - p) / 20 at 99 % and asks for 262,742 requests for p99. That is for published
+records. Two coarser margins are used here, at 95 %:
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def requests_for(percent: float, *, relative_margin: float, confidence: float = 
 
 
 def fewest_requests(percent: float) -> int:
-    """What a scenario must offer before its percentile is judged at all: the share is known to within itself.
+    """Fewest requests for a percentile to be an objective: the margin is the whole share 1 - p.
 
     381 for p99, 3,838 for p99.9.
     """

@@ -1,10 +1,10 @@
-"""Command, and master of `locust -f`: a scenario as a file and the values typed in place of it, read and checked once.
+"""Command, and master of `locust -f`: read a scenario file, apply overrides, and validate the result once.
 
     scenario = load_scenario("steady")                                      # loadtest/scenarios/steady.yaml
     scenario = load_scenario("my.yaml", {"slo.p99_ms": "20", "target.url": "http://10.0.0.1"})
     command_line(["/bin/slipway", "loadtest", "--header", "X-Key: 1"])      # slipway loadtest --header 'X-Key: …'
 
-What a header says may be a secret, and stays out of every text.
+Header values may be secret and never appear in messages.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _HEADERS = re.compile(r"(target[.]headers[^=]*=).*|(--header=[^:]*:).*", re.DOTA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioFile:
-    """A scenario as it was read, not yet checked: `document` is what the YAML of `path` holds."""
+    """A scenario that was read but not yet validated: `document` is the parsed YAML of `path`."""
 
     path: Path
     document: dict[str, Any]
 
     def check(self, overrides: Mapping[str, str], *, spelled: Mapping[str, str] | None = None) -> Scenario:
-        """Put the overrides in place and check the whole; see `load_scenario`."""
+        """Apply the overrides and validate; see `load_scenario`."""
         try:
             return check_scenario(overridden(self.document, overrides, error=ScenarioError), where=str(self.path))
         except ScenarioError:
@@ -51,11 +51,11 @@ class ScenarioFile:
             if not blamed:
                 raise
         typed = [without_secrets((spelled or {}).get(key, f"{key}={value}")) for key, value in blamed.items()]
-        where = f"{', '.join(typed)} (in place of what {self.path} says)"
+        where = f"{', '.join(typed)} (overriding {self.path})"
         return check_scenario(overridden(self.document, overrides, error=ScenarioError), where=where)
 
     def _blamed(self, overrides: Mapping[str, str]) -> dict[str, str]:
-        """The overrides that make a sound document wrong; empty where it is wrong by itself."""
+        """The overrides that make a valid document invalid; empty if it is invalid by itself."""
 
         def sound(some: Mapping[str, str]) -> bool:
             try:
@@ -74,10 +74,10 @@ class ScenarioFile:
 
 
 def read_scenario(name_or_path: str) -> ScenarioFile:
-    """Read a shipped scenario, or a file, without a look at what it says.
+    """Read a shipped scenario, or a file, without validation.
 
     Raises:
-        ScenarioError: There is no such file, or it is no YAML mapping.
+        ScenarioError: There is no such file, or it is not a YAML mapping.
     """
     path, document = _FILES.read(name_or_path)
     _resolve_files(document, path.parent)
@@ -87,12 +87,12 @@ def read_scenario(name_or_path: str) -> ScenarioFile:
 def load_scenario(
     name_or_path: str, overrides: Mapping[str, str] | None = None, *, spelled: Mapping[str, str] | None = None
 ) -> Scenario:
-    """Read and check a scenario.
+    """Read and validate a scenario.
 
     Args:
         name_or_path: A shipped scenario's name, or the path of a YAML file.
-        overrides: Values in YAML by dotted key, such as {"slo.p99_ms": "20"}; they replace what the file says.
-        spelled: What was typed for an override, for messages; `KEY=VALUE` where it is not told.
+        overrides: Values in YAML by dotted key, such as {"slo.p99_ms": "20"}.
+        spelled: The override as typed, for messages; `KEY=VALUE` by default.
 
     Raises:
         ScenarioError: With file or override, key, expected, got, and the nearest known key for an unknown one.
@@ -129,7 +129,7 @@ def parse_overrides(texts: list[str]) -> dict[str, str]:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """The words of a process as one line of a shell, without the values of headers."""
+    """A process's arguments as one shell line, without header values."""
     program, *options = words
     shown = [Path(program).name]
     for before, word in zip([program, *options], options, strict=False):
@@ -138,5 +138,5 @@ def command_line(words: Sequence[str]) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """An option or an override, without the values of headers in it."""
+    """An option or an override, without header values."""
     return _HEADERS.sub(lambda found: f"{found[1] or found[2]}…", text)

@@ -1,1 +1,1 @@
-"""A real control plane on this machine, as processes: its programs, nodes, gateway and monitoring."""
+"""A real control plane as local processes: its programs, nodes, gateway and monitoring."""

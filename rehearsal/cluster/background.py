@@ -1,4 +1,4 @@
-"""What the cluster's background programs in Python share: one option, a log, an orderly exit.
+"""Entry point of the cluster's Python programs: options, logging, graceful exit.
 
 run_background("rehearsal.cluster.gateway", lambda connection, _: run_gateway(connection))
 # python -m rehearsal.cluster.gateway --cluster FOLDER
@@ -25,11 +25,11 @@ BackgroundProgram = Callable[[ClusterConnection, argparse.Namespace], Awaitable[
 def run_background(
     module: str, run: BackgroundProgram, *, options: Callable[[argparse.ArgumentParser], None] | None = None
 ) -> None:
-    """Run until SIGTERM or SIGINT, which end the process with status 0; an error ends it with its own.
+    """Run until SIGTERM or SIGINT, which end the process with status 0; an error ends it with its exit status.
 
     Args:
-        module: As in `python -m`.
-        run: The program, with what its options came to; it is cancelled at the end.
+        module: Module name, as in `python -m`.
+        run: The program; called with the connection and its parsed options, cancelled at the end.
         options: Adds options beside `--cluster`.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
@@ -49,10 +49,10 @@ def run_background(
 
 
 def mark_ready(connection: ClusterConnection, module: str) -> None:
-    """Report that the program does its work, to the supervisor.
+    """Report to the supervisor that the program is ready.
 
     The file is `<folder>/gateway.ready` for `rehearsal.cluster.gateway`.
-    The file of a run before is removed when the program starts.
+    The file of a previous run is removed when the program starts.
 
     Raises:
         OSError: The folder cannot be written.
@@ -65,6 +65,6 @@ def _ready_file(folder: Path, module: str) -> Path:
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error inside, however deep."""
+    """The first error in nested groups."""
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error

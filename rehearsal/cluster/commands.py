@@ -1,4 +1,4 @@
-"""The commands `slipway cluster`: brings a cluster up with progress, says how to use it, and shows its status."""
+"""The commands `slipway cluster`: start a cluster with progress, print how to use it, show its status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["announce", "bring_up", "status_table", "steps"]
 
 @contextmanager
 def steps(console: Console, text: str) -> Iterator[Callable[[str], None]]:
-    """Yields a function that shows a step; a repeated step is not printed again."""
+    """Yields a function that shows a step; repeated steps are not printed again."""
     if console.is_terminal:
         with console.status(text) as line:
             yield line.update
@@ -43,10 +43,10 @@ def steps(console: Console, text: str) -> Iterator[Callable[[str], None]]:
 def bring_up(folder: Path, nodes: Nodes, console: Console, *, owner_pid: int | None = None) -> ClusterConnection:
     """Check folder and machine, build missing programs, start everything, and return when it is healthy.
 
-    With `owner_pid` it ends with that process, else it stays.
+    With `owner_pid` it ends with that process.
 
     Raises:
-        RehearsalError: Whatever keeps it from that; nothing is left running.
+        RehearsalError: It could not be started; nothing is left running.
     """
     require_usable_folder(folder)
     programs = ensure_programs(console)
@@ -58,7 +58,7 @@ def bring_up(folder: Path, nodes: Nodes, console: Console, *, owner_pid: int | N
             if name in healthy:
                 return
             healthy.append(name)
-            show(f"starting the control plane: {name} works ({len(healthy)})")
+            show(f"starting the control plane: {name} is healthy ({len(healthy)})")
 
         connection = up(
             folder,
@@ -69,19 +69,20 @@ def bring_up(folder: Path, nodes: Nodes, console: Console, *, owner_pid: int | N
             owner_pid=owner_pid,
         )
     console.print(
-        f"the cluster is up after {time.monotonic() - began_s:.0f} s: {len(healthy)} programs work", highlight=False
+        f"the cluster is up after {time.monotonic() - began_s:.0f} s: {len(healthy)} programs are healthy",
+        highlight=False,
     )
     return connection
 
 
 def announce(connection: ClusterConnection, console: Console) -> None:
-    """Print how to use it: with the kubectl and helm that were built with it, if there are no others on PATH."""
+    """Print how to use it; adds the cluster's kubectl and helm to PATH if there are no others."""
     built = {str(connection.executables[name].parent) for name in ("kubectl", "helm") if shutil.which(name) is None}
     path = f'export PATH="$PATH:{":".join(sorted(built))}"\n' if built else ""
     console.print(
         f"\nexport KUBECONFIG={escape(str(connection.kubeconfig))}\n{escape(path)}\n"
-        "kubectl, helm and k9s work on it now. The service goes into the namespace "
-        f"{connection.namespace}; clients ask {connection.gateway_url} (HTTP and gRPC); Prometheus is at "
+        "kubectl, helm and k9s now use this cluster. Install the service into the namespace "
+        f"{connection.namespace}; clients use {connection.gateway_url} (HTTP and gRPC); Prometheus is at "
         f"{connection.prometheus_url}.\n"
         "`slipway rehearse step` rehearses on it, `slipway cluster down` ends it.",
         highlight=False,

@@ -1,4 +1,4 @@
-"""The connection to a running cluster: the one file by which every command and program finds the others.
+"""The connection to a running cluster: the file from which commands and programs read its addresses.
 
 connection = read_connection(folder)        # <folder>/cluster.json
 connection.kubeconfig, connection.prometheus_url
@@ -20,7 +20,7 @@ __all__ = ["GATEWAY_READY_PATH", "ClusterConnection", "read_connection", "write_
 
 FILE = "cluster.json"
 GATEWAY_READY_PATH: Final = "/.slipway/ready"
-"""Where the gateway answers 200 once it has its configuration."""
+"""Path at which the gateway answers 200 once it has its configuration."""
 
 
 class ClusterConnection(BaseModel):
@@ -28,15 +28,15 @@ class ClusterConnection(BaseModel):
 
     Attributes:
         folder: The working folder: certificates, logs, databases, pods.
-        network: First two bytes of the loopback addresses that are this cluster's own, such as `127.64`. Programs
+        network: First two bytes of this cluster's loopback addresses, such as `127.64`. Programs
             listen on `<network>.0.1`, the gateway on `<network>.0.2`, pods on `<network>.1.1` and following.
         kubeconfig: For kubectl, helm and every other client; an administrator's.
         apiserver_url: https://host:port of the kube-apiserver.
         prometheus_url: http://host:port.
         gateway_url: http://host:port; HTTP/1.1 and gRPC (h2c) on the same port, to the ready predictors.
-        namespace: Where the service is rehearsed.
-        model_store: The folder that the claim `models` stands for: pods see its subfolders at /mnt/models.
-        nodes: The machines that it can have.
+        namespace: Namespace of the service.
+        model_store: The folder behind the claim `models`: pods see its subfolders at /mnt/models.
+        nodes: Its node types.
         executables: Path by program name, such as `kubectl`.
         control_address: host and port of the supervisor.
         control_key: Authenticates clients of the supervisor; hexadecimal.
@@ -71,7 +71,7 @@ class ClusterConnection(BaseModel):
 
 
 def read_connection(folder: Path) -> ClusterConnection:
-    """Read the file that `slipway cluster up` left.
+    """Read the connection file of `slipway cluster up`.
 
     Raises:
         NoCluster: There is none, or it cannot be read.
@@ -83,7 +83,7 @@ def read_connection(folder: Path) -> ClusterConnection:
         raise NoCluster(f"no cluster is up in {folder}: start one with `slipway cluster up`") from exc
     except ValidationError as exc:
         raise NoCluster(
-            f"{path}: not what this version of slipway writes; end that cluster with the version that started it, or "
+            f"{path}: written by another version of slipway; end that cluster with the version that started it, or "
             f"remove the folder once nothing runs in it, then `slipway cluster up`"
         ) from exc
 

@@ -66,7 +66,7 @@ class AsyncChildProcess:
         return self._child.returncode is None
 
     async def wait(self) -> int:
-        """Wait for its end; the exit code, below zero for a signal. What is left of its group is killed."""
+        """Wait for its end, then kill the rest of its group; returns the exit code, negative for a signal."""
         code = await self._child.wait()
         self.kill()
         self._group_over = True
@@ -79,6 +79,6 @@ class AsyncChildProcess:
                 os.kill(self._child.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL for the whole group, at once; nothing after `wait`: the number may be another group's by then."""
+        """Kill the whole group; does nothing after `wait`, when the id may belong to another group."""
         if not self._group_over:
             signal_group(self._child.pid, signal.SIGKILL)

@@ -6,7 +6,7 @@ with lines.writer() as descriptor:
 lines.next(timeout_s=0.5)         # b"a line", or None: none has come whole
 list(lines)                       # all the others
 
-A file object's `readline` waits until the last process that holds the other end has closed it, however long that is.
+A file object's `readline` blocks until every process that holds the other end has closed it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""End what is left of a session: a program that started workers may go without them. It needs psutil.
+"""End the remaining processes of a session: a program may exit and leave its workers running. It needs psutil.
 
 end_session(leader_pid, within_s=5)
 """
@@ -15,11 +15,11 @@ __all__ = ["end_session"]
 
 _STEP_S = 0.05
 _KILLED_S = 5.0
-"""What was killed is gone, unless the kernel itself keeps it."""
+"""Wait for killed processes, which disappear unless they are stuck in the kernel."""
 
 
 def end_session(leader: int, *, within_s: float) -> None:
-    """Kill the processes of a session, the leader too, that do not end by themselves within some seconds.
+    """Kill the processes of a session, including the leader, that do not end by themselves in time.
 
     Args:
         leader: The process that began the session. While it has a member, its number is given to no other.
@@ -32,7 +32,7 @@ def end_session(leader: int, *, within_s: float) -> None:
 
 
 def _left(leader: int, within_s: float) -> list[psutil.Process]:
-    """Who has not gone after some seconds."""
+    """Processes that remain after the wait."""
     until_s = time.monotonic() + within_s
     while (members := _members(leader)) and time.monotonic() < until_s:
         time.sleep(_STEP_S)

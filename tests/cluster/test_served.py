@@ -135,7 +135,7 @@ def test_kubectl_is_told_that_a_pod_which_kwok_plays_says_nothing(kube):
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     said = kube.kubectl("logs", name, "--namespace", namespace, check=False)
 
-    assert f"pod {name} says nothing: kwok plays it" in said
+    assert f"pod {name} has no log: kwok simulates it" in said
 
 
 def test_helm_test_passes_on_a_service_that_answers_right(service):

@@ -249,6 +249,6 @@ def test_an_interrupted_demo_goes_on_with_the_option_that_its_message_names(desk
         demo.wait()
 
     assert 0 != demo.returncode
-    assert "go on with --resume" in " ".join(stderr.split())
+    assert "continue with --resume" in " ".join(stderr.split())
     assert "Traceback" not in stderr
     assert "--resume" in slipway(desk, "demo", "--help").stdout

@@ -27,7 +27,7 @@ def test_metrics_of_a_neighbour_that_serves_the_same_model_are_left_out_of_the_r
 
     assert 0 == run.exit_code, run.stdout + run.stderr
     assert run.result.server is None
-    assert "they are another server's" in run.result.metrics_doubt
+    assert "they belong to another server" in run.result.metrics_doubt
     assert "and they counted 0" in run.stdout
 
 
@@ -45,5 +45,5 @@ def test_the_capacity_of_one_server_by_the_metrics_of_another_is_none_and_no_fil
 
     assert 3 == done.returncode, done.stdout + done.stderr
     assert "INVALID" in done.stderr
-    assert "they are another server's" in done.stderr
+    assert "they belong to another server" in done.stderr
     assert not (tmp_path / "capacity.yaml").exists()

@@ -1,1 +1,1 @@
-"""The model card: what a version is, for machines and for people."""
+"""The model card of a version: card.json and card.html."""

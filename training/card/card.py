@@ -1,9 +1,9 @@
-"""The model card: what a version is, for machines (`card.json`) and for people (`card.html`).
+"""The model card of a version: machine-readable `card.json`, and `card.html`.
 
     card = build_card(contract=contract, recipe=recipe, data=report.to_dict(), ..., created=datetime.now(UTC))
     write_card(card, folder, plots=plots)
 
-Both texts are computed by pure functions; `write_card` alone touches the disk.
+Both are rendered by pure functions; only `write_card` does I/O.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 CARD_SCHEMA = "slipway.model-card/1"
-"""Named in every `card.json`; the number grows when a reader of the old one would break."""
+"""Format in every `card.json`; the number is increased by incompatible changes."""
 
 _PACKAGES = (
     "keras",
@@ -58,7 +58,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingFacts:
-    """How the training went.
+    """Facts on the training run.
 
     Attributes:
         history: One record per epoch.
@@ -75,22 +75,22 @@ class TrainingFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """Everything worth knowing of one version.
+    """The model card of one version.
 
     Attributes:
-        created: In UTC. Beside it, only times and speeds differ between two equal runs on one machine.
-        contract: What the model promises: inputs, outputs, labels.
+        created: UTC. Besides it, only times and speeds differ between equal runs on one machine.
+        contract: Inputs, outputs and labels.
         recipe: The recipe's sections, as plain values.
         data: The data report, with source and digest, as plain values.
-        training: How the training went.
-        evaluation: On the test images.
-        parity: Of Keras and ONNX Runtime.
-        gates: What the version had to reach.
-        onnx: The file.
-        packages: Version of each package that had a hand in it.
+        training: Facts on the training run.
+        evaluation: Evaluation on the test images.
+        parity: Difference between Keras and ONNX Runtime.
+        gates: Results of the gates.
+        onnx: Facts on the ONNX file.
+        packages: Versions of the packages that were used.
         python: Version of the interpreter.
         platform: Operating system and processor.
-        limits: What the model must not be used for, a sentence each.
+        limits: Limitations of the model, one sentence each.
     """
 
     created: datetime
@@ -119,7 +119,7 @@ class ModelCard:
         return (
             f"Sorts images of {height} x {width} pixels and {counted(channels, 'channel')} into "
             f"{counted(len(self.contract.labels), 'class', 'classes')}. "
-            f"Of {counted(self.evaluation.images, 'test image')}{_seen_before(self.data)} it answered "
+            f"Of {counted(self.evaluation.images, 'test image')}{_seen_before(self.data)} it classified "
             f"{self.evaluation.accuracy:.2%} correctly. The file has {counted(self.onnx.parameters, 'parameter')} in "
             f"{shown_size(self.onnx.size_bytes)}."
         )
@@ -137,24 +137,24 @@ def build_card(
     gates: tuple[GateResult, ...],
     onnx: OnnxFacts,
 ) -> ModelCard:
-    """Gather a card, and add what this machine knows: package versions, Python, platform.
+    """Build a card, and add package versions, Python version and platform.
 
     Args:
         created: With a time zone.
-        contract: Of the published model.
-        recipe: What was trained.
-        data: `DataReport.to_dict()`; the card for people shows `source`, `digest`, `splits` and `findings`.
-        training: How it went.
-        evaluation: On the test images.
-        parity: Of Keras and ONNX Runtime.
-        gates: From `check_gates`.
-        onnx: Of the published file.
+        contract: Contract of the model.
+        recipe: The recipe.
+        data: `DataReport.to_dict()`; card.html shows `source`, `digest`, `splits` and `findings`.
+        training: Facts on the training run.
+        evaluation: Evaluation on the test images.
+        parity: Difference between Keras and ONNX Runtime.
+        gates: Results of `check_gates`.
+        onnx: Facts on the ONNX file.
     """
     return ModelCard(
         created=created.astimezone(UTC).replace(microsecond=0),
         contract=contract,
         recipe=_recipe(recipe),
-        data=TypeAdapter(dict[str, Any]).dump_python(data, mode="json"),  # tuples become lists, as JSON reads them
+        data=TypeAdapter(dict[str, Any]).dump_python(data, mode="json"),  # tuples become lists, as in JSON
         training=training,
         evaluation=evaluation,
         parity=parity,
@@ -173,17 +173,17 @@ def _installed(names: Sequence[str]) -> dict[str, str]:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            continue  # TensorFlow comes under one of two names
+            continue  # TensorFlow has two possible names
     return versions
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:
-    """The recipe's settings, without an optimizer that did not train."""
+    """The recipe's settings, without the unused optimizer."""
     return recipe.model_dump(mode="json", exclude={"optimizer"} if recipe.network.compiled == "use" else None)
 
 
 def _seen_before(data: dict[str, Any]) -> str:
-    """What the data report says of test images that the model knew; nothing where it does not say."""
+    """Text on test images that are also in the training data; empty if the report has no such number."""
     counts = [entry["shared"]["count"] for entry in data.get("overlaps", ()) if entry["held_out"] == "test"]
     if not counts:
         return ""
@@ -195,11 +195,8 @@ def _seen_before(data: dict[str, Any]) -> str:
 
 def _limits(contract: ModelContract, evaluation: Evaluation) -> tuple[str, ...]:
     height, width, _ = contract.image_shape
-    nothing = f"It answers one of its {len(contract.labels)} classes for every image, also for one that shows none."
-    form = (
-        f"It sees {height} x {width} pixels, and expects what they show to be placed and sized as in its training "
-        "images."
-    )
+    nothing = f"It returns one of its {len(contract.labels)} classes for every image, also for one that shows none."
+    form = f"Its input is {height} x {width} pixels; content must be positioned and scaled as in its training images."
     if contract.background is not None:
         other = "light" if contract.background == "dark" else "dark"
         form += (
@@ -207,20 +204,20 @@ def _limits(contract: ModelContract, evaluation: Evaluation) -> tuple[str, ...]:
             "inverted first."
         )
     confidence = (
-        f"On the test images the probability of its answer was off by {evaluation.expected_calibration_error:.2%} on "
-        "average (expected calibration error). On blurred, noisy or otherwise different images it may be high "
-        "and wrong."
+        f"On the test images its confidence was off by {evaluation.expected_calibration_error:.2%} on average "
+        "(expected calibration error). On blurred, noisy or otherwise different images it may be confident and "
+        "wrong."
     )
     representation = (
-        f"Its figures come from {counted(evaluation.images, 'test image')}, where one more mistake is "
+        f"Its metrics come from {counted(evaluation.images, 'test image')}, where one more mistake is "
         f"{1 / evaluation.images:.2%}, and say nothing about people, places or cameras that are not among them. "
-        "Measure on your own images before a decision depends on an answer."
+        "Evaluate it on your own images before you rely on it."
     )
     return nothing, form, confidence, representation
 
 
 def render_json(card: ModelCard) -> str:
-    """Write the card for machines: the attributes of `ModelCard`, and what follows from them."""
+    """Render card.json: the attributes of `ModelCard`, and derived values."""
     plain = TypeAdapter(ModelCard).dump_python(card, mode="json")
     for entry, gate in zip(plain["gates"], card.gates, strict=True):
         entry.update(passed=gate.passed, margin=gate.margin)
@@ -229,7 +226,7 @@ def render_json(card: ModelCard) -> str:
 
 
 def render_html(card: ModelCard, plots: Sequence[Plot] = ()) -> str:
-    """Write the card for people: one page that needs no other file."""
+    """Render card.html: one self-contained page."""
     return render_page("card.html", card=card, plots=plots)
 
 

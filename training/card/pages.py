@@ -1,4 +1,4 @@
-"""HTML pages that need no other file: templates of this package, pictures inside, numbers as people read them."""
+"""Render self-contained HTML pages from this package's templates, with embedded images and formatted numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_page(template: str, **values: object) -> str:
-    """Fill a template of this folder's `templates`; everything in `values` is escaped, an unknown name is an error."""
+    """Render a template of `templates/`; values are escaped, an unknown name is an error."""
     return slipway_pages.render_page(_TEMPLATES, template, filters={"png_url": _png_url, "counted": counted}, **values)
 
 
@@ -35,12 +35,12 @@ def _png_url(png: bytes) -> str:
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
-    """As in `1 image` and `1,200 images`."""
+    """A count with its noun: `1 image`, `1,200 images`."""
     return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 def shown_size(size_bytes: int) -> str:
-    """As in `612 bytes`, `171 kB` and `4.2 MB`; a kB is 1,000 bytes."""
+    """A size such as `612 bytes`, `171 kB` or `4.2 MB`; a kB is 1,000 bytes."""
     if size_bytes < _KB:
         return counted(size_bytes, "byte")
     if size_bytes < _KB**2:

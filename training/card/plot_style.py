@@ -1,6 +1,6 @@
-"""How the pictures of a model card look: colours, matplotlib's style, PNG as small as it gets.
+"""Style of a model card's plots: colours, matplotlib settings, compact PNG files.
 
-The colours are those of Okabe and Ito, which colour-blind people tell apart.
+The colours are Okabe and Ito's palette for colour-blind people.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _STYLE: dict[Any, Any] = {
 
 
 def drawn_png(size_inches: tuple[float, float], draw: Callable[[Figure], None]) -> bytes:
-    """Run `draw` on a fresh figure. No pyplot: nothing outlives the call."""
+    """Run `draw` on a new figure. No pyplot, so no global state."""
     drawn, png = io.BytesIO(), io.BytesIO()
     with rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as an empty box
         figure = Figure(figsize=size_inches, layout="constrained")
         draw(figure)
         figure.savefig(drawn, format="png")
-    # A palette keeps a card that holds every picture small: a third of the bytes, nothing to be seen.
+    # A palette makes the embedded images a third of the size, without visible difference.
     Image.open(drawn).convert("RGB").quantize(128).save(png, "png", optimize=True)
     return png.getvalue()
 

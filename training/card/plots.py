@@ -36,11 +36,11 @@ _MOST_MISTAKES = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """One picture.
+    """One plot.
 
     Attributes:
         name: File name without its suffix.
-        caption: What a reader should look for; also the text for those who cannot see it.
+        caption: How to read the plot; also its alternative text.
         png: The file.
     """
 
@@ -57,11 +57,11 @@ def draw_plots(
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float32],
 ) -> tuple[Plot, ...]:
-    """Draw everything that belongs into a model card.
+    """Draw the plots of a model card.
 
     Args:
         history: At least one epoch.
-        evaluation: Of `probabilities` against `labels`.
+        evaluation: Evaluation of `probabilities` against `labels`.
         images: Shape (n, height, width, channels).
         labels: Shape (n,), the true classes.
         probabilities: Shape (n, classes).
@@ -69,26 +69,26 @@ def draw_plots(
     return (
         Plot(
             name="learning-curves",
-            caption="Learning curves. Training figures are taken under augmentation and dropout while the weights "
-            "still move, so the validation curve may be the better one.",
+            caption="Learning curves. Training metrics are measured with augmentation and dropout while the weights "
+            "change, so the validation curve may be better.",
             png=learning_curves(history),
         ),
         Plot(
             name="confusion-matrix",
-            caption="Confusion matrix on the test images. Blue is right; the stronger the orange, the more often the "
-            "row's class was taken for the column's.",
+            caption="Confusion matrix on the test images. Blue is correct; the stronger the orange, the more often the "
+            "row's class was classified as the column's.",
             png=confusion_matrix(evaluation),
         ),
         Plot(
             name="reliability-diagram",
-            caption="Reliability on the test images. Where the points lie on the dashed line, an answer given with "
-            "90 % probability is right nine times out of ten.",
+            caption="Reliability on the test images. Where the points lie on the dashed line, a prediction with 90 % "
+            "probability is correct nine times out of ten.",
             png=reliability_diagram(evaluation),
         ),
         Plot(
             name="worst-mistakes",
-            caption="The mistakes with the least probability for the true class: true class → answer, and the "
-            "probability of that answer.",
+            caption="The mistakes with the lowest probability of the true class: true class → predicted class, and "
+            "its probability.",
             png=worst_mistakes(images, labels, probabilities, evaluation.class_names),
         ),
     )
@@ -119,7 +119,7 @@ def _curves(axes: Axes, epochs: list[int], training: list[float], validation: li
 
 
 def confusion_matrix(evaluation: Evaluation) -> bytes:
-    """How often each class was taken for each other. The colours show the mistakes; the right answers stay pale."""
+    """Confusion matrix. The colours emphasise the mistakes."""
     counts = np.array(evaluation.confusion)
     wrong = counts.astype(float)
     np.fill_diagonal(wrong, 0)
@@ -134,7 +134,7 @@ def confusion_matrix(evaluation: Evaluation) -> bytes:
         axes.grid(which="minor", color="white", linewidth=1)
         axes.tick_params(which="both", length=0)
         most = max(wrong.max(), 1)
-        # The square root lifts a single mistake out of the white without drowning it beside fifty.
+        # The square root makes a single mistake visible beside fifty.
         axes.imshow(wrong, cmap="Oranges", norm=PowerNorm(0.5, vmin=0, vmax=most))
         axes.imshow(np.ma.masked_equal(np.eye(len(counts)), 0), cmap=ListedColormap([PALE_BLUE]))
         axes.set_xticks(classes, evaluation.class_names, rotation=90 if longest > 3 else 0)
@@ -150,7 +150,7 @@ def confusion_matrix(evaluation: Evaluation) -> bytes:
 
 
 def _confusion_title(evaluation: Evaluation, wrong: NDArray[np.float64]) -> str:
-    summary = f"{evaluation.mistakes} of {evaluation.images:,} images answered wrongly"
+    summary = f"{evaluation.mistakes} of {evaluation.images:,} images misclassified"
     if not evaluation.mistakes:
         return summary
     true, answered = np.unravel_index(int(wrong.argmax()), wrong.shape)
@@ -159,7 +159,7 @@ def _confusion_title(evaluation: Evaluation, wrong: NDArray[np.float64]) -> str:
 
 
 def reliability_diagram(evaluation: Evaluation) -> bytes:
-    """Confidence against accuracy, and how many images stand behind each point."""
+    """Accuracy over confidence, and the number of images behind each point."""
     filled = [one for one in evaluation.reliability if one.images]
     confidence = [one.confidence for one in filled]
     centres = [(one.lower + one.upper) / 2 for one in evaluation.reliability]
@@ -167,7 +167,7 @@ def reliability_diagram(evaluation: Evaluation) -> bytes:
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as confident as right")
+        upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfect calibration")
         upper.plot(confidence, [one.accuracy for one in filled], color=BLUE, marker="o", label="this model")
         upper.set(ylabel="accuracy", ylim=(-0.03, 1.03), xlim=(0, 1))
         upper.set_title(f"Expected calibration error {evaluation.expected_calibration_error:.4f}")
@@ -186,7 +186,7 @@ def worst_mistakes(
     probabilities: NDArray[np.float32],
     class_names: Sequence[str],
 ) -> bytes:
-    """Up to 24 wrongly answered images, the least probability for the true class first.
+    """Up to 24 misclassified images, lowest probability of the true class first.
 
     Args:
         images: Shape (n, height, width, channels); one channel is drawn in grey, three as red, green, blue.
@@ -212,7 +212,7 @@ def worst_mistakes(
             text = f"{class_names[labels[index]]} → {class_names[answers[index]]}  {probabilities[index].max():.2f}"
             axes.text(left + 0.45, top - 0.05, text, ha="center", fontsize=10 if longest <= 3 else 6)
         axes.set(xlim=(0, _MISTAKES_PER_ROW - 0.1), ylim=(rows * pitch - 0.25, -0.3))
-        axes.set_title(f"The worst {len(worst)} of {len(mistakes)} mistakes: true class → answer, its probability")
+        axes.set_title(f"The worst {len(worst)} of {len(mistakes)} mistakes: true → predicted class, its probability")
 
     rows = max(1, -(-len(worst) // _MISTAKES_PER_ROW))
     longest = max(len(name) for name in class_names)

@@ -1,4 +1,4 @@
-"""The data that a model is trained on: found or given, checked, split, reported.
+"""Training data: download or read it, validate it, split it, report on it.
 
     dataset = load_dataset(recipe.dataset, seed=recipe.seed)
     report = inspect(dataset)

@@ -1,4 +1,4 @@
-"""The four arrays of a data set: checked, and in the one form that everything after reading uses.
+"""The four arrays of a data set, validated and in canonical form.
 
 arrays = canonical(raw)      # or DataRefused, naming what is wrong with each array
 arrays.x_train               # uint8 (n, height, width, channels)
@@ -22,7 +22,7 @@ from training.errors import DataRefused
 __all__ = ["ARRAY_NAMES", "Arrays", "canonical"]
 
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
-"""As in the files that Keras publishes."""
+"""Array names as in the files that Keras publishes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,15 +57,14 @@ class Arrays:
 
 
 def canonical(raw: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Check dtypes and shapes, give images a channel axis if they have none, and labels one integer type.
+    """Validate dtypes and shapes, add a missing channel axis, and convert labels to one integer type.
 
     Args:
         raw: `x_train` and `x_test`: uint8, (n, height, width) or (n, height, width, 1 or 3).
             `y_train` and `y_test`: any integer type, (n,).
 
     Raises:
-        DataRefused: Naming every array that is something else, and its first rows where the fault is in rows.
-            Nothing is cast that could lose a value.
+        DataRefused: Names every invalid array, with its first faulty rows. No cast loses values.
     """
     problems = [problem for name in ("x_train", "x_test") for problem in _image_problems(name, raw[name])]
     problems += [problem for name in ("y_train", "y_test") for problem in _label_problems(name, raw[name])]
@@ -100,11 +99,11 @@ def _label_problems(name: str, labels: NDArray[Any]) -> Iterator[str]:
 
 
 def _other_shape(labels: NDArray[Any]) -> str:
-    """What labels of more than one axis are, and the way out where there is one that loses nothing."""
+    """Describe labels with more than one axis, with a remedy if a lossless one exists."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         return "; use y.reshape(-1)"
     if labels.ndim != 2 or labels.dtype.kind not in "biuf" or not labels.size:
-        what = "segmentation masks or boxes have no place here" if labels.ndim > 2 else "one class for each image"
+        what = "segmentation masks or boxes are not supported" if labels.ndim > 2 else "one class for each image"
         return f": this trains a classifier of whole images, {what}"
     if not ((labels == 0) | (labels == 1)).all():
         rows = _rows_with((labels != 0) & (labels != 1))
@@ -128,7 +127,7 @@ def _are_shares(labels: NDArray[Any]) -> bool:
 
 
 def _other_labels(labels: NDArray[Any]) -> str:
-    """The way out of labels that are no integers, where there is one that loses nothing."""
+    """Remedy for labels that are not integers, if a lossless one exists."""
     if labels.dtype.kind in "US":
         return "names of classes become numbers with: labels, y = np.unique(y, return_inverse=True); keep `labels` too"
     if labels.dtype == np.bool_:
@@ -171,7 +170,7 @@ def _not_finite(name: str, values: NDArray[Any]) -> Iterator[str]:
 
 
 def _described(values: NDArray[Any]) -> str:
-    """The dtype and, for numbers, the range: what tells a person where the array comes from."""
+    """The dtype and, for numbers, the range."""
     extent = _extent(values)
     return str(values.dtype) if extent is None else f"{values.dtype} with values {extent[0]:g} to {extent[1]:g}"
 

@@ -1,4 +1,4 @@
-"""What the training job trains on: three splits of labelled images, and where they came from."""
+"""A data set: three splits of labelled images, and their source."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Split:
     Attributes:
         images: uint8, (n, height, width, channels), 0 to 255.
         labels: int64, (n,), index into the data set's `labels`.
-        rows: int64, (n,): where each image stands in the array it came from (`x_train` or `x_test`), so that a
-            finding names the row that a person has to look at. None: at its own position.
+        rows: int64, (n,): row of each image in its source array (`x_train` or `x_test`), for findings. None: its own
+            position.
     """
 
     images: NDArray[np.uint8]
@@ -31,18 +31,18 @@ class Split:
     rows: NDArray[np.int64] | None = None
 
     def source_row(self, position: int) -> int:
-        """The row, in the array it came from, of the image at that position of the split."""
+        """The row in the source array of the image at a position of the split."""
         return position if self.rows is None else int(self.rows[position])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """Train on `train`, choose by `validation`, touch `test` once, at the end.
+    """Train on `train`, select by `validation`, use `test` once, at the end.
 
     Attributes:
-        name: What the images show; `mnist`, or the name of the user's file.
-        source: Where this copy came from.
-        digest: SHA-256, in hex, of all arrays before the split: two equal digests are equal data.
+        name: `mnist`, or the name of the user's file.
+        source: Source of this copy.
+        digest: SHA-256, in hex, of all arrays before the split; equal digests mean equal data.
         labels: One name per class.
     """
 
@@ -62,7 +62,7 @@ class Dataset:
 
     @property
     def background(self) -> Background | None:
-        """What surrounds the things in the training images, where nearly all borders agree; photographs do not."""
+        """Background of the training images, if nearly all borders agree, unlike those of photographs."""
         images = self.train.images[:_BACKGROUND_IMAGES]
         edge = np.ones(images.shape[1:3], np.bool_)
         edge[1:-1, 1:-1] = False

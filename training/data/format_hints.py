@@ -1,9 +1,8 @@
-"""Data in another format than an npz: what it looks like, and the commands that make an npz of it.
+"""Hints for data in other formats than npz: recognise the format, and print the commands that convert it.
 
     format_hint(path)     # 'this is an IDX file of bytes, 60000 x 28 x 28, expected an npz: ... np.frombuffer(...)'
 
-A folder of pictures, the IDX files of MNIST, and tables of text are recognised; of a table only the first lines are
-looked at.
+A folder of pictures, the IDX files of MNIST, and text tables are recognised; of a table only the first lines are read.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _NUMBER = re.compile(r'\s*"?[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?"?\s*')
 
 
 def format_hint(path: Path) -> str:
-    """Describe the format and give the commands that make an npz of it; empty unless it is one of these.
+    """Describe the format, with the commands that convert it to npz; empty for an unknown format.
 
     Raises:
         OSError: The file cannot be read.
@@ -61,7 +60,7 @@ def _idx_hint(path: Path) -> str:
 
 
 def _idx_shape(path: Path) -> tuple[int, ...]:
-    """The sizes in the head of an IDX file; empty if it is none."""
+    """The shape in the header of an IDX file; empty if it is not one."""
     try:
         with gzip.open(path) if _is_gzip(path) else path.open("rb") as file:
             magic = file.read(4)
@@ -90,7 +89,7 @@ def _table_hint(path: Path) -> str:
     shown = {"\t": "a tab"}.get(separator, repr(separator))
     sentences = [f"this is text: {columns:,} columns separated by {shown}{' below a header line' if header else ''}"]
     if ragged:
-        sentences.append(f"line {ragged[0]:,} has {len(table[ragged[0] - 1]):,} columns: mend it first")
+        sentences.append(f"line {ragged[0]:,} has {len(table[ragged[0] - 1]):,} columns: fix it first")
     elif odd:
         sentences.append(
             f"line {odd[0]:,} holds something other than numbers: give classes numbers, and their names in `labels`"
@@ -116,7 +115,7 @@ def _first_lines(path: Path) -> list[str]:
 
 
 def _separator(lines: list[str]) -> str | None:
-    """The one that most lines have, and the most often."""
+    """The most frequent separator."""
     counts = {one: sum(line.count(one) for line in lines) for one in _SEPARATORS}
     best = max(counts, key=lambda one: counts[one])
     return best if lines and counts[best] >= len(lines) else None

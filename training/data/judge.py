@@ -1,4 +1,4 @@
-"""What a data set's numbers mean: what a person should know, and what would poison a model."""
+"""Findings on a data set: warnings, and faults that rule out training."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ __all__ = [
 Severity = Literal["refusal", "warning"]
 
 MAX_VALIDATION_SHARE = 1 / 3
-"""Of the images that a model may learn or be chosen by. More set aside is a number that was meant for a larger set of
-images; more than half is refused."""
+"""Largest validation share of the training images. A larger one was probably meant for a larger data set; more than
+half is rejected."""
 
 MAX_OVERLAP_SHARE = 0.01
-"""Of a held-out split. A model knows these images by heart: one in a hundred can lift its measured accuracy by as
-much as the shipped gate leaves for errors (0.8 %), so beyond that the gate decides nothing."""
+"""Largest share of a held-out split that is also in the training data. One in a hundred can raise the measured accuracy
+by as much as the shipped gate leaves for errors (0.8 %); beyond that the gate is meaningless."""
 
 MAX_BLANK_SHARE = 0.01
-"""Of any split. An image of one value shows nothing, so its label is noise; a few are scanner faults, more than one
-in a hundred is a broken export."""
+"""Largest share of blank images in a split. The label of a blank image is noise; a few are scanner faults, more than
+one in a hundred is a broken export."""
 
 MAX_UNSCALED_SHARE = 0.01
-"""Of any split. Zeros and ones among images of 0 to 255 are a mask, or a file of one bit a pixel that was read as it
-is: nearly black to a network, and to a client another picture than the file shows."""
+"""Largest share of unscaled images in a split. Zeros and ones among images of 0 to 255 are masks or one-bit images that
+were read without scaling: nearly black for a network, but not for a client."""
 
 FAINT = 128
-"""Where no pixel of any image is brighter, the images are of another scale, such as 0 to 16 or 0 to 100, more often
-than they are dark. Clients send 0 to 255."""
+"""If no pixel of any image is brighter, the images probably have another scale, such as 0 to 16 or 0 to 100. Clients
+send 0 to 255."""
 
 MAX_CONFLICT_SHARE = 0.005
-"""Of any split. Of two equal images with different labels one is wrong, so no model can get both right: five in a
-thousand are most of the eight errors that the shipped gate allows. MNIST has none."""
+"""Largest share of conflicting duplicates in a split. Of two equal images with different labels one label is wrong:
+five in a thousand are most of the eight errors that the shipped gate allows. MNIST has none."""
 
 MAX_IMBALANCE = 10.0
-"""Images of the most frequent class for each of the rarest; MNIST has 1.24. Beyond, the rarest of ten classes may be
-one image in 91 (9 x 10 + 1): a model that never answers it loses about one point of accuracy."""
+"""Largest ratio of the most frequent class to the rarest; MNIST has 1.24. Beyond, the rarest of ten classes may be one
+image in 91 (9 x 10 + 1): a model that never predicts it loses about one point of accuracy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something that a person should know about the data.
+    """A finding on the data.
 
     Attributes:
-        severity: `refusal`: nothing is trained on this. `warning`: it is, and the report says so.
-        check: What was looked at.
-        text: What was found, in which rows of which array, and the way out.
+        severity: `refusal`: the data is not trained on. `warning`: it is, with a note in the report.
+        check: Name of the check.
+        text: The fault, the rows and arrays concerned, and the remedy.
     """
 
     severity: Severity
@@ -70,7 +70,7 @@ class Finding:
 def judge(
     labels: tuple[str, ...], splits: tuple[SplitMeasures, ...], overlaps: tuple[OverlapMeasures, ...]
 ) -> tuple[Finding, ...]:
-    """Compare the numbers with the limits of this module; refusals come first."""
+    """Compare the measures with the limits of this module; refusals first."""
     findings = [finding for split in splits for finding in _split_findings(labels, split)]
     findings += [*_order_findings(labels), *_shape_findings(splits[0])]
     findings += _split_size_findings(splits)
@@ -85,7 +85,7 @@ def _split_findings(labels: tuple[str, ...], split: SplitMeasures) -> Iterator[F
     yield from _class_findings(labels, split)
     yield from _range_findings(split)
     yield from _rows_finding(
-        split, "blank", split.blank, MAX_BLANK_SHARE, "of one value all over; remove them, or read them again"
+        split, "blank", split.blank, MAX_BLANK_SHARE, "blank (of one value); remove them, or read them again"
     )
     yield from _rows_finding(split, "duplicates", split.duplicates, None, "equal to an earlier image")
     yield from _rows_finding(
@@ -109,8 +109,8 @@ def _range_findings(split: SplitMeasures) -> Iterator[Finding]:
         yield Finding(
             severity="warning",
             check="value range",
-            text=f"{expected}: clients send 0 to 255, which this network would never have seen. Unless the images are "
-            "as dark as that, scale them so that white is 255, train and test alike",
+            text=f"{expected}: clients send 0 to 255. Unless the images really are that dark, scale them so that "
+            "white is 255, train and test alike",
         )
     yield from _rows_finding(
         split,
@@ -138,7 +138,7 @@ def _order_findings(labels: tuple[str, ...]) -> Iterator[Finding]:
 
 def _shape_findings(train: SplitMeasures) -> Iterator[Finding]:
     height, width, channels = train.shape
-    if min(height, width) <= 3 < max(height, width):  # the numbers of channels that there are
+    if min(height, width) <= 3 < max(height, width):  # the possible numbers of channels
         yield Finding(
             severity="warning",
             check="shape",
@@ -170,7 +170,7 @@ def _class_findings(labels: tuple[str, ...], split: SplitMeasures) -> Iterator[F
     missing = [label for label, count in zip(labels, split.class_counts, strict=True) if not count]
     if missing:
         yield Finding(
-            # Validation only chooses the epoch: it may miss a rare class. Training and testing may not.
+            # Validation only selects the epoch and may lack a rare class; training and test may not.
             severity="warning" if split.name == "validation" else "refusal",
             check="classes",
             text=f"{split.name}: no image of {', '.join(map(repr, missing))}",
@@ -180,7 +180,7 @@ def _class_findings(labels: tuple[str, ...], split: SplitMeasures) -> Iterator[F
             severity="warning",
             check="balance",
             text=f"{split.name}: the most frequent class has {split.imbalance:.1f} images for each of the rarest; "
-            "accuracy hides the rare one, so gate on gates.min_macro_f1",
+            "accuracy hides the rare class, so set gates.min_macro_f1",
         )
 
 
@@ -190,8 +190,8 @@ def _overlap_findings(overlap: OverlapMeasures) -> Iterator[Finding]:
         yield Finding(
             severity="refusal" if share > MAX_OVERLAP_SHARE else "warning",
             check="overlap",
-            text=f"{overlap.held_out}: {_counted(overlap.shared, overlap.images)} in {overlap.seen} too, so it is no "
-            f"measure of new images; {overlap.held_out_array} {overlap.shared} of {overlap.seen_array}",
+            text=f"{overlap.held_out}: {_counted(overlap.shared, overlap.images)} in {overlap.seen} too, so it does "
+            f"not measure new images; {overlap.held_out_array} {overlap.shared} of {overlap.seen_array}",
         )
     if overlap.conflicts.count:
         conflicting = overlap.conflicts.count / overlap.images
@@ -206,7 +206,7 @@ def _overlap_findings(overlap: OverlapMeasures) -> Iterator[Finding]:
 def _rows_finding(
     split: SplitMeasures, check: str, rows: Rows | Pairs, limit: float | None, what: str
 ) -> Iterator[Finding]:
-    """A warning about any row; a refusal beyond `limit`, a share of the split, if there is one."""
+    """A warning for any row; a refusal above `limit`, a share of the split, if given."""
     if rows.count:
         refused = limit is not None and rows.count / split.images > limit
         yield Finding(
@@ -217,5 +217,5 @@ def _rows_finding(
 
 
 def _counted(rows: Rows | Pairs, images: int) -> str:
-    """As in `120 of 10,000 images (1.2 %) are`."""
+    """A phrase such as `120 of 10,000 images (1.2 %) are`."""
     return f"{rows.count:,} of {images:,} images ({rows.count / images:.2%}) {'is' if rows.count == 1 else 'are'}"

@@ -1,4 +1,4 @@
-"""Count what is in a data set. Nothing is judged here."""
+"""Measure a data set, without judging it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from training.data.rows import Pairs, Rows
 __all__ = ["OverlapMeasures", "SplitMeasures", "measure"]
 
 _ARRAYS = {"train": "x_train", "validation": "x_train", "test": "x_test"}
-"""Which array of the source a split was taken from: rows are named there."""
+"""The source array of each split, in which rows are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitMeasures:
-    """One split in numbers.
+    """Measures of one split.
 
     Attributes:
         name: `train`, `validation` or `test`.
         array: The array of the source that rows are counted in.
-        images: How many.
-        shape: `(height, width, channels)` of each.
-        dtype: Of the pixels.
-        minimum: Darkest pixel of all images; 0 if there are none, as the next two.
-        maximum: Brightest.
-        mean: Of all pixels of all images.
+        images: Number of images.
+        shape: `(height, width, channels)` of each image.
+        dtype: Data type of the pixels.
+        minimum: Darkest pixel of all images; 0 if there are none, as for the next two.
+        maximum: Brightest pixel.
+        mean: Mean of all pixels.
         class_counts: Images of each class, in the order of the data set's labels.
-        blank: Images of one value all over.
-        unscaled: Images of zeros and ones, where others are brighter.
+        blank: Images of a single value.
+        unscaled: Images of zeros and ones, if others are brighter.
         unlabelled: Images whose label is not the index of a class.
         duplicates: Images equal to an earlier one, with that one.
         conflicts: Those of `duplicates` that have another label than the earlier one.
@@ -63,12 +63,12 @@ class SplitMeasures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverlapMeasures:
-    """Images of one split that are in another one too, pixel by pixel.
+    """Images of one split that are also in another, pixel by pixel.
 
     Attributes:
         held_out: The split that should be new to the model.
         held_out_array: The array of the source that its rows are counted in.
-        seen: The split or splits that a model learns or is chosen by: `train`, or `train or validation`.
+        seen: The split or splits that a model is trained or selected on: `train`, or `train or validation`.
         seen_array: The array of the source that partners are counted in.
         images: Images in `held_out`.
         shared: Those that are in `seen` too, with the first equal image there.
@@ -86,7 +86,7 @@ class OverlapMeasures:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Fingerprinted:
-    """A split whose images can be looked up by content.
+    """A split with an index of its images by content.
 
     Attributes:
         name: `train`, `validation` or `test`.

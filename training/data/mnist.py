@@ -1,4 +1,4 @@
-"""MNIST, from the first source that has it: the copy on this machine, else a download that is then kept.
+"""Load MNIST from the first available source: the local cache, otherwise a download, which is then cached.
 
 Every source must deliver the same arrays, and every downloaded file is compared with its pinned checksum. Keras' file
 is fetched without `keras.datasets.mnist.load_data()`: importing Keras takes seconds, its download waits as long as the
@@ -35,11 +35,11 @@ MD5 sums of the four original files (`train-images-idx3-ubyte`: 6bbc9ace…); a 
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 NPZ_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
-"""Both as in the source of `keras.datasets.mnist.load_data`; a test compares them."""
+"""URL and checksum from the source of `keras.datasets.mnist.load_data`; a test compares them."""
 
 
 class Source(Protocol):
-    """A place to get the arrays from."""
+    """A source of the arrays."""
 
     @property
     def name(self) -> str:
@@ -85,7 +85,7 @@ class Cache:
         return canonical(raw)
 
     def store(self, arrays: Arrays) -> None:
-        """Keep the arrays for the next time. A folder that cannot be written is a warning: the data is there."""
+        """Cache the arrays. An unwritable folder is only a warning, since the data is loaded."""
         narrow = {
             "x_train": arrays.x_train.squeeze(-1),
             "y_train": arrays.y_train.astype(np.uint8),
@@ -98,7 +98,7 @@ class Cache:
             log.warning("%s: not written (%s); the data set will be downloaded again next time", self.name, exc)
 
     def discard(self) -> None:
-        """Remove a file that is not what it claims to be."""
+        """Remove an invalid file."""
         try:
             self.path.unlink(missing_ok=True)
         except OSError as exc:
@@ -106,7 +106,7 @@ class Cache:
 
 
 def first_good(cache: Cache, downloads: Sequence[Source], *, digest: str = MNIST_SHA256) -> tuple[Arrays, str]:
-    """Try the cache, then each download; keep what was downloaded.
+    """Try the cache, then each download; cache a download.
 
     Args:
         cache: Tried first. A file that does not hold the expected arrays is removed.
@@ -171,10 +171,9 @@ class KerasDownload:
     """The file behind `keras.datasets.mnist`.
 
     Attributes:
-        url: Where it is.
-        sha256: Of the file, in hex.
-        timeout_s: Longest silence of the other side, when connecting and between two pieces. Short: there is
-            another source.
+        url: URL of the file.
+        sha256: SHA-256 of the file, in hex.
+        timeout_s: Time-out to connect and between two reads. Short, since there is another source.
     """
 
     url: str = URL
@@ -191,7 +190,7 @@ class KerasDownload:
 
         Raises:
             DataUnavailable: The download failed.
-            DataRefused: Something else came than the file that Keras names.
+            DataRefused: The file differs from the one that Keras names.
         """
         with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
             path = Path(folder) / "mnist.npz"

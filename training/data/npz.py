@@ -1,4 +1,4 @@
-"""Read and write NumPy's `.npz`: never a pickle, never half a file."""
+"""Read and write NumPy's `.npz`: without pickle, and atomically."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["read_npz", "write_npz"]
 
 
 def read_npz(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """Read named arrays; the others in the file are left alone.
+    """Read named arrays, ignoring others.
 
     Raises:
-        DataRefused: The file is no npz, is cut short or damaged, lacks a required array, or holds one that
-            needs pickle or more memory than its bytes can be trusted with.
-        OSError: The file is missing or may not be opened.
+        DataRefused: The file is not an npz file, truncated or damaged, lacks a required array, or has one that needs
+            pickle or too much memory.
+        OSError: The file is missing or cannot be opened.
     """
     try:
         with open_npz(path) as archive:
@@ -38,10 +38,10 @@ def read_npz(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...]
 
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write compressed arrays: a reader sees the old file or the whole new one, whoever else writes it.
+    """Write compressed arrays atomically: a reader sees the old file or the complete new one.
 
     Raises:
-        OSError: The folder cannot be made or written, or the disk is full; nothing is left behind.
+        OSError: The folder cannot be created or written, or the disk is full; no temporary file remains.
     """
     with replacing(path, durable=True) as scratch, scratch.open("xb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)

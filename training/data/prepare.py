@@ -31,18 +31,18 @@ __all__ = ["PreparedData", "load_dataset", "prepare_data"]
 
 VALIDATION_DIVISOR = 6
 MAX_VALIDATION_IMAGES = 5_000
-"""Where the recipe names no number, one training image in six is set aside, and at most this many: 5,000 of MNIST's
-60,000 are enough to tell epochs apart."""
+"""Without a number in the recipe, one training image in six is used for validation, at most this many: 5,000 of MNIST's
+60,000 are enough to compare epochs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PreparedData:
-    """Data that may be trained on.
+    """Validated training data.
 
     Attributes:
         dataset: Images and labels in three splits.
-        report: What was counted in them; it holds no refusal.
-        contract: What a model of this recipe, trained on this data, promises.
+        report: The data report, without refusals.
+        contract: Contract of a model of this recipe, trained on this data.
     """
 
     dataset: Dataset
@@ -55,7 +55,7 @@ def prepare_data(request: TrainingRequest, steps: Steps) -> PreparedData:
 
     Raises:
         DataUnavailable: No source could deliver the data set, or the user's file cannot be read.
-        DataRefused: The arrays cannot be used or would spoil a model, or no contract can be made of them.
+        DataRefused: The arrays are invalid or unfit for training, or give no valid contract.
     """
     recipe = request.recipe
     with steps.step("data") as note:
@@ -64,12 +64,12 @@ def prepare_data(request: TrainingRequest, steps: Steps) -> PreparedData:
         )
         note(
             f"{dataset.name} from {dataset.source}: {len(dataset.train.labels):,} to train, "
-            f"{len(dataset.validation.labels):,} to choose by, {len(dataset.test.labels):,} to test"
+            f"{len(dataset.validation.labels):,} to validate, {len(dataset.test.labels):,} to test"
         )
     with steps.step("report") as note:
         report = inspect(dataset)
         report.refuse()
-        note(f"{len(report.findings)} finding(s), none of which would poison a model (`slipway data` shows all)")
+        note(f"{len(report.findings)} finding(s), none of which rules out training (`slipway data` shows all)")
     try:
         contract = recipe.contract(dataset.image_shape, dataset.labels, background=dataset.background)
     except ValueError as exc:
@@ -80,18 +80,18 @@ def prepare_data(request: TrainingRequest, steps: Steps) -> PreparedData:
 def load_dataset(
     settings: DatasetSettings, *, user_file: Path | None = None, cache_dir: Path | None = None, seed: int
 ) -> Dataset:
-    """Get the images and set validation images aside.
+    """Load the images and split off validation images.
 
     Args:
         settings: The recipe's section `dataset`.
         user_file: A user's `.npz` with x_train, y_train, x_test, y_test, in place of MNIST.
-        cache_dir: Where MNIST is kept on this machine; see `slipway.platform.cache` for the default.
-        seed: Equal seeds choose equal validation images.
+        cache_dir: Folder for MNIST on this machine; see `slipway.platform.cache` for the default.
+        seed: Equal seeds select equal validation images.
 
     Raises:
         DataUnavailable: No source could deliver MNIST, or the user's file cannot be read.
-        DataRefused: The user's arrays cannot be used, or there are too few images to set some aside; the text
-            names the rows.
+        DataRefused: The user's arrays are invalid, or there are too few images for a validation split; names the
+            rows.
     """
     if user_file is None:
         cache = Cache(path=(cache_dir or cache_folder()) / "mnist.npz")
@@ -122,15 +122,15 @@ def _split(
 def _stratified_rows(
     labels: NDArray[np.int64], *, validation_images: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Choose the rows to train on and the rows to validate on, each class in proportion.
+    """Select training and validation rows, stratified by class.
 
     Args:
         labels: int64, (n,), of all training images.
-        validation_images: How many rows to set aside.
-        seed: Equal seeds choose equal rows.
+        validation_images: Number of validation rows.
+        seed: Equal seeds select equal rows.
 
     Returns:
-        Rows to train on and rows to validate on: int64, each ascending, together 0 to n - 1.
+        Training rows and validation rows: int64, each ascending, together 0 to n - 1.
 
     Raises:
         DataRefused: There are too few images for that, overall or of one class.

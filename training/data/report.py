@@ -1,4 +1,4 @@
-"""The data report: what a data set holds, what is odd about it, and whether it may be trained on."""
+"""The data report: measures, findings, and whether the data can be trained on."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _LINES: tuple[tuple[str, Callable[[SplitMeasures], str]], ...] = (
     ("duplicates", lambda split: f"{split.duplicates.count:,}"),
     ("conflicting labels", lambda split: f"{split.conflicts.count:,}"),
 )
-"""The lines of the table on the console: what each is called, and how it is written."""
+"""Rows of the console table: name and format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataReport:
-    """What was counted and what was found.
+    """The data report.
 
     Attributes:
-        name: Of the data set.
-        source: Where it came from.
+        name: Name of the data set.
+        source: Its source.
         digest: SHA-256, in hex, of all arrays.
         labels: One name per class.
-        splits: Numbers of train, validation and test, in that order.
-        overlaps: What held-out splits share with those that a model has seen.
-        findings: What the numbers mean, refusals first.
+        splits: Measures of train, validation and test, in that order.
+        overlaps: Images that held-out splits share with the training data.
+        findings: Findings, refusals first.
     """
 
     name: str
@@ -57,23 +57,23 @@ class DataReport:
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
-        """The findings that forbid training."""
+        """The findings that rule out training."""
         return tuple(finding for finding in self.findings if finding.severity == "refusal")
 
     def refuse(self) -> None:
-        """Stop here if this would poison a model.
+        """Raise if the data is unfit for training.
 
         Raises:
-            DataRefused: Naming every refusal, with its rows.
+            DataRefused: Lists every refusal, with its rows.
         """
         if self.refusals:
             raise DataRefused(
-                f"{self.name} ({self.source}) would poison a model:\n"
+                f"{self.name} ({self.source}) is unfit for training:\n"
                 + "\n".join(f"  - {finding.check}: {finding.text}" for finding in self.refusals)
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """The report for machines: values that `json.dumps` takes."""
+        """The report as JSON-compatible values."""
         splits = [asdict(split) | {"imbalance": split.imbalance} for split in self.splits]
         return asdict(self) | {"splits": splits}
 
@@ -86,11 +86,11 @@ class DataReport:
         return Group(
             Text(f"{self.name} from {self.source}, digest {self.digest[:12]}…"),
             self._table(),
-            *(findings or [Text("nothing odd found", style="green")]),
+            *(findings or [Text("no findings", style="green")]),
         )
 
     def _table(self) -> Table:
-        """A column for each split, as Text: a user's label may look like markup."""
+        """One column per split, as Text, since labels may look like markup."""
         table = Table("", *(Column(split.name, justify="right") for split in self.splits))
         for heading, shown in _LINES:
             table.add_row(heading, *(shown(split) for split in self.splits))
@@ -105,10 +105,10 @@ class DataReport:
 
 
 def inspect(dataset: Dataset) -> DataReport:
-    """Count, compare and judge; see the limits in `training.data.judge`.
+    """Measure and judge a data set; see the limits in `training.data.judge`.
 
     Args:
-        dataset: What is about to be trained on. Nothing in it is changed.
+        dataset: The data set, which is not modified.
     """
     splits, overlaps = measure(dataset)
     return DataReport(

@@ -1,4 +1,4 @@
-"""Rows that a check found: how many, and the first few, for a person to look at."""
+"""Rows that a check found: their number, and the first few."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 __all__ = ["SHOWN", "Pairs", "Rows"]
 
 SHOWN = 5
-"""Rows that are named. Enough to see a pattern, few enough to read."""
+"""Number of rows to list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Rows:
     """Rows of one array.
 
     Attributes:
-        count: How many there are.
+        count: Number of rows.
         first: The first `SHOWN` of them, counted from 0.
     """
 
@@ -42,10 +42,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """Rows that each have a partner, in the same array or in another one.
+    """Pairs of rows, in the same array or in two.
 
     Attributes:
-        count: How many there are.
+        count: Number of rows.
         first: The first `SHOWN` of them, `(row, row of the partner)`, counted from 0.
     """
 

@@ -27,11 +27,11 @@ def read_user_arrays(path: Path) -> tuple[Arrays, tuple[str, ...]]:
             from 0; `labels`, if there, is one string per class.
 
     Returns:
-        The arrays, and the name of each class: `labels`, else its number.
+        The arrays, and the name of each class: from `labels`, otherwise its number.
 
     Raises:
-        DataUnavailable: There is no file, or it may not be read.
-        DataRefused: Naming everything that is wrong, with the first rows.
+        DataUnavailable: There is no file, or it cannot be read.
+        DataRefused: Lists all faults, with the first rows.
     """
     try:
         raw = read_npz(path, required=ARRAY_NAMES, optional=("labels",))
@@ -45,7 +45,7 @@ def read_user_arrays(path: Path) -> tuple[Arrays, tuple[str, ...]]:
         hint = format_hint(path)
         problems = (hint or str(exc)).replace("\n", "\n  - ")
         raise DataRefused(
-            f"{path} cannot be trained on; write it again, with np.savez, when this is right:\n  - {problems}"
+            f"{path} cannot be trained on; fix this, and write it again with np.savez:\n  - {problems}"
         ) from exc
     return arrays, tuple(map(str, labels))
 
@@ -90,7 +90,7 @@ def _class_problems(name: str, arrays: Arrays, labels: range | tuple[str, ...]) 
         more = f" and {missing - SHOWN:,} more" if missing > SHOWN else ""
         yield (
             f"{name}: expected images of each of {len(labels):,} classes, got none of {named}{more}; leave no gaps: "
-            "number the classes anew, alike in y_train and y_test, or add images"
+            "renumber the classes, consistently in y_train and y_test, or add images"
         )
 
 

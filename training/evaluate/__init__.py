@@ -1,1 +1,1 @@
-"""How good a trained network is, and whether it may be published."""
+"""Evaluation of a trained network, and its gates."""

@@ -3,7 +3,7 @@
     results = check_gates(recipe.gates, evaluation, parity)
     require_passed(results, run_dir=run_dir)      # raises GateRefused unless every gate passed
 
-No file is touched here.
+Pure: no I/O.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class GateResult:
     """One metric against its bound. A metric equal to the bound passes; NaN never does.
 
     Attributes:
-        name: The bound's key in the recipe; `max_argmax_disagreements` is no key, it is always 0.
-        bound: Which side of `required` is good.
+        name: Key of the bound in the recipe; `max_argmax_disagreements` is not a key and always 0.
+        bound: Whether `required` is a minimum or a maximum.
         required: The bound.
         got: The metric's value.
     """
@@ -38,16 +38,16 @@ class GateResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the metric is on the good side."""
+        """Whether the metric satisfies the bound."""
         return self.got >= self.required if self.bound == "at least" else self.got <= self.required
 
     @property
     def margin(self) -> float:
-        """Distance to the bound in the metric's unit; negative when the gate refuses."""
+        """Distance to the bound in the metric's unit; negative if the gate fails."""
         return self.got - self.required if self.bound == "at least" else self.required - self.got
 
     def __str__(self) -> str:
-        """One line for people."""
+        """One readable line."""
         verdict = f"{'passed' if self.passed else 'missed'} by {abs(self.margin):.3g}"
         return f"{self.name}: required {self.bound} {self.required:.6g}, got {self.got:.6g}, {verdict}"
 
@@ -57,8 +57,8 @@ def check_gates(settings: GateSettings, evaluation: Evaluation, parity: Parity) 
 
     Args:
         settings: The recipe's section `gates`.
-        evaluation: On the test images.
-        parity: Of Keras and ONNX Runtime.
+        evaluation: Evaluation on the test images.
+        parity: Difference between Keras and ONNX Runtime.
     """
     return (
         GateResult(name="min_accuracy", bound="at least", required=settings.min_accuracy, got=evaluation.accuracy),
@@ -77,19 +77,19 @@ def check_gates(settings: GateSettings, evaluation: Evaluation, parity: Parity) 
 
 
 def require_passed(results: tuple[GateResult, ...], *, run_dir: Path) -> None:
-    """Stop unless every gate passed.
+    """Raise unless every gate passed.
 
     Args:
-        results: From `check_gates`.
-        run_dir: Where the run's files stay; named in the error.
+        results: Results of `check_gates`.
+        run_dir: Folder of the run's files, for the error.
 
     Raises:
-        GateRefused: Which gates, by how much, and what happened to the files.
+        GateRefused: Lists the missed gates and margins, and the location of the files.
     """
     missed = [result for result in results if not result.passed]
     if missed:
         lines = "\n".join(f"  {result}" for result in missed)
         raise GateRefused(
-            f"{len(missed)} of {len(results)} gates refuse this model:\n{lines}\n"
-            f"The model repository was left untouched; everything this run wrote is in {run_dir}"
+            f"{len(missed)} of {len(results)} gates were missed:\n{lines}\n"
+            f"Nothing was published; the run's files are in {run_dir}"
         )

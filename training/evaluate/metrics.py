@@ -1,9 +1,9 @@
-"""How good a classifier is: metrics of its predictions.
+"""Metrics of a classifier's predictions.
 
     evaluation = evaluate(probabilities, labels, class_names=("0", "1", ...))
     evaluation.accuracy, evaluation.macro.f1, evaluation.expected_calibration_error
 
-No network is run and no file is touched here.
+Pure: no inference, no I/O.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from training.errors import FitError
 __all__ = ["CALIBRATION_BINS", "ClassScores", "Evaluation", "MacroScores", "ReliabilityBin", "evaluate"]
 
 CALIBRATION_BINS = 15
-"""As in the experiments of Guo et al. 2017, so that figures compare with the literature."""
+"""Number of bins as in Guo et al. 2017, so that values are comparable with the literature."""
 
 _ROW_SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScores:
-    """One class against all others. A ratio whose denominator is zero counts as 0.
+    """Metrics of one class against all others. A ratio with denominator zero counts as 0.
 
     Attributes:
         label: The class's name.
-        precision: Of the images called so, the share that is so.
-        recall: Of the images that are so, the share called so.
+        precision: Share of the images predicted as this class that belong to it.
+        recall: Share of the images of this class that are predicted as it.
         f1: Harmonic mean of the two.
-        support: Images that are so.
+        support: Images of this class.
     """
 
     label: str
@@ -54,7 +54,7 @@ class ClassScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MacroScores:
-    """Means over the classes, each class counting the same, whatever its support."""
+    """Unweighted means over the classes."""
 
     precision: float
     recall: float
@@ -66,11 +66,11 @@ class ReliabilityBin:
     """Images whose highest probability lies in `(lower, upper]`.
 
     Attributes:
-        lower: Exclusive.
-        upper: Inclusive.
-        images: How many.
-        confidence: Mean highest probability; none in an empty bin.
-        accuracy: Share answered correctly; none in an empty bin.
+        lower: Lower bound, exclusive.
+        upper: Upper bound, inclusive.
+        images: Number of images.
+        confidence: Mean highest probability; None in an empty bin.
+        accuracy: Share classified correctly; None in an empty bin.
     """
 
     lower: float
@@ -85,8 +85,8 @@ class Evaluation:
     """The metrics of a classifier on one set of images.
 
     Attributes:
-        images: How many were classified.
-        accuracy: Share answered correctly.
+        images: Number of images.
+        accuracy: Share classified correctly.
         macro: Means over the classes.
         per_class: One entry per class, in the order of the probabilities.
         confusion: `confusion[true][predicted]` counts images.
@@ -108,12 +108,12 @@ class Evaluation:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """In the order of the probabilities."""
+        """Class names in the order of the probabilities."""
         return tuple(scores.label for scores in self.per_class)
 
     @property
     def mistakes(self) -> int:
-        """Images answered wrongly."""
+        """Number of misclassified images."""
         return self.images - sum(row[true] for true, row in enumerate(self.confusion))
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def evaluate(probabilities: NDArray[np.float32], labels: NDArray[np.int64], clas
         class_names: One per column of `probabilities`.
 
     Raises:
-        FitError: The answers are no probabilities: wrong shape, not finite, negative, or rows that do not sum to 1.
+        FitError: The outputs are not probabilities: wrong shape, not finite, negative, or rows do not sum to 1.
     """
     _refuse_non_probabilities(probabilities, rows=len(labels), columns=len(class_names))
     distribution = probabilities.astype(np.float64)
@@ -156,7 +156,7 @@ def evaluate(probabilities: NDArray[np.float32], labels: NDArray[np.int64], clas
         ),
         confusion=tuple(tuple(row) for row in confusion_matrix(labels, predicted, labels=classes).tolist()),
         negative_log_likelihood=float(log_loss(labels, distribution, labels=classes)),
-        # Unhalved for two classes too, so that the figure means the same for every model.
+        # Not halved for two classes, so that the metric is comparable between models.
         brier=float(brier_score_loss(labels, distribution, labels=classes, scale_by_half=False)),
         expected_calibration_error=_calibration_error(reliability),
         reliability=reliability,
@@ -166,13 +166,13 @@ def evaluate(probabilities: NDArray[np.float32], labels: NDArray[np.int64], clas
 def _refuse_non_probabilities(probabilities: NDArray[np.float32], *, rows: int, columns: int) -> None:
     if probabilities.shape != (rows, columns) or rows == 0:
         raise FitError(
-            f"the network's answers: expected one row per image and one column per class, ({rows}, {columns}) "
+            f"the network's outputs: expected one row per image and one column per class, ({rows}, {columns}) "
             f"and at least one row, got {probabilities.shape}"
         )
     finite = np.isfinite(probabilities).all(axis=1)
     if not finite.all():
         raise FitError(
-            f"the network answers NaN or infinity for {np.count_nonzero(~finite)} of {rows} images, first for image "
+            f"the network returns NaN or infinity for {np.count_nonzero(~finite)} of {rows} images, first for image "
             f"{int(np.argmin(finite))}: training diverged; lower optimizer.learning_rate or lengthen the warm-up"
         )
     sums = probabilities.sum(axis=1, dtype=np.float64)
@@ -180,7 +180,7 @@ def _refuse_non_probabilities(probabilities: NDArray[np.float32], *, rows: int, 
     if wrong.any():
         first = int(np.argmax(wrong))
         raise FitError(
-            f"the network's answers are no probabilities: expected rows >= 0 that sum to 1, got the sum "
+            f"the network's outputs are not probabilities: expected rows >= 0 that sum to 1, got the sum "
             f"{sums[first]:.4g} and the minimum {probabilities[first].min():.4g} for image {first}; "
             "end the network with a softmax"
         )

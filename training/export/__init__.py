@@ -1,10 +1,10 @@
-"""From a trained Keras network to the ONNX file that Triton serves, and the proof that both return the same.
+"""Export a trained Keras network to the ONNX file that Triton serves, and compare their outputs.
 
     onnx_bytes = export_onnx(model, contract, opset=17)
     parity = measure_parity(model, onnx_bytes, images, max_batch_size=contract.max_batch_size)
     describe_onnx(onnx_bytes).sha256
 
-Nothing is written to disk, and the network is only read.
+Nothing is written to disk, and the network is not modified.
 """
 
 from __future__ import annotations

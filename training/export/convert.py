@@ -1,4 +1,4 @@
-"""The one place that calls tf2onnx: its exceptions and its chatter end here."""
+"""Call tf2onnx, map its exceptions and silence its log."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ __all__ = ["convert"]
 
 _TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
 
-# It reports failures twice, as a log record and as an exception or an unknown operator in the graph; one is enough.
+# Its log only repeats failures that are also an exception or an unknown operator in the graph.
 logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
 
 
 def convert(model: keras.Model, contract: ModelContract, *, opset: int, input_range: InputRange) -> onnx.ModelProto:
-    """Trace the network behind raw pixels and convert the trace.
+    """Trace the network with raw pixels as input, and convert the trace.
 
     Returns:
         A graph with the contract's tensor names; inner names, order and the batch axis are the converter's.
 
     Raises:
-        ExportError: The network does not take the contract's images, does not answer its probabilities, or the
+        ExportError: The network does not accept the contract's images or does not return its probabilities, or the
             converter fails.
     """
 
@@ -51,7 +51,7 @@ def convert(model: keras.Model, contract: ModelContract, *, opset: int, input_ra
         ) from exc
     expected = (None, *contract.probabilities.dims)
     if tuple(answers.shape) != expected:
-        raise ExportError(f"network {model.name!r}: expected answers of shape {expected}, got {tuple(answers.shape)}")
+        raise ExportError(f"network {model.name!r}: expected outputs of shape {expected}, got {tuple(answers.shape)}")
     try:
         proto, _ = from_function(
             traced, input_signature=signature, opset=opset, custom_op_handlers={"Erfc": (_convert_erfc, [])}
@@ -75,5 +75,5 @@ def _convert_erfc(context: Any, node: Any, name: str, _arguments: list[Any]) -> 
 
 
 def _plain(exc: Exception) -> str:
-    """The exception's own words, without the colours that Keras puts in."""
+    """The exception's message without Keras' terminal colours."""
     return f"{type(exc).__name__}: {_TERMINAL_COLOUR.sub('', str(exc)).strip()}"

@@ -107,7 +107,7 @@ def _consumers(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
 
 
 def _factor(graph: onnx.GraphProto, node: onnx.NodeProto, pixels: str) -> float | None:
-    """What a `Mul` or `Div` node multiplies the pixels with; none unless it is one constant number."""
+    """The constant factor of a `Mul` or `Div` node on the pixels; None if it is not a single constant."""
     if node.op_type == "Div" and node.input[0] != pixels:
         return None
     (other,) = (name for name in node.input if name != pixels)
@@ -123,13 +123,13 @@ def _constant(graph: onnx.GraphProto, name: str) -> NDArray[Any] | None:
 
 
 def canonical(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Write the same graph with its own order and names, without whatever the output does not need.
+    """The same graph with canonical order and names, without nodes that no output needs.
 
-    Nodes are called after their operator and a number (`conv_0`), tensors after their node: `conv_0.output_0`, and
+    Nodes are named after their operator and a number (`conv_0`), tensors after their node: `conv_0.output_0`, and
     `conv_0.input_1` for a constant, after its first reader. The graph's inputs and outputs keep their names.
 
     Raises:
-        ExportError: The graph branches or loops, which this naming does not follow.
+        ExportError: The graph has branches or loops, which the naming does not support.
     """
     graph = proto.graph
     nodes = _in_order(graph)

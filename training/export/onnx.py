@@ -18,7 +18,7 @@ from training.recipe import InputRange
 __all__ = ["IR_VERSION", "MAX_OPSET", "MIN_OPSET", "OnnxFacts", "describe_onnx", "export_onnx"]
 
 IR_VERSION = 8
-"""Of the file format; with an opset of at most 17, every Triton since 23.05 loads the file."""
+"""Version of the file format; with an opset of at most 17, every Triton since 23.05 loads the file."""
 
 MIN_OPSET = 13
 MAX_OPSET = 17
@@ -56,7 +56,7 @@ def export_onnx(
     that is a convolution or a matrix product; otherwise it stays in the graph. `model` is only read.
 
     Args:
-        model: Takes `(n, *contract.image_shape)`, answers probabilities `(n, classes)`.
+        model: Maps `(n, *contract.image_shape)` to probabilities `(n, classes)`.
         contract: Names and shapes of the inputs and outputs.
         opset: ONNX operator set, 13 to 17.
         input_range: Range of the pixels that `model` takes: with `unit` the file divides them by 255 first.
@@ -66,7 +66,7 @@ def export_onnx(
         `probabilities` FP32 `[batch, classes]`.
 
     Raises:
-        ExportError: The network does not keep the contract, or holds something that ONNX or its converter lacks.
+        ExportError: The network does not match the contract, or has a layer that ONNX or its converter lacks.
     """
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise ExportError(f"export.opset: expected {MIN_OPSET} to {MAX_OPSET}, got {opset}")
@@ -107,7 +107,7 @@ def _set_signature(proto: onnx.ModelProto, contract: ModelContract) -> None:
 
 
 def describe_onnx(onnx_bytes: bytes) -> OnnxFacts:
-    """Read the facts out of a file that `export_onnx` wrote."""
+    """Read the facts from an output of `export_onnx`."""
     proto = onnx.ModelProto.FromString(onnx_bytes)
     weights = [one for one in proto.graph.initializer if one.data_type == onnx.TensorProto.FLOAT]
     return OnnxFacts(

@@ -1,4 +1,4 @@
-"""Whether the exported file returns the same probabilities as the network."""
+"""Compare the exported file's probabilities with the network's."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ODD_BATCH_SIZE = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """How far ONNX Runtime's probabilities are from those of Keras.
+    """Difference between ONNX Runtime's and Keras' probabilities.
 
     Attributes:
-        images: How many were compared.
-        max_abs_difference: The largest difference of any one probability.
-        argmax_disagreements: Images that the two put into different classes.
+        images: Number of images.
+        max_abs_difference: Largest difference of a probability.
+        argmax_disagreements: Number of images that the two classify differently.
     """
 
     images: int
@@ -66,9 +66,9 @@ def measure_parity(
 
     Args:
         model: The network that was exported.
-        onnx_bytes: What `export_onnx` made of it.
-        images: Shape (n, height, width, channels); a thousand or more make the figures mean something.
-        max_batch_size: The contract's.
+        onnx_bytes: Output of `export_onnx`.
+        images: Shape (n, height, width, channels); use a thousand or more.
+        max_batch_size: Largest batch of the contract.
         input_range: Range of the pixels that the network takes.
 
     Raises:
@@ -89,9 +89,9 @@ def onnx_probabilities(onnx_bytes: bytes, images: NDArray[np.uint8], max_batch_s
     """Run the exported file in ONNX Runtime on the CPU: in batches of 1, an odd number and `max_batch_size`, in turn.
 
     Args:
-        onnx_bytes: What `export_onnx` wrote.
+        onnx_bytes: Output of `export_onnx`.
         images: Shape (n, height, width, channels), 0 to 255, n >= 1.
-        max_batch_size: The contract's.
+        max_batch_size: Largest batch of the contract.
 
     Returns:
         Shape (n, classes).
@@ -100,12 +100,12 @@ def onnx_probabilities(onnx_bytes: bytes, images: NDArray[np.uint8], max_batch_s
         ExportError: ONNX Runtime cannot load or run the file.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # one order of additions, whatever the machine
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a deterministic order of additions
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
         answers = [session.run([PROBABILITIES], {IMAGE: batch})[0] for batch in _batches(images, max_batch_size)]
-    except Exception as exc:  # ONNX Runtime's exceptions share no base class but this
+    except Exception as exc:  # ONNX Runtime's exceptions have no other common base class
         raise ExportError(
             f"ONNX Runtime {onnxruntime.__version__} does not run the exported network: {exc}\n"
             "A lower export.opset, or the onnxruntime version of the lock file, may help"

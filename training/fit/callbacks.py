@@ -33,13 +33,13 @@ class RunCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
     """Connects Keras' `fit` with a run and its console.
 
     Args:
-        run: Keeps each epoch.
+        run: Saves each epoch.
         progress: Shows each step.
-        stop: Set when somebody wants to stop.
-        remedy: Said of a loss that is no finite number.
+        stop: Set to request a stop.
+        remedy: Advice for a loss that is not finite.
 
     Raises:
-        FitError: A loss is no finite number (every later step would be in vain), or an epoch cannot be kept.
+        FitError: A loss is not finite, or an epoch cannot be saved.
         KeyboardInterrupt: After the step during which `stop` was set.
     """
 
@@ -59,7 +59,7 @@ class RunCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         self._progress.start(epoch=self._epoch)
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
-        """Look at the epoch's loss so far, which one NaN turns into NaN, and whether somebody wants to stop."""
+        """Check the epoch's loss so far, which a single NaN makes NaN, and the stop request."""
         loss = _metric(logs, "loss")
         self._check("loss", loss, f"epoch {self._epoch}, step {batch + 1}")
         self._progress.step(loss=loss, accuracy=_metric(logs, "accuracy"))
@@ -67,11 +67,11 @@ class RunCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
             raise KeyboardInterrupt
 
     def on_test_end(self, logs: Logs) -> None:
-        """Look at the validation loss."""
+        """Check the validation loss."""
         self._check("validation loss", _metric(logs, "loss"), f"epoch {self._epoch}")
 
     def on_epoch_end(self, _epoch: int, logs: Logs) -> None:
-        """Keep the epoch; stop when patience is over."""
+        """Save the epoch; stop when patience is exhausted."""
         record = EpochRecord(
             epoch=self._epoch,
             loss=_metric(logs, "loss"),
@@ -92,7 +92,7 @@ class RunCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
 
 
 def loss_remedy(recipe: Recipe) -> str:
-    """What to change when the loss is no finite number."""
+    """Advice for a loss that is not finite."""
     if recipe.network.compiled == "use":
         return f"lower the learning rate that {recipe.network.builder} compiles its optimizer with"
     return f"lower optimizer.learning_rate (now {recipe.optimizer.learning_rate:g}) or lengthen optimizer.warmup_epochs"
@@ -102,7 +102,7 @@ def _metric(logs: Logs, name: str) -> float:
     """One metric of a step or an epoch.
 
     Raises:
-        FitError: A `train_step` or `test_step` of the network's own does not return it, or not as a number.
+        FitError: A custom `train_step` or `test_step` does not return it, or not as a number.
     """
     try:
         return float(logs[name])
@@ -116,11 +116,11 @@ def _metric(logs: Logs, name: str) -> float:
 
 @contextmanager
 def map_training_errors(run: RunState, run_dir: Path, *, workers: int) -> Iterator[None]:
-    """Translate what ends a run into one sentence that says how to go on.
+    """Translate an exception that ends a run into one sentence that says how to continue.
 
     Raises:
         FitInterrupted: KeyboardInterrupt in the body.
-        FitError: Any other exception that is not ours: a full disk, no memory, another worker that is gone.
+        FitError: Any other foreign exception: a full disk, no memory, a lost worker.
     """
     try:
         yield
@@ -128,18 +128,18 @@ def map_training_errors(run: RunState, run_dir: Path, *, workers: int) -> Iterat
         raise FitInterrupted(f"interrupted; {_resume_hint(run, run_dir)}") from exc
     except SlipwayError:
         raise
-    except Exception as exc:  # Keras, TensorFlow and a person's own layers each have their own
+    except Exception as exc:  # Keras, TensorFlow and user layers have their own types
         hint = _resume_hint(run, run_dir)
         if is_full_disk(exc):
-            raise FitError(f"{run_dir}: no space left on the device; make room, then: {hint}") from exc
+            raise FitError(f"{run_dir}: no space left on the device; free some space, then: {hint}") from exc
         if isinstance(exc, tf.errors.ResourceExhaustedError):
             raise FitError(f"out of memory: lower fit.batch_size; {error_summary(exc)}") from exc
         if workers > 1 and isinstance(exc, tf.errors.OpError):
-            raise FitError(f"another worker is gone ({type(exc).__name__}); {hint}, on every worker") from exc
+            raise FitError(f"another worker was lost ({type(exc).__name__}); {hint}, on every worker") from exc
         raise FitError(f"training failed: {error_summary(exc)}; {hint}") from exc
 
 
 def _resume_hint(run: RunState, run_dir: Path) -> str:
     if not run.history:
         return "no epoch was finished yet: start again"
-    return f"everything up to epoch {len(run.history)} is kept in {run_dir}: go on with --resume"
+    return f"everything up to epoch {len(run.history)} is saved in {run_dir}: continue with --resume"

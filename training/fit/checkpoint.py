@@ -1,13 +1,13 @@
-"""Whole epochs on disk, so that a killed run can go on.
+"""Checkpoints of complete epochs, from which a killed run can resume.
 
     folder = CheckpointFolder(run_dir / "checkpoints")
     folder.save(saved, keep_epoch=2)
-    folder.newest()                    # the last whole epoch, or None
+    folder.newest()                    # the last complete epoch, or None
 
     checkpoints/epoch-0003/state.npz   every variable: weights, batch-norm statistics, dropout seeds, optimizer
     checkpoints/epoch-0003/run.json    what was trained on what, and the history so far
 
-An epoch's folder appears by one rename, after everything in it has reached the disk: it is whole or not there.
+An epoch's folder is written durably and then renamed into place: it is complete or does not exist.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from training.recipe import Recipe
 __all__ = ["Checkpoint", "CheckpointFolder", "RunIdentity", "State"]
 
 State = Mapping[str, NDArray[Any]]
-"""The value of every variable of a run, by a name that is unique in it."""
+"""The values of all variables of a run, by unique name."""
 
 _TRAINING_SECTIONS = frozenset({"seed", "dataset", "network", "regularisation", "augmentation", "optimizer", "fit"})
-"""The parts of a recipe that shape the weights. Gates, export and serving may change between kill and resume."""
+"""Sections of a recipe that affect the weights. Gates, export and serving may change before a resume."""
 
 
 def _change(then: str | None, now: str | None) -> str:
@@ -52,20 +52,20 @@ _COMPUTING = ("keras", "numpy", "tensorflow", "tensorflow-cpu")
 def _packages() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for name in _COMPUTING:
-        with suppress(metadata.PackageNotFoundError):  # TensorFlow comes under one of two names
+        with suppress(metadata.PackageNotFoundError):  # TensorFlow has two possible names
             versions[name] = metadata.version(name)
     return versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunIdentity:
-    """What is trained on what.
+    """The identity of a run: recipe, data and sources.
 
     Attributes:
-        settings: The recipe's settings that shape the weights, by dotted name.
+        settings: The recipe's settings that affect the weights, by dotted name.
         data_digest: The data set's digest.
-        sources: Digests of what the network is made from (`source_digests`); empty in a run of an older release.
-        packages: Versions of what computes. Others may compute other bits: worth a word, no reason to refuse.
+        sources: Digests of the network's sources (`source_digests`); empty in a run of an older release.
+        packages: Versions of the packages. Other versions may give slightly different weights: only a warning.
     """
 
     settings: Mapping[str, Any]
@@ -82,7 +82,7 @@ class RunIdentity:
         )
 
     def package_differences(self, other: RunIdentity) -> tuple[str, ...]:
-        """Which versions differ, as in `keras 3.14.0 then, 3.15.1 now`."""
+        """Package versions that differ, such as `keras 3.14.0 then, 3.15.1 now`."""
         return tuple(
             f"{name} {version} then, {other.packages[name]} now"
             for name, version in self.packages.items()
@@ -90,8 +90,8 @@ class RunIdentity:
         )
 
     def differences(self, other: RunIdentity) -> tuple[str, ...]:
-        """What this run has that the other has not, one sentence each."""
-        absent = None  # a key that a release added is as if it were left out
+        """Differences from another run, one sentence each."""
+        absent = None  # a key of a newer release counts as missing
         names = sorted(self.settings.keys() | other.settings.keys())
         differences = [
             f"{name}: {self.settings.get(name, absent)!r} then, {other.settings.get(name, absent)!r} now"
@@ -111,7 +111,7 @@ class RunIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A run after a whole epoch."""
+    """The state of a run after a complete epoch."""
 
     identity: RunIdentity
     history: tuple[EpochRecord, ...]
@@ -119,20 +119,20 @@ class Checkpoint:
 
 
 class CheckpointFolder:
-    """The newest epoch of one run, and one more that is asked for by number."""
+    """The checkpoints of one run: the newest epoch, and one chosen epoch."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def clear(self) -> None:
-        """Forget every epoch."""
+        """Remove all checkpoints."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def save(self, checkpoint: Checkpoint, *, keep_epoch: int | None = None) -> None:
         """Add the checkpoint's last epoch, then remove all others but `keep_epoch`.
 
         Raises:
-            FitError: It cannot be written, a full disk for one; the older ones are as they were.
+            FitError: It cannot be written, for example on a full disk; older checkpoints are unchanged.
         """
         epoch = checkpoint.history[-1].epoch
         scratch = self.path / f".epoch-{epoch:04d}.partial"
@@ -145,16 +145,20 @@ class CheckpointFolder:
         except OSError as exc:
             shutil.rmtree(scratch, ignore_errors=True)
             kept = self._epochs()
-            remedy = f"epoch {kept[-1]} is kept: make room and go on with --resume" if kept else "no epoch is kept yet"
+            remedy = (
+                f"epoch {kept[-1]} is saved: free some space and continue with --resume"
+                if kept
+                else "no epoch is saved yet"
+            )
             raise FitError(f"{self._folder(epoch)}: cannot be written: {exc}; {remedy}") from exc
         for old in set(self._epochs()) - {epoch, keep_epoch}:
             shutil.rmtree(self._folder(old))
 
     def newest(self) -> Checkpoint | None:
-        """The last whole epoch, or None.
+        """The last complete epoch, or None.
 
         Raises:
-            FitError: It is there and cannot be read.
+            FitError: It exists but cannot be read.
         """
         epochs = self._epochs()
         return self.load(epochs[-1]) if epochs else None
@@ -163,7 +167,7 @@ class CheckpointFolder:
         """Read one epoch.
 
         Raises:
-            FitError: It is not there or cannot be read.
+            FitError: It does not exist or cannot be read.
         """
         folder = self._folder(epoch)
         try:
@@ -175,7 +179,7 @@ class CheckpointFolder:
                 history=tuple(EpochRecord(**record) for record in run["history"]),
                 state=state,
             )
-        except (OSError, ValueError, KeyError, TypeError) as exc:  # what npz and JSON raise is a ValueError
+        except (OSError, ValueError, KeyError, TypeError) as exc:  # errors of npz and JSON are ValueErrors
             raise FitError(f"{folder}: cannot be read: {exc}; remove it, or train without --resume") from exc
 
     def _folder(self, epoch: int) -> Path:

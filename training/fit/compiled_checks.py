@@ -1,6 +1,6 @@
-"""Checks of what a builder compiled: in which form the loss takes labels, and whether `accuracy` is one.
+"""Checks of a builder's compiled loss and metric: the label format of the loss, and whether `accuracy` is one.
 
-A loss or metric may be a person's own, so it is called with answers that are known to be right and wrong.
+A loss or metric may be user code, so it is called with known correct and wrong predictions.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ LabelForm = Literal["index", "one_hot"]
 
 
 def label_form(where: str, loss: Any, classes: int) -> LabelForm:  # noqa: ANN401  # a name, function or object
-    """Ask the loss about good and bad answers in either form: in the one that it input_range, good ones cost less.
+    """Call the loss with good and bad predictions in either label format: in the right one, good ones cost less.
 
-    An error alone would not tell: some losses spread `(batch,)` over `(batch, classes)` where the sizes allow it.
+    Errors alone are not enough: some losses broadcast `(batch,)` to `(batch, classes)` if the sizes allow it.
     """
     if _takes_logits(loss):
         raise FitError(
-            f"{where}: the compiled loss {display_name(loss)} expects logits, and what is served are probabilities: "
+            f"{where}: the compiled loss {display_name(loss)} expects logits, but probabilities are served: "
             "end the network with a softmax and compile the loss with from_logits=False"
         )
     truth = np.arange(classes + 1) % classes
@@ -40,25 +40,25 @@ def label_form(where: str, loss: Any, classes: int) -> LabelForm:  # noqa: ANN40
     for form, labels in forms:
         try:
             cost = [float(np.mean(keras.losses.get(loss)(labels, answers))) for answers in (good, bad)]
-        except Exception as exc:  # noqa: BLE001  # a person's own loss may raise anything
+        except Exception as exc:  # noqa: BLE001  # a user's loss may raise anything
             seen.append(f"{form}: {type(exc).__name__}")
             continue
         if np.isfinite(cost).all() and cost[0] < cost[1]:
             return form
-        seen.append(f"{form}: {cost[0]:.3g} for good answers, {cost[1]:.3g} for bad ones")
+        seen.append(f"{form}: {cost[0]:.3g} for good predictions, {cost[1]:.3g} for bad ones")
     raise FitError(
-        f"{where}: the compiled loss {display_name(loss)} prefers right answers to wrong ones neither with labels "
+        f"{where}: the compiled loss {display_name(loss)} prefers correct predictions neither with labels "
         f"(batch,) nor with one-hot rows (batch, {classes}); {'; '.join(seen)}. Compile a loss for one class per image"
     )
 
 
 def check_accuracy(where: str, metric: Any, classes: int, labels: LabelForm) -> None:  # noqa: ANN401
-    """Refuse a metric called accuracy that is none: it would stand in the history and in the model card as one."""
+    """Reject a metric called accuracy that is none: history and model card would report it as accuracy."""
     if not isinstance(metric, keras.metrics.Metric):
-        return  # of the name `accuracy`, Keras makes the one that fits the labels
+        return  # Keras resolves the name `accuracy` to the metric for the labels
     try:
         probe = metric.from_config(metric.get_config())
-    except Exception:  # noqa: BLE001  # a person's own metric need not be one that can be made again
+    except Exception:  # noqa: BLE001  # a user's metric may not be reconstructible
         return
     truth = np.arange(2 * classes) % classes
     rows = truth if labels == "index" else np.eye(classes, dtype=np.float32)[truth]
@@ -68,13 +68,13 @@ def check_accuracy(where: str, metric: Any, classes: int, labels: LabelForm) -> 
         try:
             probe.update_state(rows, _answers(np.roll(truth, shift), classes))
             got.append(f"{float(probe.result()):.0%}")
-        except Exception as exc:  # noqa: BLE001  # a person's own metric may raise anything
+        except Exception as exc:  # noqa: BLE001  # a user's metric may raise anything
             got.append(type(exc).__name__)
     if got != ["100%", "0%"]:
         raise FitError(
-            f"{where}: the compiled metric {ACCURACY!r}, {display_name(metric)}, is no share of right answers: "
-            f"expected 100% for right ones and 0% for wrong ones, got {' and '.join(got)}. Write metrics=['accuracy'], "
-            "from which Keras takes the right one"
+            f"{where}: the compiled metric {ACCURACY!r}, {display_name(metric)}, is not the share of correct "
+            f"predictions: expected 100% for correct and 0% for wrong ones, got {' and '.join(got)}. Use "
+            "metrics=['accuracy'], from which Keras selects the right one"
         )
 
 

@@ -1,4 +1,4 @@
-"""Where a run computes: one device, every GPU of this machine, or several machines.
+"""The distributed context of a run: one device, all GPUs of this machine, or several machines.
 
     context = choose_distributed_context()                       # TF_CONFIG, then the GPUs, decide
     with context.scope():
@@ -9,9 +9,9 @@
 
 Keras 3's `fit` works under MirroredStrategy. Under MultiWorkerMirroredStrategy it stops before the first step: it
 averages the first batch over the workers to learn its shape, and TensorFlow refuses (keras-team/keras#20585); and it
-reduces the results of each step along a batch axis that metrics do not have. Both are avoided from outside: the
-compiled model is put together outside the scope from variables that were created inside, so that Keras has no shapes to
-learn, and its step functions are ours.
+reduces the results of each step along a batch axis that metrics do not have. Both are
+avoided here: the compiled model is built outside the scope from variables created inside it, so that Keras infers no
+shapes, and with custom step functions.
 """
 
 from __future__ import annotations
@@ -53,18 +53,16 @@ class DistributedContext:
         return int(self.strategy.num_replicas_in_sync)
 
     def check_batch_size(self, batch_size: int) -> None:
-        """Refuse a batch that cannot be shared equally.
+        """Reject a batch size that cannot be divided equally.
 
         Raises:
-            FitError: It is no multiple of the number of devices.
+            FitError: It is not a multiple of the number of devices.
         """
         if batch_size % self.devices:
-            raise FitError(
-                f"fit.batch_size: expected a multiple of the {self.devices} devices that share it, got {batch_size}"
-            )
+            raise FitError(f"fit.batch_size: expected a multiple of the {self.devices} devices, got {batch_size}")
 
     def check_agreement(self, name: str, value: int) -> None:
-        """Refuse to start when the workers differ; else they would wait for each other's steps forever.
+        """Check that all workers have the same value; otherwise they would wait for each other for ever.
 
         Raises:
             FitError: Not every worker has that value.
@@ -78,15 +76,15 @@ class DistributedContext:
             )
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Create variables in here."""
+        """Context in which to create variables."""
         return self.strategy.scope()  # type: ignore[no-any-return]
 
     def fit_scope(self) -> AbstractContextManager[Any]:
-        """Call `fit` in here."""
+        """Context in which to call `fit`."""
         return self.strategy.scope() if self.workers > 1 else nullcontext()
 
     def compile(self, model: keras.Model, objective: Objective, image_shape: tuple[int, int, int]) -> keras.Model:
-        """Make a model that `fit` can train here; it shares every variable with `model`.
+        """Make a model that `fit` can train in this context; it shares all variables with `model`.
 
         Returns:
             The model. Its optimizer, built, is the objective's, or Keras' wrapper of it that scales the loss.
@@ -112,7 +110,7 @@ class DistributedContext:
         return compiled
 
     def distribute(self, make_batches: Callable[[Share], tf.data.Dataset]) -> Any:  # noqa: ANN401  # no common type
-        """Give each device its part of every batch.
+        """Distribute every batch over the devices.
 
         Args:
             make_batches: Makes the batches of one device's size, for each of the worker's devices in turn.
@@ -127,21 +125,21 @@ class DistributedContext:
         return self.strategy.distribute_datasets_from_function(on_this_worker)
 
     def callbacks(self, model: keras.Model) -> list[keras.callbacks.Callback]:
-        """What `fit` must do here so that every device ends with the same values."""
+        """Callbacks with which all devices end with equal values."""
         return [_AverageStatistics(self.strategy, model)] if self.devices > 1 else []
 
     def _step_function(self, step: Callable[[Any], dict[str, tf.Tensor]]) -> Callable[[Any], dict[str, tf.Tensor]]:
         @tf.function  # type: ignore[untyped-decorator]  # TensorFlow ships no types
         def one_step(batches: Any) -> dict[str, tf.Tensor]:  # noqa: ANN401  # a distributed iterator has no public type
             logs = self.strategy.run(step, args=(next(batches),))
-            # This worker's own; at the epoch's end Keras reads the metrics themselves, which add up over all workers.
+            # This worker's values; at the epoch's end Keras reads the metrics, which are summed over all workers.
             return {name: self.strategy.experimental_local_results(value)[0] for name, value in logs.items()}
 
         return one_step  # type: ignore[no-any-return]
 
 
 class _AverageStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Average what each device collected by itself, the moving statistics of batch norm, before each validation."""
+    """Average the devices' moving statistics of batch norm before each validation."""
 
     def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model) -> None:
         super().__init__()
@@ -152,7 +150,7 @@ class _AverageStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         ]
 
     def on_test_begin(self, _logs: dict[str, float] | None = None) -> None:
-        """Average, if the network collects anything."""
+        """Average the statistics, if the network has any."""
         if self._variables:
             self._average()
 
@@ -167,16 +165,16 @@ class _AverageStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
 
 
 def choose_distributed_context() -> DistributedContext:
-    """Several machines when TF_CONFIG names them, else every GPU when there are two or more, else one device.
+    """Several machines if TF_CONFIG names them, otherwise all GPUs if there are several, otherwise one device.
 
-    Under TF_CONFIG this waits until all workers have come.
+    With TF_CONFIG this waits until all workers are connected.
 
     Raises:
-        FitError: TF_CONFIG is not what TensorFlow expects.
+        FitError: TF_CONFIG is invalid.
     """
     workers, is_chief = _cluster(os.environ.get("TF_CONFIG", ""))
     if workers > 1:
-        # TensorFlow's gRPC would take the proxy of the environment to the other workers, and wait for them for ever.
+        # TensorFlow's gRPC would use the environment's proxy for the other workers, and wait for ever.
         os.environ.setdefault("no_grpc_proxy", ",".join(_hosts(os.environ["TF_CONFIG"])))
         try:
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -189,7 +187,7 @@ def choose_distributed_context() -> DistributedContext:
 
 
 def _cluster(tf_config: str) -> tuple[int, bool]:
-    """Read how many workers there are, and whether this one is the chief: the first worker where none is named."""
+    """Number of workers, and whether this one is the chief, by default the first worker."""
     if not tf_config:
         return 1, True
     try:
@@ -206,6 +204,6 @@ def _cluster(tf_config: str) -> tuple[int, bool]:
 
 
 def _hosts(tf_config: str) -> tuple[str, ...]:
-    """Every machine of the cluster, without its port."""
+    """Host names of the cluster."""
     addresses = [address for group in json.loads(tf_config)["cluster"].values() for address in group]
     return tuple(dict.fromkeys(str(address).rpartition(":")[0].strip("[]") for address in addresses))

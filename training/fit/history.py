@@ -1,4 +1,4 @@
-"""What happened in each epoch, and what follows from it. Plain values: this module loads no TensorFlow."""
+"""The history of a run's epochs, and early stopping. Plain values: this module loads no TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class EpochRecord:
 
     Attributes:
         epoch: 1 is the first.
-        loss: Mean loss of the training batches, distorted as they were trained on, penalties included.
-        accuracy: Fraction of the training images that were right when their batch came by.
+        loss: Mean loss of the training batches, with augmentation and penalties.
+        accuracy: Fraction of the training images classified correctly during the epoch.
         val_loss: Mean loss of the validation images after the epoch.
-        val_accuracy: Fraction of the validation images that are right after the epoch.
-        learning_rate: Of the epoch's last step.
+        val_accuracy: Fraction of the validation images classified correctly after the epoch.
+        learning_rate: Learning rate of the epoch's last step.
         seconds: Wall time, validation included.
     """
 
@@ -37,5 +37,5 @@ def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
 
 
 def patience_is_over(history: Sequence[EpochRecord], patience: int | None) -> bool:
-    """Whether the last `patience` epochs brought no lower validation loss. None is endless patience."""
+    """Whether the last `patience` epochs did not lower the validation loss. None never stops."""
     return patience is not None and bool(history) and len(history) - best_epoch(history).epoch >= patience

@@ -1,4 +1,4 @@
-"""From arrays in memory to batches, as `tf.data` pipelines.
+"""Make batches from arrays in memory, with `tf.data` pipelines.
 
     plan = BatchPlan.of(recipe, images=50_000)
     batches = training_batches(dataset.train, plan, first_epoch=0)
@@ -29,7 +29,7 @@ _DISTORTION_STREAM = 0xD1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """One worker's part of every batch: the `index`-th of `workers` equal parts, itself cut for `devices`."""
+    """One worker's part of every batch: the `index`-th of `workers` equal parts, divided over `devices`."""
 
     index: int = 0
     workers: int = 1
@@ -41,15 +41,15 @@ _EVERYTHING = Share()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPlan:
-    """How a training split is cut into steps.
+    """Division of a training split into steps.
 
     Attributes:
         images: Images in the split.
         batch_size: Images per step, over all workers and devices together.
         epochs: Epochs of the whole run.
-        seed: Of order and distortion.
+        seed: Seed of order and distortion.
         augmentation: Ranges of the distortion.
-        input_range: What the network takes for a pixel.
+        input_range: Pixel range of the network.
     """
 
     images: int
@@ -64,7 +64,7 @@ class BatchPlan:
         """The recipe's plan for that many images.
 
         Raises:
-            FitError: There are not enough images for one batch.
+            FitError: There are too few images for one batch.
         """
         if images < recipe.fit.batch_size:
             raise FitError(
@@ -81,7 +81,7 @@ class BatchPlan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches. The images of a last, smaller one sit the epoch out; they are others in each epoch."""
+        """Number of full batches. The images of a smaller last batch are skipped; they differ in each epoch."""
         return self.images // self.batch_size
 
 
@@ -92,9 +92,9 @@ def training_batches(
 
     Args:
         split: The images.
-        plan: How they are cut.
+        plan: Their division into batches.
         first_epoch: 0 is the first.
-        one_hot: Number of classes where the loss takes labels as rows with one 1; None: it takes indices.
+        one_hot: Number of classes if the loss takes one-hot labels; None if it takes indices.
         share: This worker's part.
 
     Returns:
@@ -130,9 +130,9 @@ def validation_batches(
     one_hot: int | None = None,
     share: Share = _EVERYTHING,
 ) -> tf.data.Dataset:
-    """The split in its own order, undistorted, round after round; the last batch of a round may be smaller.
+    """The split in its own order, undistorted, repeated; the last batch of a round may be smaller.
 
-    Every device gets every batch: their sums are of equal parts, so means over all devices are exact.
+    Every device gets every batch, so means over all devices are exact.
 
     Returns:
         Pairs as of `training_batches`.

@@ -4,8 +4,8 @@
     result.model                     # keras.Model: float32 images, in the recipe's range -> probabilities
     result.history[-1].val_accuracy
 
-A run that was killed or interrupted goes on after its last whole epoch with `resume=True`, and ends with the same
-weights as a run that was not.
+With `resume=True` a killed or interrupted run continues after its last complete epoch, and ends with the same weights
+as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _VALIDATION_BATCH_SIZE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FitResult:
-    """A trained network and how it came about.
+    """A trained network and its history.
 
     Attributes:
-        model: Takes float32 images in the range that the recipe names, answers probabilities. The weights are the last
-            epoch's, or the best epoch's where the recipe stops early.
-        history: One record per epoch, those before a resume included.
-        kept: The epoch that the model's weights are from.
-        stopped_early: Whether patience ended the run before its last epoch.
+        model: Maps float32 images in the recipe's range to probabilities. The weights are the last epoch's, or the best
+            epoch's with early stopping.
+        history: One record per epoch, including those before a resume.
+        kept: The epoch of the model's weights.
+        stopped_early: Whether early stopping ended the run.
         seconds: Wall time of all epochs.
         images_per_s: Training images per second of that time, validation included.
     """
@@ -64,7 +64,7 @@ class FitResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Session:
-    """One call of `fit`: what it trains, on what, where, and how the images are cut into steps."""
+    """The inputs of one call of `fit`."""
 
     recipe: Recipe
     dataset: Dataset
@@ -79,7 +79,7 @@ class _Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Network:
-    """The builder's network, what it is trained by, and the compiled model, which shares its variables."""
+    """The builder's network, its objective, and the compiled model, which shares its variables."""
 
     built: keras.Model
     objective: Objective
@@ -97,20 +97,20 @@ def fit(
 ) -> FitResult:
     """Train.
 
-    Makes TensorFlow deterministic for this process, so that two runs with one seed are equal on one machine.
+    Makes TensorFlow deterministic for this process, so that runs with equal seeds are equal on one machine.
 
     Args:
-        recipe: What to train.
-        dataset: What on; its test split is not touched.
-        run_dir: Gets `checkpoints/` and `tensorboard/`. Workers of one run share it; only the chief writes.
-        resume: Go on after the last whole epoch in `run_dir`; start from the beginning, with a note, when there is
-            none. Without it, what an earlier run left in `run_dir` is replaced.
-        console: For progress.
-        context: Where to compute; by default what TF_CONFIG and the GPUs say.
+        recipe: The recipe.
+        dataset: The data set; its test split is not used.
+        run_dir: Folder for `checkpoints/` and `tensorboard/`. Workers of one run share it; only the chief writes.
+        resume: Continue after the last complete epoch in `run_dir`; if there is none, start from the beginning, with a
+            note. Without it, checkpoints of an earlier run in `run_dir` are removed.
+        console: Console for progress.
+        context: The distributed context; by default from TF_CONFIG and the GPUs.
 
     Raises:
-        FitError: The network cannot be built or trained on this data, its loss became NaN, the run in `run_dir` is
-            another one, or a checkpoint cannot be written.
+        FitError: The network cannot be built or trained on this data, its loss became NaN, `run_dir` belongs to
+            another run, or a checkpoint cannot be written.
         FitInterrupted: Ctrl-C or SIGTERM.
     """
     session = _start(recipe, dataset, run_dir, console, context or choose_distributed_context())
@@ -125,14 +125,14 @@ def fit(
     _restore(session, run, resume=resume)
     if run.history and (custom := custom_optimizers(network.built)):
         raise FitError(
-            f"--resume: the network has optimizers of its own ({', '.join(custom)}), whose state no checkpoint "
-            "holds, so it would not go on as it was: train without --resume"
+            f"--resume: the network has custom optimizers ({', '.join(custom)}), whose state is not saved in "
+            "checkpoints, so the run cannot be resumed exactly: train without --resume"
         )
     if len(run.history) < session.plan.epochs and not run.patience_is_over:
         _train(session, network, run)
     kept = run.restore_best()
     model = network.built
-    if session.context.devices > 1:  # a model that needs neither the strategy nor the other workers to answer
+    if session.context.devices > 1:  # a model that needs neither the strategy nor the other workers
         model = session.build_network()
         model.set_weights(network.built.get_weights())
     return _result(model, run, session.plan, kept=kept)
@@ -166,7 +166,7 @@ def _compiled_network(session: _Session) -> _Network:
     check_custom_methods(built, where, workers=context.workers)
     try:
         model = context.compile(built, objective, session.dataset.image_shape)
-    except Exception as exc:  # a person's own loss, metrics and optimizer may raise anything
+    except Exception as exc:  # user code may raise anything
         raise FitError(f"{where}: the network cannot be compiled: {error_summary(exc)}") from exc
     return _Network(built=built, objective=objective, model=model)
 
@@ -179,14 +179,14 @@ def _restore(session: _Session, run: RunState, *, resume: bool) -> None:
         if run.history:
             session.console.print(f"resumed after epoch {len(run.history)}")
         else:
-            session.console.print(f"nothing to resume in {session.run_dir}: starting afresh")
+            session.console.print(f"nothing to resume in {session.run_dir}: starting from the beginning")
     elif session.context.is_chief:
         run.discard_checkpoints()
         shutil.rmtree(session.run_dir / "tensorboard", ignore_errors=True)
 
 
 def _train(session: _Session, network: _Network, run: RunState) -> None:
-    """Train the epochs that are left, with a bar at a terminal, until the last one, patience or a signal ends it."""
+    """Train the remaining epochs, with a progress bar, until the last one, early stopping or a signal."""
     context, plan = session.context, session.plan
     with (
         map_training_errors(run, session.run_dir, workers=context.workers),
@@ -203,8 +203,8 @@ def _train(session: _Session, network: _Network, run: RunState) -> None:
                 validation_data=validation,
                 validation_steps=math.ceil(len(session.dataset.validation.images) / _VALIDATION_BATCH_SIZE),
                 callbacks=_callbacks(session, network, run, progress, stop),
-                shuffle=False,  # the pipeline does it
-                verbose=0,  # the progress bar is ours
+                shuffle=False,  # done by the pipeline
+                verbose=0,  # Slipway has its own progress bar
             )
 
 

@@ -1,9 +1,9 @@
-"""What a network is trained with: the recipe's loss and optimizer, or those that its builder compiled.
+"""The training objective: the recipe's loss and optimizer, or those that the builder compiled.
 
     objective = choose_objective(model, recipe, plan, classes=10)
     context.compile(model, objective, (28, 28, 1))
 
-What a builder compiled is never thrown away unasked: `network.compiled` says `use` or `discard`.
+A compiled objective is never discarded silently: `network.compiled` must be `use` or `discard`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from training.recipe import OptimizerSettings, Recipe
 __all__ = ["Objective", "build_optimizer", "check_custom_methods", "choose_objective", "custom_optimizers"]
 
 _NOT_DECAYED = ["bias", "gamma", "beta"]
-"""Offsets and batch norm's scales: decay would only fight what they are there for."""
+"""Variables without weight decay: offsets, and the scales of batch norm."""
 
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
@@ -31,13 +31,13 @@ class Objective:
     """The arguments of `compile`.
 
     Attributes:
-        optimizer: Keras wraps it for the policy `mixed_float16`.
-        loss: A loss, its name, or None where the network's own `train_step` knows.
-        loss_weights: As `compile` takes it.
-        metrics: One of them is called `accuracy`.
-        weighted_metrics: As `compile` takes it.
-        run_eagerly: Whether the builder asked for it.
-        labels: How the loss takes them: the index of the class, or a row with a 1 at it.
+        optimizer: The optimizer; Keras wraps it for the policy `mixed_float16`.
+        loss: A loss, its name, or None for a custom `train_step`.
+        loss_weights: Argument of `compile`.
+        metrics: Metrics, of which one is called `accuracy`.
+        weighted_metrics: Argument of `compile`.
+        run_eagerly: Argument of `compile`.
+        labels: Label format of the loss: class index or one-hot.
     """
 
     optimizer: keras.optimizers.Optimizer
@@ -50,52 +50,54 @@ class Objective:
 
 
 def choose_objective(model: keras.Model, recipe: Recipe, plan: BatchPlan, *, classes: int) -> Objective:
-    """The recipe's objective, or the builder's where the recipe asks for it.
+    """The recipe's objective, or the builder's if the recipe says so.
 
     Raises:
-        FitError: The builder compiled its network and the recipe does not say what is to become of that, or the
-            other way round, or the compiled loss cannot be used; names the setting that is right.
+        FitError: `network.compiled` does not match what the builder does, or the compiled loss cannot be used; names
+            the right setting.
     """
     where = f"network.builder {recipe.network.builder}"
     if recipe.network.compiled == "use":
         if not model.compiled:
             raise FitError(
-                f"{where}: `compiled: use` expects a compiled network, got one that is not: call model.compile(...) in "
-                "the builder, or take `compiled` out of the recipe"
+                f"{where}: `compiled: use` expects a compiled network, got an uncompiled one: call model.compile(...) "
+                "in the builder, or remove `compiled` from the recipe"
             )
         return _compiled(where, model, classes)
     if model.compiled and recipe.network.compiled is None:
         raise FitError(
-            f"{where}: the network comes compiled, with {_describe(model)}. Write `compiled: use` under `network:` to "
-            "train with that, or `compiled: discard` to train with the recipe's optimizer and crossentropy; a saved "
-            "network comes uncompiled with keras.models.load_model(path, compile=False)"
+            f"{where}: the network is compiled, with {_describe(model)}. Set `compiled: use` under `network:` to "
+            "train with that, or `compiled: discard` to train with the recipe's optimizer and crossentropy; "
+            "keras.models.load_model(path, compile=False) loads a network uncompiled"
         )
     optimizer = build_optimizer(recipe.optimizer, epochs=plan.epochs, steps_per_epoch=plan.steps_per_epoch)
     return Objective(optimizer=optimizer)
 
 
 def check_custom_methods(model: keras.Model, where: str, *, workers: int) -> None:
-    """Refuse a network whose own methods cannot work here.
+    """Reject a network with custom methods that are not supported.
 
     Args:
         model: The builder's network.
-        where: What to call it in an error.
+        where: Its name in errors.
         workers: Processes that train together.
 
     Raises:
-        FitError: It has a `compile` of its own, or steps of its own that several workers cannot share.
+        FitError: It overrides `compile`, or has custom steps that several workers cannot share.
     """
     if type(model).compile is not keras.Model.compile:
-        raise FitError(f"{where}: the network has a compile() of its own: expected Keras'; keep its extras in __init__")
+        raise FitError(
+            f"{where}: the network overrides compile(): expected Keras' method; move its additions to __init__"
+        )
     if workers > 1 and (steps := _custom_steps(model)):
         raise FitError(
-            f"{where}: the network has a {steps[0]}() of its own, which the workers of TF_CONFIG cannot share: train "
+            f"{where}: the network overrides {steps[0]}(), which the workers of TF_CONFIG cannot share: train "
             "on one machine, or without it"
         )
 
 
 def custom_optimizers(model: keras.Model) -> tuple[str, ...]:
-    """Attributes that hold an optimizer which `compile` does not know."""
+    """Attributes with an optimizer that is not passed to `compile`."""
     known = {id(model.optimizer), id(getattr(model.optimizer, "inner_optimizer", None))}
     return tuple(
         name
@@ -105,18 +107,18 @@ def custom_optimizers(model: keras.Model) -> tuple[str, ...]:
 
 
 def _custom_steps(model: keras.Model) -> tuple[str, ...]:
-    """The methods by which the network trains itself, in place of Keras' own."""
+    """Training methods of Keras that the network overrides."""
     return tuple(name for name in _STEPS if getattr(type(model), name) is not getattr(keras.Model, name))
 
 
 def _compiled(where: str, model: keras.Model, classes: int) -> Objective:
-    config: Mapping[str, Any] = model._compile_config.config  # noqa: SLF001  # the public one is serialized
+    config: Mapping[str, Any] = model._compile_config.config  # noqa: SLF001  # the public attribute is serialised
     loss = _only(config["loss"])
     labels: LabelForm = "index"
     if loss is not None:
         labels = label_form(where, loss, classes)
     elif not {"train_step", "compute_loss"} & set(_custom_steps(model)):
-        raise FitError(f"{where}: the network is compiled without a loss: name one in model.compile(loss=...)")
+        raise FitError(f"{where}: the network is compiled without a loss: set one in model.compile(loss=...)")
     metrics = list(_flat(config["metrics"]))
     if named := next((metric for metric in metrics if _called_accuracy(metric)), None):
         check_accuracy(where, named, classes, labels)
@@ -134,7 +136,7 @@ def _compiled(where: str, model: keras.Model, classes: int) -> Objective:
 
 
 def _only(loss: Any) -> Any:  # noqa: ANN401
-    """The loss of the one output, out of the list or mapping that `compile` also takes."""
+    """The loss of the single output, also from a list or mapping."""
     if isinstance(loss, Mapping) and len(loss) == 1:
         return next(iter(loss.values()))
     return loss[0] if isinstance(loss, list | tuple) and len(loss) == 1 else loss
@@ -162,7 +164,7 @@ def _describe(model: keras.Model) -> str:
 def build_optimizer(settings: OptimizerSettings, *, epochs: int, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Build the recipe's optimizer with its learning-rate schedule.
 
-    The schedule is counted in steps, and the optimizer's state counts them: a restored state continues the schedule.
+    The schedule counts steps, which are part of the optimizer's state: a restored state continues the schedule.
     """
     rate = _learning_rate(settings, epochs=epochs, steps_per_epoch=steps_per_epoch)
     match settings.name:

@@ -1,10 +1,10 @@
-"""Whether a network scales pixels itself: found before it is trained on images that are scaled twice.
+"""Detect, before training, a network that scales pixels itself and would get them scaled twice.
 
     check_input_range(model, recipe, dataset)     # raises FitError with the remedy
 
-Scaled twice, all pixels lie within 1/255 of each other: the network trains, badly, and nothing fails. A layer's name
-proves little, for the scaling may be a `Lambda` or an operation, inside a nested model, or undone by the next layer.
-So the network is asked: what do its first layers get, and, if it was trained before, how often is it right?
+Scaled twice, all pixels lie within 1/255 of each other: the network trains badly, without an error. Layer names are not
+enough: the scaling may be a `Lambda` or an operation, inside a nested model, or undone by the next layer. So the inputs
+of its first layers are measured, and, if it is pretrained, its accuracy.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _CLEAR_GAIN = 0.25
 
 @dataclass(slots=True)
 class _LayerInputs:
-    """What the first layers got.
+    """Recorded inputs of the first layers.
 
     Attributes:
         weighted: Input of the first layer with a kernel, `(batch, ..., features)`; None if none was found.
         layer: Its name.
         normed: Input of the first batch norm that has statistics, in units of these; None if there is none.
-        layers: Every layer that was asked, in the order in which they answered.
+        layers: All layers that were called, in order.
     """
 
     weighted: NDArray[np.float64] | None = None
@@ -57,20 +57,19 @@ class _LayerInputs:
 
 
 def check_input_range(model: keras.Model, recipe: Recipe, dataset: Dataset) -> None:
-    """Refuse a network that clearly takes pixels of another range than it would get.
+    """Reject a network that clearly expects another pixel range.
 
-    A recipe that says `network.input_range: unit` is taken at its word.
+    An explicit `network.input_range: unit` in the recipe is not checked.
 
     Raises:
-        FitError: Says what was seen, and the setting that is right.
+        FitError: Says what was measured, and the right setting.
     """
     input_range = recipe.network.effective_input_range
     where = f"network.builder {recipe.network.builder}"
     if recipe.network.input_range is None and (seen := _scales_itself(model, dataset.train)):
         raise FitError(
-            f"{where}: the network scales pixels itself: {seen}. Write `input_range: raw` under `network:`, and it "
-            "gets 0 to 255; or take the scaling out of the network. With `input_range: unit` it gets [0, 1] all "
-            "the same"
+            f"{where}: the network scales pixels itself: {seen}. Set `input_range: raw` under `network:`, and it "
+            "gets 0 to 255; or remove the scaling from the network. An explicit `input_range: unit` keeps [0, 1]"
         )
     other: InputRange = "unit" if input_range == "raw" else "raw"
     if recipe.network.input_range == "unit" or not _was_trained(model):
@@ -78,14 +77,14 @@ def check_input_range(model: keras.Model, recipe: Recipe, dataset: Dataset) -> N
     now, instead = (_balanced_accuracy(model, dataset.validation, one) for one in (input_range, other))
     if instead - now > _CLEAR_GAIN:
         raise FitError(
-            f"{where}: the network comes with trained weights, and of validation images in the range {other!r} it "
-            f"gets {instead:.0%} right (mean over the classes), of those in the range {input_range!r}, which it would "
-            f"get, {now:.0%}. Write `input_range: {other}` under `network:`"
+            f"{where}: the network is pretrained; with validation images in the range {other!r} its balanced accuracy "
+            f"is {instead:.0%}, in the configured range {input_range!r} {now:.0%}. Set `input_range: {other}` under "
+            "`network:`"
         )
 
 
 def _scales_itself(model: keras.Model, images: Split) -> str | None:
-    """What shows that the network wants 0 to 255; None unless it is clear."""
+    """Evidence that the network expects 0 to 255; None if it is not clear."""
     groups = _probes(images)
     seen: dict[InputRange, list[_LayerInputs]] = {
         input_range: [_layer_inputs(model, as_input(group, input_range)) for group in groups]
@@ -109,7 +108,7 @@ def _scales_itself(model: keras.Model, images: Split) -> str | None:
 
 
 def _probes(images: Split) -> tuple[NDArray[np.uint8], ...]:
-    """Noise, even images from black to white (for networks that average first), and images of the data set."""
+    """Noise, uniform images from black to white (for networks that average first), and images of the data set."""
     shape = images.images.shape[1:]
     noise = np.random.default_rng(0).integers(0, 256, (_PROBES, *shape), dtype=np.uint8)
     even = np.broadcast_to(
@@ -127,10 +126,9 @@ def _layer_inputs(model: keras.Model, images: NDArray[np.float32]) -> _LayerInpu
 
 @contextmanager
 def _recorded_layer_inputs() -> Iterator[_LayerInputs]:
-    """Record what every layer that is called in the body gets.
+    """Record the input of every layer that is called in the body.
 
-    Keras has no hook for that: the layers of a functional model, of a nested and of a subclassed one have only this
-    method in common.
+    Keras has no hook for that: layers of functional, nested and subclassed models have only this method in common.
     """
     seen = _LayerInputs()
     call = keras.layers.Layer.__call__
@@ -139,7 +137,7 @@ def _recorded_layer_inputs() -> Iterator[_LayerInputs]:
         before = len(seen.layers)
         output = call(layer, *args, **kwargs)
         value = _values(args[0]) if args else None
-        if value is not None and before == len(seen.layers):  # no layer inside it: it does the work itself
+        if value is not None and before == len(seen.layers):  # it contains no other layer
             _note(seen, layer, value)
         seen.layers.append(layer)
         return output
@@ -166,7 +164,7 @@ def _note(seen: _LayerInputs, layer: keras.layers.Layer, value: NDArray[np.float
 
 
 def _values(tensor: Any) -> NDArray[np.float64] | None:  # noqa: ANN401  # whatever a layer is called with
-    """The numbers of a tensor that has some; a traced one has none."""
+    """The values of an eager tensor; None for a symbolic one."""
     if not hasattr(tensor, "numpy"):
         return tensor.astype(np.float64) if isinstance(tensor, np.ndarray) else None
     try:
@@ -176,7 +174,7 @@ def _values(tensor: Any) -> NDArray[np.float64] | None:  # noqa: ANN401  # whate
 
 
 def _unfit(groups: tuple[NDArray[np.uint8], ...], seen: list[_LayerInputs]) -> bool:
-    """Whether no group of images reaches the first layer with a kernel as anything that it could learn from."""
+    """Whether no group of images gives the first layer with a kernel a usable input."""
     if any(one.weighted is None for one in seen):
         return False
     spread, offset = _spread_and_offset(groups, seen)
@@ -184,7 +182,7 @@ def _unfit(groups: tuple[NDArray[np.uint8], ...], seen: list[_LayerInputs]) -> b
 
 
 def _spread_and_offset(groups: tuple[NDArray[np.uint8], ...], seen: list[_LayerInputs]) -> tuple[float, float]:
-    """Of the group that fares best: spread by that of the images in [0, 1], and mean by spread."""
+    """For the best group: spread relative to the images in [0, 1], and mean relative to the spread."""
     spreads, offsets = [], []
     for group, one in zip(groups, seen, strict=True):
         images = _spread(as_input(group, "unit").astype(np.float64))
@@ -214,7 +212,7 @@ def _is_scaling(layer: keras.layers.Layer) -> bool:
 
 
 def _was_trained(model: keras.Model) -> bool:
-    """Whether the weights are no fresh ones: Keras starts every offset and statistic at one number."""
+    """Whether the weights are pretrained: Keras initialises every offset and statistic to a constant."""
     return any(
         len(weight.shape) == 1 and str(weight.dtype).startswith("float") and _varies(weight) for weight in model.weights
     )
@@ -226,7 +224,7 @@ def _varies(weight: keras.Variable) -> bool:
 
 
 def _balanced_accuracy(model: keras.Model, split: Split, input_range: InputRange) -> float:
-    """Mean share of right answers over the classes, so that always answering one of them gains nothing."""
+    """Balanced accuracy: mean recall over the classes."""
     images, labels = split.images[:_MAX_IMAGES], split.labels[:_MAX_IMAGES]
     step = 64
     answers = np.concatenate(

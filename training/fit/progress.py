@@ -1,11 +1,11 @@
-"""Show a person how training goes: a live bar for the epoch at a terminal, a line for each finished epoch anywhere.
+"""Progress of a training run: a live bar for the epoch on a terminal, and a line per finished epoch.
 
     with EpochProgress(console, epochs=10, steps=390) as progress:
         progress.start(epoch=1)
         progress.step(loss=0.31, accuracy=0.90)
         progress.finish(record)
 
-A console that is no terminal gets the lines only.
+A console that is not a terminal gets only the lines.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["EpochProgress"]
 
 
 class EpochProgress(ProgressBar):
-    """The console side of one run."""
+    """Displays the progress of one run."""
 
     def __init__(self, console: Console, *, epochs: int, steps: int) -> None:
         metrics = TextColumn("{task.fields[metrics]}")
@@ -30,11 +30,11 @@ class EpochProgress(ProgressBar):
         self._epochs = epochs
 
     def start(self, *, epoch: int) -> None:
-        """Begin a new bar; 1 is the first epoch."""
+        """Begin an epoch; 1 is the first."""
         self._bar.reset(self._task, description=f"epoch {epoch}/{self._epochs}", metrics="")
 
     def step(self, *, loss: float, accuracy: float) -> None:
-        """One more step is done; the metrics are the epoch's so far."""
+        """Advance one step; the metrics are the epoch's so far."""
         self._update(advance=1, metrics=f"loss {loss:.4f}  accuracy {accuracy:.2%}")
 
     def finish(self, record: EpochRecord) -> None:

@@ -1,11 +1,11 @@
-"""The state of a training run, in memory and on disk: its epochs so far, and the variables that it goes on from.
+"""The state of a training run, in memory and on disk: its epochs so far and its variables.
 
     run = RunState(variables=Variables(model, optimizer), identity=..., folder=..., patience=3, writes=True)
     run.resume()           # or run.discard_checkpoints()
     run.add_epoch(record)      # after each epoch
     run.restore_best()     # at the end
 
-How an epoch is trained is not known here.
+It does not depend on how an epoch is trained.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["RunState", "Variables"]
 
 
 class Variables:
-    """Every variable that a run's next step depends on: weights, statistics, dropout's seeds, the optimizer's state.
+    """All variables of a run: weights, statistics, dropout seeds, and the optimizer's state.
 
     They are named by their position. Keras' own names count layers up over the life of a process.
     """
@@ -41,14 +41,14 @@ class Variables:
         """Set the values.
 
         Raises:
-            FitError: They are another network's or another optimizer's.
+            FitError: They belong to another network or optimizer.
         """
         expected = {name: tuple(variable.shape) for name, variable in self._by_name.items()}
         got = {name: value.shape for name, value in state.items()}
         if expected != got:
             differing = sorted({name for name, _ in expected.items() ^ got.items()})
             raise FitError(
-                f"checkpoint: another network's, it differs in {', '.join(differing[:3])}; train without --resume"
+                f"checkpoint: of another network, which differs in {', '.join(differing[:3])}; train without --resume"
             )
         for name, variable in self._by_name.items():
             variable.assign(state[name])
@@ -58,7 +58,7 @@ class RunState:
     """The epochs of one run and its state, in memory and on disk.
 
     Attributes:
-        history: The epochs so far, those of earlier sessions included.
+        history: The epochs so far, including those of earlier sessions.
     """
 
     def __init__(
@@ -79,25 +79,25 @@ class RunState:
         self._best: State | None = None
 
     def discard_checkpoints(self) -> None:
-        """Remove what an earlier run left in the folder."""
+        """Remove the checkpoints of an earlier run."""
         if self._writes:
             self._folder.clear()
 
     def resume(self) -> tuple[str, ...]:
-        """Take up the last whole epoch; there may be none.
+        """Restore the last complete epoch, if there is one.
 
         Returns:
-            Which packages have another version than then: the weights may come out a little different.
+            Packages whose version has changed, so that the weights may differ slightly.
 
         Raises:
-            FitError: The folder holds a run of another recipe or other data; says what differs.
+            FitError: The checkpoints are of another recipe or other data; says what differs.
         """
         saved = self._folder.newest()
         if saved is None:
             return ()
         if differences := saved.identity.differences(self._identity):
             raise FitError(
-                "\n  ".join([f"{self._folder.path}: holds another run; train without --resume", *differences])
+                "\n  ".join([f"{self._folder.path}: contains another run; train without --resume", *differences])
             )
         self._variables.write(saved.state)
         self.history = list(saved.history)
@@ -108,11 +108,11 @@ class RunState:
 
     @property
     def patience_is_over(self) -> bool:
-        """Whether the validation loss has not fallen for as long as the recipe waits."""
+        """Whether early stopping applies."""
         return patience_is_over(self.history, self._patience)
 
     def add_epoch(self, record: EpochRecord) -> None:
-        """Add an epoch that has just ended, in memory and on disk.
+        """Add a finished epoch, in memory and on disk.
 
         Raises:
             FitError: It cannot be written.
@@ -128,10 +128,10 @@ class RunState:
         self.history = history
 
     def restore_best(self) -> EpochRecord:
-        """Go back to the epoch with the lowest validation loss, if the recipe stops early; else stay at the last.
+        """Restore the epoch with the lowest validation loss, if the recipe stops early; otherwise keep the last.
 
         Returns:
-            The epoch whose weights the network has now.
+            The epoch of the network's weights.
         """
         if self._best is None:
             return self.history[-1]

@@ -1,10 +1,9 @@
-"""What a network is made from: the modules and files behind its builder, by digest.
+"""Digests of a network's sources: the modules and files of its builder.
 
     source_digests(recipe.network)      # {"my_networks.py": "5f3a…", "base.keras": "77c0…"}
 
-A run that goes on after its builder was edited would be neither the old run nor a new one; these digests tell. They
-cover the builder's module, the modules that it imports from outside of the installed packages, and the files
-that are named, as texts, in them or in the builder's arguments.
+They detect that a builder was edited before a resume. They cover the builder's module, the modules that it imports from
+outside of the installed packages, and files whose names are string constants in them or arguments of the builder.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ _DATA_SUFFIXES = frozenset(
 
 
 def source_digests(network: NetworkSettings) -> dict[str, str]:
-    """SHA-256, in hex, of each source, by module name or by the text that names the file.
+    """SHA-256, in hex, of each source, by module name or file name.
 
     Args:
-        network: Its builder was imported and called: what it imports on the way is known by then.
+        network: Its builder must have been called before, so that its imports are known.
     """
     name, _, _ = network.builder.partition(":")
     digests: dict[str, str] = {}
@@ -51,7 +50,7 @@ def source_digests(network: NetworkSettings) -> dict[str, str]:
 
 
 def _own_modules(builder: str) -> dict[str, Path]:
-    """The builder's module, and those of its imports that are a person's own."""
+    """The builder's module, and its imports that are not installed packages."""
     modules: dict[str, Path] = {}
     pending = [builder]
     while pending:
@@ -60,7 +59,7 @@ def _own_modules(builder: str) -> dict[str, Path]:
         if name in modules or path is None or (name != builder and _is_installed(path)):
             continue
         modules[name] = path
-        if not path.is_relative_to(_SHIPPED):  # a shipped builder is one file; the rest of it changes with releases
+        if not path.is_relative_to(_SHIPPED):  # a shipped builder is one file; other modules change with releases
             pending += _imports(name, path)
     return modules
 
@@ -78,7 +77,7 @@ def _is_installed(path: Path) -> bool:
 
 
 def _imports(name: str, path: Path) -> Iterator[str]:
-    """Every module that the source may mean, anywhere in it; what is none was never imported."""
+    """Names of all modules that the source may import."""
     module = sys.modules[name]
     package = name if hasattr(module, "__path__") else name.rpartition(".")[0]
     for node in ast.walk(_parsed(path)):
@@ -126,7 +125,7 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401  # whatever YAML holds
 
 
 def _file(text: str, *folders: Path) -> Path | None:
-    """The file that a text names, seen from one of the folders."""
+    """The file that a text names, relative to one of the folders."""
     if not text or "\0" in text or len(os.fsencode(text)) > 4096:
         return None
     try:

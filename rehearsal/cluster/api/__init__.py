@@ -1,1 +1,1 @@
-"""The Kubernetes API as the rehearsal uses it: a kubeconfig's client, and objects followed by a watch."""
+"""The rehearsal's Kubernetes client: requests, and watches of objects."""

@@ -1,11 +1,11 @@
-"""The client of the API server, once for coroutines and once for threads; what is asked is a value, made apart.
+"""Client of the API server, asynchronous and blocking; a request is a separate value.
 
     async with ApiClient.from_kubeconfig(connection.kubeconfig) as api:
         await api.get("/api/v1/nodes/gpu-1")                    # None if there is none
         await api.send(patch("/api/v1/nodes/gpu-1", {"spec": {"unschedulable": True}}))
 
-Objects are what the server's JSON holds: a program that reads a few fields of a few kinds starts several times faster
-without the classes of an SDK.
+Objects are plain JSON: a program that reads a few fields of a few kinds starts several times faster without the classes
+of an SDK.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from slipway.printable import printable
 __all__ = ["CHANGE_S", "ApiClient", "BlockingApiClient", "Request", "apply", "create", "delete", "patch", "read"]
 
 CHANGE_S: Final = 60.0
-"""On a busy machine the server takes its time for dozens of definitions; what is read comes sooner, or never."""
+"""Time-out of writes: on a busy machine the server takes long to store dozens of definitions."""
 _REFUSED: Final = frozenset({400, 405, 406, 415, 422})
-"""Answers that no repetition changes."""
+"""Status codes of permanent errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request in the words of httpx; `timeout` is in seconds without a byte, or one for each phase."""
+    """One request for httpx; `timeout` is in seconds between bytes, or per phase."""
 
     method: str
     url: str
@@ -46,30 +46,30 @@ class Request:
 
 
 def read(path: str, query: Mapping[str, str] | None = None, *, timeout: float | httpx.Timeout = 10.0) -> Request:
-    """An object, a list or a page; the query holds `labelSelector` and the like."""
+    """Read an object, a list or a page; the query holds `labelSelector` and similar parameters."""
     return Request(method="GET", url=path, params=query, timeout=timeout)
 
 
 def create(item: Mapping[str, Any], *, dry_run: bool = False) -> Request:
-    """A new object; in a dry run it passes all admission and is not stored."""
+    """Create an object; in a dry run it passes admission but is not stored."""
     path, query = _path(item).rpartition("/")[0], {"dryRun": "All"} if dry_run else None
     return Request(method="POST", url=path, params=query, **_body(item, "json"))
 
 
 def apply(item: Mapping[str, Any]) -> Request:
-    """Make an object what is given, whether or not it is there and whoever else manages its fields."""
+    """Create or update an object by server-side apply, taking over fields of other managers."""
     query = {"fieldManager": "slipway", "force": "true"}
     return Request(method="PATCH", url=_path(item), params=query, timeout=CHANGE_S, **_body(item, "apply-patch+yaml"))
 
 
 def patch(path: str, change: Mapping[str, Any], *, strategic: bool = False) -> Request:
-    """Merge a change into an object: None removes a field; a list is replaced, with `strategic` merged by its keys."""
+    """Patch an object: None removes a field; a list is replaced, or with `strategic` merged by its keys."""
     kind = "strategic-merge-patch+json" if strategic else "merge-patch+json"
     return Request(method="PATCH", url=path, **_body(change, kind))
 
 
 def delete(path: str, *, grace_period_s: int | None = None, uid: str | None = None) -> Request:
-    """Delete an object: after its own grace period unless one is given, and only the very one with that uid."""
+    """Delete an object, with its own grace period by default; with `uid` only if the uid matches."""
     options: dict[str, Any] = {} if grace_period_s is None else {"gracePeriodSeconds": grace_period_s}
     if uid is not None:
         options["preconditions"] = {"uid": uid}
@@ -81,7 +81,7 @@ def _body(value: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _path(item: Mapping[str, Any]) -> str:
-    """The plural is guessed as Kubernetes itself guesses it (UnsafeGuessKindToResource)."""
+    """The plural is derived as Kubernetes itself does (UnsafeGuessKindToResource)."""
     version, metadata, plural = item["apiVersion"], item["metadata"], item["kind"].lower()
     if plural.endswith("y"):
         plural = f"{plural.removesuffix('y')}ies"
@@ -93,14 +93,14 @@ def _path(item: Mapping[str, Any]) -> str:
 
 
 class ApiClient:
-    """For coroutines. Every method raises ApiError: no answer, or one that is no success."""
+    """Asynchronous client. Every method raises ApiError for a failed request."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
     @classmethod
     def from_kubeconfig(cls, path: Path) -> Self:
-        """For the server of the current context; raises ClusterError if the file is missing, or no kubeconfig."""
+        """Connect to the server of the current context; raises ClusterError if the file is missing or invalid."""
         return cls(httpx.AsyncClient(**client_settings(path)))
 
     async def __aenter__(self) -> Self:
@@ -110,7 +110,7 @@ class ApiClient:
         await self._http.aclose()
 
     async def send(self, request: Request) -> bytes:
-        """The body of the answer."""
+        """Send a request; returns the body of the response."""
         try:
             return _checked(request, await self._http.request(**vars(request)))
         except httpx.HTTPError as exc:
@@ -119,7 +119,7 @@ class ApiClient:
     async def get(
         self, path: str, query: Mapping[str, str] | None = None, *, timeout_s: float = 10.0
     ) -> dict[str, Any] | None:
-        """An object or a list; None if the server knows none."""
+        """An object or a list; None if it does not exist."""
         request = read(path, query, timeout=timeout_s)
         try:
             return _parsed(request, await self.send(request))
@@ -129,12 +129,12 @@ class ApiClient:
             return None
 
     async def items(self, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """Objects of a list; none where the server does not know the kind."""
+        """Objects of a list; empty if the server does not know the kind."""
         found: list[dict[str, Any]] = (await self.get(path, query) or {"items": []})["items"]
         return found
 
     async def events(self, request: Request) -> AsyncGenerator[list[dict[str, Any]]]:
-        """JSON lines of an answer that goes on, in the batches in which they arrive, until the server ends it."""
+        """JSON lines of a streaming response, in the batches in which they arrive, until the server ends it."""
         try:
             async with self._http.stream(**vars(request)) as answer:
                 if not answer.is_success:
@@ -150,7 +150,7 @@ class ApiClient:
 
 
 class BlockingApiClient:
-    """For threads, several at once. Every method raises ApiError."""
+    """Blocking, thread-safe client. Every method raises ApiError."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
@@ -161,7 +161,7 @@ class BlockingApiClient:
         return cls(httpx.Client(**client_settings(path)))
 
     def send(self, request: Request) -> bytes:
-        """The body of the answer."""
+        """Send a request; returns the body of the response."""
         try:
             return _checked(request, self._http.request(**vars(request)))
         except httpx.HTTPError as exc:
@@ -182,7 +182,7 @@ def _checked(request: Request, answer: httpx.Response) -> bytes:
 
 
 def _message(content: bytes) -> str:
-    """What a `Status` says, or the whole text where it is none."""
+    """The message of a `Status` object, or the whole text."""
     try:
         return str(json.loads(content)["message"])
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""How a client reaches the API server that a kubeconfig names."""
+"""Connection settings from a kubeconfig."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _USER_CREDENTIALS = ("client-certificate", "client-key")
 
 
 def client_settings(kubeconfig: Path) -> dict[str, Any]:
-    """What an httpx client needs to trust, and be trusted by, the server of the current context.
+    """Settings of an httpx client for the server of the current context: URL, CA, client certificate or token.
 
-    Certificates and keys may be files or stand in the kubeconfig; a token too.
+    Certificates, keys and tokens may be files or inline.
 
     Raises:
         ClusterError: The file is missing, or is no kubeconfig with a current context.
@@ -39,7 +39,7 @@ def client_settings(kubeconfig: Path) -> dict[str, Any]:
         "base_url": server,
         "verify": trust,
         "headers": {"Authorization": f"Bearer {token}"} if token else {},
-        "trust_env": False,  # a proxy has no business between processes of one machine
+        "trust_env": False,  # no proxy between processes of one machine
     }
 
 
@@ -49,7 +49,7 @@ def _named(config: dict[str, Any], group: str, key: str, name: str) -> dict[str,
 
 
 def _trust(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> ssl.SSLContext:
-    """The folder is where relative paths of the kubeconfig begin."""
+    """Relative paths in the kubeconfig are relative to `folder`."""
     context = ssl.create_default_context()
     if "certificate-authority" in cluster or "certificate-authority-data" in cluster:
         _with_file(cluster, "certificate-authority", folder, context.load_verify_locations)
@@ -65,11 +65,11 @@ def _trust(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> ssl.S
 
 
 def _with_file(entry: dict[str, Any], name: str, folder: Path, use: Callable[[Path], None]) -> None:
-    """Hand over the file of that name, or a passing one that holds what stands in the kubeconfig."""
+    """Call `use` with the file that the kubeconfig names, or with a temporary file of inline data."""
     if f"{name}-data" not in entry:
         use(folder / entry[name])
         return
-    with NamedTemporaryFile() as file:  # for its owner only
+    with NamedTemporaryFile() as file:  # readable by its owner only
         file.write(base64.b64decode(entry[f"{name}-data"]))
         file.flush()
         use(Path(file.name))

@@ -1,11 +1,11 @@
-"""Objects of the API server, followed: the whole set at first, and again after every change.
+"""Watch objects of the API server: yields the whole set at first, and after every change.
 
     async with ApiClient.from_kubeconfig(connection.kubeconfig) as api:
         async for pods in follow(api, "/api/v1/pods", query={"labelSelector": "component=predictor"}):
             pods["serving", "mnist-predictor-7f9"]["status"]
 
-It goes on through restarts of the API server, resource versions that are gone, and kinds that are not there yet:
-whoever follows sees the last known set until there is a newer one. To stop, cancel the task.
+It continues after restarts of the API server, expired resource versions, and for kinds that are not defined yet: the
+last known set stays valid until there is a newer one. To stop, cancel the task.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Snapshot = Mapping[tuple[str, str], Mapping[str, Any]]
 """Objects as the API server gives them, by namespace ("" outside namespaces) and name."""
 
 _WATCH_S: Final = 30
-"""The server ends a watch after it. What is silent for longer is broken, not quiet."""
+"""The server ends a watch after this time. A connection that is silent for longer is broken."""
 _TIMEOUT: Final = httpx.Timeout(10, read=_WATCH_S + 10)
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
@@ -38,20 +38,20 @@ _log = logging.getLogger(__name__)
 
 
 async def follow(api: ApiClient, path: str, *, query: Mapping[str, str] | None = None) -> AsyncGenerator[Snapshot]:
-    """Follow the objects of one list.
+    """Watch the objects of one list.
 
-    Changes that arrive together come as one snapshot. A kind that the server does not know is an empty set.
+    Changes that arrive together make one snapshot. An unknown kind is an empty set.
 
     Args:
         api: The client.
-        path: Of the list, such as `/api/v1/namespaces/serving/pods`.
+        path: Path of the list, such as `/api/v1/namespaces/serving/pods`.
         query: `labelSelector` and `fieldSelector`.
 
     Yields:
-        A new mapping each time; the objects in it are not to be changed. The first as soon as the server answers.
+        A new mapping each time, whose objects must not be modified; the first one as soon as the server responds.
 
     Raises:
-        ApiRefused: The server says that the request is wrong.
+        ApiRefused: The server rejects the request.
     """
     selectors = query or {}
     objects: _Objects = {}
@@ -75,7 +75,7 @@ async def follow(api: ApiClient, path: str, *, query: Mapping[str, str] | None =
                 yield {}
             if not failures:
                 _log.info("%s; listing again", exc)
-            # A version that is gone is no sign of trouble, unless the next one is gone too.
+            # An expired version is normal, unless the next one is expired too.
             if failures or exc.status != httpx.codes.GONE:
                 await asyncio.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**failures))
             version, failures = "", min(failures + 1, 10)
@@ -112,7 +112,7 @@ async def _watch(
 
 
 def _apply(events: list[dict[str, Any]], objects: _Objects) -> bool:
-    """Bring the objects up to date; whether one changed."""
+    """Apply events to the objects; returns whether one changed."""
     changed = False
     for event in events:
         if event["type"] == "DELETED":

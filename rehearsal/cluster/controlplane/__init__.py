@@ -1,1 +1,1 @@
-"""A real control plane as processes of this machine: certificates, ports, command lines, health, one supervisor."""
+"""A real control plane as local processes: certificates, ports, command lines, health checks, one supervisor."""

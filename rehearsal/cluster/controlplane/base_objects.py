@@ -1,4 +1,4 @@
-"""Objects that a cluster has before the first chart: namespaces, the claim for models, the platform's configuration."""
+"""Objects of a new cluster: namespaces, the claim for models, the platform's configuration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
     "pod-security.kubernetes.io/enforce-version": "v1.32",
 }
-# As KServe's chart has it (`storage.containerSecurityContext`), and the plain manifest has not.
+# From KServe's chart (`storage.containerSecurityContext`); missing in the plain manifest.
 _OF_STORAGE = {
     "allowPrivilegeEscalation": False,
     "privileged": False,
@@ -36,11 +36,11 @@ _OF_STORAGE = {
     "capabilities": {"drop": ["ALL"]},
 }
 _DEFINITION = re.compile(r"^kind: CustomResourceDefinition$.*?^  name: (\S+)$", re.MULTILINE | re.DOTALL)
-# Large, and nothing here speaks of them. Prometheus' operator leaves out what it finds no definition for; with half of
-# Alertmanager's it would wait for the other half, and give up after ten minutes.
+# Large and unused here. Prometheus' operator skips kinds without a definition; with only half of Alertmanager's it
+# would wait for the others, and fail after ten minutes.
 _NOT_NEEDED = ("alertmanagerconfigs.", "alertmanagers.", "prometheusagents.", "thanosrulers.")
 _PLATFORM = ("kserve", "keda", "karpenter", "monitoring")
-# A Deployment rather than a pod: it also needs the controllers.
+# A Deployment instead of a pod, to test the controllers too.
 CANARY: dict[str, Any] = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
@@ -57,7 +57,7 @@ CANARY: dict[str, Any] = {
 
 
 def base_objects(layout: ClusterLayout) -> list[dict[str, Any]]:
-    """Namespaces with the levels of k8s/namespaces.yaml, and the claim."""
+    """Namespaces with the Pod Security levels of k8s/namespaces.yaml, and the claim."""
     namespaces = [_namespace(name, {"control-plane": name}) for name in _PLATFORM]
     volume = {
         "apiVersion": "v1",
@@ -111,7 +111,7 @@ def kserve_objects(layout: ClusterLayout) -> list[dict[str, Any]]:
     data = config["data"]
     data.pop("_example", None)
     ingress = json.loads(data["ingress"])
-    # Without an ingress controller KServe would wait for one for ever; the gateway is outside the cluster here.
+    # Without an ingress controller KServe would wait for ever; here the gateway is outside the cluster.
     ingress["disableIngressCreation"] = True
     data["ingress"] = json.dumps(ingress)
     data["deploy"] = json.dumps({"defaultDeploymentMode": "Standard"})
@@ -135,7 +135,7 @@ def keda_webhooks(layout: ClusterLayout) -> list[dict[str, Any]]:
 
 
 def keda_objects(layout: ClusterLayout) -> list[dict[str, Any]]:
-    """The aggregation of KEDA's metrics: a service that is only a name for the adapter's address."""
+    """The APIService of KEDA's metrics, and an external-name Service for the adapter's address."""
     name = "keda-metrics-apiserver"
     port = layout.ports["keda-adapter"]
     return [

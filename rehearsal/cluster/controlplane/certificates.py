@@ -1,4 +1,4 @@
-"""The certificates of one cluster: one authority, made when the cluster is made, gone with its folder.
+"""The certificates of one cluster, from one CA that is created and deleted with it.
 
 pki = make_certificates(folder / "pki", network="127.64")
 pki.authority, pki.admin.certificate, pki.server.key
@@ -23,12 +23,12 @@ _SERVICES = (
     "keda-admission-webhooks.keda.svc",
 )
 FRONT_PROXY = "front-proxy-client"
-"""Common name by which the kube-apiserver is known to the servers that it aggregates."""
+"""Common name of the kube-apiserver's client certificate for aggregated servers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPair:
-    """A certificate with its key, PEM files in one folder under the names that controllers expect."""
+    """A certificate and its key: PEM files in one folder, with the names that controllers expect."""
 
     folder: Path
 
@@ -45,13 +45,13 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
-    """All of a cluster's.
+    """All certificates of a cluster.
 
     Attributes:
-        authority: PEM file of the one authority that everybody trusts.
-        server: Of every server of the cluster.
-        admin: A client in the group system:masters.
-        front_proxy: The kube-apiserver as a client of the servers it aggregates.
+        authority: PEM file of the CA that all programs trust.
+        server: Certificate of every server of the cluster.
+        admin: Client certificate in the group system:masters.
+        front_proxy: Client certificate of the kube-apiserver for aggregated servers.
         service_accounts: PEM file of the key that signs service accounts' tokens.
     """
 
@@ -63,18 +63,18 @@ class Certificates:
 
     @property
     def authority_base64(self) -> str:
-        """The authority as `caBundle` wants it."""
+        """The CA certificate for `caBundle`."""
         return base64.b64encode(self.authority.read_bytes()).decode()
 
 
 def make_certificates(folder: Path, *, network: str) -> Certificates:
-    """Make them.
+    """Create the certificates.
 
     Args:
-        folder: Made, and readable for its owner only.
+        folder: Created, readable by its owner only.
         network: First two bytes of the cluster's loopback network.
     """
-    # A client is asked for no host name, but Go refuses a certificate without any.
+    # A client needs no host name, but Go rejects a certificate without one.
     folder.mkdir(mode=0o700, parents=True)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.crt")
@@ -107,5 +107,5 @@ def _write(certificate: trustme.LeafCert, folder: Path, authority: trustme.CA) -
     pair.key.touch(mode=0o600)
     certificate.private_key_pem.write_to_path(pair.key)
     pair.certificate.write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))
-    authority.cert_pem.write_to_path(folder / "ca.crt")  # KEDA looks for it beside the pair
+    authority.cert_pem.write_to_path(folder / "ca.crt")  # KEDA expects it beside the pair
     return pair

@@ -23,11 +23,11 @@ _NOT_OURS = (
     {"key": '.metadata.labels["serving.kserve.io/inferenceservice"]', "operator": "DoesNotExist"},
     {"key": '.metadata.annotations["helm.sh/hook"]', "operator": "DoesNotExist"},
 )
-"""Pods of the node agent: kwok does not manage them."""
+"""Label of the node agent's pods, which kwok does not manage."""
 
 
 def etcd(layout: ClusterLayout) -> Component:
-    """The database. It need not survive a power cut: no fsync."""
+    """The database, without fsync: it need not survive a power failure."""
     client, peer = (f"http://{layout.listener(name)}" for name in ("etcd", "etcd-peer"))
 
     def healthy() -> None:
@@ -54,7 +54,7 @@ def etcd(layout: ClusterLayout) -> Component:
 
 
 def apiserver(layout: ClusterLayout, api: BlockingApiClient) -> Component:
-    """With every admission plugin of its defaults, role-based access, and an aggregation layer."""
+    """The kube-apiserver, with its default admission plugins, RBAC, and the aggregation layer."""
     pki = layout.pki
     return Component(
         name="kube-apiserver",
@@ -63,7 +63,7 @@ def apiserver(layout: ClusterLayout, api: BlockingApiClient) -> Component:
             f"--etcd-servers=http://{layout.listener('etcd')}",
             f"--bind-address={layout.address}",
             f"--secure-port={layout.ports['kube-apiserver']}",
-            "--endpoint-reconciler-type=none",  # its endpoint would be a loopback address, which is refused
+            "--endpoint-reconciler-type=none",  # a loopback address is not allowed as an endpoint
             f"--service-cluster-ip-range={_SERVICE_NETWORK}",
             f"--tls-cert-file={pki.server.certificate}",
             f"--tls-private-key-file={pki.server.key}",
@@ -79,7 +79,7 @@ def apiserver(layout: ClusterLayout, api: BlockingApiClient) -> Component:
             "--requestheader-username-headers=X-Remote-User",
             f"--proxy-client-cert-file={pki.front_proxy.certificate}",
             f"--proxy-client-key-file={pki.front_proxy.key}",
-            "--kubelet-preferred-address-types=InternalIP",  # a node's name leads nowhere
+            "--kubelet-preferred-address-types=InternalIP",  # node names do not resolve
             f"--kubelet-certificate-authority={pki.authority}",
             f"--kubelet-client-certificate={pki.admin.certificate}",
             f"--kubelet-client-key={pki.admin.key}",
@@ -92,7 +92,7 @@ def apiserver(layout: ClusterLayout, api: BlockingApiClient) -> Component:
 
 
 def controllers(layout: ClusterLayout, api: BlockingApiClient) -> list[Component]:
-    """What makes a pod out of a Deployment, and runs it on a simulated node."""
+    """The controller manager, the scheduler, and kwok."""
     pki, kubeconfig = layout.pki, layout.kubeconfig
     serving = (f"--tls-cert-file={pki.server.certificate}", f"--tls-private-key-file={pki.server.key}")
     kubeconfigs = tuple(f"--{name}kubeconfig={kubeconfig}" for name in ("", "authentication-", "authorization-"))
@@ -108,7 +108,7 @@ def controllers(layout: ClusterLayout, api: BlockingApiClient) -> list[Component
             f"--root-ca-file={pki.authority}",
             "--leader-elect=false",
             "--profiling=false",
-            # Nothing else: the autoscaler's 15 s and the node monitor's 50 s are what managed clusters have.
+            # No other options: the autoscaler's 15 s and the node monitor's 50 s are as in managed clusters.
         ),
         healthy=lambda: _has_service_account(api),
         does="gave the namespace its service account",
@@ -165,7 +165,7 @@ def _canary(api: BlockingApiClient, condition: str) -> None:
 
 
 def _stages(layout: ClusterLayout) -> list[dict[str, Any]]:
-    """Stages of kwok, read from its module; those for pods leave out what the node agent runs."""
+    """Stages of kwok, read from its module; those for pods exclude the node agent's pods."""
     folder = layout.module_files["kwok"] / "kustomize" / "stage"
     files = [
         *sorted((folder / "pod" / "fast").glob("pod-*.yaml")),

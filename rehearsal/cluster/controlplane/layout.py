@@ -1,4 +1,4 @@
-"""The layout of one cluster, decided before its first program starts: folder, addresses, ports, certificates."""
+"""The layout of one cluster, chosen before its first program starts: folder, addresses, ports, certificates."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from slipway.platform.ports import free_port
 __all__ = ["NAMESPACE", "ClusterLayout", "prepare_layout"]
 
 NAMESPACE = "serving"
-"""Where the service is rehearsed; restricted Pod Security, as k8s/namespaces.yaml has it."""
+"""Namespace of the service; restricted Pod Security, as in k8s/namespaces.yaml."""
 
-# Every listener of the control plane. Some programs listen on all addresses: their ports are free on all.
+# Every listener of the control plane. Some programs listen on all addresses, so ports must be free on all.
 _LISTENERS = (
     "etcd",
     "etcd-peer",
@@ -55,8 +55,8 @@ class ClusterLayout:
         ports: Port by listener.
         pki: Its certificates.
         executables: Path by program.
-        module_files: Folder by Go module: configuration that is read from the module.
-        nodes: The machines it can have.
+        module_files: Folder by Go module, for configuration that is read from the module.
+        nodes: Its node types.
     """
 
     folder: Path
@@ -69,7 +69,7 @@ class ClusterLayout:
 
     @property
     def address(self) -> str:
-        """Where the control plane listens."""
+        """Address of the control plane."""
         return f"{self.network}.0.1"
 
     @property
@@ -84,7 +84,7 @@ class ClusterLayout:
 
     @property
     def model_store(self) -> Path:
-        """What the claim `models` stands for."""
+        """The folder behind the claim `models`."""
         return self.folder / "models"
 
     @property
@@ -115,7 +115,7 @@ def prepare_layout(
     module_files: Mapping[str, Path],
     nodes: Nodes,
 ) -> ClusterLayout:
-    """Make the working folder's parts and choose the ports; see `ClusterLayout` for the arguments."""
+    """Create the working folder and choose the ports; see `ClusterLayout` for the arguments."""
     for name in ("logs", "models", "pods"):
         (folder / name).mkdir()
     ports: dict[str, int] = {}
@@ -138,7 +138,7 @@ def prepare_layout(
 
 
 def _write_kubeconfig(layout: ClusterLayout) -> None:
-    """Paths of certificates, not their text: a reader of the file can read them too."""
+    """Refers to certificates by path: a reader of the file can read them too."""
     layout.kubeconfig.touch(mode=0o600)
     layout.kubeconfig.write_text(
         f"""apiVersion: v1

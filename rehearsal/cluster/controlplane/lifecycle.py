@@ -1,4 +1,4 @@
-"""What the commands `slipway cluster up|status|down` do.
+"""Start and end clusters: `slipway cluster up|status|down`.
 
 connection = up(folder, programs, nodes, tell=print)
 down(folder)
@@ -34,7 +34,7 @@ _STDERR = 2
 _GIB = 2**30
 _SUPERVISOR = "rehearsal.cluster.controlplane.supervisor"
 _SUPERVISOR_ENDING = "controlplane.supervisor"
-"""Of this module's name in every release: a cluster may have been brought up by an earlier one."""
+"""Part of this module's name in every release: an earlier one may have started the cluster."""
 
 
 def up(
@@ -46,20 +46,20 @@ def up(
     tell: Callable[[str, float], None],
     owner_pid: int | None = None,
 ) -> ClusterConnection:
-    """Bring a cluster up that stays when this process ends; Ctrl-C before it is up leaves nothing running.
+    """Start a cluster that outlives this process; Ctrl-C during the start leaves nothing running.
 
     Args:
-        folder: Made for the cluster, and removed with it.
+        folder: Created for the cluster, and removed with it.
         executables: Path by program.
         module_files: Folder by Go module.
-        nodes: The machines it can have.
-        tell: Called with each healthy program, and after how many seconds.
-        owner_pid: A process with which the cluster ends, even where it is killed.
+        nodes: Its node types.
+        tell: Called with each healthy program and the seconds since the start.
+        owner_pid: A process with which the cluster ends, even if that is killed.
 
     Raises:
         ClusterExists: One is up in this folder.
-        MachineTooSmall: Memory or disk does not suffice.
-        ClusterError: It does not come up; nothing is left running, the logs stay in the folder.
+        MachineTooSmall: Not enough memory or disk space.
+        ClusterError: It does not start; nothing is left running, the logs stay in the folder.
     """
     folder = folder.resolve()
     require_usable_folder(folder)
@@ -92,19 +92,19 @@ def running(folder: Path) -> ClusterConnection:
     if not _is_running(connection.supervisor_pid):
         raise NoCluster(
             f"the cluster in {folder} is gone: its supervisor, process {connection.supervisor_pid}, was killed, and "
-            "its programs ended with it; `slipway cluster up` begins anew"
+            "its programs ended with it; `slipway cluster up` starts a new one"
         )
     return connection
 
 
 def down(folder: Path) -> bool:
-    """End a cluster, and return when nothing of it is left.
+    """End a cluster, and return when all of it has ended.
 
     Returns:
-        Whether it was up; if not, an earlier one had been killed, and only its folder was left.
+        Whether it was running; if not, an earlier one had been killed, and only its folder remained.
 
     Raises:
-        NoCluster: None is up in this folder, nor was one.
+        NoCluster: There is no cluster in this folder, running or killed.
         ClusterError: It does not end.
     """
     try:
@@ -152,7 +152,7 @@ def _supervisor(spec: ClusterSpec) -> Iterator[tuple[ChildProcess, Lines]]:
 
 
 def _is_running(pid: int) -> bool:
-    """Whether this process is a running supervisor; its number may have been reused."""
+    """Whether this process is a running supervisor; its id may have been reused."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and any(
@@ -163,7 +163,7 @@ def _is_running(pid: int) -> bool:
 
 
 def require_usable_folder(folder: Path) -> None:
-    """Reject a folder or machine where no cluster can be brought up, before half an hour of building.
+    """Reject an unsuitable folder or machine before the build, which takes half an hour.
 
     Raises:
         ClusterExists: One is up in this folder.
@@ -179,17 +179,17 @@ def require_usable_folder(folder: Path) -> None:
 
 
 def _require_own_folder(folder: Path) -> None:
-    """Everything in the folder will be removed: it must be new, empty, or a cluster's."""
+    """The folder's contents will be removed: it must be new, empty, or an earlier cluster's."""
     existing = _nearest(folder)
     if not existing.is_dir() or not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
         raise ClusterError(
-            f"{folder}: expected a folder that can be made and written, and {existing} is "
-            f"{'not writable for this user' if existing.is_dir() else 'no folder'}; name another with --folder"
+            f"{folder}: expected a writable folder, and {existing} is "
+            f"{'not writable for this user' if existing.is_dir() else 'not a folder'}; choose another with --folder"
         )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).is_file():
         raise ClusterError(
-            f"{folder}: expected an empty folder or one that an earlier cluster left, got other files; name another "
-            "with --folder"
+            f"{folder}: expected an empty folder or that of an earlier cluster, got other files; choose another with "
+            "--folder"
         )
 
 
@@ -209,6 +209,6 @@ def _require_resources(folder: Path) -> None:
     disk_gib = psutil.disk_usage(str(existing)).free / _GIB
     if disk_gib < _DISK_GIB:
         raise MachineTooSmall(
-            f"disk: expected at least {_DISK_GIB:g} GiB free at {existing}, got {disk_gib:.1f} GiB; free some, or name "
-            "another folder with --folder"
+            f"disk: expected at least {_DISK_GIB:g} GiB free at {existing}, got {disk_gib:.1f} GiB; free some, or "
+            "choose another folder with --folder"
         )

@@ -1,4 +1,4 @@
-"""The loopback network of one cluster: 127.N.0.0/16, so that two clusters never meet.
+"""The loopback network of one cluster, 127.N.0.0/16, so that clusters do not conflict.
 
 network, lock = claim_network()                 # "127.64", held as long as the socket is open
 require_ports(network)                          # PodPortTaken names the process that listens
@@ -18,20 +18,20 @@ from slipway.platform.ports import bound
 __all__ = ["GATEWAY_PORT", "POD_PORTS", "claim_network", "require_ports"]
 
 POD_PORTS = {8080: "HTTP", 9000: "gRPC", 8002: "metrics"}
-"""Ports that the serving chart gives its pods; every pod has an address of its own."""
+"""Ports of the serving chart's pods; every pod has its own address."""
 GATEWAY_PORT = 8080
 _FIRST, _LAST = 64, 126
 _LOCK_PORT = 49_151
 
 
 def claim_network() -> tuple[str, socket.socket]:
-    """Take a network that no other cluster of this machine has.
+    """Reserve a network that no other cluster of this machine uses.
 
     Returns:
-        Its first two bytes, such as `127.64`, and the socket that holds it.
+        Its first two bytes, such as `127.64`, and the socket that reserves it.
 
     Raises:
-        PodPortTaken: All of them are taken.
+        PodPortTaken: All networks are used.
     """
     for number in range(_FIRST, _LAST + 1):
         lock = socket.socket()
@@ -43,16 +43,16 @@ def claim_network() -> tuple[str, socket.socket]:
             continue
         return f"127.{number}", lock
     raise PodPortTaken(
-        f"expected a free loopback network between 127.{_FIRST} and 127.{_LAST}, got none: port {_LOCK_PORT} is taken "
+        f"expected a free loopback network between 127.{_FIRST} and 127.{_LAST}, got none: port {_LOCK_PORT} is in use "
         "in each; end clusters with `slipway cluster down`"
     )
 
 
 def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
-    """Reject ports that are taken on every address, the cluster's own addresses among them.
+    """Reject ports that another process uses on every address, including the cluster's own.
 
     Raises:
-        PodPortTaken: With the port, the process that listens, and the way out.
+        PodPortTaken: Names the port, the process, and the remedy.
     """
     address = f"{network}.1.1"
     for port in ports:
@@ -62,13 +62,13 @@ def require_ports(network: str, ports: Iterable[int] = POD_PORTS) -> None:
         except OSError as exc:
             raise PodPortTaken(
                 f"expected port {port} to be free on the pods' addresses {network}.1.*, got: "
-                f"{_listener(address, port)} listens on every address; end it, or let it listen on 127.0.0.1 only, "
-                "and try again"
+                f"{_listener(address, port)} listens on every address; end it, or make it listen on 127.0.0.1 "
+                "only, and try again"
             ) from exc
 
 
 def _listener(address: str, port: int) -> str:
-    """The process that listens on this address already; pods of other clusters use other addresses."""
+    """The process that already listens on this address; pods of other clusters use other addresses."""
     conflicting = {(each, port) for each in (address, "0.0.0.0", "::")}  # noqa: S104 - read, not bound
     with suppress(psutil.Error):
         for connection in psutil.net_connections(kind="tcp"):

@@ -1,4 +1,4 @@
-"""What a cluster has beside Kubernetes: KServe, KEDA, Karpenter, and what watches over them."""
+"""The platform's programs: KServe, KEDA, Karpenter, and monitoring."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _NO_SCALED_OBJECT: dict[str, Any] = {
 
 
 def kserve(layout: ClusterLayout, api: BlockingApiClient) -> Component:
-    """KServe's manager. It reads its certificate where controller-runtime looks for it."""
+    """KServe's manager. Its certificate is in controller-runtime's default folder."""
     folder = layout.folder / "kserve"
     certificates = folder / "k8s-webhook-server" / "serving-certs"
     certificates.parent.mkdir(parents=True)
@@ -55,16 +55,16 @@ def kserve(layout: ClusterLayout, api: BlockingApiClient) -> Component:
         ),
         environment={"KUBECONFIG": str(layout.kubeconfig), "POD_NAMESPACE": "kserve", "TMPDIR": str(folder)},
         healthy=lambda: _refuses(api, _NO_INFERENCE_SERVICE, "kserve-webhook-server"),
-        does="its webhook refuses an InferenceService whose name begins with a digit",
+        does="its webhook rejects an InferenceService whose name begins with a digit",
     )
 
 
 def keda(layout: ClusterLayout, api: BlockingApiClient) -> list[Component]:
-    """The operator asks Prometheus, the adapter serves what it says, the webhooks check ScaledObjects."""
+    """KEDA's operator, which queries Prometheus; its metrics adapter; its webhooks, which validate ScaledObjects."""
     pki, folder = layout.pki, str(layout.pki.server.folder)
     kubeconfig = str(layout.kubeconfig)
     common = {"KUBECONFIG": kubeconfig, "POD_NAMESPACE": "keda", "WATCH_NAMESPACE": ""}
-    # As KEDA's chart has it.
+    # As in KEDA's chart.
     asking = {"KEDA_HTTP_DEFAULT_TIMEOUT": "3000"}
     operator = Component(
         name="keda-operator",
@@ -112,13 +112,13 @@ def keda(layout: ClusterLayout, api: BlockingApiClient) -> list[Component]:
         ),
         environment=common,
         healthy=lambda: _refuses(api, _NO_SCALED_OBJECT, "vscaledobject.kb.io"),
-        does="its webhook refuses a ScaledObject with two triggers of one name",
+        does="its webhook rejects a ScaledObject with two triggers of one name",
     )
     return [operator, adapter, webhooks]
 
 
 def karpenter(layout: ClusterLayout, api: BlockingApiClient) -> Component:
-    """Karpenter with the provider whose machines kwok simulates."""
+    """Karpenter with the kwok provider, which simulates machines."""
     types = layout.folder / "instance-types.json"
     types.write_text(json.dumps(instance_types(layout.nodes)), encoding="utf-8")
     return Component(
@@ -141,7 +141,7 @@ def karpenter(layout: ClusterLayout, api: BlockingApiClient) -> Component:
 
 
 def kube_state_metrics(layout: ClusterLayout) -> Component:
-    """The kube_* series that the chart's alerts ask for."""
+    """kube-state-metrics: the kube_* series of the chart's alerts."""
     kinds = "deployments,horizontalpodautoscalers,namespaces,nodes,pods,replicasets"
     return Component(
         name="kube-state-metrics",
@@ -163,7 +163,7 @@ def kube_state_metrics(layout: ClusterLayout) -> Component:
 
 
 def prometheus_operator(layout: ClusterLayout, api: BlockingApiClient) -> Component:
-    """Turns the chart's PodMonitor and rules into Prometheus' configuration."""
+    """The Prometheus operator: translates the chart's PodMonitor and rules into Prometheus' configuration."""
     return Component(
         name="prometheus-operator",
         command=(
@@ -177,7 +177,7 @@ def prometheus_operator(layout: ClusterLayout, api: BlockingApiClient) -> Compon
 
 
 def prometheus(layout: ClusterLayout) -> Component:
-    """The real one, with the configuration that the operator wrote."""
+    """Prometheus, with the operator's configuration."""
     return Component(
         name="prometheus",
         command=(

@@ -23,7 +23,7 @@ _LAST_LINES = 12
 
 
 class NotYet(Exception):
-    """The health check failed; says what was expected and what it got."""
+    """The health check failed; says what was expected and what was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +31,15 @@ class Component:
     """One program.
 
     Attributes:
-        name: As in the log's name and in `slipway cluster status`.
+        name: Name of its log file, and in `slipway cluster status`.
         command: The program and its arguments.
-        healthy: The health check: returns if the program does its work, else raises NotYet, ApiError, OSError or
+        healthy: The health check: returns if the program is healthy, otherwise raises NotYet, ApiError, OSError or
             httpx.HTTPError.
-        does: What `healthy` has checked, in words.
-        environment: Variables beside this process's.
-        grace_s: How long it may take to end.
-        last_signal: Sent by the kernel when the supervisor is gone. SIGTERM only for programs that must clean up first:
-            a kube-apiserver that gets it may wait for minutes for an etcd that is gone already.
+        does: Description of what `healthy` checks.
+        environment: Additional environment variables.
+        grace_s: Time to end after SIGTERM.
+        last_signal: Sent by the kernel when the supervisor dies. SIGTERM only for programs that must clean up first:
+            a kube-apiserver that gets it may wait for minutes for an etcd that has already ended.
     """
 
     name: str
@@ -52,14 +52,14 @@ class Component:
 
 
 class ProgramState(BaseModel):
-    """One program as it is now.
+    """The current state of one program.
 
     Attributes:
-        name: Of the program.
-        pid: Of its process; None where there is none.
-        healthy: It passes its health check.
-        said: What the health check saw; or what it expected and got, and the last output of a program that ended.
-        log: Its log.
+        name: Name of the program.
+        pid: Process id; None if it is not running.
+        healthy: Whether it passes its health check.
+        said: Result of the health check, or why it failed, with the last output of a program that ended.
+        log: Its log file.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,7 +72,7 @@ class ProgramState(BaseModel):
 
 
 class ProcessManager:
-    """All programs of a cluster; stops them in the reverse order of their start."""
+    """Runs all programs of a cluster, and stops them in reverse order of their start."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
@@ -82,11 +82,11 @@ class ProcessManager:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """In the order of their start."""
+        """Names of the programs, in the order of their start."""
         return tuple(self._components)
 
     def start(self, component: Component) -> None:
-        """Start a program, or start it again.
+        """Start or restart a program.
 
         Raises:
             ClusterError: It runs already, or cannot be started.
@@ -108,7 +108,7 @@ class ProcessManager:
         self._stopped.discard(name)
 
     def restart(self, name: str) -> None:
-        """Start a program again that was stopped; raises as `start`."""
+        """Restart a stopped program; raises as `start`."""
         self.start(self._known(name))
 
     def stop(self, name: str, *, kill: bool = False) -> None:
@@ -125,26 +125,26 @@ class ProcessManager:
         process.stop(component.grace_s)
 
     def stop_all(self) -> None:
-        """End every program, those that were started last first, the kube-apiserver and its database at the end."""
+        """End every program, in reverse order of their start; the kube-apiserver and its database last."""
         names = list(reversed(self._processes))
         last = [name for name in names if name in {"kube-apiserver", "etcd"}]
         first = [name for name in names if name not in last]
         with ThreadPoolExecutor(max(1, len(first))) as pool:
             list(pool.map(self.stop, first))
         for name in last:
-            self.stop(name, kill=True)  # nothing uses them any more
+            self.stop(name, kill=True)  # no longer used
 
     def wait_healthy(self, names: Iterable[str], *, timeout_s: float, tell: Callable[[str, float], None]) -> None:
-        """Wait until programs do their work.
+        """Wait until programs are healthy.
 
         Args:
-            names: Of the programs.
+            names: Names of the programs.
             timeout_s: Longest wait.
-            tell: Called with each healthy program, and after how many seconds.
+            tell: Called with each healthy program and the seconds since the start.
 
         Raises:
-            ProgramDied: One ended meanwhile; with its last output.
-            NotHealthy: One does not pass its health check in time; with its message.
+            ProgramDied: One ended; with its last output.
+            NotHealthy: One did not pass its health check in time; with its message.
         """
         began_s = time.monotonic()
         waiting = dict.fromkeys(names, "not checked yet")

@@ -1,4 +1,4 @@
-"""Programs of the rehearsal in Python: node agent, gateway, monitoring."""
+"""The rehearsal's Python programs: node agent, gateway, monitoring."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["agent", "gateway", "monitoring"]
 
 
 def agent(layout: ClusterLayout) -> Component:
-    """The kubelet's part for the pods that are real: their lifecycle and their logs."""
+    """The node agent, which replaces the kubelet for real pods: their lifecycle and logs."""
     pki = layout.pki
     options = (
         f"--listen={layout.listener('kubelet')}",
@@ -37,18 +37,18 @@ def gateway(layout: ClusterLayout) -> Component:
         if answer.is_error:
             raise NotYet(f"{url}: expected 200, got {answer.status_code}")
 
-    return replace(_component(layout, "gateway", does="answers where clients ask"), healthy=healthy)
+    return replace(_component(layout, "gateway", does="answers requests"), healthy=healthy)
 
 
 def monitoring(layout: ClusterLayout) -> Component:
-    """Hands the operator's configuration to Prometheus."""
-    return _component(layout, "monitoring", does="handed the operator's configuration to Prometheus")
+    """The monitoring program, which copies the operator's configuration to Prometheus."""
+    return _component(layout, "monitoring", does="copied the operator's configuration to Prometheus")
 
 
 def _component(
     layout: ClusterLayout, name: str, *options: str, does: str, package: str = "", grace_s: float = 5
 ) -> Component:
-    """One program: the package `rehearsal.cluster.<package>`, whose name is the program's where it is not given."""
+    """The program in the package `rehearsal.cluster.<package>`; the package defaults to the program's name."""
     package = package or name
     ready = layout.folder / f"{package}.ready"
     return Component(

@@ -22,14 +22,14 @@ from slipway.platform.file_lock import FileLock
 __all__ = ["LOCK", "ClusterSpec", "Owner", "cluster_exists_message", "exclusive_rehearsal", "locked", "wait_for_end"]
 
 LOCK = "slipway-cluster.lock"
-"""In the working folder; held by the supervisor as long as it lives. A folder without it is not a cluster's."""
+"""Lock file in the working folder, held by the supervisor. A folder without it is not a cluster's."""
 _REHEARSING = "rehearsing.lock"
 
 _POLL_S = 1.0
 
 
 class Owner(BaseModel):
-    """A process, distinguished from a later one with the same id.
+    """A process, identified by its id and start time.
 
     Attributes:
         pid: Process id.
@@ -51,10 +51,10 @@ class Owner(BaseModel):
         try:
             return cls(pid=pid, created=psutil.Process(pid).create_time())
         except psutil.NoSuchProcess as exc:
-            raise ClusterError(f"--until-exit-of {pid}: expected a process that runs, there is none") from exc
+            raise ClusterError(f"--until-exit-of {pid}: expected a running process, there is none") from exc
 
     def is_running(self) -> bool:
-        """Whether it has not ended; a zombie has."""
+        """Whether it is running; a zombie is not."""
         try:
             process = psutil.Process(self.pid)
             return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
@@ -63,21 +63,21 @@ class Owner(BaseModel):
 
 
 def wait_for_end(end: threading.Event, owner: Owner | None) -> None:
-    """Return when the end is requested, or when the owner is gone."""
+    """Return when the end is requested, or when the owner has ended."""
     while not end.wait(_POLL_S):
         if owner is not None and not owner.is_running():
             return
 
 
 class ClusterSpec(BaseModel):
-    """A cluster to bring up.
+    """The specification of a cluster.
 
     Attributes:
-        folder: The working folder, absolute; everything in it goes when the cluster goes.
+        folder: The working folder, absolute; its contents are removed with the cluster.
         executables: Path by program.
         module_files: Folder by Go module.
-        nodes: The machines it can have.
-        owner: The process with which it ends; None: it stays until `slipway cluster down`.
+        nodes: Its node types.
+        owner: The process with which it ends; None if only `slipway cluster down` ends it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,7 +102,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def cluster_exists_message(folder: Path) -> str:
-    """The message for another cluster in the folder of one that is up."""
+    """Message for a folder in which a cluster is already running."""
     return (
         f"a cluster is up in {folder}: `slipway cluster status` shows it, `slipway cluster down` ends it, "
         "--folder starts another beside it"
@@ -131,7 +131,7 @@ def _lock(path: Path, refusal: ClusterError) -> Iterator[None]:
             acquired = lock.try_acquire()
         except OSError as exc:
             raise ClusterError(
-                f"{path} cannot be locked: {exc.strerror}; name a folder on a disk of this machine with --folder"
+                f"{path} cannot be locked: {exc.strerror}; choose a folder on a local disk with --folder"
             ) from exc
         if not acquired:
             raise refusal

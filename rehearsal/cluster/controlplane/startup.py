@@ -41,10 +41,10 @@ def bring_up(layout: ClusterLayout, processes: ProcessManager, connection: Clust
     """Start everything, and return when all programs are healthy.
 
     Args:
-        layout: Of the cluster.
-        processes: Empty; holds every program that was started, also when this fails.
-        connection: Written as soon as the API server answers.
-        tell: Called with each healthy program, and after how many seconds.
+        layout: The cluster's layout.
+        processes: Empty; gets every program that was started, also if this fails.
+        connection: Written as soon as the API server responds.
+        tell: Called with each healthy program and the seconds since the start.
 
     Raises:
         ClusterError: A program ends, or is not healthy in time.
@@ -73,7 +73,7 @@ def _bring_up(layout: ClusterLayout, processes: ProcessManager, connection: Clus
 
 
 def _define(layout: ClusterLayout, api: BlockingApiClient) -> None:
-    """Create every definition, and wait until the server serves what they define."""
+    """Create every definition, and wait until the server serves its kinds."""
     expected = definitions(layout)
     define_all(api, expected.values())
     plurals: dict[str, set[str]] = {}
@@ -130,12 +130,12 @@ def _retry_until_healthy(action: Callable[[], None]) -> None:
             return action()
         except (NotYet, ApiError) as exc:
             if time.monotonic() > deadline_s:
-                raise NotHealthy(f"{exc}; not so after {_FIRST_S:.0f} s") from exc
+                raise NotHealthy(f"{exc}, still after {_FIRST_S:.0f} s") from exc
             time.sleep(0.1)
 
 
 def apply_all(api: BlockingApiClient, objects: Iterable[Mapping[str, Any]]) -> None:
-    """Make every object what is given, its status too, namespaces before what lies in them; raises ApiError."""
+    """Apply every object and its status, namespaces before their contents; raises ApiError."""
 
     def one(item: Mapping[str, Any]) -> None:
         request = apply(item)
@@ -162,7 +162,7 @@ def define_all(api: BlockingApiClient, definitions: Iterable[str]) -> None:
 
 
 def served(api: BlockingApiClient, group: str) -> set[str]:
-    """Plurals of the kinds that the server knows in a group; empty before it knows the group."""
+    """Plurals of the kinds that the server serves in a group; empty if it does not know the group."""
     try:
         versions = [each["groupVersion"] for each in api.get(f"/apis/{group}")["versions"]]
     except ApiError:

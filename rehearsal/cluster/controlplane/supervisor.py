@@ -39,13 +39,13 @@ __all__ = ["begin"]
 
 
 def begin(spec: ClusterSpec) -> None:
-    """Bring a cluster up, keep it until a client requests its end, and take it down.
+    """Start a cluster, keep it running until a client requests its end, and end it.
 
     Raises:
-        RehearsalError: It does not come up; nothing is left running.
+        RehearsalError: It does not start; nothing is left running.
     """
     with locked(spec.folder):
-        for leftover in spec.folder.iterdir():  # of a cluster that was killed: its programs died with it
+        for leftover in spec.folder.iterdir():  # of a killed cluster, whose programs died with it
             if leftover.name != LOCK:
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         network, claim = claim_network()
@@ -66,7 +66,7 @@ def _run(layout: ClusterLayout, claim: socket.socket, owner: Owner | None) -> No
     processes, end = ProcessManager(layout.logs), threading.Event()
     key = secrets.token_hex(32)
     port = free_port(layout.address)
-    # The thread of each connection authenticates it: a silent client delays no other.
+    # Each connection is authenticated in its own thread, so that a silent client does not block others.
     with claim, Listener((layout.address, port)) as listener:
         arguments = (listener, bytes.fromhex(key), processes, end)
         threading.Thread(target=_accept, args=arguments, name="control", daemon=True).start()
@@ -144,27 +144,27 @@ def _report(message: dict[str, Any]) -> None:
 
 
 def _leave_terminal(logs: Path) -> None:
-    """Nothing reads the pipe any more: both streams go to a log."""
+    """Redirect both streams to a log: the parent no longer reads the pipe."""
     with (logs / "supervisor.log").open("ab") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
 
 
 def _main() -> int:
-    # Ctrl-C in the terminal is handled by the parent, which sends SIGTERM when it gives up.
+    # Ctrl-C in the terminal is handled by the parent, which sends SIGTERM if the start fails.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, raise_interrupt)
     spec = ClusterSpec.model_validate_json(sys.stdin.buffer.read())
     try:
         begin(spec)
     except SlipwayError as exc:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all has ended already
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # everything has ended
         with suppress(OSError):
             _report({"error": str(exc), "exit_status": exc.exit_status})
         return exc.exit_status
     except (KeyboardInterrupt, BrokenPipeError):
         return 130
-    except Exception:  # the parent must learn of it
+    except Exception:  # reported to the parent
         with suppress(OSError):
             _report({"error": f"the supervisor failed:\n{traceback.format_exc()}", "exit_status": 3})
         raise

@@ -22,17 +22,17 @@ from slipway.platform.daemon_threads import bounded
 __all__ = ["SupervisorClient"]
 
 _ANSWER_S = 120.0
-"""Longer than any request takes: a health check of all programs, or the forced end of one."""
+"""Time-out, longer than any request takes: a health check of all programs, or the forced end of one."""
 
 
 class SupervisorClient:
-    """A cluster's supervisor, by its address; each call is a connection of its own."""
+    """Client of a cluster's supervisor; each call opens a connection."""
 
     def __init__(self, connection: ClusterConnection) -> None:
         self._connection = connection
 
     def status(self) -> list[ProgramState]:
-        """The state of every program now.
+        """The current state of every program.
 
         Raises:
             NoCluster: The supervisor does not answer.
@@ -49,11 +49,11 @@ class SupervisorClient:
         self._call({"do": "stop", "program": program, "kill": kill})
 
     def start(self, program: str) -> None:
-        """Start a program again; raises as `stop`, and when it runs already."""
+        """Restart a program; raises as `stop`, and if it is running."""
         self._call({"do": "start", "program": program})
 
     def down(self) -> None:
-        """Request the end of everything; returns when it has begun.
+        """Request the end of the cluster; returns when it has begun.
 
         Raises:
             NoCluster: The supervisor does not answer.
@@ -67,14 +67,14 @@ class SupervisorClient:
         except (OSError, EOFError, AuthenticationError) as exc:
             raise NoCluster(
                 f"the cluster in {self._connection.folder} does not answer at {address[0]}:{address[1]} ({exc!r}): "
-                "it was killed, or the machine was restarted; `slipway cluster up` begins anew"
+                "it was killed, or the machine was restarted; `slipway cluster up` starts a new one"
             ) from exc
         if "error" in response:
             raise ClusterError(response["error"])
         return response["said"]
 
     def _send(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """In a thread, for the library has no time-out: a supervisor that is stopped, not dead, does not answer."""
+        """In a thread, since the library has no time-out: a stopped (SIGSTOP) supervisor does not respond."""
 
         def exchange() -> Mapping[str, Any]:
             key = bytes.fromhex(self._connection.control_key)

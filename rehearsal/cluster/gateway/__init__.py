@@ -1,4 +1,4 @@
-"""The gateway of a rehearsal: a real Envoy, configured with the ready pods as by a controller of the Gateway API would.
+"""The gateway of a rehearsal: a real Envoy in front of the ready pods, configured like by a Gateway API controller.
 
     python -m rehearsal.cluster.gateway --cluster FOLDER      # ends when Envoy ends
 

@@ -1,4 +1,4 @@
-"""The gateway's process: starts Envoy, and updates it with every change of pods, InferenceServices and HTTPRoutes.
+"""Gateway process: starts Envoy, and updates it after every change of pods, InferenceServices and HTTPRoutes.
 
 python -m rehearsal.cluster.gateway --cluster FOLDER       # until SIGTERM, or Envoy ends
 """
@@ -26,9 +26,9 @@ _FOLLOWED: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "routes": ("/apis/gateway.networking.k8s.io/v1/httproutes", {}),
 }
 _LOOK_S: Final = 0.2
-"""The thread that waits for Envoy's end is left after it, for an orderly end of this process."""
+"""Interval at which the thread that waits for Envoy's end checks for cancellation."""
 _GATHER_S: Final = 0.02
-"""Changes so close to each other are written together."""
+"""Changes within this interval are written together."""
 
 _log = logging.getLogger("rehearsal.cluster.gateway")
 
@@ -38,7 +38,7 @@ async def run_gateway(connection: ClusterConnection) -> None:
 
     Raises:
         ProgramDied: Envoy ended, with the end of its log.
-        ClusterError: The API server refuses to be asked.
+        ClusterError: The API server rejects the requests.
         OSError: Envoy cannot be started, or its files cannot be written.
     """
     envoy = start_envoy(connection)

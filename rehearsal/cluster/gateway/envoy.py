@@ -25,23 +25,23 @@ from slipway.platform.processes import ChildProcess
 __all__ = ["ADMIN_FILE", "ENVOY_LOG", "bootstrap", "gateway_folder", "start_envoy", "write_resources"]
 
 ENVOY_LOG = "envoy.log"
-"""In the folder of the cluster's logs."""
+"""Log file, in the cluster's log folder."""
 ADMIN_FILE = "admin"
-"""Where Envoy writes host:port of its own pages."""
+"""File to which Envoy writes host:port of its admin pages."""
 
 _API: Final = "type.googleapis.com/envoy.extensions"
 _MOST_CONNECTIONS: Final = 50_000
 _BODY_BYTES: Final = 16 * 2**20
-"""A request that may be tried again is kept until it is answered, up to this size."""
+"""Largest request that is buffered for a retry."""
 
 
 def gateway_folder(connection: ClusterConnection) -> Path:
-    """Envoy's configuration, and the address of its own pages."""
+    """Folder of Envoy's configuration and of its admin address."""
     return connection.folder / "gateway"
 
 
 def start_envoy(connection: ClusterConnection) -> ChildProcess:
-    """Start Envoy with no services; it ends when this process does.
+    """Start Envoy without services; it ends with this process.
 
     Raises:
         OSError: The folder cannot be written, or Envoy cannot be started.
@@ -60,7 +60,7 @@ def start_envoy(connection: ClusterConnection) -> ChildProcess:
             str(file),
             "--admin-address-path",
             str(folder / ADMIN_FILE),
-            # Shared memory of a hot restart goes by a number that another cluster's Envoy would have too.
+            # The shared memory of a hot restart is named by a number that another cluster's Envoy would use too.
             "--disable-hot-restart",
             "--concurrency",
             "1",
@@ -73,7 +73,7 @@ def start_envoy(connection: ClusterConnection) -> ChildProcess:
 
 
 def write_resources(folder: Path, services: Sequence[Service]) -> list[str]:
-    """Write the files that differ from what is there, and remove those that are no longer used.
+    """Write files that changed, and remove those that are no longer used.
 
     Returns:
         Names of the files written.
@@ -99,13 +99,13 @@ def _text(path: Path) -> str | None:
 
 
 def bootstrap(address: str, port: int, admin_address: str, folder: Path) -> str:
-    """The configuration that does not change.
+    """The static configuration.
 
     Args:
-        address: Where the listener is.
-        port: Its port.
-        admin_address: Where Envoy's own pages are, at a port that Envoy picks.
-        folder: With the files of `resource_files`, as an absolute path.
+        address: Address of the listener.
+        port: Port of the listener.
+        admin_address: Address of Envoy's admin pages, at a port that Envoy picks.
+        folder: Absolute path of the folder with the files of `resource_files`.
     """
     config = {
         "node": {"id": "gateway", "cluster": "slipway-rehearsal"},
@@ -135,7 +135,7 @@ def _listener(address: str, port: int, folder: Path) -> dict[str, Any]:
     manager = {
         "@type": f"{_API}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
-        "codec_type": "AUTO",  # the first bytes tell HTTP/1.1 from h2c
+        "codec_type": "AUTO",  # HTTP/1.1 or h2c, by the first bytes
         "strip_any_host_port": True,
         "server_header_transformation": "PASS_THROUGH",
         "generate_request_id": False,

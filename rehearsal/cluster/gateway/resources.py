@@ -2,8 +2,8 @@
 
     for name, text in resource_files(services).items(): ...        # pure
 
-Requests go to the pod with fewer requests under way, of two picked at random. What fails before an answer is tried
-twice more on other pods, as a service mesh does for requests that may be repeated; classifying an image is one.
+Load balancing is least-request of two random choices. A request that fails before a response is retried twice on other
+pods, as a service mesh does for idempotent requests such as classifying an image.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _API: Final = "type.googleapis.com/envoy"
 _TIMEOUT_S: Final = 15.0
 _LARGE: Final = 1_000_000
 _RETRIES: Final = {
-    # `reset` holds connect-failure and refused-stream; `unavailable` is gRPC's, 503 HTTP's word for "try another".
+    # `reset` includes connect-failure and refused-stream; `unavailable` (gRPC) and 503 (HTTP) mean "try another pod".
     "retry_on": "connect-failure,refused-stream,reset,unavailable,retriable-status-codes",
     "retriable_status_codes": [503],
     "num_retries": 2,
@@ -50,8 +50,8 @@ def resource_files(services: Sequence[Service], folder: str) -> dict[str, str]:
     """Text by file name; endpoints before the clusters that read them, clusters before the routes that use them.
 
     Args:
-        services: The first of them gets requests whose Host no service claims.
-        folder: Where the files will be, as Envoy finds them.
+        services: The first one gets requests with an unknown Host.
+        folder: Folder of the files, as Envoy sees it.
     """
     files: dict[str, str] = {}
     clusters: list[dict[str, Any]] = []
@@ -68,7 +68,7 @@ def resource_files(services: Sequence[Service], folder: str) -> dict[str, str]:
 
 
 def cluster_name(service: Service, *, grpc: bool) -> str:
-    """Envoy's name for the pods of a service at one of their two ports."""
+    """Name of the Envoy cluster for one of the two ports of a service's pods."""
     return f"{service.namespace}/{service.name}/{'grpc' if grpc else 'http'}"
 
 
@@ -98,9 +98,9 @@ def _cluster(name: str, endpoints_file: str, *, grpc: bool) -> dict[str, Any]:
         "eds_cluster_config": {"eds_config": {"path_config_source": {"path": endpoints_file}}},
         "lb_policy": "LEAST_REQUEST",
         "least_request_lb_config": {"choice_count": 2},
-        # Pods answer at once or are gone: all of this is one machine.
+        # All pods run on this machine, so they respond at once or are dead.
         "connect_timeout": "0.5s",
-        # While one pod is left, pods that were put aside stay aside; with none left, all are tried.
+        # Ejected pods stay ejected while another pod remains; with none left, all are tried.
         "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
         "circuit_breakers": {"thresholds": [_limits()]},
         "outlier_detection": _outliers(),
@@ -115,20 +115,20 @@ def _cluster(name: str, endpoints_file: str, *, grpc: bool) -> dict[str, Any]:
 
 
 def _limits() -> dict[str, Any]:
-    """No limit of the gateway's own: queues belong to the pods. Envoy's default is 1024 requests, and 3 retries."""
+    """No circuit breaker limits: requests queue in the pods. Envoy's default is 1024 requests, and 3 retries."""
     return {
         "max_connections": _LARGE,
         "max_pending_requests": _LARGE,
         "max_requests": _LARGE,
-        # When a node goes, its share of the requests under way is tried again at one moment: up to half of them all.
+        # When a node fails, its share of the requests in flight is retried at once: up to half of all.
         "retry_budget": {"budget_percent": {"value": 50}, "min_retry_concurrency": 200},
     }
 
 
 def _outliers() -> dict[str, Any]:
-    """Put a pod aside that cannot be reached: a lost node's pods are listed as ready for most of a minute.
+    """Outlier detection of unreachable pods: a lost node's pods are listed as ready for most of a minute.
 
-    What a pod answers never counts: 503 from a full queue is no reason to send everything to the others.
+    Responses never count: 503 from a full queue must not send all requests to the other pods.
     """
     return {
         "split_external_local_origin_errors": True,
@@ -146,9 +146,9 @@ def _outliers() -> dict[str, Any]:
 
 
 def _virtual_hosts(services: Sequence[Service]) -> list[dict[str, Any]]:
-    """By hostname of HTTPRoutes, by name of the Service, and one for every other Host.
+    """Virtual hosts by hostname of HTTPRoutes and by name of the Service, and one for every other Host.
 
-    A domain has one owner: routes come before names of Services, earlier services before later ones.
+    Each domain occurs once: routes before names of Services, earlier services before later ones.
     """
     routes: dict[str, list[dict[str, Any]]] = {}
     for service in services:
@@ -167,7 +167,7 @@ def _virtual_hosts(services: Sequence[Service]) -> list[dict[str, Any]]:
 
 
 def _specificity(route: dict[str, Any]) -> tuple[int, int]:
-    """Gateway API: an exact path wins, then the longest prefix; Envoy takes the first that fits."""
+    """Gateway API: an exact path wins, then the longest prefix; Envoy takes the first match."""
     match = route["match"]
     if "path" in match:
         return 0, 0
@@ -182,7 +182,7 @@ def _ready() -> dict[str, Any]:
 
 
 def _everything(service: Service) -> list[dict[str, Any]]:
-    """What is gRPC to the gRPC port, all else to the HTTP port."""
+    """Routes of gRPC to the gRPC port, and of everything else to the HTTP port."""
     return [
         _route({"prefix": "/", "grpc": {}}, service, grpc=True, timeout_s=None),
         _route({"prefix": "/"}, service, grpc=False, timeout_s=None),

@@ -1,4 +1,4 @@
-"""What a gateway knows of the cluster: InferenceServices, their ready pods, and the HTTPRoutes to them.
+"""The gateway's view of the cluster: InferenceServices, their ready pods, and the HTTPRoutes to them.
 
 services = known_services(pods, inference_services, routes)      # pure; from the API server's objects
 """
@@ -17,7 +17,7 @@ __all__ = ["Endpoint", "PathMatch", "Rule", "Service", "known_services"]
 
 SERVICE_LABEL: Final = "serving.kserve.io/inferenceservice"
 GRPC_PORT: Final = 9000
-"""Of the Service and of the pods alike, as the serving chart has it."""
+"""Ports of the Service and of the pods, as in the serving chart."""
 
 _DURATION = re.compile(r"(\d+)(h|ms|m|s)")
 _UNIT_S: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -38,7 +38,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathMatch:
-    """One path of a rule: exactly this one, or this one and everything below."""
+    """One path of a rule: exact, or a prefix."""
 
     path: str
     exact: bool
@@ -49,10 +49,10 @@ class Rule:
     """One rule of an HTTPRoute to a predictor.
 
     Attributes:
-        hostnames: Whose requests; () is everybody's. May begin with `*.`.
-        paths: Which requests.
-        grpc: Whether they go to the pods' gRPC port, by the port of the backend.
-        timeout_s: For the whole request, retries among it; 0 is none, None is the gateway's default.
+        hostnames: Host names; () matches all. May begin with `*.`.
+        paths: Paths that match.
+        grpc: Whether requests go to the pods' gRPC port, from the port of the backend.
+        timeout_s: Time-out of the request including retries; 0 for none, None for the gateway's default.
     """
 
     hostnames: tuple[str, ...]
@@ -66,10 +66,10 @@ class Service:
     """One InferenceService.
 
     Attributes:
-        namespace: Where it is.
-        name: Of the InferenceService; its Service is `<name>-predictor`.
+        namespace: Its namespace.
+        name: Name of the InferenceService; its Service is `<name>-predictor`.
         endpoints: The pods that get requests, by address.
-        rules: What HTTPRoutes say of it, in the order of the routes' names.
+        rules: Its HTTPRoute rules, in the order of the routes' names.
     """
 
     namespace: str
@@ -79,17 +79,17 @@ class Service:
 
 
 def known_services(pods: Snapshot, inference_services: Snapshot, routes: Snapshot) -> tuple[Service, ...]:
-    """Put together what the gateway sends requests by.
+    """Build the gateway's services from the API server's objects.
 
-    A service without ready pods is one without endpoints. Pods whose InferenceService is not seen (yet) count too.
+    A service without ready pods has no endpoints. Pods whose InferenceService is not known yet count too.
 
     Args:
-        pods: With the label `serving.kserve.io/inferenceservice`.
-        inference_services: All of them.
+        pods: Pods with the label `serving.kserve.io/inferenceservice`.
+        inference_services: All InferenceServices.
         routes: HTTPRoutes.
 
     Returns:
-        By namespace and name.
+        Services, ordered by namespace and name.
     """
     endpoints: dict[tuple[str, str], list[Endpoint]] = {key: [] for key in inference_services}
     for (namespace, pod), item in pods.items():
@@ -109,7 +109,7 @@ def known_services(pods: Snapshot, inference_services: Snapshot, routes: Snapsho
 
 
 def _gets_requests(pod: Mapping[str, Any]) -> bool:
-    """As the EndpointSlice controller decides: ready, with an address, and not on its way out."""
+    """As in the EndpointSlice controller: ready, with an address, and not terminating."""
     status = pod.get("status", {})
     conditions = status.get("conditions", [])
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
@@ -117,10 +117,10 @@ def _gets_requests(pod: Mapping[str, Any]) -> bool:
 
 
 def _rules(route: Mapping[str, Any]) -> Iterable[tuple[tuple[str, str], Rule]]:
-    """Rules of one HTTPRoute, each with namespace and name of the InferenceService that it leads to."""
+    """Rules of one HTTPRoute, each with namespace and name of its InferenceService."""
     spec = route["spec"]
     for rule in spec.get("rules", []):
-        for backend in rule.get("backendRefs", [])[:1]:  # the chart never splits requests
+        for backend in rule.get("backendRefs", [])[:1]:  # the chart never splits traffic
             name = backend["name"].removesuffix("-predictor")
             yield (
                 (backend.get("namespace", route["metadata"]["namespace"]), name),

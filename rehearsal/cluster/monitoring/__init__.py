@@ -1,9 +1,9 @@
-"""From what the Prometheus operator wrote to the Prometheus of a rehearsal, as the operator's sidecar does in a pod.
+"""Copies the Prometheus operator's configuration to Prometheus, as the operator's sidecar does in a pod.
 
     python -m rehearsal.cluster.monitoring --cluster FOLDER
 
-The operator reads PodMonitors and PrometheusRules, the chart's among them, and writes Prometheus' configuration to a
-Secret and its rules to ConfigMaps. Prometheus is a process of this machine, so no pod mounts them.
+The operator reads PodMonitors and PrometheusRules, including the chart's, and writes Prometheus' configuration to a
+Secret and its rules to ConfigMaps. Prometheus is a local process, so no pod mounts them.
 
 * `custom_resources`     the custom resource `Prometheus`, and what is scraped beside PodMonitors
 * `configuration`        arguments of the operator and of Prometheus; its configuration, for outside of a pod

@@ -28,14 +28,14 @@ _log = logging.getLogger("rehearsal.cluster.monitoring")
 
 
 async def run_monitoring(connection: ClusterConnection, *, longest_alert_wait_s: float) -> None:
-    """Keep Prometheus' configuration the one of the operator.
+    """Keep Prometheus' configuration equal to the operator's.
 
     Args:
         connection: The cluster.
-        longest_alert_wait_s: Bound for the `for:` of alerts.
+        longest_alert_wait_s: Upper limit of the `for:` of alerts.
 
     Raises:
-        ClusterError: The API server refuses to be asked.
+        ClusterError: The API server rejects the requests.
         OSError: A file cannot be written.
     """
     snapshots: dict[str, Snapshot] = {kind: {} for kind in FOLLOWED}
@@ -75,9 +75,9 @@ async def run_monitoring(connection: ClusterConnection, *, longest_alert_wait_s:
 
 
 async def _reload(prometheus: httpx.AsyncClient, changed: asyncio.Event) -> httpx.Response | None:
-    """Request a reload until Prometheus responds; None when there are newer files first.
+    """Request a reload until Prometheus responds; None if there are newer files before that.
 
-    A Prometheus that is away reads them when it starts, and once more when it is asked.
+    A stopped Prometheus reads them at its start, and again at the reload.
     """
     while not changed.is_set():
         try:
@@ -88,7 +88,7 @@ async def _reload(prometheus: httpx.AsyncClient, changed: asyncio.Event) -> http
         if answer.is_success:
             _log.info("Prometheus reads a new configuration")
         else:
-            _log.error("Prometheus refuses the configuration and keeps the one before: %s", answer.text.strip())
+            _log.error("Prometheus rejects the configuration and keeps the previous one: %s", answer.text.strip())
         return answer
     return None
 
@@ -98,7 +98,7 @@ def _options(parser: ArgumentParser) -> None:
         "--longest-alert-wait-s",
         type=float,
         default=15.0,
-        help="alerts whose `for:` is longer wait only this long, in seconds; default %(default)s",
+        help="upper limit of the alerts' `for:`, in seconds; default %(default)s",
     )
 
 

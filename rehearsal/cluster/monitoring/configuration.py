@@ -7,10 +7,10 @@ Three things are changed in the configuration that the operator wrote, and nothi
 
 * `$(POD_NAME)` and `$(SHARD)` are filled in, as the sidecar of a real Prometheus pod does;
 * rules are read from the rehearsal's folder in place of /etc/prometheus/rules;
-* jobs that read other files of a pod (certificates and tokens) are left out, and named.
+* jobs that read other files of a pod (certificates and tokens) are removed and listed.
 
 The operator also needs the environment variable KUBECONFIG. It is ready when `/healthz` at its address answers 200;
-what it does shows in the Secret `prometheus-rehearsal` of the namespace `monitoring`.
+its output is the Secret `prometheus-rehearsal` of the namespace `monitoring`.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _FILLED_IN: Final = {"$(POD_NAME)": f"prometheus-{NAME}-0", "$(SHARD)": "0"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalConfiguration:
-    """What Prometheus reads.
+    """Prometheus' configuration.
 
     Attributes:
-        text: Of the configuration file.
-        rule_folders: Names of the ConfigMaps whose rules it reads.
-        left_out: Jobs that cannot work outside of a pod.
+        text: Text of the configuration file.
+        rule_folders: Names of the ConfigMaps with its rules.
+        left_out: Removed jobs, which cannot work outside of a pod.
     """
 
     text: str
@@ -56,7 +56,7 @@ class LocalConfiguration:
 
 
 def initial_configuration() -> str:
-    """What Prometheus starts with before the operator wrote anything: it scrapes nothing."""
+    """Prometheus' first configuration, without targets, until the operator has written one."""
     return "global:\n  scrape_interval: 15s\n  evaluation_interval: 15s\n"
 
 
@@ -65,10 +65,10 @@ def local_configuration(text: str, rules: Path) -> LocalConfiguration:
 
     Args:
         text: The key `prometheus.yaml.gz` of the operator's Secret, unpacked.
-        rules: Where the rules of each ConfigMap are, in a folder of its name.
+        rules: Folder with one folder of rules per ConfigMap.
 
     Raises:
-        YamlUnreadable: It is no YAML.
+        YamlUnreadable: It is not YAML.
     """
     for variable, value in _FILLED_IN.items():
         text = text.replace(variable, value)
@@ -105,7 +105,7 @@ def operator_arguments(address: str) -> tuple[str, ...]:
 
 
 def prometheus_arguments(folder: Path, address: str) -> tuple[str, ...]:
-    """Arguments of the program `prometheus`; its configuration file is made where there is none yet.
+    """Arguments of the program `prometheus`; its configuration file is created if missing.
 
     Args:
         folder: The cluster's working folder.
@@ -132,5 +132,5 @@ def prometheus_folder(folder: Path) -> Path:
 
 
 def configuration_file(folder: Path) -> Path:
-    """What Prometheus reads when it starts and when it is told to reload."""
+    """The file that Prometheus reads at start and reload."""
     return prometheus_folder(folder) / "prometheus.yaml"

@@ -1,9 +1,9 @@
-"""What the Prometheus operator is asked for: the custom resource `Prometheus`, and the cluster's programs as targets.
+"""The custom resource `Prometheus` for the operator, with the cluster's programs as scrape targets.
 
     for item in monitoring_objects(certificates, targets, apiserver_url=...): ...     # applied in this order; pure
 
-Selectors and intervals are those of k8s/platform/kube-prometheus-stack-values.yaml, labels those that the programs'
-own charts give.
+Selectors and intervals are those of k8s/platform/kube-prometheus-stack-values.yaml; labels are those of the programs'
+own charts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SELECTED: Final = ("podMonitor", "serviceMonitor", "rule", "probe", "scrapeConf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCertificate:
-    """How Prometheus, a process outside of the cluster, asks the API server for pods; files in PEM."""
+    """Client certificate with which Prometheus, a process outside of the cluster, lists pods; PEM files."""
 
     authority: Path
     certificate: Path
@@ -36,7 +36,7 @@ class ClientCertificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScrapeTargets:
-    """Where the cluster's programs show their metrics: host:port, at /metrics over HTTP. None is not scraped."""
+    """Addresses (host:port) of the programs' metrics, at /metrics over HTTP. None is not scraped."""
 
     keda_operator: str | None = None
     keda_adapter: str | None = None
@@ -47,7 +47,7 @@ class ScrapeTargets:
 def monitoring_objects(
     client: ClientCertificate, targets: ScrapeTargets, *, apiserver_url: str
 ) -> tuple[dict[str, Any], ...]:
-    """Objects of the namespace `monitoring`, which is there."""
+    """Objects of the namespace `monitoring`, which must exist."""
     return _programs(targets), _prometheus(client, apiserver_url)
 
 
@@ -58,7 +58,7 @@ def _prometheus(client: ClientCertificate, apiserver_url: str) -> dict[str, Any]
         "kind": "Prometheus",
         "metadata": {"name": NAME, "namespace": NAMESPACE},
         "spec": {
-            "replicas": 0,  # the operator writes the configuration all the same
+            "replicas": 0,  # the operator writes the configuration nevertheless
             **selectors,
             "scrapeInterval": _INTERVAL,
             "evaluationInterval": _INTERVAL,
@@ -76,10 +76,10 @@ def _prometheus(client: ClientCertificate, apiserver_url: str) -> dict[str, Any]
 
 
 def _programs(targets: ScrapeTargets) -> dict[str, Any]:
-    """The Secret with scrape configurations of programs that are no pods."""
+    """The Secret with scrape configurations of programs that are not pods."""
     jobs = [
-        # KEDA's chart has PodMonitors, and they do not honour labels: `namespace` is KEDA's own, `exported_namespace`
-        # the ScaledObject's. kube-state-metrics' and Karpenter's have ServiceMonitors.
+        # KEDA's chart has PodMonitors without honorLabels: `namespace` is KEDA's own, `exported_namespace` the
+        # ScaledObject's. The charts of kube-state-metrics and Karpenter have ServiceMonitors.
         _job("keda/keda-operator", targets.keda_operator, namespace="keda", pod="keda-operator"),
         _job(
             "keda/keda-metrics-apiserver", targets.keda_adapter, namespace="keda", pod="keda-operator-metrics-apiserver"

@@ -29,19 +29,19 @@ FOLLOWED: Final[Mapping[str, Mapping[str, str]]] = {
     "secrets": {"fieldSelector": f"metadata.name={_SECRET}"},
     "configmaps": {"labelSelector": f"prometheus-name={NAME}"},
 }
-"""Which objects of the namespace hold the operator's work: the query by kind."""
+"""Queries, by kind, of the objects that the operator writes."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RehearsedFiles:
-    """What Prometheus reads.
+    """Prometheus' configuration.
 
     Attributes:
         configuration: Text of the configuration file.
         rules: Text by path below the folder of rules, `<ConfigMap>/<file>`.
-        shortened: Alerts that wait less than the chart says.
+        shortened: Alerts with a shorter `for:` than in the chart.
     """
 
     configuration: str
@@ -52,16 +52,16 @@ class RehearsedFiles:
 def rehearsed_files(
     secrets: Snapshot, config_maps: Snapshot, folder: Path, *, longest_wait_s: float
 ) -> RehearsedFiles | None:
-    """Read what the operator wrote.
+    """Read the operator's objects.
 
     Args:
-        secrets: Of the namespace `monitoring`; the operator's may be among them.
-        config_maps: With the operator's rules.
+        secrets: Secrets of the namespace `monitoring`, possibly with the operator's.
+        config_maps: ConfigMaps with the operator's rules.
         folder: The cluster's working folder.
-        longest_wait_s: Bound for the `for:` of alerts.
+        longest_wait_s: Upper limit of the `for:` of alerts.
 
     Returns:
-        None while a part is missing, or cannot be read: Prometheus keeps what it has.
+        None while a part is missing or unreadable: Prometheus keeps its configuration.
     """
     secret = secrets.get((NAMESPACE, _SECRET))
     if secret is None or _KEY not in secret.get("data", {}):
@@ -70,17 +70,17 @@ def rehearsed_files(
         text = gzip.decompress(base64.b64decode(secret["data"][_KEY])).decode()
         local = local_configuration(text, prometheus_folder(folder) / "rules")
         if not all((NAMESPACE, name) in config_maps for name in local.rule_folders):
-            return None  # the operator replaces them: it deletes first
+            return None  # the operator deletes them before it writes new ones
         read = {
             f"{name}/{file}": rehearsed_rules(rules, longest_wait_s)
             for name in sorted(local.rule_folders)
             for file, rules in config_maps[NAMESPACE, name].get("data", {}).items()
         }
     except (ValueError, OSError):
-        _log.exception("what the Prometheus operator wrote cannot be read")
+        _log.exception("the Prometheus operator's configuration cannot be read")
         return None
     for job in local.left_out:
-        _log.warning("job %s reads files of a pod: it is left out", job)
+        _log.warning("job %s reads files of a pod and is removed", job)
     return RehearsedFiles(
         configuration=local.text,
         rules={path: rules for path, (rules, _) in read.items()},
@@ -89,18 +89,18 @@ def rehearsed_files(
 
 
 def write_files(folder: Path, files: RehearsedFiles) -> None:
-    """Write what differs from what is there, and remove rules that are gone.
+    """Write files that changed, and remove rules that no longer exist.
 
     Args:
         folder: The cluster's working folder.
-        files: What Prometheus is to read.
+        files: Prometheus' files.
 
     Raises:
         OSError: A file cannot be written or removed.
     """
     rules = prometheus_folder(folder) / "rules"
     desired = {rules / path: text for path, text in files.rules.items()}
-    desired[configuration_file(folder)] = files.configuration  # last: it names the rules
+    desired[configuration_file(folder)] = files.configuration  # last: it refers to the rules
     paths = [*rules.glob("*/*"), configuration_file(folder)]
     existing = {path: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
     for path in [path for path, text in desired.items() if existing.get(path) != text]:

@@ -1,9 +1,9 @@
-"""The chart's rules as a rehearsal evaluates them: the same expressions, with shorter waits of alerts.
+"""The chart's rules in a rehearsal: the same expressions, with a shorter `for:` of alerts.
 
     text, shortened = rehearsed_rules(text, longest_wait_s=15)
 
-`for:` says how long an expression must hold before the alert fires, and a group's `interval` how often it is looked at.
-What was shortened is kept beside the rules, so that a report can say so: `read_shortened(folder)`.
+`for:` is the time that an expression must hold before the alert fires, a group's `interval` the evaluation interval.
+The shortened waits are stored beside the rules for the report: `read_shortened(folder)`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class ShortenedWait:
     """An alert that fires earlier than the chart says.
 
     Attributes:
-        alert: Its name.
-        chart_wait_s: `for:` as the chart has it.
+        alert: Name of the alert.
+        chart_wait_s: `for:` in the chart.
         rehearsed_wait_s: `for:` in the rehearsal.
     """
 
@@ -44,19 +44,19 @@ class ShortenedWait:
 
 
 def rehearsed_rules(text: str, longest_wait_s: float) -> tuple[str, tuple[ShortenedWait, ...]]:
-    """Shorten the waits of alerts above the bound, and the intervals of groups that hold nothing but alerts.
+    """Limit the `for:` of alerts, and the intervals of groups that contain only alerts.
 
-    Recording rules stay as they are: their interval is part of what they record.
+    Recording rules are unchanged: their interval affects the recorded series.
 
     Args:
-        text: A rule file as the operator writes it.
-        longest_wait_s: Bound for every `for:` and for every such interval.
+        text: A rule file of the operator.
+        longest_wait_s: Upper limit of every `for:` and of every such interval.
 
     Returns:
-        The file, and what was shortened in it.
+        The file, and its shortened alerts.
 
     Raises:
-        YamlUnreadable: It is no YAML.
+        YamlUnreadable: It is not YAML.
     """
     document: dict[str, Any] = load_yaml(text, SHIPPED)
     bound = f"{round(longest_wait_s * 1000)}ms"
@@ -76,11 +76,11 @@ def rehearsed_rules(text: str, longest_wait_s: float) -> tuple[str, tuple[Shorte
 
 
 def write_shortened(folder: Path, shortened: Iterable[ShortenedWait]) -> None:
-    """Keep what was shortened.
+    """Store the shortened waits.
 
     Args:
         folder: The cluster's working folder.
-        shortened: In all rule files.
+        shortened: Shortened alerts of all rule files.
 
     Raises:
         OSError: It cannot be written.
@@ -90,7 +90,7 @@ def write_shortened(folder: Path, shortened: Iterable[ShortenedWait]) -> None:
 
 
 def read_shortened(folder: Path) -> tuple[ShortenedWait, ...]:
-    """What was shortened, by alert; () while there are no rules.
+    """The shortened waits, by alert; () while there are no rules.
 
     Args:
         folder: The cluster's working folder.

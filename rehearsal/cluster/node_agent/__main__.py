@@ -15,10 +15,14 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--restart-backoff-s", type=float, default=10.0, help="shortest wait before a container is restarted again"
     )
-    parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where the kube-apiserver asks for logs")
-    parser.add_argument("--tls-cert-file", type=Path, required=True, help="PEM: what it is shown")
+    parser.add_argument(
+        "--listen", required=True, metavar="HOST:PORT", help="address at which the kube-apiserver requests logs"
+    )
+    parser.add_argument("--tls-cert-file", type=Path, required=True, help="PEM file: server certificate")
     parser.add_argument("--tls-private-key-file", type=Path, required=True, help="PEM")
-    parser.add_argument("--client-ca-file", type=Path, required=True, help="PEM: who signs the certificate it shows")
+    parser.add_argument(
+        "--client-ca-file", type=Path, required=True, help="PEM file: CA of the kube-apiserver's client certificate"
+    )
 
 
 async def _run(connection: ClusterConnection, options: Namespace) -> None:

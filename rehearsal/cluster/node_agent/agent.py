@@ -1,4 +1,4 @@
-"""The node agent: follows pods and nodes, and starts, stops or loses pods accordingly."""
+"""The node agent's main loop: watches pods and nodes, and starts and stops pods accordingly."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def is_ours(pod: Mapping[str, Any]) -> bool:
 
 
 def end_leftovers(connection: ClusterConnection) -> None:
-    """End what an earlier agent of this cluster left behind when it was killed: processes, folders, shared memory."""
+    """Remove what a killed earlier agent of this cluster left: processes, folders, shared memory."""
     ours = f"{connection.pods}/"
     for process in psutil.process_iter():
         try:
@@ -69,19 +69,19 @@ def end_leftovers(connection: ClusterConnection) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """A pod that the API server still has, and its run, which may be over."""
+    """A pod in the API server, and its run, which may be over."""
 
     runner: PodRunner
     task: asyncio.Task[None]
 
     @property
     def failed(self) -> bool:
-        """Whether the run ended by an error of the node agent: it takes the pod away no more."""
+        """Whether the run ended by an error of the node agent, which then cannot delete the pod."""
         return self.task.done() and not self.task.cancelled() and self.task.exception() is not None
 
 
 class _AgentApi(PodObjects):
-    """The API server and the other pods of this agent, as each of its pods uses them."""
+    """The API server and the agent's other pods, for one pod."""
 
     def __init__(self, api: ApiClient, agent: Agent, *, gateway: str) -> None:
         super().__init__(api)
@@ -118,7 +118,7 @@ class Agent:
         """Run until cancelled, and leave no process of any pod.
 
         Raises:
-            ClusterError: The kubeconfig is none, or the API server refuses what is asked.
+            ClusterError: The kubeconfig is invalid, or the API server rejects a request.
         """
         end_leftovers(self._connection)
         async with ApiClient.from_kubeconfig(self._connection.kubeconfig) as api:
@@ -142,7 +142,7 @@ class Agent:
                 await self._shared.prober.close()
 
     def pod(self, namespace: str, name: str) -> Mapping[str, Any] | None:
-        """A pod's newest manifest; None if it is not there or not run here."""
+        """A pod's newest manifest; None if it does not exist or is not run by this agent."""
         pod = (self._pods or {}).get((namespace, name))
         return pod if pod and is_ours(pod) else None
 
@@ -189,7 +189,7 @@ class Agent:
         self._lost &= present.keys()
 
     def _reconcile_pod(self, uid: str, pod: Mapping[str, Any], node: Mapping[str, Any] | None) -> None:
-        """Bring one pod to what the API server says."""
+        """Bring one pod to the state in the API server."""
         name, entry = pod["metadata"]["name"], self._entries.get(uid)
         lost = node is not None and (node["metadata"].get("annotations") or {}).get(LOST) == "true"
         if uid in self._lost or (node is None and entry is None):
@@ -223,7 +223,7 @@ class Agent:
                 self._clear_deleted(runner.manifest)
 
     def _clear_deleted(self, pod: Mapping[str, Any]) -> None:
-        """Take a pod away of which nothing runs, if it is deleted."""
+        """Remove a deleted pod without processes from the API server."""
         if "deletionTimestamp" in pod["metadata"]:
             task = asyncio.create_task(self._clear(pod))
             self._clearing.add(task)
@@ -233,10 +233,10 @@ class Agent:
         try:
             await self._objects.delete(pod)
         except ApiError as exc:
-            _log.info("%s: %s", pod["metadata"]["name"], exc)  # the next snapshot brings it again
+            _log.info("%s: %s", pod["metadata"]["name"], exc)  # retried with the next snapshot
 
     async def _end_all(self) -> None:
-        # A tritonserver that is killed leaves a folder in /tmp, whose place is written into its Python backend.
+        # A killed tritonserver leaves a folder in /tmp, whose path is fixed in its Python backend.
         with suppress(TimeoutError):
             async with asyncio.timeout(_TERMINATE_S):
                 await asyncio.gather(*(entry.runner.terminate() for entry in self._entries.values()))

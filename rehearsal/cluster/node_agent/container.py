@@ -51,7 +51,7 @@ class Backoff:
         self._restarted_s: float | None = None
 
     def wait_s(self, *, ended_s: float) -> float:
-        """Seconds to wait from the container's end; then `restarted` is to be told.
+        """Seconds to wait from the container's end; call `restarted` after the restart.
 
         Args:
             ended_s: When the container ended.
@@ -60,14 +60,14 @@ class Backoff:
 
     @property
     def current_s(self) -> float:
-        """The wait that is in force, seconds; 0 before the first restart."""
+        """The current back-off in seconds; 0 before the first restart."""
         return self._wait_s
 
     def restarted(self, *, now_s: float) -> None:
         """A restart begins: the next one waits longer.
 
         Args:
-            now_s: On the same clock as the ends.
+            now_s: By the same clock as the ends.
         """
         self._wait_s = self._first_s if self._expired(now_s) else min(2 * self._wait_s, _LONGEST_S)
         self._restarted_s = now_s
@@ -77,7 +77,7 @@ class Backoff:
 
 
 def duration(seconds: float) -> str:
-    """A duration as Go, and so the kubelet's messages, write it: 500ms, 10s, 1m20s, 5m0s."""
+    """A duration in Go's format, as in the kubelet's messages: 500ms, 10s, 1m20s, 5m0s."""
     if seconds < 1:
         return f"{seconds * 1000:g}ms"
     minutes, rest = divmod(round(seconds), 60)
@@ -101,7 +101,7 @@ class Container:
             manifest: Its part of the pod's.
             context: Of its pod.
             restart: Restart policy: `Always`, `OnFailure` or `Never`.
-            state: The first one; what an earlier node agent reported, whose processes are gone, is one.
+            state: The initial state, possibly the last one that an earlier node agent reported.
             changed: Called after each change of the state.
         """
         self.status = ContainerStatus(state, changed)
@@ -118,7 +118,7 @@ class Container:
         return self.status.state
 
     async def run(self) -> None:
-        """Run it until it ended for good, or is stopped."""
+        """Run it until it has ended finally, or is stopped."""
         if isinstance(self.state.now, Terminated):
             return
         self._idle.clear()
@@ -143,7 +143,7 @@ class Container:
         await self._idle.wait()
 
     def close(self) -> None:
-        """Nothing of it will run any more: a waiting container is reported as terminated."""
+        """Report a waiting container as terminated: it will not run again."""
         if isinstance(self.state.now, Waiting):
             self.status.update(now=self.state.last or _NEVER_RAN)
 
@@ -174,7 +174,7 @@ class Container:
         except ImageUnknown as exc:
             await self._wait_for_image(str(exc))
             return None
-        except (ConfigError, OSError) as exc:  # OSError: the disk is full, for instance
+        except (ConfigError, OSError) as exc:  # OSError: for example, the disk is full
             reason = "CreateContainerConfigError" if isinstance(exc, ConfigError) else "CreateContainerError"
             self._context.event("Failed", f"Error: {exc}", warning=True)
             self.status.update(now=Waiting(reason=reason, message=str(exc)))

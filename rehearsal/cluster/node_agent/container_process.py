@@ -1,4 +1,4 @@
-"""One container's process, in a process group of its own, that does not outlive the node agent.
+"""One container's process in its own process group, which does not outlive the node agent.
 
 process = await start_process(("/bin/sh", "-c", "exec sleep 9"), environment={}, directory=folder, log=file)
 process.terminate()
@@ -33,7 +33,7 @@ async def start_process(
         log: Where both streams are appended.
 
     Raises:
-        CannotStart: The program is not there, or the arguments cannot be handed over.
+        CannotStart: The program does not exist, or the arguments cannot be passed.
     """
     program = shutil.which(command[0], path=environment.get("PATH", os.defpath))
     if program is None:

@@ -32,15 +32,15 @@ _CANNOT_START = 128
 class Prober:
     """The probes of one running process.
 
-    The kubelet's pace: startup and liveness probes are first sent one period after the start, since their clock runs
-    before the process does; a readiness probe is sent at once.
+    As in the kubelet, startup and liveness probes are first sent one period after the start; a readiness probe is sent
+    at once.
     """
 
     def __init__(self, context: PodContext, status: ContainerStatus, *, run: Exec) -> None:
         self._context, self._status, self._run = context, status, run
 
     async def passes(self, name: str, probe: ContainerProbe) -> bool:
-        """Probe until the result is clear; whether it passed. A container that stops is no longer probed."""
+        """Probe until the result is determined; returns whether it passed. A stopping container is not probed."""
         streak = ProbeStreak(probe, passing=None)
         await asyncio.sleep(max(probe.initial_delay_s, probe.period_s))
         while not self._status.stopping.is_set():
@@ -78,7 +78,7 @@ class Prober:
 
 
 class ContainerRun:
-    """One process of one container.
+    """One process of a container.
 
     Attributes:
         process: The process itself.
@@ -177,13 +177,13 @@ class ContainerRun:
             log.unlink(missing_ok=True)
 
     def message(self, code: int) -> str:
-        """The termination message: what the container wrote, else, where its policy says so, its last output."""
+        """The termination message: the container's own, or if its policy says so, its last output."""
         left = read_message(self._start.message)
         fallback = self._manifest.get("terminationMessagePolicy") == "FallbackToLogsOnError"
         return last_lines(self._log) if fallback and code != 0 and not left else left
 
     async def _give_up(self, name: str, probe: ContainerProbe, grace_s: float) -> None:
-        """End the process, which is then started again; one that stops anyway is left to its stop."""
+        """End the process for a restart, unless it is already being stopped."""
         if self._status.stopping.is_set():
             return
         text = f"Container {self._manifest['name']} failed {name} probe, will be restarted"
@@ -202,7 +202,7 @@ class ContainerRun:
             ended.cancel()
 
     async def _hook(self, hook: Mapping[str, Any], grace_s: float) -> str:
-        """What went wrong; empty if nothing."""
+        """Run the hook; returns the error message, empty on success."""
         if (sleep := hook.get("sleep")) is not None:
             await asyncio.sleep(sleep["seconds"])
             return ""

@@ -16,7 +16,7 @@ from rehearsal.cluster.node_agent.volumes import mounts
 __all__ = ["POD_FOLDER", "ContainerStart", "plan_start"]
 
 POD_FOLDER = "SLIPWAY_POD_FOLDER"
-"""Variable that marks a process of a pod; the folder lies in the cluster's."""
+"""Environment variable that marks a process of a pod; its value is a folder below the cluster's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +26,9 @@ class ContainerStart:
     Attributes:
         command: The program and its arguments.
         environment: All of its variables.
-        directory: Where it runs.
-        message: The file that stands for its termination message.
-        localise: Replaces paths and Services of the container by those of this machine, in a text of the manifest.
+        directory: Working directory.
+        message: The file of its termination message.
+        localise: Replaces container paths and Services in a text by local ones.
     """
 
     command: tuple[str, ...]
@@ -46,8 +46,8 @@ async def plan_start(container: Mapping[str, Any], context: PodContext) -> Conta
         context: Of its pod.
 
     Raises:
-        ImageUnknown: Nothing on this machine stands for the image.
-        ConfigError: The manifest refers to what is not there, or is not known.
+        ImageUnknown: No local program corresponds to the image.
+        ConfigError: The manifest refers to a missing or unsupported object.
         ApiError: The API server does not answer.
     """
     entrypoint = context.shared.programs.entrypoint(container["image"])

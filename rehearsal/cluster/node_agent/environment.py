@@ -1,4 +1,4 @@
-"""A container's command, arguments and environment as a process of this machine gets them. Nothing is read here.
+"""Translate a container's command, arguments and environment for a local process. Pure: no I/O.
 
 expand("--header=$(KEY)", {"KEY": "1"})                      # Kubernetes' own references
 Places({"/mnt/models": Path("/srv/store")}).here("--repository=/mnt/models")
@@ -25,15 +25,15 @@ _FIELDS = {
     "spec.nodeName": ("spec", "nodeName"),
     "spec.serviceAccountName": ("spec", "serviceAccountName"),
 }
-_NEVER_MAPPED = ("/dev",)  # a device, not a folder of files that a container brings
+_NEVER_MAPPED = ("/dev",)  # a device folder, not part of a container's files
 
 
 class ConfigError(Exception):
-    """A container cannot be made as it is written; the kubelet reports CreateContainerConfigError."""
+    """A container's manifest is invalid; the kubelet reports CreateContainerConfigError."""
 
 
 def expand(text: str, known: Mapping[str, str]) -> str:
-    """Replace `$(NAME)`; a name that is not known stays as it is written, `$$` becomes `$`."""
+    """Replace `$(NAME)`; an unknown name stays unchanged, `$$` becomes `$`."""
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
@@ -43,12 +43,12 @@ def expand(text: str, known: Mapping[str, str]) -> str:
 
 
 def field(pod: Mapping[str, Any], path: str, *, address: str) -> str:
-    """What a `fieldRef` stands for; a label or annotation that is not there is empty.
+    """The value of a `fieldRef`; a missing label or annotation is empty.
 
     Args:
         pod: The pod's manifest.
         path: Such as `metadata.annotations['slipway/model-version']`.
-        address: The pod's and, on this machine, the node's.
+        address: Address of the pod and of its node, which are the same here.
 
     Raises:
         ConfigError: The downward API has no such field.
@@ -92,10 +92,10 @@ def variables(
         container: Its part of the manifest.
         pod: The whole manifest.
         address: The pod's.
-        entries: Of the ConfigMaps and Secrets that `references` names, those that there are.
+        entries: Entries of the existing ConfigMaps and Secrets that `references` names.
 
     Raises:
-        ConfigError: A reference leads nowhere and is not optional.
+        ConfigError: A reference that is not optional does not exist.
     """
     known: dict[str, str] = {}
     for source in container.get("envFrom", ()):
@@ -113,7 +113,7 @@ def variables(
 
 
 class Places:
-    """Which folders of this machine stand for a container's mount paths."""
+    """Local folders for a container's mount paths."""
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
         self._folders = {
@@ -127,13 +127,13 @@ class Places:
         self._pattern = re.compile(rf"(?<![\w./-])(?:{paths})(?![\w.-])") if paths else None
 
     def here(self, text: str) -> str:
-        """The same text with this machine's folders."""
+        """The text with local folders in place of mount paths."""
         if self._pattern is None:
             return text
         return self._pattern.sub(lambda match: str(self._folders[match.group(0)]), text)
 
     def folder(self, there: str) -> Path | None:
-        """The folder for one mount path."""
+        """The local folder of a mount path."""
         return self._folders.get(there.rstrip("/"))
 
 
@@ -162,4 +162,4 @@ def _value(
         if found is None:
             raise ConfigError(f'{kind.lower()} "{reference["name"]}" not found')
         raise ConfigError(f"couldn't find key {reference['key']} in {kind} {reference['name']}")
-    raise ConfigError(f"env {entry['name']}: the node agent knows no {next(iter(source), 'valueFrom')}")
+    raise ConfigError(f"env {entry['name']}: the node agent does not support {next(iter(source), 'valueFrom')}")

@@ -1,4 +1,4 @@
-"""Which program of this machine stands for an image.
+"""The local programs that run in place of images.
 
 programs = ImagePrograms.install(folder)
 programs.of("nvcr.io/nvidia/tritonserver:26.07-py3")     # Program(entrypoint=(), ...)
@@ -20,30 +20,30 @@ from slipway.triton import find_program
 __all__ = ["POD_ADDRESS", "REPLACED_ARGUMENTS", "SHARED_MEMORY", "ImagePrograms", "ImageUnknown", "tritonserver_script"]
 
 REPLACED_ARGUMENTS = ("--allow-gpu-metrics", "--http-address", "--grpc-address", "--metrics-address")
-"""Arguments of tritonserver that this machine decides, not the chart. None of the chart's is refused by the embedded
-2.51; asked for GPU metrics it only warns, at every start, that there is no NVML."""
+"""Arguments of tritonserver that are set here, overriding the chart's. The embedded 2.51 accepts all of the chart's;
+with GPU metrics it would warn at every start that NVML is missing."""
 
 POD_ADDRESS = "SLIPWAY_POD_ADDRESS"
-"""Variable with the address that a container's tritonserver listens on."""
+"""Environment variable: address that a container's tritonserver listens on."""
 
 SHARED_MEMORY = "SLIPWAY_SHARED_MEMORY"
-"""Variable with the prefix of the shared memory that a container's tritonserver makes."""
+"""Environment variable: prefix of the shared memory of a container's tritonserver."""
 
 _log = logging.getLogger(__name__)
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class ImageUnknown(Exception):
-    """No program of this machine stands for the image; the kubelet reports ErrImagePull."""
+    """No local program corresponds to the image; the kubelet reports ErrImagePull."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePrograms:
-    """What this machine can run.
+    """The local programs by image.
 
     Attributes:
         folder: Holds the start script `tritonserver`.
-        missing: Why there is no tritonserver here; empty if there is one.
+        missing: Why there is no local tritonserver; empty if there is one.
     """
 
     folder: Path
@@ -70,17 +70,17 @@ class ImagePrograms:
         return f"{self.folder}:{Path(sys.executable).parent}:{_SYSTEM_PATH}"
 
     def entrypoint(self, image: str) -> tuple[str, ...]:
-        """What the image runs when the pod names no command; empty if it runs its arguments.
+        """The image's entrypoint; empty if it runs its arguments.
 
         Raises:
-            ImageUnknown: With what this agent can run.
+            ImageUnknown: The image is unknown; names the supported ones.
         """
         name = re.split("[:@]", image.rpartition("/")[2], maxsplit=1)[0]
         if name == "slipway-client":
             return ("slipway",)
         if name != "tritonserver":
             raise ImageUnknown(
-                f'failed to pull image "{image}": a rehearsal pulls nothing; this machine stands for images named '
+                f'failed to pull image "{image}": a rehearsal pulls no images; it can run those named '
                 "tritonserver and slipway-client only"
             )
         if self.missing:
@@ -99,7 +99,7 @@ def tritonserver_script(program: Tritonserver) -> str:
     return "\n".join(
         [
             "#!/bin/bash",
-            "# Drops what this machine decides, then adds it.",
+            "# Drop the arguments that are set here, then add them.",
             "arguments=()",
             'for argument in "$@"; do',
             f'  case "$argument" in {patterns}) ;; *) arguments+=("$argument") ;; esac',
@@ -107,7 +107,7 @@ def tritonserver_script(program: Tritonserver) -> str:
             *exports,
             *directory,
             f'exec {shlex.quote(str(program.executable))} "${{arguments[@]}}" {shlex.join(program.arguments)} \\',
-            *(f'  --{door}-address="${POD_ADDRESS}" \\' for door in ("http", "grpc", "metrics")),
+            *(f'  --{endpoint}-address="${POD_ADDRESS}" \\' for endpoint in ("http", "grpc", "metrics")),
             f'  --backend-config="python,shm-region-prefix-name=${SHARED_MEMORY}"',
             "",
         ]

@@ -1,4 +1,4 @@
-"""The kubelet's door for `kubectl logs`: the kube-apiserver asks here, over TLS, with its client certificate.
+"""The kubelet's log endpoint for `kubectl logs`: the kube-apiserver connects over TLS with a client certificate.
 
     async with serving_logs(folder, pod=agent.pod, listen=listen):
         await agent.run()
@@ -32,14 +32,14 @@ FindPod = Callable[[str, str], Mapping[str, Any] | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
-    """Where to listen, and whom to trust.
+    """Address and certificates of the endpoint.
 
     Attributes:
         host: Address.
-        port: Of it.
-        certificate: PEM file of the server's.
+        port: Port.
+        certificate: PEM file of the server certificate.
         key: PEM file of its key.
-        authority: PEM file of who signs clients' certificates; nobody else is answered.
+        authority: PEM file of the CA of client certificates; other clients are rejected.
     """
 
     host: str
@@ -50,7 +50,7 @@ class Listen:
 
 
 class _Asked(BaseModel):
-    """PodLogOptions, as the kube-apiserver hands them on."""
+    """PodLogOptions, as the kube-apiserver passes them."""
 
     model_config = ConfigDict(frozen=True, alias_generator=AliasGenerator(validation_alias=to_camel))
 
@@ -65,19 +65,19 @@ class _Asked(BaseModel):
 
 @asynccontextmanager
 async def serving_logs(folder: Path, *, pod: FindPod, listen: Listen) -> AsyncIterator[None]:
-    """ProbeResult as long as the block runs.
+    """Serve logs while the block runs.
 
     Args:
-        folder: What `output.Output` writes, of all pods.
+        folder: Log folder of all pods, written by `output.Output`.
         pod: Finds pods.
-        listen: Where.
+        listen: Address and certificates.
 
     Raises:
         OSError: The address is taken, or a certificate cannot be read.
     """
     app = web.Application()
-    app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", _Door(folder, pod).answer)
-    # Whoever follows a log and goes away cancels its reading.
+    app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", _LogEndpoint(folder, pod).answer)
+    # A client that follows a log and disconnects cancels its reading.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_ENDING_S, access_log=None)
     await runner.setup()
     try:
@@ -87,25 +87,25 @@ async def serving_logs(folder: Path, *, pod: FindPod, listen: Listen) -> AsyncIt
         await runner.cleanup()
 
 
-class _Door:
-    """Answers one route."""
+class _LogEndpoint:
+    """Handler of the route."""
 
     def __init__(self, folder: Path, pod: FindPod) -> None:
         self._folder, self._pod = folder, pod
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Stream a container's log; a refusal is a 400 whose text kubectl prints."""
+        """Stream a container's log; an error is a 400 whose text kubectl prints."""
         namespace, name, container = (request.match_info[part] for part in ("namespace", "pod", "container"))
         try:
             asked = _Asked.model_validate(dict(request.query))
         except ValidationError as exc:
             raise web.HTTPBadRequest(text=str(exc)) from exc
         if asked.since_seconds is not None or asked.since_time is not None:
-            raise web.HTTPBadRequest(text="a rehearsal's logs hold no times: leave out --since, or use --tail")
+            raise web.HTTPBadRequest(text="a rehearsal's logs have no time stamps: omit --since, or use --tail")
         manifest = self._pod(namespace, name)
         if manifest is None:
             raise web.HTTPBadRequest(
-                text=f"pod {name} says nothing: kwok plays it. Real are the predictors' pods and those of `helm test`"
+                text=f"pod {name} has no log: kwok simulates it. Only pods of predictors and of `helm test` are real"
             )
         paths = find_logs(self._folder / pod_folder(manifest) / container)
         if asked.previous and paths and not _awaits_next(manifest, container, restarts=int(paths[0].stem)):
@@ -120,7 +120,7 @@ class _Door:
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
         left = asked.limit_bytes
-        # Times are not in the files: a line's is when it was read, and of what was there before, the last one's.
+        # The files have no time stamps: a line gets the time at which it was read.
         seen = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         async for lines in read_lines(path, tail=asked.tail_lines, ended=ended if asked.follow else None):
             content = b"".join(_timed(line, seen) for line in lines) if asked.timestamps else b"".join(lines)
@@ -136,7 +136,7 @@ def _timed(line: bytes, seen: datetime) -> bytes:
 
 
 def _nothing(manifest: Mapping[str, Any], container: str, *, previous: bool) -> str:
-    """Why there is no log, in the kubelet's words."""
+    """Why there is no log, as the kubelet phrases it."""
     pod = manifest["metadata"]["name"]
     if previous:
         return f'previous terminated container "{container}" in pod "{pod}" not found'
@@ -145,19 +145,19 @@ def _nothing(manifest: Mapping[str, Any], container: str, *, previous: bool) -> 
 
 
 def _ended(manifest: Mapping[str, Any] | None, uid: str, container: str, *, restarts: int) -> bool:
-    """Whether the start of that number has ended; the pod's status may still be that of the start before."""
+    """Whether the run of that number has ended; the pod's status may still be that of the previous run."""
     if manifest is None or manifest["metadata"]["uid"] != uid:
         return True
     status = _status(manifest, container)
     now, state = status.get("restartCount", 0), status.get("state") or {}
     if restarts != now:
         return bool(restarts < now)
-    # Waiting for any other reason, a start of that number is still to come.
+    # Waiting for any other reason: the run of that number has not started yet.
     return "terminated" in state or (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
 
 
 def _awaits_next(manifest: Mapping[str, Any], container: str, *, restarts: int) -> bool:
-    """Whether the start of that number is `lastState`, which the kubelet calls previous: the next one is to come."""
+    """Whether the run of that number is `lastState` (kubectl: previous), and the next has not started yet."""
     waits = "waiting" in (_status(manifest, container).get("state") or {})
     return waits and _ended(manifest, manifest["metadata"]["uid"], container, restarts=restarts)
 

@@ -34,19 +34,19 @@ _POLL_S = 0.2
 
 
 def pod_folder(pod: Mapping[str, Any]) -> str:
-    """The name of a pod's folder, which no other pod ever has."""
+    """The unique name of a pod's folder."""
     metadata = pod["metadata"]
     return f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"
 
 
 class Output:
-    """The output of one pod's containers; it stays when the pod is gone."""
+    """Log files of one pod's containers; they are kept after the pod's end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def begin(self, container: str, restarts: int) -> Path:
-        """A new file for a start; only the run before it is kept beside."""
+        """Create the file of a run; of earlier runs only the previous one is kept."""
         path = self._folder / container / f"{restarts}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         for file in list(path.parent.glob("*.log")):
@@ -57,7 +57,7 @@ class Output:
 
 
 def last_lines(log: Path) -> str:
-    """What `FallbackToLogsOnError` takes: the last 80 lines, at most 2048 bytes."""
+    """The text for `FallbackToLogsOnError`: the last 80 lines, at most 2048 bytes."""
     try:
         with log.open("rb") as stream:
             size = stream.seek(0, 2)
@@ -69,7 +69,7 @@ def last_lines(log: Path) -> str:
 
 
 def read_message(path: Path) -> str:
-    """What a container wrote as its termination message; at most 4096 bytes of it."""
+    """The termination message that a container wrote, at most 4096 bytes."""
     try:
         with path.open("rb") as stream:
             return stream.read(_MESSAGE_BYTES).decode(errors="replace")
@@ -78,9 +78,9 @@ def read_message(path: Path) -> str:
 
 
 def shorten(folder: Path) -> None:
-    """Keep `logs/pods` small: the newest pods, and the end of a file that has grown too long.
+    """Limit the size of `logs/pods`: keep the newest pods, and the end of files that are too long.
 
-    A line that is written at that instant can be lost.
+    A line that is written at the same moment can be lost.
     """
     pods = sorted((path for path in folder.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
     for pod in pods[:-_KEPT_PODS]:
@@ -100,10 +100,10 @@ def shorten(folder: Path) -> None:
 
 
 def find_logs(folder: Path) -> list[Path]:
-    """The files of a container's starts that are kept, the newest first.
+    """The kept log files of a container's runs, newest first.
 
     Args:
-        folder: Of the container: `<restarts>.log` for each start.
+        folder: Folder of the container, with `<restarts>.log` for each start.
     """
     return sorted(folder.glob("*.log"), key=lambda file: int(file.stem), reverse=True)
 
@@ -111,23 +111,23 @@ def find_logs(folder: Path) -> list[Path]:
 async def read_lines(
     path: Path, *, tail: int | None = None, ended: Callable[[], bool] | None = None
 ) -> AsyncIterator[list[bytes]]:
-    """Read a log, some lines at a time, each with its line end; the last one may have none.
+    """Read a log in batches of lines, each with its line end; the last one may have none.
 
-    What is cut off meanwhile because the file has grown too long is passed over.
+    Lines that are truncated meanwhile, because the file is too long, are skipped.
 
     Args:
         path: The file.
-        tail: Begin with this many last lines; None is all.
-        ended: Asked whether nothing will be added any more; None is to read what is there, and no more.
+        tail: Number of last lines to begin with; None for all.
+        ended: Whether the log is complete; None to read only its current contents.
     """
     with path.open("rb") as stream:
         if tail is not None:
             last_bytes = sum(map(len, deque(stream, maxlen=tail)))
             stream.seek(-last_bytes, os.SEEK_CUR)
         while True:
-            complete = ended is None or ended()  # asked first: what was said until then is read below
+            complete = ended is None or ended()  # checked first: output up to now is read below
             while lines := stream.readlines(_CHUNK_BYTES):
-                if not complete and not lines[-1].endswith(b"\n"):  # it is being written
+                if not complete and not lines[-1].endswith(b"\n"):  # an incomplete line
                     stream.seek(-len(lines.pop()), os.SEEK_CUR)
                     if not lines:
                         break

@@ -1,4 +1,4 @@
-"""The context of one pod: its manifest, address and folders, the API server, and what all pods share.
+"""The context of one pod: its manifest, address and folders, the API server, and shared objects.
 
 context = PodContext(pod=manifest, address="127.64.1.1", api=api, shared=shared)
 await context.mount_volumes()
@@ -24,22 +24,22 @@ from rehearsal.errors import ApiError
 
 __all__ = ["DEFAULT_GRACE_S", "SHARED_MEMORY_FOLDER", "PodApi", "PodContext", "SharedByPods", "shared_memory_prefix"]
 
-SHARED_MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  # POSIX shared memory lives there
+SHARED_MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  # POSIX shared memory
 DEFAULT_GRACE_S: Final = 30.0
-"""Of a pod whose manifest names none."""
+"""Grace period of a pod without one in its manifest."""
 _MOUNT_RETRY_S = 1.0
 
 _log = logging.getLogger(__name__)
 
 
 class PodApi(Protocol):
-    """What a pod reads and writes outside of itself; raises ApiError without an answer: to be repeated."""
+    """A pod's access to the API server; raises ApiError, after which a call can be retried."""
 
     async def report(self, pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-        """Merge a status into the pod's; whether the pod still exists."""
+        """Merge a status into the pod's; returns whether the pod still exists."""
 
     async def delete(self, pod: Mapping[str, Any]) -> None:
-        """Remove the pod, of which nothing runs any more."""
+        """Remove the pod, which has no processes any more."""
 
     def event(self, pod: Mapping[str, Any], reason: str, message: str, *, warning: bool = False) -> None:
         """Record an event."""
@@ -51,16 +51,16 @@ class PodApi(Protocol):
         """Folder by the volume's name; raises MountError."""
 
     async def resolve(self, named: ServiceName) -> str | None:
-        """A predictor's Service to host:port; None if there is no such Service."""
+        """Resolve a predictor's Service to host:port; None if there is no such Service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedByPods:
-    """What all pods of a node agent share.
+    """Shared by all pods of a node agent.
 
     Attributes:
         folder: Holds one folder per pod.
-        logs: Holds one folder per pod, which stays.
+        logs: Holds one log folder per pod, which is kept.
         programs: Programs of this machine by image.
         prober: Sends probes.
         restart_backoff_s: Shortest wait between restarts.
@@ -75,15 +75,15 @@ class SharedByPods:
 
 @dataclass(slots=True, kw_only=True)
 class PodContext:
-    """One pod, for everything that runs it.
+    """The context of one pod.
 
     Attributes:
-        pod: The manifest with which it started.
-        address: Its own.
+        pod: The manifest at its start.
+        address: Its address.
         api: The API server.
-        shared: What all pods share.
+        shared: Shared by all pods.
         volumes: Folder by the volume's name; filled before the first container starts.
-        silent: No event is recorded any more.
+        silent: Whether events are no longer recorded.
     """
 
     pod: Mapping[str, Any]
@@ -105,7 +105,7 @@ class PodContext:
 
     @property
     def output(self) -> Output:
-        """Where the output of its containers goes."""
+        """Log files of its containers."""
         return Output(self.shared.logs / pod_folder(self.pod))
 
     @property
@@ -124,12 +124,12 @@ class PodContext:
         return await self.api.entries(kind, self.pod["metadata"]["namespace"], name)
 
     async def mount_volumes(self) -> None:
-        """Fill `volumes`; repeats, with an event for each failure, until all of them are there."""
+        """Fill `volumes`; retries until all exist, with an event for each failure."""
         while True:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self.volumes.update(await self.api.volumes(self.pod, self.folder, self.address))
-            except (MountError, OSError) as exc:  # OSError: the disk is full, for instance
+            except (MountError, OSError) as exc:  # OSError: for example, the disk is full
                 self.event("FailedMount", f"MountVolume.SetUp failed: {exc}", warning=True)
             except ApiError as exc:
                 _log.info("%s: volumes: %s", self.name, exc)

@@ -33,8 +33,8 @@ _HOSTS = tuple(product(range(1, 255), range(1, 255)))
 class PodAddresses:
     """The addresses `<network>.1.1` to `<network>.254.254`.
 
-    They are given out in turn, so that the address of a pod that is gone rests before another pod gets it: clients
-    keep connections, and Prometheus series, for a while.
+    They are assigned in turn, so that a released address is not reused soon: clients keep connections, and Prometheus
+    keeps series, for a while.
     """
 
     def __init__(self, network: str) -> None:
@@ -73,7 +73,7 @@ class PodAddresses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceName:
-    """A Service's name with a port, as it is written somewhere."""
+    """A Service's name with a port."""
 
     name: str
     namespace: str
@@ -81,12 +81,12 @@ class ServiceName:
 
 
 def services_in(text: str) -> set[ServiceName]:
-    """The predictors' Services that the text names; 80 where it names no port."""
+    """The predictors' Services in a text; the port defaults to 80."""
     return {_named(match) for match in _NAMED.finditer(text)}
 
 
 def replace_services(text: str, addresses: Mapping[ServiceName, str]) -> str:
-    """The text with `host:port` in place of each name that has one; other names stay, and do not resolve."""
+    """The text with `host:port` in place of each known name; other names stay, and do not resolve."""
 
     def place(match: re.Match[str]) -> str:
         return addresses.get(_named(match), match.group(0))
@@ -98,9 +98,9 @@ def backend_address(named: ServiceName, service: Mapping[str, Any], *, gateway: 
     """The address that a connection to the Service reaches.
 
     Args:
-        named: The Service and the port that is asked for.
+        named: The Service and port.
         service: Its manifest.
-        gateway: host:port of the gateway, which stands for inference over HTTP and gRPC.
+        gateway: host:port of the gateway, used for inference over HTTP and gRPC.
         pod: Address of one ready pod of the Service, for its metrics; None if no pod is ready.
 
     Returns:
@@ -111,7 +111,7 @@ def backend_address(named: ServiceName, service: Mapping[str, Any], *, gateway: 
     headless = service["spec"].get("clusterIP") == "None"
     for port in service["spec"].get("ports") or ():
         target = port.get("targetPort", port["port"])
-        # Without an address of its own, a Service's name leads to the pods: to their ports.
+        # A headless Service's name resolves to the pods, so their ports apply.
         if named.port != (target if headless and isinstance(target, int) else port["port"]):
             continue
         if _METRICS in {port.get("name"), target} or target == 8002:

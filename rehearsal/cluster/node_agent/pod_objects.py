@@ -20,7 +20,7 @@ __all__ = ["PodObjects"]
 
 _EVENTS_AT_ONCE = 1000
 _GONE = {404: "", 409: "UID", 422: "metadata.uid"}
-"""What the API server says where the pod is gone, or another one has its name: to a deletion 409, to a status 422."""
+"""Status codes for a pod that no longer exists, or was replaced: 409 for a deletion, 422 for a status."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 class PodObjects:
     """The API server.
 
-    Pods are named by their manifest, and changed only if they are still that very pod, by its uid. Without a
-    response, methods raise ApiError: to be repeated.
+    Pods are given by their manifest, and changed only if the uid still matches. Methods raise ApiError if the server
+    does not respond, and can then be retried.
     """
 
     def __init__(self, api: ApiClient) -> None:
@@ -42,7 +42,7 @@ class PodObjects:
         return await self._api.get(path)
 
     async def entries(self, kind: str, namespace: str, name: str) -> dict[str, bytes] | None:
-        """What a ConfigMap or Secret holds; None if there is none."""
+        """The entries of a ConfigMap or Secret; None if there is none."""
         content = await self.get(f"/api/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
         if content is None:
             return None
@@ -54,16 +54,16 @@ class PodObjects:
         }
 
     async def report(self, pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-        """Merge a status into the pod's; whether the pod is still there."""
+        """Merge a status into the pod's; returns whether the pod still exists."""
         change = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}
         return await self._change(patch(f"{_path(pod)}/status", change, strategic=True))
 
     async def delete(self, pod: Mapping[str, Any]) -> None:
-        """Take the pod away: nothing of it runs any more."""
+        """Remove the pod, which has no processes any more."""
         await self._change(delete(_path(pod), grace_period_s=0, uid=pod["metadata"]["uid"]))
 
     def event(self, pod: Mapping[str, Any], reason: str, message: str, *, warning: bool = False) -> None:
-        """Tell what happened to a pod; lost while the API server is away for long."""
+        """Record an event of a pod; lost if the API server is unavailable for long."""
         key = pod["metadata"]["uid"], reason, message
         name, count = self._counted.get(key, (f"{pod['metadata']['name']}.{uuid4().hex[:16]}", 0))
         self._counted[key] = name, count + 1
@@ -79,11 +79,11 @@ class PodObjects:
             _log.warning("event lost: %s %s", reason, message)
 
     def forget(self, pod: Mapping[str, Any]) -> None:
-        """The pod is gone: its events are not counted on."""
+        """Drop the event counters of a removed pod."""
         self._counted = {key: value for key, value in self._counted.items() if key[0] != pod["metadata"]["uid"]}
 
     async def send_events(self) -> None:
-        """Send what `event` took, until cancelled."""
+        """Send recorded events, until cancelled."""
         while True:
             request = await self._events.get()
             try:
@@ -93,7 +93,7 @@ class PodObjects:
                     _log.warning("event: %s", exc)
 
     async def _change(self, request: Request) -> bool:
-        """Whether the pod is still there; what the server refuses to change stays as it is."""
+        """Send a change; returns whether the pod still exists. A rejected change is dropped."""
         try:
             await self._api.send(request)
         except ApiError as exc:

@@ -31,13 +31,13 @@ class PodRunner:
     """Runs one pod.
 
     Attributes:
-        manifest: The newest.
-        context: Of the pod.
-        over: Whether no container of it will run again.
+        manifest: The newest manifest.
+        context: Context of the pod.
+        over: Whether no container will run again.
     """
 
     def __init__(self, context: PodContext) -> None:
-        """Create it, with the context's manifest as the newest; nothing is started yet."""
+        """Create it with the context's manifest, without starting anything."""
         self.manifest, self.context = context.pod, context
         spec = context.pod["spec"]
         self._policy = spec.get("restartPolicy") or "Always"
@@ -55,15 +55,15 @@ class PodRunner:
 
     @property
     def ready(self) -> bool:
-        """Whether all containers are, and it is not on its way out."""
+        """Whether all containers are ready, and the pod is not terminating."""
         return not self.over and not self._deleted.is_set() and all(one.state.ready for one in self._main)
 
     async def run(self) -> None:
-        """Run the pod until it is gone from this node; leaves no process and no folder."""
+        """Run the pod until it is removed; leaves no process and no folder."""
         if self._vanished:
             return
         reporting = asyncio.create_task(self._reporter.run())
-        # A task of its own, so that what ends it does not end the cleaning up below.
+        # A separate task, so that its cancellation does not cancel the clean-up below.
         self._work = asyncio.create_task(self._run_until_deleted())
         reporting.add_done_callback(self._end_unreported)
         try:
@@ -77,15 +77,15 @@ class PodRunner:
             await self._gone()
             self.context.remove_files()
             if reporting.done() and not reporting.cancelled():
-                reporting.result()  # raises what ended it
+                reporting.result()  # raises its error
 
     def _end_unreported(self, reporting: asyncio.Task[None]) -> None:
-        """A pod of which nothing can be told any more ends, with the reason."""
+        """End a pod whose status can no longer be reported, with the reason."""
         if not reporting.cancelled() and reporting.exception() and self._work:
             self._work.cancel()
 
     def update(self, manifest: Mapping[str, Any]) -> None:
-        """Take a newer manifest of the same pod."""
+        """Use a newer manifest of the same pod."""
         self.manifest = manifest
         if "deletionTimestamp" not in manifest["metadata"]:
             return
@@ -157,7 +157,7 @@ class PodRunner:
         await asyncio.gather(*(one.run() for one in self._main))
 
     async def _stop(self, grace_s: float, running: asyncio.Task[None]) -> None:
-        """Stop every container at once, within the grace; then the pod is over."""
+        """Stop all containers in parallel, within the grace period."""
         if not self.over:
             await asyncio.gather(*(one.stop(grace_s) for one in (*self._main, *self._init)))
             running.cancel()

@@ -1,4 +1,4 @@
-"""A container's probes: what is sent, how often, and what follows from the results.
+"""A container's probes: requests, periods, and thresholds.
 
 probe = read_probe(container, "readinessProbe", ...)
 streak = ProbeStreak(probe)
@@ -19,13 +19,13 @@ class ProbeAction:
     """One request to a container.
 
     Attributes:
-        kind: How it is sent.
+        kind: Kind of request.
         host: Address; unused for `exec`.
-        port: Number; 0 for `exec`.
-        path: Of `httpGet`, with a slash in front; the service's name of `grpc`.
-        headers: Of `httpGet`.
-        tls: Whether `httpGet` speaks HTTPS; no certificate is checked.
-        command: Of `exec`.
+        port: Port number; 0 for `exec`.
+        path: Path of `httpGet`, with a leading slash; service name of `grpc`.
+        headers: Headers of `httpGet`.
+        tls: Whether `httpGet` uses HTTPS; certificates are not verified.
+        command: Command of `exec`.
     """
 
     kind: Literal["httpGet", "tcpSocket", "grpc", "exec"]
@@ -39,7 +39,7 @@ class ProbeAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerProbe:
-    """A request that is repeated. The defaults are those of Kubernetes."""
+    """A repeated request. Defaults are Kubernetes' defaults."""
 
     action: ProbeAction
     initial_delay_s: float = 0
@@ -51,7 +51,7 @@ class ContainerProbe:
 
 
 class ProbeStreak:
-    """The overall result of a probe: it changes after as many equal results in a row as the probe demands."""
+    """The overall result of a probe, which changes after a threshold of equal results in a row."""
 
     def __init__(self, probe: ContainerProbe, *, passing: bool | None) -> None:
         self.passing = passing
@@ -59,7 +59,7 @@ class ProbeStreak:
         self._results: tuple[bool, int] = (True, 0)
 
     def add(self, *, passed: bool) -> bool:
-        """Take one result.
+        """Add one result.
 
         Returns:
             Whether the overall result has changed.

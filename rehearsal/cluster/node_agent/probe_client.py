@@ -21,19 +21,19 @@ from rehearsal.cluster.node_agent.probe import ProbeAction
 __all__ = ["Exec", "ProbeClient", "ProbeResult"]
 
 Exec = Callable[[tuple[str, ...]], Awaitable[tuple[int, str]]]
-"""Runs a command inside the container: its exit code and its output."""
+"""Runs a command inside the container; returns its exit code and output."""
 
 _DIRECT = (("grpc.enable_http_proxy", 0),)
-"""As the kubelet does: pods are on this machine, where a proxy of the environment cannot reach them."""
+"""No proxy, as in the kubelet: pods are local."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """Of one request.
+    """Result of one request.
 
     Attributes:
         passed: Whether the request succeeded.
-        text: The failure, in the words of the kubelet's event.
+        text: The failure, as in the kubelet's event.
     """
 
     passed: bool
@@ -41,11 +41,11 @@ class ProbeResult:
 
 
 class ProbeClient:
-    """Sends requests, for all containers. Connections are not kept, as the kubelet's are not."""
+    """Sends requests for all containers. Connections are not kept alive, as in the kubelet."""
 
     def __init__(self) -> None:
         self._http = httpx.AsyncClient(
-            verify=False,  # noqa: S501  # the kubelet checks no certificate either
+            verify=False,  # noqa: S501  # the kubelet does not verify certificates either
             trust_env=False,
             limits=httpx.Limits(max_keepalive_connections=0),
             headers={"User-Agent": "kube-probe/1.36", "Accept": "*/*"},
@@ -56,7 +56,7 @@ class ProbeClient:
         await self._http.aclose()
 
     async def send(self, action: ProbeAction, *, timeout_s: float, run: Exec) -> ProbeResult:
-        """Send one request; never raises for what the container does.
+        """Send one request; failures of the container are results, not exceptions.
 
         Args:
             action: The request.
@@ -85,7 +85,7 @@ class ProbeClient:
             return await _send_grpc(action)
         scheme = "https" if action.tls else "http"
         url = f"{scheme}://{action.host}:{action.port}{action.path}"
-        answer = await self._http.get(url, headers=list(action.headers), timeout=None)  # the caller has one
+        answer = await self._http.get(url, headers=list(action.headers), timeout=None)  # the caller sets it
         if answer.status_code < 400:
             return ProbeResult(passed=True)
         return ProbeResult(passed=False, text=f"HTTP probe failed with statuscode: {answer.status_code}")

@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """It does not run yet, or not now."""
+    """It is not running yet, or at present."""
 
     reason: str
     message: str = ""
@@ -46,7 +46,7 @@ class Terminated:
         exit_code: 128 + n for signal n.
         signal: Number of the signal; 0 for none.
         reason: `Completed`, `Error`, or why it could not start.
-        message: What it left as its termination message.
+        message: Its termination message.
         started_at: UTC.
         finished_at: UTC.
     """
@@ -65,10 +65,10 @@ _LOST = Terminated(
 
 
 def terminated(code: int, started_at: datetime, message: str) -> Terminated:
-    """How a process ended, now.
+    """The state of a process that has just ended.
 
     Args:
-        code: Its exit code, below zero for a signal.
+        code: Its exit code, negative for a signal.
         started_at: UTC.
         message: Its termination message.
     """
@@ -88,14 +88,14 @@ class ContainerState:
     """One container.
 
     Attributes:
-        name: Of the container.
-        image: As the pod names it.
-        now: Its state.
-        last: How it ended before.
-        restarts: How often it was started again.
+        name: Name of the container.
+        image: Image in the pod's manifest.
+        now: Its current state.
+        last: Its previous termination.
+        restarts: Number of restarts.
         started: Whether its startup probe has passed, or it has none and runs.
-        ready: Whether it may be sent requests; of an init container, whether it succeeded.
-        run: Name of its last process, other for each start; empty before the first.
+        ready: Whether it may get requests; for an init container, whether it succeeded.
+        run: Unique name of its last run; empty before the first.
     """
 
     name: str
@@ -120,11 +120,11 @@ class ContainerState:
 
 
 class ContainerStatus:
-    """The state of a container while it changes, and whether the container is to stop.
+    """The changing state of a container, and whether it is being stopped.
 
     Attributes:
-        state: The newest.
-        stopping: Set once the container is to stop, and not to start again.
+        state: The current state.
+        stopping: Set once the container must stop and not restart.
     """
 
     def __init__(self, state: ContainerState, changed: Callable[[], None]) -> None:
@@ -147,9 +147,9 @@ def started_at(status: Mapping[str, Any]) -> datetime | None:
 
 
 def states_before(pod: Mapping[str, Any], kind: str) -> dict[str, ContainerState]:
-    """The states that containers begin with, by name; those that never started have none.
+    """Initial container states by name; containers that never started have none.
 
-    What has ended for good stays as it ended: the API server allows nothing else.
+    A final state is kept: the API server allows no change.
 
     Args:
         pod: The manifest with its status.

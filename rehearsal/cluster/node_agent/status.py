@@ -1,4 +1,4 @@
-"""A pod's status as the kubelet writes it, computed from what its containers do. Nothing is read or sent here.
+"""Compute a pod's status from its containers' states, as the kubelet does. Pure: no I/O.
 
 Rules: kubernetes/pkg/kubelet/kubelet_pods.go (`getPhase`), pkg/kubelet/status/generate.go (conditions).
 """
@@ -19,18 +19,18 @@ Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodFacts:
-    """What is known about a pod at one moment.
+    """The state of a pod at one time.
 
     Attributes:
         restart_policy: `Always`, `OnFailure` or `Never`.
         init: Its init containers, in order.
         containers: The others.
-        address: The pod's, and its node's on this machine.
-        start_time: When the node agent saw it first, UTC.
+        address: Address of the pod and of its node.
+        start_time: When the node agent first saw it, UTC.
         networked: Whether it has its address and volumes.
-        over: Whether no container of it will run again.
-        failure: Reason and message, where the pod as a whole was ended.
-        generation: Of the manifest that is run; None where the API server counts none.
+        over: Whether no container will run again.
+        failure: Reason and message, if the whole pod was ended.
+        generation: Generation of the manifest; None if the API server sets none.
     """
 
     restart_policy: str
@@ -45,12 +45,12 @@ class PodFacts:
 
 
 def timestamp(moment: datetime) -> str:
-    """As Kubernetes writes times: whole seconds, UTC."""
+    """A time in Kubernetes' format: whole seconds, UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def phase_of(facts: PodFacts) -> Phase:
-    """The phase that the containers' states add up to."""
+    """The phase that follows from the containers' states."""
     init_failed = any(one.has_failed for one in facts.init) and facts.restart_policy == "Never"
     if facts.failure or init_failed:
         return "Failed"
@@ -65,11 +65,11 @@ def phase_of(facts: PodFacts) -> Phase:
 
 
 def pod_status(facts: PodFacts, previous: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
-    """The status to merge into the pod's: conditions of others stay, by their type.
+    """The status to merge into the pod's; conditions of other types stay.
 
     Args:
-        facts: Of this moment.
-        previous: The conditions of before; one that did not turn keeps its transition time.
+        facts: The current state.
+        previous: The previous conditions; an unchanged one keeps its transition time.
         now: UTC.
     """
     phase = phase_of(facts)
@@ -79,7 +79,7 @@ def pod_status(facts: PodFacts, previous: Sequence[Mapping[str, Any]], now: date
         status = "True" if value else "False"
         was = before.get(kind)
         kept = was["lastTransitionTime"] if was and was.get("status") == status else timestamp(now)
-        # None removes, in the merge, what was said before.
+        # None removes the previous value in the merge.
         text = {"reason": reason or None, "message": message or None}
         generation = {"observedGeneration": facts.generation} if facts.generation is not None else {}
         conditions.append({"type": kind, "status": status, "lastTransitionTime": kept, **text, **generation})

@@ -18,10 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class StatusReporter:
-    """The statuses of one pod, in their order; those that a newer one replaced are left out.
+    """Sends the statuses of one pod in order, skipping those that a newer one has replaced.
 
     Attributes:
-        gone: Whether the API server said that the pod is not there any more.
+        gone: Whether the pod no longer exists.
     """
 
     def __init__(self, send: Callable[[Mapping[str, Any]], Awaitable[bool]]) -> None:
@@ -35,7 +35,7 @@ class StatusReporter:
         self._idle.set()
 
     def report(self, status: Mapping[str, Any]) -> None:
-        """Send this one next, unless nothing has changed."""
+        """Send this status next, unless it is unchanged."""
         if self.gone or status == self._reported:
             return
         self._newest = self._reported = status
@@ -43,7 +43,7 @@ class StatusReporter:
         self._changed.set()
 
     async def flushed(self) -> None:
-        """Wait until the newest is sent."""
+        """Wait until the newest status is sent."""
         await self._idle.wait()
 
     async def run(self) -> None:
@@ -51,7 +51,7 @@ class StatusReporter:
         try:
             await self._send_each()
         finally:
-            self._idle.set()  # a report that will not be sent must block nothing
+            self._idle.set()  # a report that will not be sent must not block
 
     async def _send_each(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -65,7 +65,7 @@ class StatusReporter:
                 self.gone = not await self._send(status)
             except ApiError as exc:
                 if pause_s == _FIRST_PAUSE_S:
-                    _log.info("a status is kept for later: %s", exc)
+                    _log.info("a status is retried later: %s", exc)
                 self._newest = self._newest or status
                 self._changed.set()
                 await asyncio.sleep(pause_s)

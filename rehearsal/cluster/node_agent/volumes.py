@@ -1,4 +1,4 @@
-"""The folders of this machine that stand for a pod's volumes and its containers' mounts."""
+"""Local folders for a pod's volumes and its containers' mounts."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ __all__ = ["MountError", "mounts", "prepare_volumes"]
 
 
 class MountError(Exception):
-    """A volume cannot be had (yet); the kubelet reports FailedMount and tries again."""
+    """A volume is not available (yet); the kubelet reports FailedMount and retries."""
 
 
 async def prepare_volumes(
     pod: Mapping[str, Any], folder: Path, objects: PodObjects, *, address: str
 ) -> dict[str, Path]:
-    """Make each volume's folder.
+    """Create each volume's folder.
 
     Args:
         pod: The manifest.
-        folder: Of the pod.
-        objects: Where claims, ConfigMaps and Secrets are read.
-        address: The pod's.
+        folder: Folder of the pod.
+        objects: Reads claims, ConfigMaps and Secrets.
+        address: Address of the pod.
 
     Returns:
         Folder by the volume's name.
 
     Raises:
-        MountError: What it refers to is not there, or is of a kind that a rehearsal does not know.
+        MountError: A referenced object does not exist, or is of an unsupported kind.
         ApiError: The API server does not answer.
     """
     found = {}
@@ -46,12 +46,12 @@ def mounts(container: Mapping[str, Any], volumes: Mapping[str, Path]) -> dict[st
     """Folder by mount path.
 
     Raises:
-        ConfigError: A mount uses what a rehearsal does not know.
+        ConfigError: A mount uses an unsupported field.
     """
     result = {}
     for mount in container.get("volumeMounts") or ():
         if mount.get("subPathExpr"):
-            raise ConfigError(f"mount {mount['name']}: the node agent knows subPath, no subPathExpr")
+            raise ConfigError(f"mount {mount['name']}: the node agent supports subPath, but not subPathExpr")
         result[mount["mountPath"]] = volumes[mount["name"]] / mount.get("subPath", "")
     return result
 
@@ -84,13 +84,13 @@ async def _claimed(claim: str, namespace: str, objects: PodObjects) -> Path:
     for kind in ("hostPath", "local"):
         if kind in volume["spec"]:
             return Path(volume["spec"][kind]["path"])
-    raise MountError(f"persistentvolume {name}: expected hostPath or local, the node agent knows nothing else")
+    raise MountError(f"persistentvolume {name}: expected hostPath or local, the node agent supports no other kind")
 
 
 async def _write(
     source: Mapping[str, Any], pod: Mapping[str, Any], own: Path, objects: PodObjects, address: str
 ) -> None:
-    """The files of a ConfigMap, a Secret or the downward API; a service account's token is left out."""
+    """The files of a ConfigMap, a Secret or the downward API, without service account tokens."""
     if "serviceAccountToken" in source:
         return
     if (downward := source.get("downwardAPI")) is not None:
@@ -104,7 +104,7 @@ async def _write(
     reference = source.get("configMap") or source.get("secret")
     if not reference:
         known = "emptyDir, hostPath, persistentVolumeClaim, configMap, secret, projected and downwardAPI"
-        raise MountError(f"volume {source.get('name', '')}: the node agent knows {known}")
+        raise MountError(f"volume {source.get('name', '')}: the node agent supports {known}")
     name = reference.get("name") or reference["secretName"]
     entries = await objects.entries(kind, pod["metadata"]["namespace"], name)
     if entries is None and not reference.get("optional"):

@@ -29,11 +29,11 @@ __all__ = [
 ]
 
 KWOK_NODE = {"kwok.x-k8s.io/node": "fake"}
-"""Annotation by which kwok takes a node into its care."""
+"""Annotation of nodes that kwok manages."""
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
-"""One of each node's name: its heartbeat."""
+"""Namespace of the nodes' heartbeats, one Lease per node."""
 LOST = "rehearsal.slipway/lost"
-"""Annotation of a node whose machine is gone, with the value `true`: the node agent kills what runs there."""
+"""Annotation (value `true`) of a node whose machine is lost: the node agent kills its processes."""
 _ON_DEMAND = "on-demand"
 _HEAVIEST = 100
 
@@ -43,10 +43,10 @@ _FILES = SettingsFiles(
 
 
 class NodeType(Settings):
-    """A machine that can be had."""
+    """A type of machine."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
-    """As the cloud calls it: `g6.xlarge`."""
+    """The cloud's name, such as `g6.xlarge`."""
     gpus: Annotated[int, Field(ge=0, le=16)]
     """GPUs that the device plugin reports."""
     gpu_product: str = ""
@@ -58,26 +58,26 @@ class NodeType(Settings):
     price_per_hour: Annotated[float, Field(ge=0)]
     """In US dollars."""
     boot_s: Annotated[int, Field(ge=0, le=3600)] = 30
-    """Seconds from the request to the node that joins. A `fixed` pool exists from the beginning."""
+    """Seconds from the request until the node joins. A `fixed` pool exists from the beginning."""
 
 
 class Nodes(Settings):
-    """The machines of a cluster."""
+    """The node types of a cluster."""
 
     description: str = ""
     """For the report."""
     pool: Literal["karpenter", "fixed"] = "karpenter"
-    """`karpenter`: nodes come when pods need them and go when they are empty; `fixed`: `count` nodes, always."""
+    """`karpenter`: nodes are added when pods need them and removed when empty; `fixed`: always `count` nodes."""
     types: Annotated[list[NodeType], Field(min_length=1)]
-    """What can be had; Karpenter tries an earlier one first."""
+    """Available types; Karpenter prefers earlier ones."""
     count: Annotated[int, Field(ge=1, le=100)] = 4
     """Nodes of the first type in a fixed pool."""
     gpu_limit: Annotated[int, Field(ge=1)] = 8
-    """Most GPUs that Karpenter may request of each type."""
+    """Largest number of GPUs that Karpenter may request of each type."""
     consolidate_after_s: Annotated[int, Field(ge=0)] = 30
-    """Seconds after which Karpenter gives an empty node back."""
+    """Seconds after which Karpenter removes an empty node."""
     zones: Annotated[list[str], Field(min_length=1, default_factory=lambda: ["zone-a", "zone-b"])]
-    """Zones in which every type can be had."""
+    """Zones in which every type is available."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Nodes:
@@ -87,7 +87,7 @@ class Nodes(Settings):
         return self
 
     def price_per_hour(self, name: str) -> float:
-        """Of a type; 0 for a machine that is not on the list."""
+        """Price of a type; 0 for an unlisted one."""
         return next((each.price_per_hour for each in self.types if each.name == name), 0.0)
 
 
@@ -107,12 +107,12 @@ def load_nodes(name_or_path: str) -> Nodes:
 
 
 def gpu_taint() -> dict[str, str]:
-    """Keeps everything off GPU nodes that does not ask for a GPU, as k8s/nodes/ does."""
+    """Taint of GPU nodes, for pods that request no GPU, as in k8s/nodes/."""
     return {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 
 
 def instance_types(nodes: Nodes) -> list[dict[str, Any]]:
-    """What Karpenter's kwok provider reads from INSTANCE_TYPES_FILE_PATH."""
+    """Contents of INSTANCE_TYPES_FILE_PATH for Karpenter's kwok provider."""
     return [
         {
             "name": each.name,
@@ -136,7 +136,7 @@ def instance_types(nodes: Nodes) -> list[dict[str, Any]]:
 
 
 def node_objects(nodes: Nodes) -> list[dict[str, Any]]:
-    """The pools that Karpenter fills, or the nodes of a fixed pool."""
+    """Karpenter's NodePools, or the nodes of a fixed pool."""
     if nodes.pool == "fixed":
         kind = nodes.types[0]
         zones = nodes.zones
@@ -145,7 +145,7 @@ def node_objects(nodes: Nodes) -> list[dict[str, Any]]:
 
 
 def system_node() -> dict[str, Any]:
-    """Where everything runs that needs no GPU."""
+    """The node for pods that need no GPU."""
     kind = NodeType(name="system", gpus=0, cpu=16, memory_gib=64, price_per_hour=0)
     return _node("system", kind, "zone-a")
 

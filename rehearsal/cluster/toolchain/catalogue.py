@@ -1,6 +1,6 @@
-"""Which programs a rehearsal needs: what each is for, how it is built, and what else of its module is kept.
+"""The catalogue of a rehearsal's programs: purpose, build, and files that are kept of each module.
 
-The versions are not here: each is pinned once, in `rehearsal/programs/<name>/go.mod`.
+Versions are pinned in `rehearsal/programs/<name>/go.mod`.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from pathlib import Path
 __all__ = ["CATALOGUE", "MODULES", "ControlPlaneProgram"]
 
 MODULES = Path(__file__).parents[2] / "programs"
-"""A folder for each program: its go.mod and go.sum."""
+"""One folder per program, with its go.mod and go.sum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPlaneProgram:
-    """One Go module and what is taken from it.
+    """One Go module, and the parts of it that are used.
 
     Attributes:
-        name: Of its folder under `rehearsal/programs`.
-        module: The Go module whose version is the program's, and from which `files` are taken.
-        executables: Go package by the name that the executable gets here.
-        ldflags: For Go's linker; `{version}`, `{major}` and `{minor}` stand for the module's version.
-        files: Patterns of files that are kept, relative to the module's folder.
-        build_s: Seconds that a build without Go's caches takes on two cores, measured; for the progress bar only.
-        modules_mb: Megabytes (10^6 bytes) of the modules that it is built from, as archives and unpacked; measured.
-        objects_mb: Megabytes of what the compiler leaves in Go's build cache; as much again is scratch meanwhile.
-        result_mb: Megabytes of what stays.
+        name: Name of its folder below `rehearsal/programs`.
+        module: The Go module of the program's version and of `files`.
+        executables: Go package by name of the executable.
+        ldflags: Flags of Go's linker; `{version}`, `{major}` and `{minor}` are replaced by the module's version.
+        files: Patterns of files to keep, relative to the module's folder.
+        build_s: Measured seconds of a build without Go's caches on two cores; for the progress bar only.
+        modules_mb: Measured megabytes (10^6 bytes) of its modules, as archives and unpacked.
+        objects_mb: Megabytes in Go's build cache; the build takes as much again as scratch space.
+        result_mb: Megabytes of the result.
     """
 
     name: str
@@ -66,7 +66,7 @@ CATALOGUE = (
             "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
             "kubectl": "k8s.io/kubernetes/cmd/kubectl",
         },
-        # Without it the kube-apiserver calls itself v0.0.0, and charts and KServe ask for its version.
+        # Otherwise the kube-apiserver reports v0.0.0, and charts and KServe check its version.
         ldflags=(
             f"-X {_COMPONENT}.gitVersion={{version}}",
             f"-X {_COMPONENT}.gitMajor={{major}}",
@@ -77,7 +77,7 @@ CATALOGUE = (
         objects_mb=3100,
         result_mb=360,
     ),
-    # Plays the kubelets of simulated nodes.
+    # Simulates the kubelets of simulated nodes.
     ControlPlaneProgram(
         name="kwok",
         module="sigs.k8s.io/kwok",
@@ -93,7 +93,7 @@ CATALOGUE = (
         objects_mb=820,
         result_mb=90,
     ),
-    # Makes nodes for pods that fit nowhere, by its kwok provider.
+    # Creates nodes for unschedulable pods, with its kwok provider.
     ControlPlaneProgram(
         name="karpenter",
         module="sigs.k8s.io/karpenter",
@@ -104,7 +104,7 @@ CATALOGUE = (
         objects_mb=1200,
         result_mb=70,
     ),
-    # Makes Deployments of InferenceServices.
+    # Creates Deployments from InferenceServices.
     ControlPlaneProgram(
         name="kserve",
         module="github.com/kserve/kserve",
@@ -120,7 +120,7 @@ CATALOGUE = (
         objects_mb=1550,
         result_mb=90,
     ),
-    # Turns Prometheus queries into the metrics of an HPA.
+    # Provides Prometheus queries as metrics of an HPA.
     ControlPlaneProgram(
         name="keda",
         module=_KEDA,
@@ -135,7 +135,7 @@ CATALOGUE = (
         objects_mb=2750,
         result_mb=340,
     ),
-    # Turns PodMonitors and PrometheusRules into Prometheus' configuration.
+    # Translates PodMonitors and PrometheusRules into Prometheus' configuration.
     ControlPlaneProgram(
         name="prometheus-operator",
         module="github.com/prometheus-operator/prometheus-operator",
@@ -146,7 +146,7 @@ CATALOGUE = (
         objects_mb=1200,
         result_mb=70,
     ),
-    # Scrapes the pods, evaluates rules, answers KEDA.
+    # Scrapes the pods, evaluates rules, answers KEDA's queries.
     ControlPlaneProgram(
         name="prometheus",
         module="github.com/prometheus/prometheus",
@@ -156,7 +156,7 @@ CATALOGUE = (
         objects_mb=2200,
         result_mb=110,
     ),
-    # The state of Kubernetes' objects as metrics, for alerts and reports.
+    # Exposes the state of Kubernetes objects as metrics, for alerts and reports.
     ControlPlaneProgram(
         name="kube-state-metrics",
         module="k8s.io/kube-state-metrics/v2",
@@ -177,7 +177,7 @@ CATALOGUE = (
         objects_mb=1250,
         result_mb=70,
     ),
-    # The definitions of HTTPRoute and Gateway; no program.
+    # The definitions of HTTPRoute and Gateway only.
     ControlPlaneProgram(
         name="gateway-api",
         module="sigs.k8s.io/gateway-api",

@@ -1,7 +1,7 @@
-"""Go's module cache and build cache while programs are built: the user's own if they are named, else private ones.
+"""Go's module cache and build cache during a build: the user's own if they are set, otherwise private ones.
 
-They grow to more than 20 GB for all programs, if there is room. Private ones are kept while something is missing, so
-that a build that was interrupted goes on where it was, and removed once nothing is.
+They grow to more than 20 GB for all programs, if there is room. Private ones are kept until all programs are built, so
+that an interrupted build can resume, and are then removed.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _MB = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoCaches:
-    """Where Go keeps what it downloads and compiles.
+    """Go's caches.
 
     Attributes:
-        go: Which Go.
-        work: The folder for private caches.
+        go: The Go tool chain.
+        work: Folder for private caches.
     """
 
     go: Go
     work: Path
 
     def environment(self) -> Mapping[str, str]:
-        """Variables for a `go` that uses them.
+        """Environment variables for a `go` that uses them.
 
-        The archives in the user's default module cache come before the network; go.sum decides either way.
+        The user's default module cache is used before the network; go.sum verifies both.
         """
         variables = dict(go_environment())
         if not variables.get("GOTMPDIR"):
-            variables["GOTMPDIR"] = str(self.work / "scratch")  # /tmp may be small, and may be memory
+            variables["GOTMPDIR"] = str(self.work / "scratch")  # /tmp may be small, or in memory
         if not variables.get("GOCACHE"):
             variables["GOCACHE"] = str(self.work / "objects")
         if not variables.get("GOMODCACHE"):
@@ -50,37 +50,36 @@ class GoCaches:
             if archives.is_dir():
                 variables["GOPROXY"] = f"{archives.as_uri()},{proxies}"
             variables["GOMODCACHE"] = str(self.work / "modules")
-            variables["GOFLAGS"] += " -modcacherw"  # or nothing in there could be removed
+            variables["GOFLAGS"] += " -modcacherw"  # otherwise the cache could not be removed
         return variables
 
     def check_space(self, programs: Sequence[ControlPlaneProgram]) -> None:
-        """Refuse to begin what cannot end.
+        """Check the disk space before a build.
 
         Raises:
-            MachineTooSmall: The disk has no room for the largest of these programs while it is built, and for the
-                results.
+            MachineTooSmall: The disk is too full for the build of the largest program and for the results.
         """
         needed_mb = max(map(_while_building_mb, programs)) + _results_mb(programs)
         free_mb = self._free_mb() + _size_mb(self.work)
         if free_mb < needed_mb:
             raise MachineTooSmall(
                 f"building {len(programs)} of the control plane's programs needs {needed_mb / 1000:.1f} GB of disk, "
-                f"and {self.work.parent} has {free_mb / 1000:.1f} GB free: make room there, or name a folder on "
-                f"another disk in SLIPWAY_CACHE"
+                f"and {self.work.parent} has {free_mb / 1000:.1f} GB free: free some space, or set SLIPWAY_CACHE to a "
+                f"folder on another disk"
             )
 
     def needs_gb(self, programs: Sequence[ControlPlaneProgram]) -> tuple[float, float]:
-        """Gigabytes that stay, and the fewest that are taken beside them while these programs are built."""
+        """Gigabytes of the results, and the smallest additional space during the build."""
         return _results_mb(programs) / 1000, max(map(_while_building_mb, programs)) / 1000
 
     def make_room(self, programs: Sequence[ControlPlaneProgram]) -> None:
-        """Remove the private ones when the first of these programs has no room otherwise: it takes longer then."""
+        """Remove the private caches if the next program has no room otherwise, which makes its build slower."""
         if self._free_mb() < _while_building_mb(programs[0]) + _results_mb(programs):
             self.remove()
         (self.work / "scratch").mkdir(parents=True, exist_ok=True)
 
     def remove(self) -> None:
-        """Remove the private ones."""
+        """Remove the private caches."""
         shutil.rmtree(self.work, ignore_errors=True)
 
     def _free_mb(self) -> float:
@@ -110,7 +109,7 @@ def _results_mb(programs: Iterable[ControlPlaneProgram]) -> int:
 
 
 def _size_mb(folder: Path) -> float:
-    """Of the files in it; hard links and holes do not occur there."""
+    """Total size of its files; there are no hard links or sparse files."""
     total = 0
     for path, _, names in os.walk(folder):
         total += sum(os.lstat(os.path.join(path, name)).st_size for name in names)  # noqa: PTH118 - 200,000 files

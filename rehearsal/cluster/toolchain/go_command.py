@@ -1,4 +1,4 @@
-"""Run one `go` command: what it prints while it works goes to a listener, what went wrong becomes one of our errors."""
+"""Run a `go` command: pass its progress to a listener, and map its failures to errors."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ __all__ = ["GoCommand", "disk_full"]
 _GRACE_S = 10
 _DOWNLOADING = "go: downloading "
 _LINES = 12
-"""How much of what Go said an error repeats."""
+"""Lines of Go's output that an error repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoCommand:
-    """A `go` that runs in one module.
+    """Runs `go` in one module.
 
     Attributes:
-        go: Which Go.
-        folder: The module's.
-        environment: Its variables, all of them.
-        listener: Called with each line about progress: `go: downloading ...`, or the path of a package that is being
-            compiled.
+        go: The Go tool chain.
+        folder: Folder of the module.
+        environment: Its complete environment.
+        listener: Called with each progress line: `go: downloading ...`, or the package that is being compiled.
     """
 
     go: Go
@@ -40,17 +39,17 @@ class GoCommand:
     listener: Callable[[str], None]
 
     def run(self, *arguments: str, failure: Callable[[str], ProgramsError]) -> str:
-        """Run it to its end; Ctrl-C ends it with everything that it started.
+        """Run a command; Ctrl-C ends it with its child processes.
 
         Args:
-            arguments: Those of `go`.
-            failure: Makes the error of Go's last words.
+            arguments: Arguments of `go`.
+            failure: Makes the error from the end of Go's output.
 
         Returns:
             Its standard output.
 
         Raises:
-            ProgramsError: Go failed; as `failure` makes it.
+            ProgramsError: Go failed; the error of `failure`.
             MachineTooSmall: The disk is full, or the kernel killed the compiler.
         """
         lines = Lines()
@@ -79,8 +78,8 @@ class GoCommand:
         return printed
 
     def _listen(self, lines: Iterable[bytes]) -> Sequence[str]:
-        """Follow it to its end; its last lines, of those about progress the last download alone."""
-        downloading: list[str] = []  # an error often does not say of which module it is
+        """Read its output; returns the last lines, of the progress lines only the last download."""
+        downloading: list[str] = []  # an error often does not name its module
         words: deque[str] = deque(maxlen=_LINES)
         for line in lines:
             text = line.decode(errors="replace").rstrip()
@@ -98,11 +97,11 @@ def disk_full(words: str) -> MachineTooSmall:
     """The error of a full disk.
 
     Args:
-        words: Of whoever met it.
+        words: Message of the failed operation.
     """
     return MachineTooSmall(
-        f"the disk is full: make room, or name a folder on another disk in SLIPWAY_CACHE; the same command goes on "
-        f"where this one stopped\n{words}"
+        f"the disk is full: free some space, or set SLIPWAY_CACHE to a folder on another disk; the same command "
+        f"resumes the build\n{words}"
     )
 
 
@@ -111,7 +110,7 @@ def _explained(words: str, failure: Callable[[str], ProgramsError]) -> ProgramsE
         return disk_full(words)
     if "signal: killed" in words:
         return MachineTooSmall(
-            f"the kernel killed Go's compiler, most likely for want of memory: end other programs; the same command "
-            f"goes on where this one stopped\n{words}"
+            f"the kernel killed Go's compiler, probably for lack of memory: end other programs; the same command "
+            f"resumes the build\n{words}"
         )
     return failure(words)

@@ -1,4 +1,4 @@
-"""What a go.mod file says, read without Go.
+"""Read the pinned versions of a go.mod file, without Go.
 
 pins = read_pins(MODULES / "kserve")
 pins.version("github.com/kserve/kserve")      # "v0.20.0"
@@ -19,7 +19,7 @@ _GO = re.compile(r"^go (\S+)$", re.MULTILINE)
 _REQUIRE = re.compile(r"^(?:require )?\s*([^\s()/]+\.\S+) (v\S+)(?: // indirect)?$", re.MULTILINE)
 
 GoVersion = tuple[int, ...]
-"""Such as (1, 26, 7)."""
+"""A Go version such as (1, 26, 7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class Pins:
     """A program's go.mod and go.sum.
 
     Attributes:
-        folder: Where they are.
-        text: Both of them, one after the other.
-        go: The oldest Go that builds it.
+        folder: Their folder.
+        text: The text of both.
+        go: The oldest Go version that builds it.
         versions: Version by module path.
     """
 
@@ -39,10 +39,10 @@ class Pins:
     versions: Mapping[str, str]
 
     def version(self, module: str) -> str:
-        """Which version of a module is pinned.
+        """The pinned version of a module.
 
         Raises:
-            ProgramsError: None is.
+            ProgramsError: There is none.
         """
         try:
             return self.versions[module]
@@ -54,12 +54,12 @@ def read_pins(folder: Path) -> Pins:
     """Read go.mod and go.sum.
 
     Raises:
-        ProgramsError: They are not there, or go.mod does not say which Go it needs.
+        ProgramsError: They are missing, or go.mod has no Go version.
     """
     try:
         mod, sums = ((folder / name).read_text(encoding="utf-8") for name in ("go.mod", "go.sum"))
     except OSError as exc:
-        raise ProgramsError(f"{exc.filename}: {exc.strerror}; this installation is damaged, install it again") from exc
+        raise ProgramsError(f"{exc.filename}: {exc.strerror}; the installation is damaged, reinstall it") from exc
     go = _GO.search(mod)
     if go is None:
         raise ProgramsError(f"{folder / 'go.mod'}: expected a line such as `go 1.26.0`, got none")

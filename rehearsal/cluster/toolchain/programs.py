@@ -29,11 +29,11 @@ __all__ = ["BuiltPrograms", "ensure_programs"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltPrograms:
-    """Programs that are built.
+    """The built programs.
 
     Attributes:
-        built: By program.
-        versions: By program, as go.mod pins them.
+        built: Build by program.
+        versions: Pinned version by program.
     """
 
     built: Mapping[str, Built]
@@ -51,7 +51,7 @@ class BuiltPrograms:
         return self.executables[name]
 
     def files(self, program: str) -> Path:
-        """The folder of what was kept of a program's module, at the paths inside the module."""
+        """Folder of a program's kept files, at their paths inside the module."""
         return self.built[program].files
 
     def version(self, program: str) -> str:
@@ -69,20 +69,20 @@ def ensure_programs(
 ) -> BuiltPrograms:
     """Find programs in the user's cache, and build those that are missing.
 
-    What is finished stays when the rest fails or is interrupted: the same call goes on there.
+    Finished programs stay if the rest fails or is interrupted: the same call resumes there.
 
     Args:
-        console: Where progress goes.
-        names: Which programs of the catalogue; None is all.
-        catalogue: What there is.
-        modules: Where each program's go.mod is.
-        cache: Where programs are kept; None is this user's cache.
+        console: Console for progress.
+        names: Programs of the catalogue; None for all.
+        catalogue: The available programs.
+        modules: Folder with each program's go.mod.
+        cache: Folder for programs; None for this user's cache.
 
     Raises:
-        GoMissing: Something has to be built, and there is no Go.
-        ModuleUnavailable: A Go module cannot be had, or is not the one that go.sum says.
+        GoMissing: A program must be built, and there is no Go.
+        ModuleUnavailable: A Go module cannot be downloaded, or does not match go.sum.
         BuildFailed: A program does not compile.
-        MachineTooSmall: Disk or memory does not suffice.
+        MachineTooSmall: Not enough disk space or memory.
         ProgramsError: The cache cannot be written, or this installation is damaged.
     """
     pins = {program.name: read_pins(modules / program.name) for program in catalogue}
@@ -130,13 +130,15 @@ class _Maker:
                 self._build([p for p in self.requested if self._find(p, go) is None], go)
                 return {p.name: built for p in self.requested if (built := self._find(p, go)) is not None}
         except KeyboardInterrupt:
-            self.console.print("stopped: what is built stays, the same command goes on there", highlight=False)
+            self.console.print(
+                "stopped; finished programs are kept, and the same command resumes the build", highlight=False
+            )
             raise
         except OSError as exc:
             if exc.errno == errno.ENOSPC:
                 raise disk_full(str(exc)) from exc
             raise ProgramsError(
-                f"cannot build in {self.store.cache}: {exc}; name a writable folder in SLIPWAY_CACHE"
+                f"cannot build in {self.store.cache}: {exc}; set SLIPWAY_CACHE to a writable folder"
             ) from exc
 
     def _build(self, missing: Sequence[ControlPlaneProgram], go: Go) -> None:
@@ -157,20 +159,20 @@ class _Maker:
         caches.remove()
 
     def _announce(self, missing: Sequence[ControlPlaneProgram], caches: GoCaches) -> None:
-        """Say what it takes before it is taken; seconds and sizes are the catalogue's."""
+        """Print time and space of the build, from the catalogue."""
         minutes = max(1, round(sum(program.build_s for program in missing) / 60))
         stays_gb, meanwhile_gb = caches.needs_gb(missing)
         self.console.print(
-            f"{len(missing)} of {len(self.requested)} programs of the control plane are not built yet. Once, about "
-            f"{minutes} min on two cores: {stays_gb:.1f} GB stay in {self.store.cache}, and at least "
-            f"{meanwhile_gb:.1f} GB more are taken meanwhile. Ctrl-C stops it; the same command goes on there.",
+            f"{len(missing)} of {len(self.requested)} programs of the control plane must be built, once: about "
+            f"{minutes} min on two cores, {stays_gb:.1f} GB in {self.store.cache}, and at least {meanwhile_gb:.1f} GB "
+            "more during the build. Ctrl-C stops it; the same command resumes.",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
 
     def _remove_leftovers(self, go: Go | None) -> None:
-        """Remove Go's caches that a process left which was killed before it could; not those in use."""
+        """Remove unused Go caches of killed processes."""
         if self.store.work.is_dir() and all(self._find(p, go) for p in self.everything):
             with self.store.if_unlocked() as unlocked:
                 if unlocked:
@@ -184,5 +186,5 @@ class _Maker:
 
     @property
     def _oldest_go(self) -> GoVersion:
-        # One Go for all of them, whatever is asked for: a program is not built twice.
+        # One Go version for all programs, whichever are requested, so that no program is built twice.
         return max(pins.go for pins in self.pins.values())

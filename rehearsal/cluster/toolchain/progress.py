@@ -1,4 +1,4 @@
-"""Progress of a build: a live bar at a terminal, lines elsewhere, and each finished program on both."""
+"""Progress of a build: a live bar on a terminal, lines otherwise, and a line per finished program."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LINE_EVERY_S = 30
 
 
 class BuildProgress(ProgressBar):
-    """The console side of building some programs.
+    """Displays the progress of a build.
 
-    The bar counts the seconds that each program is known to take, so it is about right on a machine of that size.
+    The bar uses the measured build time of each program on two cores.
     """
 
     def __init__(self, console: Console, programs: Sequence[ControlPlaneProgram]) -> None:
@@ -35,16 +35,16 @@ class BuildProgress(ProgressBar):
         self._current: ControlPlaneProgram | None = None
 
     def start(self, program: ControlPlaneProgram) -> None:
-        """Begin with a program."""
+        """Begin a program."""
         self._current, self._started_ns, self._said_s = program, time.perf_counter_ns(), 0.0
         number = self._programs.index(program) + 1
         which = f"{program.name} ({number} of {len(self._programs)})"
-        self._update(description=which, doing="looking for modules")
+        self._update(description=which, doing="resolving modules")
         if not self._console.is_terminal:
-            self._print(escape(f"{which}: begun, about {program.build_s:.0f} s on two cores"))
+            self._print(escape(f"{which}: started, about {program.build_s:.0f} s on two cores"))
 
     def line(self, text: str) -> None:
-        """A line of Go: a module that is downloaded, or a package that is compiled."""
+        """A progress line of Go: a module that is downloaded, or a package that is compiled."""
         if self._current is None:
             return
         downloaded = text.removeprefix(_DOWNLOADING)

@@ -40,7 +40,7 @@ def default_cache() -> Path:
 
 
 def linker_flags(program: ControlPlaneProgram, pins: Pins) -> str:
-    """Flags for Go's linker: no debug symbols, and the program's version where it does not know it itself."""
+    """Flags for Go's linker: no debug symbols, and the program's version if the build does not set it."""
     version = pins.version(program.module)
     major, minor = version.removeprefix("v").split(".")[:2]
     flags = ("-s -w", *program.ldflags)
@@ -56,7 +56,7 @@ class Built:
 
     @property
     def files(self) -> Path:
-        """What was kept of its module, at the paths inside the module."""
+        """Folder of its kept files, at their paths inside the module."""
         return self.folder / "files"
 
     def executable(self, name: str) -> Path:
@@ -69,18 +69,18 @@ class Store:
     """The folder of this user's built programs.
 
     Attributes:
-        cache: See the module's text.
+        cache: See the module's docstring.
     """
 
     cache: Path
 
     @property
     def work(self) -> Path:
-        """For Go's own caches."""
+        """Folder of Go's own caches."""
         return self.cache / "work"
 
     def find(self, program: ControlPlaneProgram, pins: Pins, go: Go | None) -> Built | None:
-        """The program as these files and this Go build it; without Go, as any Go built it."""
+        """The program built from these sources with this Go; without `go`, with any Go."""
         home, sources = self.cache / "programs" / program.name, _sources(program, pins)
         folders = [home / _key(sources, go)] if go is not None else sorted(home.glob(f"{sources}-*-{platform_key()}"))
         for folder in folders:
@@ -91,10 +91,10 @@ class Store:
 
     @contextmanager
     def making(self, program: ControlPlaneProgram, pins: Pins, go: Go) -> Iterator[Built]:
-        """A folder to build into, which takes its place, and that of what was there before, when nothing failed."""
+        """A scratch folder to build into, which replaces the previous build on success."""
         home = self.cache / "programs" / program.name
         scratch, goal = home / _SCRATCH, home / _key(_sources(program, pins), go)
-        shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed: this process holds the lock
+        shutil.rmtree(scratch, ignore_errors=True)  # of a killed build: this process holds the lock
         for folder in ("bin", "files"):
             (scratch / folder).mkdir(parents=True)
         try:
@@ -110,7 +110,7 @@ class Store:
 
     @contextmanager
     def locked(self, console: Console) -> Iterator[None]:
-        """Be the only one who builds; say so when that means to wait.
+        """Hold the build lock; prints a message if another process holds it.
 
         Raises:
             OSError: The cache cannot be written.
@@ -124,13 +124,13 @@ class Store:
 
     @contextmanager
     def if_unlocked(self) -> Iterator[bool]:
-        """Whether no build is under way; then none starts before the end of the block."""
+        """Whether no build is running; if so, none can start during the block."""
         with FileLock(self.cache / "lock") as lock:
             yield lock.try_acquire()
 
 
 def _sources(program: ControlPlaneProgram, pins: Pins) -> str:
-    """Hash of whatever decides what comes out of a build, but for Go itself."""
+    """Hash of all inputs of a build except Go itself."""
     environment = go_environment()
     decisive = {
         "pins": pins.text,
@@ -147,16 +147,16 @@ def _key(sources: str, go: Go) -> str:
 
 
 def build(program: ControlPlaneProgram, pins: Pins, command: GoCommand, into: Built) -> None:
-    """Fill a folder with a program.
+    """Build a program into a folder.
 
     Raises:
-        ModuleUnavailable: A module cannot be had, or is not the one that go.sum says.
-        BuildFailed: It does not compile, or its module has other files than it should.
+        ModuleUnavailable: A module cannot be downloaded, or does not match go.sum.
+        BuildFailed: It does not compile, or its module lacks expected files.
         MachineTooSmall: Disk or memory ran out.
     """
     unavailable = _Unavailable(program=program, proxies=command.environment.get("GOPROXY", "Go's default"))
     if program.executables:
-        # Loads every package, so downloads every module that is needed: what fails from here on is the compiler.
+        # Loads every package, so all modules are downloaded here: later failures are the compiler's.
         command.run("list", "-deps", "-f", "{{.ImportPath}}", *program.executables.values(), failure=unavailable.error)
     for name, package in program.executables.items():
         command.run(
@@ -194,13 +194,13 @@ class _Unavailable:
     proxies: str
 
     def error(self, words: str) -> ModuleUnavailable:
-        """Of what Go said about its modules."""
+        """Map Go's message about its modules to an error."""
         if "checksum mismatch" in words:
             return ModuleUnavailable(
-                f"{self.program.name}: a Go module is not the one that go.sum pins; it was changed, here or on "
-                f"its way: look at GOPROXY (now {self.proxies}) and `go clean -modcache`\n{words}"
+                f"{self.program.name}: a Go module does not match go.sum; it was changed on disk or in "
+                f"transit: check GOPROXY (now {self.proxies}), and run `go clean -modcache`\n{words}"
             )
         return ModuleUnavailable(
             f"{self.program.name}: cannot get its Go modules by GOPROXY {self.proxies}: check the network and its "
-            f"proxies; the same command goes on where this one stopped\n{words}"
+            f"proxies; the same command resumes the build\n{words}"
         )

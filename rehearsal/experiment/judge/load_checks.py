@@ -1,4 +1,4 @@
-"""Assertions about what users notice: latency, failed requests, seconds outside the objective."""
+"""Assertions about the users' view: latency, failed requests, seconds outside the objective."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_recovered(assertion: Recovered, evidence: Evidence) -> AssertionResult
         after, base_s = f"second {assertion.after_s:g}", assertion.after_s
     recovered_s = evidence.recovered_s(min(jump_s, base_s or 0.0) if assertion.after_s is None else base_s or 0.0)
     if base_s is None:
-        got, passed = "the nodes that the load needs never came", False
+        got, passed = "the nodes that the load needs never became ready", False
     elif recovered_s is None:
         got, passed = _NEVER, False
     else:
@@ -54,11 +54,11 @@ def check_failed_requests(assertion: FailedRequests, evidence: Evidence) -> Asse
     figures = evidence.load.figures
     failed = figures.due - figures.answered
     excused = _in_flight_on_lost_nodes(evidence) if assertion.excuse == "in_flight_on_lost_node" else 0
-    got = f"{failed:,}" + (f", {excused:,} of them inside a lost replica" if excused else "")
-    sentence = "Requests due in the measured window without a right answer in time."
+    got = f"{failed:,}" + (f", {excused:,} of them in flight in a lost replica" if excused else "")
+    sentence = "Requests due in the measured window without a correct response in time."
     if assertion.excuse == "in_flight_on_lost_node":
         sentence += (
-            " Those due when the node vanished do not count, up to the number inside one replica then (Little's law)."
+            " Those due when the node vanished do not count, up to the number in flight in one replica (Little's law)."
         )
     return AssertionResult(
         name="failed requests",
@@ -70,7 +70,7 @@ def check_failed_requests(assertion: FailedRequests, evidence: Evidence) -> Asse
 
 
 def _in_flight_on_lost_nodes(evidence: Evidence) -> int:
-    """Failures that a lost node explains: due around its end, no more than were inside one replica."""
+    """Failures that a lost node explains: due around its loss, at most the requests in flight in one replica."""
     excused = 0
     for event in evidence.observed.actions("lose_node"):
         ready = max((s.ready or 1 for s in evidence.observed.samples if s.at_s <= event.at_s), default=1)

@@ -49,7 +49,7 @@ def rehearsal_metrics(evidence: Evidence) -> RehearsalMetrics:
 
 
 def _boot_s(nodes: tuple[GpuNode, ...], *, from_s: float) -> float:
-    """Mean time to boot of the nodes that were requested from a second on; 0 where none was, or none was ready.
+    """Mean boot time of the nodes that were requested after `from_s`; 0 if there were none, or none was ready.
 
     Nodes requested before the load join at once, and a node that was ready in the first sample, as of a fixed pool,
     did not boot: neither says how long a boot takes.

@@ -1,6 +1,6 @@
 """The verdict: whether every assertion holds, and whether the measurement is valid.
 
-INVALID goes before FAIL: where the load generator or the cluster itself was the limit, the observations describe them.
+INVALID takes precedence over FAIL: if the load generator or the cluster was the limit, the observations describe that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from slipway.verdict import Outcome, Verdict
 __all__ = ["judge"]
 
 _SATURATED = 0.9
-"""Mean share of the machine's cores above which it counts as the limit."""
+"""Mean share of busy cores above which the machine counts as the limit."""
 _GAPS = 0.2
 """Share of the samples that the API server may leave unanswered."""
 

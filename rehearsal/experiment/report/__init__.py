@@ -1,4 +1,4 @@
-"""The report of a rehearsal: one page that needs no other file and no network, and the same for machines.
+"""Write the report of a rehearsal: a self-contained HTML page, and report.json.
 
 page = write_report(result, Path("runs/rehearsal/step-1"))     # report.json, report.html
 """

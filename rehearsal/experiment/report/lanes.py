@@ -33,8 +33,8 @@ class Lanes:
     """The lanes and their events.
 
     Attributes:
-        names: From above to below.
-        events: By the lane's name.
+        names: Names of the lanes, from top to bottom.
+        events: Events by lane.
         alerts: (lane, state, begin, end) in seconds; an end of None is the end of the chart.
     """
 
@@ -58,7 +58,7 @@ class Lanes:
 
 
 def draw_lanes(figure: go.Figure, lanes: Lanes, span_s: tuple[float, float], *, row: int) -> None:
-    """Marks for moments, bars for alerts; each lane's name stands in it, for a narrow screen has no other room."""
+    """Marks for events, bars for alerts; each lane contains its name, which fits narrow screens."""
     begin_s, end_s = span_s
     height = {name: len(lanes.names) - 1 - place for place, name in enumerate(lanes.names)}
     for name, (symbol, _, index) in _KINDS.items():

@@ -1,4 +1,4 @@
-"""Renders and writes the report. Both files appear whole or not at all."""
+"""Render the report, and write both files atomically."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def write_report(result: RehearsalResult, folder: Path) -> Path:
 
     Args:
         result: The rehearsal.
-        folder: Made where it is missing.
+        folder: Created if missing.
 
     Returns:
         The page's path.
 
     Raises:
-        RehearsalReportError: The folder cannot be made or written, or the disk is full.
+        RehearsalReportError: The folder cannot be created or written, or the disk is full.
     """
     write_result(result, folder)
     page = folder / PAGE

@@ -1,4 +1,4 @@
-"""The result on a terminal: the verdict, every check, and the few figures a person asks for first."""
+"""Print the result on the terminal: verdict, checks, and the most important metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLOURS: dict[Outcome, str] = {"PASS": "green", "FAIL": "red", "INVALID": "yell
 
 
 def print_summary(result: RehearsalResult, page: Path | None, console: Console) -> None:
-    """Print it; `page` is the report, or None when it could not be written."""
+    """Print the summary; `page` is the report, None if it could not be written."""
     verdict = result.verdict
     colour = _COLOURS[verdict.outcome]
 

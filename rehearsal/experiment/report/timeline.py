@@ -1,4 +1,4 @@
-"""The chart of a rehearsal: load, latency, replicas, GPU nodes, price and what happened, on one axis of time."""
+"""The chart of a rehearsal: load, latency, replicas, GPU nodes, price and events, on one time axis."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GAP_PX = 34
 
 
 def timeline(result: RehearsalResult) -> Chart:
-    """All of it, the seconds of the measured window from left to right."""
+    """The complete chart."""
     lanes = Lanes.of(result)
     heights = [*_ROWS.values(), _LANE_PX * max(1, len(lanes.names))]
     total_px = sum(heights) + _GAP_PX * len(heights) + 30
@@ -130,7 +130,7 @@ def _outside(result: RehearsalResult) -> list[tuple[float, float]]:
 
 
 def _mark_moments(figure: go.Figure, result: RehearsalResult, begin_s: float) -> None:
-    """A line through all rows where the load jumps, and where the scenario did something; the warm-up shaded."""
+    """Lines through all rows at jumps of the load and at actions of the scenario; the warm-up is shaded."""
     profile = result.scenario.load.arrivals.profile
     jumps = {b_s for (a_s, a_rps), (b_s, b_rps) in pairwise(profile) if a_s == b_s and a_rps != b_rps}
     moments = jumps | {event.at_s for event in result.observed.events if event.kind == "action"}
@@ -141,7 +141,7 @@ def _mark_moments(figure: go.Figure, result: RehearsalResult, begin_s: float) ->
 
 
 def _name_row(figure: go.Figure, name: str, row: int) -> None:
-    """Above the row on the left: beside it, a narrow screen has no room."""
+    """Row title above the row on the left, which fits narrow screens."""
     number = "" if row == 1 else str(row)
     figure.add_annotation(
         x=0, y=1, xref="paper", yref=f"y{number} domain", xanchor="left", yanchor="bottom", yshift=3, text=name,
@@ -150,7 +150,7 @@ def _name_row(figure: go.Figure, name: str, row: int) -> None:
 
 
 def _span_s(result: RehearsalResult) -> tuple[float, float]:
-    """From the warm-up's last ten seconds to the end of the window, or of what was watched after it."""
+    """From the last ten seconds of the warm-up to the end of the window, or of later observations."""
     begin_s = max(-10.0, -result.scenario.load.warmup_s)
     last_s = max((sample.at_s for sample in result.observed.samples), default=0.0)
     return begin_s, max(1.0, result.figures.window_s, last_s)
@@ -167,11 +167,11 @@ def _latency_ms(point: Point, percent: float) -> float | None:
 
 def _caption(result: RehearsalResult) -> str:
     return (
-        "One axis of time. A request counts in the second in which it was due, so a wait shows where it began; a "
-        "failed request has no latency and shows only as failed. Red ground: seconds in which fewer than 99 % of the "
-        f"requests were answered within {result.scenario.slo.p99_ms:g} ms. Dotted lines: the load jumps, or the "
-        "scenario does something. A node is paid for from the moment it is asked for; the thin line is an "
-        "oracle that knew the load beforehand."
+        "A request counts in the second in which it was due, so a wait shows where it began; a "
+        "failed request has no latency and shows only as failed. Red background: seconds in which fewer than 99 % of "
+        f"the requests were answered within {result.scenario.slo.p99_ms:g} ms. Dotted lines: jumps of the load, and "
+        "actions of the scenario. A node is billed from its request; the thin line is an oracle that knew the load in "
+        "advance."
     )
 
 

@@ -19,16 +19,16 @@ EventKind = Literal["action", "autoscaler", "node", "pod", "alert", "program", "
 
 
 class PodSeen(Value):
-    """A replica, at one moment.
+    """The state of a replica at one time.
 
     Attributes:
-        name: Of the pod.
-        version: Of the model that its annotation pins; "" pins none.
-        phase: As Kubernetes says it.
-        ready: It gets requests.
-        leaving: It is being deleted.
-        node: Where it runs; "" before it is scheduled.
-        restarts: Of its containers together.
+        name: Name of the pod.
+        version: Model version in its annotation; "" if there is none.
+        phase: Phase of the pod.
+        ready: Whether it gets requests.
+        leaving: Whether it is terminating.
+        node: Its node; "" before it is scheduled.
+        restarts: Restarts of all its containers.
         reason: Why a container waits, or why the pod is not scheduled; "" if neither.
     """
 
@@ -43,7 +43,7 @@ class PodSeen(Value):
 
 
 class AlertSeen(Value):
-    """An alert of the service, at one moment; `cause` tells two of one name apart."""
+    """The state of an alert of the service at one time; `cause` distinguishes alerts of one name."""
 
     name: str
     cause: str
@@ -51,22 +51,22 @@ class AlertSeen(Value):
 
 
 class Sample(Value):
-    """One sample of the cluster. What could not be read is None, and its source is in `gaps`.
+    """One sample of the cluster. Unavailable values are None, and their source is in `gaps`.
 
     Attributes:
-        at_s: When the responses had arrived.
-        wanted: Replicas that the Deployment asks for.
+        at_s: Time at which the responses had arrived.
+        wanted: Replicas in the Deployment's spec.
         ready: Replicas that are ready.
         updated: Replicas of the newest pod template.
         desired: Replicas that the HPA last computed.
         metrics: Its metrics' values per replica, by name, as the HPA's status gives them.
-        scaling_active: It could compute them.
+        scaling_active: Whether the HPA could compute its metrics.
         pods: The replicas.
-        alerts: Pending and firing ones.
-        in_flight: Requests inside all replicas, as Prometheus recorded it.
-        pending: Requests that wait in all replicas, as Prometheus recorded it.
+        alerts: Pending and firing alerts.
+        in_flight: Requests in flight in all replicas, from Prometheus.
+        pending: Queued requests in all replicas, from Prometheus.
         unhealthy: Programs of the control plane that fail their health check.
-        busy: Share of this machine's cores that was busy since the sample before.
+        busy: Share of this machine's cores that was busy since the previous sample.
         gaps: Sources that did not respond: apiserver, prometheus.
     """
 
@@ -90,14 +90,14 @@ class GpuNode(Value):
     """A node with GPUs, over its lifecycle.
 
     Attributes:
-        name: Of the node, or of its claim before it is there.
+        name: Name of the node, or of its NodeClaim before it exists.
         type: Instance type.
-        gpus: GPUs that it has.
-        price_per_hour: As the file of node types says.
-        asked_s: Karpenter asked for it; it is paid for from then on. Of a fixed pool: the first sample.
-        ready_s: It could take pods; None: never seen.
-        lost_s: It vanished; None: it did not.
-        gone_s: It was no longer there; None: it was there at the end.
+        gpus: Number of its GPUs.
+        price_per_hour: Price from the file of node types.
+        asked_s: Karpenter requested it; it is billed from then on. In a fixed pool: the first sample.
+        ready_s: It became ready; None if it never was.
+        lost_s: It was lost; None if it was not.
+        gone_s: It no longer existed; None if it existed at the end.
     """
 
     name: str
@@ -110,26 +110,26 @@ class GpuNode(Value):
     gone_s: float | None = None
 
     def exists(self, at_s: float) -> bool:
-        """Whether it is paid for."""
+        """Whether it is billed."""
         return self.asked_s <= at_s and (self.gone_s is None or at_s < self.gone_s)
 
     def is_ready(self, at_s: float) -> bool:
-        """Whether it can take pods."""
+        """Whether it can run pods."""
         alive = self.lost_s is None or at_s < self.lost_s
         return self.ready_s is not None and self.ready_s <= at_s and alive and self.exists(at_s)
 
 
 class Event(Value):
-    """Something that happened.
+    """An event.
 
     Attributes:
-        at_s: When; of a repeated one the first time.
-        kind: Decides its lane in the chart.
-        subject: What it is about, such as a pod's name.
-        what: In a word or a few, such as Kubernetes' reason.
-        detail: In a sentence.
-        warning: Kubernetes calls it a warning, or it is a failure.
-        count: How often it occurred.
+        at_s: Its time; the first time of a repeated event.
+        kind: Kind of event, which determines its lane in the chart.
+        subject: The object concerned, such as a pod's name.
+        what: A few words, such as Kubernetes' reason.
+        detail: One sentence.
+        warning: Whether it is a Kubernetes warning or a failure.
+        count: Number of occurrences.
     """
 
     at_s: float
@@ -150,13 +150,13 @@ class FailedContainer(Value):
     """A container of a replica that failed, with its last output.
 
     Attributes:
-        at_s: When it was observed.
-        pod: Its name.
-        version: Of the model that the pod pins; "" pins none.
-        container: Its name.
-        reason: What it waits for now, such as CrashLoopBackOff.
-        exit_code: It ended with; None: not known.
-        lines: The last lines of its log.
+        at_s: Time of the observation.
+        pod: Name of the pod.
+        version: Model version of the pod; "" if there is none.
+        container: Name of the container.
+        reason: Waiting reason, such as CrashLoopBackOff.
+        exit_code: Exit code; None if unknown.
+        lines: Last lines of its log.
     """
 
     at_s: float
@@ -169,7 +169,7 @@ class FailedContainer(Value):
 
     @property
     def cause(self) -> str:
-        """The line that names the cause, else the last line with a letter in it."""
+        """The line that names the cause, otherwise the last line with a letter in it."""
         errors = [line for line in self.lines if names_cause(line)]
         words = [line for line in self.lines if any(map(str.isalpha, line))]
         return next(iter(reversed(errors or words)), "nothing")
@@ -179,11 +179,11 @@ class Observations(Value):
     """All observations of a rehearsal.
 
     Attributes:
-        samples: One a second, ascending.
+        samples: One per second, ascending.
         nodes: Every GPU node that existed.
-        events: Ascending.
-        failures: The first of each container and reason.
-        served: Versions that the gateway answered with at the end.
+        events: Events, ascending.
+        failures: The first failure of each container and reason.
+        served: Model versions in responses of the gateway at the end.
     """
 
     samples: tuple[Sample, ...]
@@ -193,13 +193,13 @@ class Observations(Value):
     served: tuple[str, ...] = ()
 
     def actions(self, what: str) -> tuple[Event, ...]:
-        """Actions of a kind that were done, such as `lose_node`."""
+        """Completed actions of a kind, such as `lose_node`."""
         return tuple(event for event in self.events if event.kind == "action" and event.what == what)
 
     def alert_spans(self) -> Mapping[tuple[str, str, str], tuple[tuple[float, float | None], ...]]:
         """When each alert was pending or firing: begin and end in seconds by (name, cause, state).
 
-        A sample without Prometheus' answer leaves the state as it was. An end of None: it still was at the last sample.
+        A sample without a response of Prometheus keeps the state. An end of None: still so at the last sample.
         """
         spans: dict[tuple[str, str, str], list[tuple[float, float | None]]] = {}
         for at_s, alerts in self._alert_states():

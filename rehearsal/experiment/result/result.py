@@ -1,9 +1,9 @@
-"""The result of a rehearsal. `report.json` is this, for machines; `report.html` shows it to people.
+"""The result of a rehearsal: the contents of `report.json`.
 
     result = read_result(Path("runs/rehearsal/step-…/report.json"))
     result.verdict.outcome                                    # "PASS"
 
-The load test's own result is inside, with the histograms of every second.
+It includes the load test's result, with the histograms of every second.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class AssertionResult(Value):
     """One assertion with its result.
 
     Attributes:
-        name: Of the check, with what tells two of one name apart.
-        expected: In a few words, with units.
-        got: Likewise.
-        passed: It holds.
-        sentence: What was checked and how.
+        name: Unique name of the check.
+        expected: Expected value, with units.
+        got: Observed value, with units.
+        passed: Whether the assertion holds.
+        sentence: What was checked, and how.
     """
 
     name: str
@@ -49,27 +49,27 @@ class AssertionResult(Value):
 
 
 class RehearsalMetrics(Value):
-    """The measured window in numbers.
+    """Metrics of the measured window.
 
     Attributes:
         window_s: Its length.
         due: Requests that were due in it.
-        answered: Those that were answered rightly in time.
-        failed: The others.
-        p50_ms: Of the answered, from due to answered.
+        answered: Requests that were answered correctly and in time.
+        failed: The other requests.
+        p50_ms: Latency of answered requests, due to answered.
         p99_ms: Likewise.
         slo_violation_s: Seconds in which fewer than 99 % of the due requests were answered within the objective.
-        asked_s: Seconds from the largest jump of the load until more replicas were asked for; None: they never were,
+        asked_s: Seconds from the largest jump of the load until more replicas were requested; None if they never were,
             or the load never rises.
-        nodes_ready_s: Second in which the last GPU node that the load needs was ready; None: never, or there at once.
-        recovered_s: Second from which the objective held to the end, after its last violation; None: it did not.
-        most_wanted: Most replicas that were asked for.
-        most_ready: Most replicas that were ready.
-        gpu_s: GPU-seconds that were paid for: each node from when it was asked for until it was gone.
+        nodes_ready_s: Second in which the last GPU node that the load needs was ready; None: never, or from the start.
+        recovered_s: Second from which the objective was met until the end, after its last violation; None: never.
+        most_wanted: Largest number of requested replicas.
+        most_ready: Largest number of ready replicas.
+        gpu_s: Billed GPU-seconds: each node from its request until its removal.
         gpu_cost: Their price.
         oracle_gpu_s: GPU-seconds of an oracle that knew the load and requested each node in time, by capacity alone.
         oracle_cost: Their price, at the cheapest node type that was used.
-        boot_s: Mean time from asking for a node until it was ready, of those ordered under load; 0: there was none.
+        boot_s: Mean time from the request of a node until it was ready, for nodes requested under load; 0 if none.
     """
 
     window_s: float
@@ -92,12 +92,12 @@ class RehearsalMetrics(Value):
 
 
 class Rehearsed(Value):
-    """What was rehearsed.
+    """The rehearsed chart and programs.
 
     Attributes:
-        values: Of the chart, merged: what Helm was given.
+        values: Merged values of the chart, as passed to Helm.
         programs: Version by program of the control plane.
-        source: The published version whose network was served.
+        source: The published version that was served.
     """
 
     values: Mapping[str, Any]
@@ -106,21 +106,21 @@ class Rehearsed(Value):
 
 
 class RehearsalResult(Value):
-    """Everything that is known of one rehearsal.
+    """The complete result of one rehearsal.
 
     Attributes:
-        format: Of this document; 1.
-        name: Of the scenario.
-        scenario: As it was run, overrides included.
-        command: Repeats it.
+        format: Version of this format; 1.
+        name: Name of the scenario.
+        scenario: The scenario with overrides applied.
+        command: Command that repeats the run.
         started: Start of the measured window, UTC.
         partial: It was interrupted.
         rehearsed: Chart values and programs.
-        verdict: The answer.
-        figures: The window in numbers.
-        load: What the load test measured.
+        verdict: The verdict.
+        figures: Metrics of the measured window.
+        load: Result of the load test.
         observed: Observations of the cluster.
-        notes: What a reader should know before believing the figures.
+        notes: Remarks on the conditions of the measurement.
     """
 
     format: Literal[1] = 1
@@ -144,16 +144,16 @@ def read_result(path: Path) -> RehearsalResult:
         path: A `report.json`, or the folder that holds it.
 
     Raises:
-        RehearsalReportUnreadable: It is missing, or no report of a rehearsal.
+        RehearsalReportUnreadable: It is missing, or not a report of a rehearsal.
     """
     return read_report(path, RehearsalResult, command="slipway rehearse", error=RehearsalReportUnreadable)
 
 
 def write_result(result: RehearsalResult, folder: Path) -> Path:
-    """Write the report for machines; its path.
+    """Write report.json; returns its path.
 
     Raises:
-        RehearsalReportError: The folder cannot be made or written, or the disk is full.
+        RehearsalReportError: The folder cannot be created or written, or the disk is full.
     """
     path = folder / REPORT
     write_output(path, result.model_dump_json(indent=1), other="--report-dir", error=RehearsalReportError)

@@ -1,6 +1,6 @@
 """Values of the serving chart: the rehearsal's own, then the user's, then the scenario's, merged as Helm does.
 
-Where the model and Prometheus are is not taken from the user's values: they name those of another cluster.
+The addresses of the model and of Prometheus are not taken from the user's values, which belong to another cluster.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _BASE = Path(__file__).with_name("base-values.yaml")
 
 
 def chart_values(scenario: RehearsalScenario, connection: ClusterConnection, user: Mapping[str, Any]) -> dict[str, Any]:
-    """All values of the first installation, without the replicas that `start` asks for."""
+    """Values of the first installation, without the replicas of `start`."""
     return _values(scenario, user, prometheus_url=connection.prometheus_url)
 
 
 def check_values(scenario: RehearsalScenario, user: Mapping[str, Any]) -> None:
-    """Reject, before there is a cluster, values that could not be rehearsed on any.
+    """Reject values that no cluster could rehearse, before one is started.
 
     Raises:
         RehearsalScenarioError: As `hold_start_replicas`.
@@ -55,10 +55,10 @@ def check_values(scenario: RehearsalScenario, user: Mapping[str, Any]) -> None:
 
 
 def hold_start_replicas(values: Mapping[str, Any], scenario: RehearsalScenario) -> dict[str, Any]:
-    """Values whose `minReplicas` keeps the replicas with which the scenario starts.
+    """Values whose `minReplicas` keeps the scenario's initial replicas.
 
     Raises:
-        RehearsalScenarioError: More than `maxReplicas`, or the values are no numbers.
+        RehearsalScenarioError: They exceed `maxReplicas`, or the values are not numbers.
     """
     max_replicas, start = _count(values, "maxReplicas"), scenario.start.replicas
     if start > max_replicas:
@@ -67,7 +67,7 @@ def hold_start_replicas(values: Mapping[str, Any], scenario: RehearsalScenario) 
         )
     held: dict[str, Any] = {"minReplicas": max(start, _count(values, "minReplicas"))}
     if "wake" in values["autoscaling"]:
-        held["wake"] = {"query": ""}  # the chart takes one only where there may be no replica
+        held["wake"] = {"query": ""}  # the chart accepts one only with scale to zero
     return merge_values(values, {"autoscaling": held})
 
 
@@ -88,7 +88,7 @@ def _values(scenario: RehearsalScenario, user: Mapping[str, Any], *, prometheus_
     computed = {
         "autoscaling": {
             "prometheus": {"serverAddress": prometheus_url},
-            # One batch inside: a replica with more has a queue.
+            # One batch in flight: a replica with more has a queue.
             "capacity": {
                 "inFlight": max(1, scenario.model.max_batch_size // scenario.load.images),
                 "requestsPerSecond": math.floor(scenario.replica_rps),
@@ -118,7 +118,7 @@ def read_values(path: Path) -> dict[str, Any]:
     """A user's values file.
 
     Raises:
-        RehearsalScenarioError: It is missing, or no values file.
+        RehearsalScenarioError: It is missing, or not a values file.
     """
     return read_yaml(
         path, sections="autoscaling, triton", missing=f"{path}: no such values file", error=RehearsalScenarioError

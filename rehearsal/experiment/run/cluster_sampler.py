@@ -5,7 +5,7 @@
     sampler.latest                       # from any thread
     sampler.observations(window_start_s)
 
-A source that does not answer is a gap in that sample, never an error.
+A source that does not respond leaves a gap in that sample and is never an error.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _EVERY_S = 1.0
 _HEALTH_EVERY_S = 5.0
 _ANSWER_S = 3.0
 _BEFORE_S = 10.0
-"""Events from so long before the window are kept."""
+"""Events are kept from this long before the window on."""
 _RECORDS = '{__name__=~"slipway:inference_(in_flight|pending):sum",namespace="%s"}'
 
 
@@ -65,14 +65,14 @@ class ClusterSampler:
         return self._samples[-1] if self._samples else None
 
     def record_action(self, event: Event) -> None:
-        """Add an action that the rehearsal itself carried out, at Unix time."""
+        """Add an action of the rehearsal itself, at Unix time."""
         self._actions.append(event)
 
     def record_health(self, failed: Iterable[str]) -> None:
-        """Add the programs that failed a health check of all.
+        """Add the programs that failed their health check.
 
-        A program is unhealthy once it has failed two checks in a row: a single late answer may come from a busy
-        machine, and would stand in every sample until the next check.
+        A program is unhealthy once it has failed two checks in a row: a single late response may be due to a busy
+        machine, and would count in every sample until the next check.
         """
         now = frozenset(failed)
         self._unhealthy, self._failed = tuple(sorted(now & self._failed)), now
@@ -140,7 +140,7 @@ class ClusterSampler:
         if deployment is None or autoscalers is None or pods is None:
             gaps.append("apiserver")
         if deployment is not None:
-            # A missing Deployment asks for no replica and has none.
+            # A missing Deployment requests no replica and has none.
             spec, status = deployment.get("spec", {}), deployment.get("status", {})
             fields |= {"wanted": spec.get("replicas", 0), "ready": status.get("readyReplicas", 0)}
             fields["updated"] = status.get("updatedReplicas", 0)
@@ -174,7 +174,7 @@ class ClusterSampler:
         )
 
     async def _watch_health(self) -> None:
-        """Less often than the rest: a health check makes each program work."""
+        """Check the health less often than the rest, since each check costs CPU time."""
         supervisor = SupervisorClient(self._connection)
         while True:
             try:

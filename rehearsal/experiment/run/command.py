@@ -1,4 +1,4 @@
-"""What `slipway rehearse SCENARIO` does around a rehearsal: reads files, provides a cluster, places the report."""
+"""Run `slipway rehearse SCENARIO`: read files, provide a cluster, write the report."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ class RehearsalRequest:
     Attributes:
         scenario: A shipped scenario's name, or a file's path.
         overrides: Values in YAML by dotted key.
-        values: Files with values of the chart, a later one over an earlier.
-        nodes: Node types of a cluster that is brought up; None: the scenario's.
-        repository: Where the model was published.
+        values: Values files of the chart; later ones override earlier ones.
+        nodes: Node types of a new cluster; None for the scenario's.
+        repository: Model repository.
         chart: Folder of the serving chart.
         folder: Working folder of the cluster.
-        keep: Leave a cluster up that was brought up for this.
-        report_dir: Where the report goes; None: a new folder below runs/rehearsal.
-        force: Overwrite the report that is there.
-        command: Repeats it.
+        keep: Keep a cluster that was started for this rehearsal.
+        report_dir: Folder for the report; None for a new one below runs/rehearsal.
+        force: Overwrite an existing report.
+        command: Command that repeats the rehearsal.
     """
 
     scenario: str
@@ -73,11 +73,11 @@ class RehearsalRequest:
 
 
 def run_rehearsal(request: RehearsalRequest, console: Console) -> RehearsalResult:
-    """Rehearse, and print the result. To be called in the main thread: Ctrl-C, SIGTERM and SIGHUP end it alike.
+    """Rehearse, and print the result. Call it in the main thread, which handles Ctrl-C, SIGTERM and SIGHUP.
 
     Raises:
-        RehearsalError: It could not be carried out; a cluster that was brought up for it is gone.
-        LoadTestError: So too, and the reason lies in the load.
+        RehearsalError: It could not be carried out; a cluster that was started for it has been removed.
+        LoadTestError: The load test failed.
     """
     scenario = load_scenario(request.scenario, request.overrides)
     values: dict[str, Any] = reduce(merge_values, map(read_values, request.values), {})
@@ -92,9 +92,9 @@ def run_rehearsal(request: RehearsalRequest, console: Console) -> RehearsalResul
         if nodes_name and connection.nodes != nodes:
             option = "--nodes" if request.nodes else f"{request.scenario}: nodes.file"
             raise RehearsalScenarioError(
-                f"{option} {nodes_name}: the cluster that is up in {request.folder} has other machines "
-                f"({connection.nodes.description}); end it with `slipway cluster down`, name another --folder, or "
-                "leave that out"
+                f"{option} {nodes_name}: the running cluster in {request.folder} has other node types "
+                f"({connection.nodes.description}); end it with `slipway cluster down`, choose another --folder, or "
+                "omit this option"
             )
         plan = RehearsalPlan(
             name=Path(request.scenario).stem,
@@ -114,7 +114,7 @@ def run_rehearsal(request: RehearsalRequest, console: Console) -> RehearsalResul
 
 
 def _check(request: RehearsalRequest, scenario: RehearsalScenario, values: Mapping[str, Any]) -> None:
-    """Check what needs no cluster before one is built, which takes half an hour."""
+    """Check everything that needs no cluster before the build, which takes half an hour."""
     if request.report_dir is not None:
         for name in (REPORT, PAGE):
             refuse_to_overwrite(request.report_dir / name, other="--report-dir", force=request.force)
@@ -127,7 +127,7 @@ def _check(request: RehearsalRequest, scenario: RehearsalScenario, values: Mappi
 def _cluster(
     request: RehearsalRequest, scenario: RehearsalScenario, nodes: Nodes, console: Console
 ) -> Iterator[ClusterConnection]:
-    """The cluster that is up, or one that lives for this rehearsal."""
+    """The running cluster, or a temporary one."""
     try:
         connection = running(request.folder)
     except NoCluster:
@@ -146,19 +146,19 @@ def _cluster(
 def _logs(connection: ClusterConnection, report_dir: Path, console: Console) -> Iterator[Callable[[], None]]:
     """Yields a function that copies the cluster's logs beside the report, before the cluster removes them.
 
-    An error copies them too.
+    They are also copied after an error.
     """
 
     def keep() -> None:
         copy = report_dir / "logs"
-        with suppress(OSError):  # must not hide the error that came before
+        with suppress(OSError):  # must not hide the original error
             shutil.copytree(connection.logs, copy, dirs_exist_ok=True)
             console.print(f"logs of the cluster and of its pods: {copy}", soft_wrap=True, highlight=False)
 
     try:
         yield keep
     except SlipwayError as exc:
-        if not isinstance(exc, RehearsalScenarioError | StoreError):  # raised before anything ran
+        if not isinstance(exc, RehearsalScenarioError | StoreError):  # raised before anything was started
             keep()
         raise
     finally:
@@ -167,10 +167,10 @@ def _logs(connection: ClusterConnection, report_dir: Path, console: Console) -> 
 
 
 def new_report_folder(name: str) -> Path:
-    """Make a folder below runs/rehearsal that was not there; two that ask at once get one each.
+    """Create a new folder below runs/rehearsal; concurrent calls get different ones.
 
     Raises:
-        RehearsalReportError: It cannot be made.
+        RehearsalReportError: It cannot be created.
     """
     base = Path("runs/rehearsal") / f"{Path(name).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     for number in count(1):
@@ -181,7 +181,7 @@ def new_report_folder(name: str) -> Path:
             continue
         except OSError as exc:
             raise RehearsalReportError(
-                f"{folder} cannot be made: {exc.strerror}; name another with --report-dir"
+                f"{folder} cannot be created: {exc.strerror}; choose another with --report-dir"
             ) from exc
         return folder
     raise AssertionError

@@ -1,4 +1,4 @@
-"""One rehearsal: the plan that it was asked for, and the context in which it is carried out."""
+"""One rehearsal: its plan, and the context of its steps."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["RehearsalContext", "RehearsalPlan"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RehearsalPlan:
-    """What is asked for.
+    """The requested measurement.
 
     Attributes:
-        name: Of the scenario.
+        name: Name of the scenario.
         scenario: Load, actions and assertions.
-        command: Repeats it.
+        command: Command that repeats the rehearsal.
         values: The user's own values of the chart.
         chart: Folder of helm/serving.
         repository: Where the model was published.
@@ -40,15 +40,15 @@ class RehearsalPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RehearsalContext:
-    """What every step of the rehearsal works with.
+    """The context of a rehearsal's steps.
 
     Attributes:
-        plan: What is asked for.
+        plan: The requested rehearsal.
         connection: The cluster.
         release: The chart's release; its values change with the scenario's actions.
         store: The model store of the replicas.
         sampler: Collects the observations.
-        values: Values of the chart when the measured window begins: `start` no longer holds replicas.
+        values: Values of the chart when the measured window begins, without the replicas of `start`.
     """
 
     plan: RehearsalPlan
@@ -60,11 +60,11 @@ class RehearsalContext:
 
     @classmethod
     def of(cls, plan: RehearsalPlan, connection: ClusterConnection, *, report_dir: Path) -> Self:
-        """For a cluster; `report_dir` receives the chart's values.
+        """Create the context for a cluster; the chart's values are written to `report_dir`.
 
         Raises:
             RehearsalScenarioError: The values do not fit the scenario.
-            ChartRefused: The plan's folder holds no chart.
+            ChartRefused: The plan's folder contains no chart.
         """
         values = chart_values(plan.scenario, connection, plan.values)
         held = hold_start_replicas(values, plan.scenario)

@@ -1,4 +1,4 @@
-"""Carries out a scenario's actions, each at its time, and records when it was done."""
+"""Carry out a scenario's actions, each at its time, and record them."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class FaultInjector:
         self._supervisor = SupervisorClient(context.connection)
 
     async def run(self, actions: Sequence[Fault], window_start_s: float) -> None:
-        """Do all of them, each at its time or as soon as the one before is done; `window_start_s` is Unix time."""
+        """Carry out all actions, each at its time or after the previous one; `window_start_s` is Unix time."""
         for action in sorted(actions, key=lambda action: action.at_s):
             await asyncio.sleep(max(0.0, window_start_s + action.at_s - time.time()))
             await self.inject(action)
 
     async def inject(self, action: Fault) -> None:
-        """Carry one out now; a failure is recorded, and makes the rehearsal invalid."""
+        """Carry out one action now; a failure is recorded, and makes the rehearsal invalid."""
         await self._recorded(action.do, action.describe(), self._do(action))
 
     async def restore_min_replicas(self, autoscaling: Mapping[str, Any]) -> None:
-        """Return the autoscaler to these values, which no longer hold the start's replicas; recorded as an action."""
+        """Restore the autoscaler's `minReplicas` after the start; recorded as an action."""
         detail = f"helm upgrade: minReplicas is {autoscaling.get('minReplicas', 1)} from now on"
         await self._recorded(
             "restore_min_replicas",
@@ -65,7 +65,7 @@ class FaultInjector:
         try:
             subject = await work or ""
         except SlipwayError as exc:
-            detail, warning = f"{detail}: it failed: {exc}", True
+            detail, warning = f"{detail}: failed: {exc}", True
         self._context.sampler.record_action(
             Event(at_s=at_s, kind="action", subject=subject, what=what, detail=detail, warning=warning)
         )
@@ -92,7 +92,7 @@ class FaultInjector:
 
     @_do.register
     async def _(self, _action: LoseNode) -> str:
-        """The node's name. Its node agent kills its pods, and its heartbeat ends without notice."""
+        """Lose a node: the node agent kills its pods, and its heartbeat stops. Returns the node's name."""
         name = await self._serving_node()
         annotations = {LOST: "true", **dict.fromkeys(KWOK_NODE)}
         await self._api.send(patch(f"/api/v1/nodes/{name}", {"metadata": {"annotations": annotations}}))

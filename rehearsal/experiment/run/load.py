@@ -44,7 +44,7 @@ def load_document(scenario: RehearsalScenario, gateway_url: str) -> dict[str, An
         "arrivals": load.arrivals.model_dump(mode="json", exclude_none=True),
         "warmup_s": load.warmup_s,
         "seed": load.seed,
-        # The rehearsal judges by itself. A missed p99 makes the load test see whether its generator was full.
+        # The rehearsal has its own verdict. A missed p99 makes the load test check whether its generator was saturated.
         "slo": {"p99_ms": scenario.slo.p99_ms, "error_rate": 1.0},
         "correctness": {"check_share": load.check_share},
         "generator": {"max_in_flight": scenario.max_in_flight, "max_lag_ms": load.max_lag_ms},
@@ -58,7 +58,7 @@ def offer_load(
     folder: Path,
     follow: Callable[[Mapping[str, Any], float], None],
 ) -> Result:
-    """Offer the whole load, and return when it is over. To be called in the main thread, for Ctrl-C.
+    """Offer the whole load, and return when it is over. Call it in the main thread, for Ctrl-C.
 
     Args:
         scenario: Of the rehearsal.
@@ -85,7 +85,7 @@ def offer_load(
         junit=None,
         command=f"slipway loadtest {file}",
         page=False,
-        force=True,  # the folder is the rehearsal's own, and whether it may be overwritten was asked before
+        force=True,  # the rehearsal's own folder, checked before
     )
     window_start_s = float("inf")
 
@@ -104,7 +104,7 @@ def offer_load(
 
 
 class LoadProgress(LoadBar):
-    """A bar at a terminal; elsewhere a line now and then."""
+    """A bar on a terminal; otherwise a line at intervals."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console, description="load", width=18)

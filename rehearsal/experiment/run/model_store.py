@@ -43,7 +43,7 @@ def find_source(repository: Path) -> VersionEntry:
     """The newest published version, compared with its manifest.
 
     Raises:
-        StoreError: Nothing is published, or what is published is damaged.
+        StoreError: There is no published version, or it is damaged.
     """
     try:
         source = find_model(repository, MODEL).served
@@ -70,14 +70,14 @@ class ModelStore:
         """Replace its content by the newest published version, published so many times.
 
         Args:
-            repository: Where training published.
-            settings: Batch time and size, and how many versions.
+            repository: Model repository.
+            settings: Batch time and size, and the number of versions.
 
         Returns:
-            What was copied, in words.
+            Description of the copied version.
 
         Raises:
-            StoreError: Nothing is published, what is published is damaged, or the disk is full.
+            StoreError: There is no published version, it is damaged, or the disk is full.
         """
         source = find_source(repository)
         try:
@@ -91,7 +91,7 @@ class ModelStore:
         return f"{MODEL} version {source.version} of {repository}"
 
     def damage(self, version: int, *, how: Literal["unlike_manifest", "broken_model"]) -> None:
-        """Put another model.onnx in place; its manifest too for `broken_model`.
+        """Replace model.onnx by another; for `broken_model` the manifest too.
 
         Raises:
             StoreError: The file cannot be written.
@@ -112,7 +112,7 @@ class ModelStore:
             raise StoreError(f"{folder}: {exc}") from exc
 
     def repair(self, version: int) -> None:
-        """Put back what was published; nothing where nothing was damaged.
+        """Restore the published files, if they were damaged.
 
         Raises:
             StoreError: The file cannot be written.

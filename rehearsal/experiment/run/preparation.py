@@ -51,7 +51,7 @@ async def require_exclusive_namespace(api: ApiClient, connection: ClusterConnect
     if others:
         raise ClusterError(
             f"namespace {namespace}: expected no InferenceService but {RELEASE}, got {', '.join(others)}, which would "
-            f"answer in its place; `helm uninstall` it, or rehearse on another cluster: --folder"
+            f"get part of the load; `helm uninstall` it, or use another cluster: --folder"
         )
 
 

@@ -42,27 +42,27 @@ __all__ = ["rehearse"]
 _START_S = 60.0
 """Time for a replica to be created, scheduled and started, besides its node's boot."""
 _RESTORE_S = 3.0
-"""Time before the measured window at which `minReplicas` returns to what the values say."""
+"""Time before the measured window at which `minReplicas` returns to its value."""
 
 
 def rehearse(
     plan: RehearsalPlan, connection: ClusterConnection, *, console: Console, report_dir: Path
 ) -> RehearsalResult:
-    """Serve, load, observe, judge, and write the report. To be called in the main thread, for Ctrl-C.
+    """Serve, load, observe, determine the verdict, and write the report. Call it in the main thread, for Ctrl-C.
 
     The service stays installed, for inspection; the next rehearsal removes it first.
 
     Args:
-        plan: What is asked for.
+        plan: The requested rehearsal.
         connection: A cluster that is up.
-        console: Where progress is shown.
-        report_dir: Where the report goes.
+        console: Console for progress.
+        report_dir: Folder for the report.
 
     Returns:
         The result; its report lies in `report_dir`.
 
     Raises:
-        RehearsalError: It could not be carried out; the message says what to do.
+        RehearsalError: It could not be carried out; the message names the remedy.
     """
     context = RehearsalContext.of(plan, connection, report_dir=report_dir)
     with steps(console, "checking the cluster") as show:

@@ -225,12 +225,12 @@ def failed_containers(items: Iterable[Json], *, at_s: float) -> list[FailedConta
 
 
 def add_causes(failure: FailedContainer, *, logs: Path, namespace: str) -> FailedContainer:
-    """The failure with the lines that name its cause in front of its last ones.
+    """The failure with the lines that name its cause before its last lines.
 
     Args:
-        failure: As the pod's status describes it.
-        logs: Folder of the pods' logs, as the node agent writes them.
-        namespace: Of the pod.
+        failure: The failure from the pod's status.
+        logs: Folder of the pods' logs, written by the node agent.
+        namespace: Namespace of the pod.
     """
     runs = sorted(logs.glob(f"{namespace}_{failure.pod}_*/{failure.container}/*.log"), key=lambda path: int(path.stem))
     causes: list[str] = []

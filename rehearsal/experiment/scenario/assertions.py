@@ -34,7 +34,7 @@ NaturalNumber = Annotated[int, Field(ge=0)]
 
 
 class MoreReplicasAsked(Settings):
-    """The autoscaler asks for more replicas soon after the load rises."""
+    """The autoscaler requests more replicas soon after the load rises."""
 
     check: Literal["more_replicas_asked"]
     within_s: ElapsedSeconds
@@ -59,7 +59,7 @@ class FailedRequests(Settings):
     check: Literal["failed_requests"]
     at_most: NaturalNumber
     excuse: Literal["none", "in_flight_on_lost_node"] = "none"
-    """`in_flight_on_lost_node`: those that were inside a replica when its node vanished do not count."""
+    """`in_flight_on_lost_node`: those in flight in a replica when its node was lost do not count."""
 
 
 class SloViolation(Settings):
@@ -70,7 +70,7 @@ class SloViolation(Settings):
 
 
 class ReplicasWanted(Settings):
-    """The number of replicas that is asked for never falls below a bound."""
+    """The number of requested replicas never falls below a bound."""
 
     check: Literal["replicas_wanted"]
     at_least: Annotated[int, Field(ge=1)]
@@ -106,7 +106,7 @@ class PodFailed(Settings):
 
 
 class RolledOut(Settings):
-    """All replicas are of a version, and ready, soon after a moment."""
+    """All replicas have a version and are ready soon after a given time."""
 
     check: Literal["rolled_out"]
     version: Annotated[int, Field(ge=1)]
@@ -122,7 +122,7 @@ class VersionServed(Settings):
 
 
 class GpuNodesAtEnd(Settings):
-    """So many GPU nodes are left at the end."""
+    """The number of GPU nodes at the end is within bounds."""
 
     check: Literal["gpu_nodes_at_end"]
     at_most: NaturalNumber | None = None
@@ -136,7 +136,7 @@ class GpuNodesAtEnd(Settings):
 
 
 class ScaledIn(Settings):
-    """So few replicas are asked for soon after a moment."""
+    """At most a given number of replicas is requested soon after a given time."""
 
     check: Literal["scaled_in"]
     to: Annotated[int, Field(ge=0)]

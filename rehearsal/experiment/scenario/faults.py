@@ -60,7 +60,7 @@ class Serve(_At):
     version: Version
 
     def describe(self) -> str:
-        """In a few words."""
+        """A short description."""
         return f"helm upgrade: serve version {self.version}"
 
 
@@ -72,7 +72,7 @@ class SetValues(_At):
     """As in a values file; merged over those in effect."""
 
     def describe(self) -> str:
-        """In a few words."""
+        """A short description."""
         return f"helm upgrade: change {', '.join(sorted(self.values))}"
 
 
@@ -86,7 +86,7 @@ class DamageVersion(_At):
     model, and the manifest agrees with it."""
 
     def describe(self) -> str:
-        """In a few words."""
+        """A short description."""
         how = {"unlike_manifest": "differs from its manifest", "broken_model": "is no model, and its manifest is right"}
         return f"version {self.version} in the store {how[self.how]}"
 
@@ -98,18 +98,18 @@ class RepairVersion(_At):
     version: Version
 
     def describe(self) -> str:
-        """In a few words."""
+        """A short description."""
         return f"version {self.version} in the store is repaired"
 
 
 class LoseNode(_At):
-    """One node with a ready replica vanishes without notice."""
+    """One node with a ready replica is lost without notice."""
 
     do: Literal["lose_node"]
 
     def describe(self) -> str:
-        """In a few words."""
-        return "a GPU node vanishes"
+        """A short description."""
+        return "a GPU node is lost"
 
 
 class SetGpuLimit(_At):
@@ -119,7 +119,7 @@ class SetGpuLimit(_At):
     gpus: Annotated[int, Field(ge=0, le=1_000)]
 
     def describe(self) -> str:
-        """In a few words."""
+        """A short description."""
         return f"node pools may have {self.gpus} GPUs"
 
 
@@ -130,7 +130,7 @@ class Stop(_At):
     programs: Annotated[list[ProgramName], Field(min_length=1)]
 
     def describe(self) -> str:
-        """In a few words."""
+        """A short description."""
         return f"{' and '.join(self.programs)} killed"
 
 
@@ -141,7 +141,7 @@ class Start(_At):
     programs: Annotated[list[ProgramName], Field(min_length=1)]
 
     def describe(self) -> str:
-        """In a few words."""
+        """A short description."""
         return f"{' and '.join(self.programs)} started again"
 
 

@@ -63,11 +63,10 @@ class RehearsalScenario(Settings):
 
     @property
     def max_in_flight(self) -> int:
-        """Most requests that the clients have under way, as a gateway limits them.
+        """Limit of the clients' requests in flight, as set by a gateway.
 
-        The default: so few that one replica answers all of them within a tenth of their time-out, since a queue of
-        requests that expire inside a replica makes it work for nothing; and four batch times of the highest rate,
-        which replicas that are not overloaded never reach.
+        The default: as many as one replica answers within a tenth of their time-out, since a queue of requests that
+        expire is useless work; and four batch times at the highest rate, which replicas without overload never reach.
         """
         if self.load.max_in_flight is not None:
             return self.load.max_in_flight
@@ -93,8 +92,8 @@ class RehearsalScenario(Settings):
         missing = sorted(version for version in named if version > self.model.versions)
         if missing:
             raise ValueError(
-                f"actions: version {missing[0]} is named, and model.versions puts {self.model.versions} into the "
-                f"store; set it to {missing[-1]}"
+                f"actions: version {missing[0]} is used, but model.versions is {self.model.versions}; "
+                f"set it to {missing[-1]}"
             )
         return self
 
@@ -114,7 +113,7 @@ def shipped_scenarios() -> tuple[str, ...]:
 
 
 def load_scenario(name_or_path: str, overrides: Mapping[str, str] | None = None) -> RehearsalScenario:
-    """Read and check a scenario.
+    """Read and validate a scenario.
 
     Args:
         name_or_path: A shipped scenario's name, or the path of a YAML file.
@@ -129,7 +128,7 @@ def load_scenario(name_or_path: str, overrides: Mapping[str, str] | None = None)
 
 
 def check_scenario(document: dict[str, Any], *, where: str) -> RehearsalScenario:
-    """Turn a document into a scenario.
+    """Validate a parsed document.
 
     Raises:
         RehearsalScenarioError: As `load_scenario`.

@@ -22,7 +22,7 @@ from slipway.platform.settings import Settings
 __all__ = ["ROUNDING", "LatencyObjective", "LoadSettings", "ModelSettings", "NodeSettings", "StartSettings"]
 
 ROUNDING = 1e-6
-"""Seconds, and shares of a replica, that are no more than rounding."""
+"""Tolerance for rounding, in seconds and in shares of a replica."""
 
 ScheduledArrivals = Annotated[
     ConstantArrivals | PoissonArrivals | StepsArrivals | SpikeArrivals | DiurnalArrivals | TraceArrivals,
@@ -48,7 +48,7 @@ class ModelSettings(Settings):
     max_batch_size: Annotated[int, Field(ge=1, le=1_024)] = 8
     """Most images in a batch."""
     versions: Annotated[int, Field(ge=1, le=9)] = 1
-    """Versions in the model store: the same network, published so many times. The first is served at the start."""
+    """Versions in the model store: the same network, published this many times. The first is served at the start."""
 
     @property
     def replica_images_per_s(self) -> float:
@@ -57,26 +57,26 @@ class ModelSettings(Settings):
 
 
 class LoadSettings(Settings):
-    """What is offered to the gateway."""
+    """The load on the gateway."""
 
     arrivals: ScheduledArrivals
     """As in a scenario of `slipway loadtest`."""
     images: Annotated[int, Field(ge=1)] = 1
-    """In each request."""
+    """Images in each request."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
-    """A request without an answer this long after it was due has failed. It bounds the backlog of an overload too."""
+    """A request without a response this long after it was due has failed. It also limits the backlog of an overload."""
     protocol: Literal["grpc", "http"] = "http"
-    """Calls over gRPC that pass their deadline by the hundred can bring the embedded tritonserver (2.51) down."""
+    """Hundreds of gRPC calls that exceed their deadline can crash the embedded tritonserver (2.51)."""
     warmup_s: Annotated[float, Field(ge=0, le=600)] = 5.0
-    """Offered before the measured window, at its first rate, and in no figure."""
+    """Warm-up at the window's first rate, which no metric includes."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Most requests that all clients together have under way; what is due meanwhile waits, and its latency runs. None:
+    """Limit of requests in flight of all clients; further due requests wait, and their latency counts. None:
     see `RehearsalScenario.max_in_flight`."""
     check_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of the answers that are compared with the known labels; a wrong one has failed."""
+    """Share of the responses that are compared with the known labels; a wrong one has failed."""
     max_lag_ms: Annotated[float, Field(gt=0)] = 50.0
-    """Largest p99 of the generator's own lateness; above, the rehearsal is INVALID. Everything shares one machine."""
+    """Largest p99 of the generator's own delay; above, the rehearsal is INVALID. All programs share one machine."""
 
     def highest_rps(self, begin_s: float, end_s: float) -> float:
         """Most requests per second that are offered in a span of the window; a ramp counts with both of its ends."""
@@ -97,7 +97,7 @@ class StartSettings(Settings):
     """The state when the measured window begins."""
 
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
-    """Ready before the load. They are held by `autoscaling.minReplicas` until the warm-up's last seconds."""
+    """Replicas that are ready before the load, kept by `autoscaling.minReplicas` until the end of the warm-up."""
 
 
 class LatencyObjective(Settings):

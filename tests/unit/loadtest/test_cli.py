@@ -127,7 +127,7 @@ def test_what_was_written_is_overwritten_only_when_that_is_said(two, tmp_path):
     forced = slipway("loadtest", "page", two[0], "-o", tmp_path / "page.html", "--force")
 
     assert [2, 2, 2] == [code for code, _ in told]
-    assert all("is there already: overwrite it with --force, or name another with --" in text for _, text in told)
+    assert all("exists already: overwrite it with --force, or choose another with --" in text for _, text in told)
     assert report == (two[0] / "report.json").read_text()
     assert "kept" == (tmp_path / "capacity.yaml").read_text()
     assert 0 == forced.exit_code
@@ -137,11 +137,11 @@ def test_what_was_written_is_overwritten_only_when_that_is_said(two, tmp_path):
 @pytest.mark.parametrize(
     ("words", "blamed"),
     [
-        (("--slo", "p99=20"), "error: --slo p99=20 (in place of what"),
-        (("--slo", "p99_ms=0.01", "--rate", "300"), "error: --slo p99_ms=0.01 (in place of what"),
-        (("--slo", "p99_ms=40", "--set", "generator.conections=3"), "error: --set generator.conections=3 (in place"),
-        (("--url", "nowhere"), "error: --url nowhere (in place of what"),
-        (("--rate", "-1"), "error: --rate -1.0 (in place of what"),
+        (("--slo", "p99=20"), "error: --slo p99=20 (overriding"),
+        (("--slo", "p99_ms=0.01", "--rate", "300"), "error: --slo p99_ms=0.01 (overriding"),
+        (("--slo", "p99_ms=40", "--set", "generator.conections=3"), "error: --set generator.conections=3 (overriding"),
+        (("--url", "nowhere"), "error: --url nowhere (overriding"),
+        (("--rate", "-1"), "error: --rate -1.0 (overriding"),
     ],
 )
 def test_a_wrong_option_is_blamed_and_no_file_that_nobody_touched(words, blamed):
@@ -234,7 +234,7 @@ def test_the_summary_says_what_limits_its_figures():
     rows = seconds()
     closed = result(scenario=CLOSED, figures=figures(rows, window_s=10), generator=generator(open_loop=False))
 
-    assert "closed loop: a stall of the server hides" in summary(closed)
+    assert "closed loop: latencies omit stalls of the server" in summary(closed)
     assert ", interrupted" in summary(result(partial=True))
     assert "note: metrics [were] not read" in summary(result(notes=("metrics [were] not read",), server=None))
     assert "server: 0.90 ms in queue" in summary(result(server=server()))

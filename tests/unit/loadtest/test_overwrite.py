@@ -54,7 +54,7 @@ def test_what_is_there_is_refused_before_any_load_with_the_way_out(tmp_path, way
     other = option.partition("=")[0]
 
     assert 2 == exit_code, said
-    assert f"error: {kept} is there already: overwrite it with --force, or name another with {other}" in said
+    assert f"error: {kept} exists already: overwrite it with --force, or choose another with {other}" in said
     assert "does not answer" not in said, "the target was asked"
     assert "kept" == file.read_text()
 

@@ -125,7 +125,7 @@ class Always(layers.Layer):
 
 def tiny(*_): return keras.Sequential([layers.Flatten(), Always(), layers.Dense(10, activation='softmax')])
 """,
-            "expected the same answer for the same images.*draws at random",
+            "expected equal outputs for equal images.*is random at inference",
             id="dropout when it answers",
         ),
         pytest.param(
@@ -136,7 +136,7 @@ class Centred(layers.Layer):
 
 def tiny(*_): return keras.Sequential([layers.Flatten(), Centred(), layers.Dense(10, activation='softmax')])
 """,
-            "expected an answer that depends on its image alone.*mixes the images of a batch",
+            "expected an output that depends on its image alone.*mixes the images of a batch",
             id="mean over the batch",
         ),
         pytest.param(
@@ -147,7 +147,7 @@ class Brightest(layers.Layer):
 
 def tiny(*_): return keras.Sequential([layers.Flatten(), Brightest(), layers.Dense(10, activation='softmax')])
 """,
-            "expected an answer that depends on its image alone.*mixes the images of a batch",
+            "expected an output that depends on its image alone.*mixes the images of a batch",
             id="scaled by the brightest of the batch",
         ),
         pytest.param(
@@ -162,7 +162,7 @@ class Net(keras.Model):
 
 def tiny(*_): return Net()
 """,
-            "expected an answer that depends on its image alone.*mixes the images of a batch",
+            "expected an output that depends on its image alone.*mixes the images of a batch",
             id="batch norm in training mode",
         ),
     ],

@@ -127,13 +127,13 @@ def test_a_rate_that_does_not_hold_again_is_lowered_until_one_does():
 
 
 def test_a_rate_that_never_holds_again_is_no_capacity():
-    with pytest.raises(CapacityError, match=r"held once and then not \(a reason to FAIL\).*too unsteady"):
+    with pytest.raises(CapacityError, match=r"passed once and then failed \(a reason to FAIL\).*too noisy"):
         find_capacity(lambda rate_rps, longer: server_of(0 if longer else 500)(rate_rps, longer), start_rps=100)
 
 
 @pytest.mark.parametrize("word", ["FAIL", "INVALID"])
 def test_a_server_that_holds_nothing_is_told_with_the_reasons(word):
-    with pytest.raises(CapacityError, match=f"not even 1 requests/s hold the objectives: a reason to {word}"):
+    with pytest.raises(CapacityError, match=f"not even 1 requests/s meet the objectives: a reason to {word}"):
         find_capacity(server_of(0, above=word), start_rps=100)
 
 
@@ -187,7 +187,7 @@ def test_open_arrivals_with_a_latency_objective_can_be_searched_from_their_rate(
     ("changes", "words"),
     [
         ({"arrivals": {"kind": "closed", "users": 4, "duration_s": 10}}, "a closed loop has no rate"),
-        ({"slo": {"error_rate": 0.01}}, "name one, as in --slo p99_ms=50"),
+        ({"slo": {"error_rate": 0.01}}, "set one, such as --slo p99_ms=50"),
     ],
     ids=["closed loop", "no latency"],
 )
@@ -336,7 +336,7 @@ def test_a_capacity_of_the_clients_clock_says_so_in_the_file_and_on_the_terminal
 
     assert "client" == yaml.safe_load(render_capacity(of_client))["in_flight_counted_by"]
     assert "server" == yaml.safe_load(render_capacity(measured()))["in_flight_counted_by"]
-    assert "counted by this process's own clock, network included" in out.getvalue()
+    assert "computed from client timings, which include the network" in out.getvalue()
 
 
 def announced(tmp_path, *, print_file):

@@ -43,7 +43,7 @@ def carrying(rate_rps, *, instances, max_batch_size, limited_by="server"):
     return TunedRow(setting=Setting(instances=instances, max_batch_size=max_batch_size), capacity=capacity)
 
 
-NOTHING = TunedRow(setting=Setting(instances=1, max_batch_size=1), capacity=None, why="no rate held twice")
+NOTHING = TunedRow(setting=Setting(instances=1, max_batch_size=1), capacity=None, why="no rate passed twice")
 
 
 def changed(diff):
@@ -70,7 +70,7 @@ def test_of_rows_that_carry_about_the_same_the_smallest_is_best():
 
 
 def test_where_nothing_carries_anything_there_is_no_best():
-    with pytest.raises(CapacityError, match="no combination holds the objectives"):
+    with pytest.raises(CapacityError, match="no combination meets the objectives"):
         best([NOTHING])
 
 
@@ -116,4 +116,4 @@ def test_the_table_says_what_limited_a_row_and_why_one_is_empty():
 
     assert ["2", "8", "1,234", "12.0", "4.0"] == first.split()[:5]
     assert "at least: the generator was the limit" in first
-    assert ["1", "1", "-", "-", "-", "no", "rate", "held", "twice"] == second.split()
+    assert ["1", "1", "-", "-", "-", "no", "rate", "passed", "twice"] == second.split()

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.generator_program import closed, metronome, offered, percentile_ms
 
 NOT_SENT = "not sent: no room in flight"
-STOPPED = "stopped: its user was taken away"
+STOPPED = "stopped: Locust stopped its user"
 PATIENT = {"timeout_s": 30}
 
 

@@ -259,7 +259,7 @@ def test_the_page_starts_runs_shows_the_report_and_keeps_reports_that_are_not_it
 
     assert 404 == before.status_code
     assert (200, True) == (shown.status_code, "PASS" in shown.text)
-    assert "report.json is there already" in refused[0]["msg"]
+    assert "report.json exists already" in refused[0]["msg"]
     assert "kept" == (tmp_path / "kept" / "report.json").read_text()
 
 

@@ -106,7 +106,7 @@ tell(report='x', exit_code=0)
 def test_a_leader_that_dies_and_leaves_workers_with_its_messages_open_is_not_waited_for(locust):
     with locust("helper(); sys.exit('no more')") as run:
         leader = run._process.pid
-        with pytest.raises(GeneratorError, match="ended with code 1 before its report; it said:\n  no more"):
+        with pytest.raises(GeneratorError, match="ended with code 1 before its report; its output:\n  no more"):
             list(run.messages())
 
     assert [] == session_of(leader)
@@ -125,7 +125,7 @@ def test_a_generator_that_tells_nothing_is_ended_with_that_reason(locust):
     program = "signal.signal(signal.SIGINT, signal.SIG_IGN); tell(second=1); time.sleep(600)"
     with locust(program, silence_s=0.5, stop_s=0.5) as run:
         leader = run._process.pid
-        with pytest.raises(GeneratorError, match=r"told nothing for 0.5 s"):
+        with pytest.raises(GeneratorError, match=r"sent no progress for 0.5 s"):
             list(run.messages())
 
     assert [] == session_of(leader)
@@ -138,7 +138,7 @@ def test_a_generator_that_does_not_heed_the_word_to_end_is_killed(locust):
         first = next(messages)
         told = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
         told.start()
-        with pytest.raises(GeneratorError, match=r"did not end within 0.5 s"):
+        with pytest.raises(GeneratorError, match=r"did not stop within 0.5 s"):
             list(messages)
     told.join()
 

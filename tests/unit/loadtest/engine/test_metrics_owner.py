@@ -43,7 +43,7 @@ def test_the_metrics_of_the_server_that_answers_are_believed():
 def test_the_metrics_of_an_idle_neighbour_are_not_believed():
     asked, neighbour = Server(), Server()
 
-    assert "and they counted 0: they are another server's" in whose(neighbour.scrape, asked.ask)
+    assert "and they counted 0: they belong to another server" in whose(neighbour.scrape, asked.ask)
 
 
 def test_the_metrics_of_a_busy_neighbour_are_not_believed():
@@ -71,7 +71,7 @@ def test_one_replica_of_several_is_not_believed():
         (0, Counts(answered=2_000, sent=2_000, edge=10), "counted 0 requests and answered 2,000"),
         (0, Counts(answered=8, sent=8, edge=1), "counted 0 requests and answered 8"),
         (900, Counts(answered=2_000, sent=2_000, edge=10), "several replicas"),
-        (5_000, Counts(answered=2_000, sent=2_000, edge=10), "others use the target too"),
+        (5_000, Counts(answered=2_000, sent=2_000, edge=10), "other clients use the target too"),
         (2_900, Counts(answered=1_000, sent=3_000, edge=10), ""),
         (5_000, Counts(answered=2_000, sent=None, edge=10), ""),
     ],
@@ -101,9 +101,9 @@ def test_counters_are_those_of_one_version():
         ("go_goroutines 12\n", "expected Triton's metrics", False),
         ('nv_inference_request_success{model="mnist"', "expected Prometheus' text format", False),
         ("nv_inference_request_success{model=mnist} x\n", "expected Prometheus' text format", False),
-        (PAGE.format("NaN"), "say nothing of model 'mnist' version 3", True),
-        (PAGE.format(7).replace("mnist", "other"), "say nothing of model 'mnist' version 3", True),
-        (PAGE.format(7).replace('"3"', '"2"'), "say nothing of model 'mnist' version 3", True),
+        (PAGE.format("NaN"), "do not contain model 'mnist' version 3", True),
+        (PAGE.format(7).replace("mnist", "other"), "do not contain model 'mnist' version 3", True),
+        (PAGE.format(7).replace('"3"', '"2"'), "do not contain model 'mnist' version 3", True),
     ],
     ids=["login page", "empty", "another program", "cut", "garbage", "no number", "another model", "another version"],
 )

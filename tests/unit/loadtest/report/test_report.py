@@ -113,7 +113,7 @@ def test_an_interrupted_run_is_marked_partial():
 def test_a_closed_loop_is_for_comparison_only():
     text = page(scenario=CLOSED, generator=generator(open_loop=False)).text
 
-    assert "closed loop: for comparison only; a stall of the server hides in it" in text.lower()
+    assert "closed loop: for comparison only; its latencies omit stalls of the server" in text.lower()
     assert "closed loop" not in page().text.lower()
 
 
@@ -159,7 +159,7 @@ def test_a_run_without_an_answer_has_a_page():
 
     assert "No request was answered in the measured window" in text
     assert "UNAVAILABLE: refused 300 100 %" in text
-    assert "nothing was answered" in text
+    assert "no request was answered" in text
 
 
 def test_a_run_that_ended_before_its_window_has_a_page():
@@ -169,7 +169,7 @@ def test_a_run_that_ended_before_its_window_has_a_page():
 
 
 def test_a_run_without_errors_says_so():
-    assert "None: every request that was due in the window was answered rightly and in time." in page().text
+    assert "None: every request that was due in the window was answered correctly and in time." in page().text
 
 
 def test_the_parts_of_a_request_add_up_to_its_mean_latency():
@@ -183,7 +183,9 @@ def test_the_parts_of_a_request_add_up_to_its_mean_latency():
 def test_without_the_servers_metrics_its_time_and_the_networks_are_one():
     run = page(server=None)
 
-    assert ["generator's lag", "waiting for room", "service"] == [t["name"] for t in run.figures["time-parts"]["data"]]
+    assert ["generator's lag", "wait for a place in flight", "service"] == [
+        t["name"] for t in run.figures["time-parts"]["data"]
+    ]
     assert "The server's metrics were not read" in run.text
     assert "usage" not in run.figures
 
@@ -215,7 +217,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_the_way_out(tmp_path):
     (tmp_path / "file").touch()
 
     with pytest.raises(
-        ReportError, match=r"report\.json cannot be written: .*; free the disk or .* name another with --report-dir"
+        ReportError, match=r"report\.json cannot be written: .*; free some space or .* choose another with --report-dir"
     ):
         write_report(result(), tmp_path / "file" / "run")
 

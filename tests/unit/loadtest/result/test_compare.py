@@ -196,7 +196,7 @@ def test_an_empty_window_cannot_be_compared():
     compared = compare(run(1), empty, resamples=50, names=("a", "b"))
 
     assert {"not known"} == set(words(compared).values())
-    assert "b and a cannot be compared: no figure can be judged" == sentence(compared)
+    assert "b and a cannot be compared: no metric has enough requests" == sentence(compared)
 
 
 OTHER = Environment(machine="a machine", cores=16, python="3.11.9", packages={})
@@ -291,7 +291,7 @@ def test_a_comparison_is_json():
             r"b is slower: p99 \+\d\.\d\d ms \(\+\d\d %\), 95 % interval \+\d\.\d+ to \+\d\.\d+ ms$",
         ),
         ({"median_ms": 6}, {}, r"b is faster: p99 -\d\.\d\d ms \(-\d\d %\)"),
-        ({}, {}, "b does not differ from a: every 95 % interval holds 0$"),
+        ({}, {}, "b does not differ from a: every 95 % interval contains 0$"),
         ({}, {"error_rate": 0.3}, r"it fails more often: error rate \+\d+\.\d+ points, .*; it answers fewer requests:"),
         ({"error_rate": 0.3}, {}, r"fails less often: error rate -\d+\.\d+ points \(-100 %\).*; it answers more"),
     ],

@@ -107,7 +107,7 @@ def test_without_an_answer_every_percentile_fails():
     [
         pytest.param(
             {"counted": figures(lag_ms=latencies(p99=5.1))},
-            "lagged its own schedule: 1 % of the requests were dispatched more than 5.1 ms late, the limit is 5 ms",
+            "lagged behind its schedule: 1 % of the requests were dispatched more than 5.1 ms late, the limit is 5 ms",
             id="lag",
         ),
         pytest.param(
@@ -142,7 +142,7 @@ def test_a_full_generator_makes_a_fail_invalid():
     invalid = verdict(figures(latency_ms=latencies(p99=51)), full)
 
     assert ("INVALID", 1) == (invalid.outcome, len(invalid.reasons))
-    assert "generator two was full: it used 97% of a core, the limit is 90%" in invalid.reasons[0]
+    assert "generator two was saturated: it used 97% of a core, the limit is 90%" in invalid.reasons[0]
 
 
 def test_a_full_generator_that_meets_the_objectives_passes():

@@ -87,7 +87,7 @@ def test_the_share_of_checked_answers_is_the_scenarios(share, checked):
 
 
 def test_more_images_than_the_model_takes_are_refused(tmp_path):
-    with pytest.raises(PayloadError, match=r"payload\.batches: expected at most 16 images .*'digits' takes, got 17"):
+    with pytest.raises(PayloadError, match=r"payload\.batches: expected at most 16 images .*'digits', got 17"):
         load_payload(settings((1, 9), (17, 1)), DIGITS, version="1", repository=tmp_path)
 
 
@@ -109,9 +109,9 @@ def test_published_samples_that_are_a_link_are_not_followed(tmp_path):
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        pytest.param("1", r"published without samples\.npz: train once more, or give images", id="without samples"),
-        pytest.param("2", r"version 2 of 'digits', .*not here: .*--repository, or give images", id="not here"),
-        pytest.param("latest", r"version latest of 'digits', .*not here", id="no number"),
+        pytest.param("1", r"published without samples\.npz: train again, or send other images", id="without samples"),
+        pytest.param("2", r"version 2 of 'digits', .*not found: .*--repository, or send other images", id="not here"),
+        pytest.param("latest", r"version latest of 'digits', .*not found", id="no number"),
     ],
 )
 def test_published_samples_that_are_missing_name_the_way_out(tmp_path, version, words):
@@ -122,7 +122,7 @@ def test_published_samples_that_are_missing_name_the_way_out(tmp_path, version, 
 
 
 def test_a_repository_that_is_not_here_names_the_way_out(tmp_path):
-    with pytest.raises(PayloadError, match=r"not here: .*--repository, or give images of your own: --images my\.npz"):
+    with pytest.raises(PayloadError, match=r"not found: .*--repository, or send other images: --images my\.npz"):
         load_payload(settings((1, 1)), DIGITS, version="1", repository=tmp_path / "none")
 
 

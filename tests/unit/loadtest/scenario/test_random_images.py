@@ -30,7 +30,7 @@ def test_no_two_requests_of_noise_are_alike(tmp_path):
 
 
 def test_answers_to_noise_cannot_be_checked():
-    with pytest.raises(ScenarioError, match=r"random images have no right answer.*set correctness\.check_share to 0"):
+    with pytest.raises(ScenarioError, match=r"random images have no labels.*set correctness\.check_share to 0"):
         load_scenario("smoke", {"payload.images": "random"})
 
 

@@ -95,8 +95,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(tmp_path, section
         pytest.param(
             {"slo": {"p50_ms": 60, "p99_9_ms": 50}}, r"p50 \(60 ms\) is above that of p99\.9 \(50 ms\)", id="50>99.9"
         ),
-        pytest.param({"slo": {"min_rps": 101}}, r"101 requests/s are wanted and 100 are offered", id="throughput"),
-        pytest.param({"slo": {"p99_9_ms": 50}}, r"p99\.9 needs at least 3,838 requests .* about 1,000", id="too few"),
+        pytest.param({"slo": {"min_rps": 101}}, r"101 requests/s are required and 100 are offered", id="throughput"),
+        pytest.param({"slo": {"p99_9_ms": 50}}, r"p99\.9 needs at least 3,838 requests, .* about 1,000", id="too few"),
         pytest.param({"slo": {"error_rate": 1.5}}, r"slo\.error_rate: .*less than or equal to 1, got 1\.5", id="rate"),
         pytest.param({"slo": {"p99_ms": 0}}, r"slo\.p99_ms: .*greater than 0, got 0", id="zero"),
         pytest.param({"slo": {"p99_ms": float("inf")}}, r"slo\.p99_ms: .*finite number, got inf", id="infinite"),

@@ -110,7 +110,7 @@ def test_every_mistake_is_told_at_once_with_its_place_and_the_nearest_key():
     ("changes", "says"),
     [
         ({"actions": [{"at_s": 100, "do": "lose_node"}]}, "the load ends after 100 s, and lose_node at 100 s comes"),
-        ({"actions": [{"at_s": 1, "do": "serve", "version": 2}]}, "version 2 is named, and model.versions puts 1"),
+        ({"actions": [{"at_s": 1, "do": "serve", "version": 2}]}, "version 2 is used, but model.versions is 1"),
         ({"load": {**LOAD, "images": 9}}, "a request of 9 images does not fit model.max_batch_size 8"),
         ({"expect": [{"check": "gpu_nodes_at_end"}]}, "expected at_most, at_least, or both"),
         ({"expect": []}, "expect"),

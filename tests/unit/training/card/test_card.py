@@ -204,7 +204,7 @@ def test_the_page_gives_the_verdict(min_accuracy, verdict):
         "1.5e-07",  # parity
         "training.networks:compact_cnn",  # recipe
         "1 epoch, stopped early, 8 s, 700 images/s, seed 7",
-        "Its figures come from 4 test images, where one more mistake is 25.00%",
+        "Its metrics come from 4 test images, where one more mistake is 25.00%",
     ],
 )
 def test_the_page_tells(fact):

@@ -68,7 +68,7 @@ def test_blank_images_are_named_by_their_row_in_the_source(dataset):
 
     assert [("warning", "blank")] == found(dataset)
     assert (
-        "train: 2 of 1,000 images (0.20%) are of one value all over; remove them, or read them again; "
+        "train: 2 of 1,000 images (0.20%) are blank (of one value); remove them, or read them again; "
         "x_train rows 11, 17"
     ) == only_text(dataset)
 
@@ -241,7 +241,7 @@ def test_refuse_names_every_refusal_and_no_warning(dataset):
     dataset.test.images[:5] = dataset.train.images[100:105]
     dataset.validation.images[4:10] = dataset.train.images[4:10]
 
-    with pytest.raises(DataRefused, match=r"pets \(pets\.npz\) would poison a model:") as refused:
+    with pytest.raises(DataRefused, match=r"pets \(pets\.npz\) is unfit for training:") as refused:
         inspect(dataset).refuse()
     assert 2 == str(refused.value).count("\n  - overlap: ")
     assert "blank" not in str(refused.value)

@@ -325,7 +325,7 @@ CSV = {
     "tab": ("5\t0\t4\n7\t0\t0\n", r"3 columns separated by a tab; .*delimiter='\\t'"),
     "header": ("label,p0,p1\n5,0,4\n7,0,0\n", r"below a header line; .*skiprows=1"),
     "Excel's byte order mark": ("\ufefflabel,p0\n5,0\n7,0\n", r"2 columns .*below a header line; .*skiprows=1"),
-    "ragged": ("5,0,4\n7,0\n3,0,0\n", r"3 columns .*; line 2 has 2 columns: mend it first"),
+    "ragged": ("5,0,4\n7,0\n3,0,0\n", r"3 columns .*; line 2 has 2 columns: fix it first"),
     "names": ("label,p0\ncat,0\ndog,255\n", r"line 2 holds something other than numbers: give classes numbers"),
 }
 

@@ -271,7 +271,7 @@ def test_a_network_that_no_onnx_file_can_hold_is_refused_before_it_is_converted(
 
 
 def test_another_number_of_classes_is_refused():
-    with pytest.raises(ExportError, match=r"expected answers of shape \(None, 10\), got \(None, 9\)"):
+    with pytest.raises(ExportError, match=r"expected outputs of shape \(None, 10\), got \(None, 9\)"):
         export_onnx(network(classes=9), DIGITS)
 
 

@@ -105,7 +105,9 @@ def test_full_disk_keeps_the_older_epoch_and_says_the_way_on(folder):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # the kernel refuses to let a file grow further
     try:
-        with pytest.raises(FitError, match=r"cannot be written: .*epoch 1 is kept: make room and go on with --resume"):
+        with pytest.raises(
+            FitError, match=r"cannot be written: .*epoch 1 is saved: free some space and continue with --resume"
+        ):
             folder.save(checkpoint(1.0, 2.0, values=100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -128,7 +128,7 @@ def test_metrics_of_the_builder_get_an_accuracy_beside_them(module, tmp_path):
 def test_a_metric_called_accuracy_that_is_none_is_refused(module, tmp_path, loss, metric, got):
     builder = module(compiled(f"'adam', {loss}, metrics=[{metric}]"))
 
-    with pytest.raises(FitError, match=rf"no share of right answers.*{got}.*Write metrics=\['accuracy'\]"):
+    with pytest.raises(FitError, match=rf"not the share of correct predictions.*{got}.*Use metrics=\['accuracy'\]"):
         train(compiled_recipe(builder), tmp_path / "run")
 
 
@@ -162,7 +162,7 @@ def test_discarding_what_was_compiled_is_training_the_uncompiled_network(module,
     ("arguments", "refusal"),
     [
         ("'adam', losses.SparseCategoricalCrossentropy(from_logits=True)", "expects logits.*from_logits=False"),
-        ("'adam', lambda truth, answers: ops.sum(answers, axis=-1)", "prefers right answers to wrong ones neither"),
+        ("'adam', lambda truth, answers: ops.sum(answers, axis=-1)", "prefers correct predictions neither"),
         ("'adam', lambda truth, answers: 1 / 0", "neither with .*index: ZeroDivisionError"),
         ("'adam'", "compiled without a loss"),
     ],
@@ -211,7 +211,7 @@ def net(image_shape, classes, regularisation):
         ("test_step", "return {'loss': ops.cast(1, 'float32')}", "test_step: expected .*got no 'val_accuracy'"),
         ("train_step", "raise KeyError('x')", "training failed: KeyError"),
         ("train_step", "return None", "training failed: .*|train_step: expected"),
-        ("compile", "raise TypeError", r"has a compile\(\) of its own"),
+        ("compile", "raise TypeError", r"overrides compile\(\)"),
     ],
 )
 def test_steps_that_do_not_tell_what_is_needed_are_refused_in_one_sentence(module, tmp_path, step, body, refusal):
@@ -343,5 +343,5 @@ def test_a_network_with_an_optimizer_of_its_own_does_not_go_on(module, tmp_path)
     recipe = own_recipe(module(body), epochs=1)
     train(recipe, tmp_path / "run")
 
-    with pytest.raises(FitError, match=r"optimizers of its own \(second\).*train without --resume"):
+    with pytest.raises(FitError, match=r"custom optimizers \(second\).*train without --resume"):
         train(recipe, tmp_path / "run", resume=True)

@@ -129,7 +129,9 @@ def trained(factor):
     ("factor", "said", "right"), [(1, None, "raw"), (1 / 255, "raw", "unit")], ids=["of raw", "of unit"]
 )
 def test_trained_weights_are_asked_about_both_ranges(factor, said, right):
-    with pytest.raises(FitError, match=rf"trained weights, .* 100% right .*`input_range: {right}` under `network:`"):
+    with pytest.raises(
+        FitError, match=rf"pretrained; .* balanced accuracy is 100%.*`input_range: {right}` under `network:`"
+    ):
         check_input_range(trained(factor), own_recipe("my:net", input_range=said), STRIPES)
 
 

@@ -149,7 +149,7 @@ def test_nothing_to_resume_starts_afresh_with_a_note(tmp_path):
     result = fit(recipe(epochs=1), DATASET, run_dir=tmp_path, resume=True, console=console)
 
     assert 1 == len(result.history)
-    assert f"nothing to resume in {tmp_path}: starting afresh" in console.file.getvalue()
+    assert f"nothing to resume in {tmp_path}: starting from the beginning" in console.file.getvalue()
 
 
 def test_without_resume_an_older_run_is_replaced(tmp_path):
@@ -176,7 +176,9 @@ def test_interrupted_run_says_how_to_go_on(tmp_path, number):
     thread = threading.Thread(target=interrupt, daemon=True)
     thread.start()
     before = signal.getsignal(number)
-    with pytest.raises(FitError, match=r"interrupted; everything up to epoch \d+ is kept in .*: go on with --resume"):
+    with pytest.raises(
+        FitError, match=r"interrupted; everything up to epoch \d+ is kept in .*: continue with --resume"
+    ):
         fit(recipe(epochs=1_000), DATASET, run_dir=tmp_path, console=quiet())
     over.set()
     thread.join()
@@ -212,7 +214,7 @@ def test_loss_that_is_no_number_stops_the_run_with_the_remedy(tmp_path):
 def test_batch_that_devices_cannot_share_equally_is_refused():
     three_devices = DistributedContext(strategy=SimpleNamespace(num_replicas_in_sync=3))
 
-    with pytest.raises(FitError, match=r"fit.batch_size: expected a multiple of the 3 devices that share it, got 16"):
+    with pytest.raises(FitError, match=r"fit.batch_size: expected a multiple of the 3 devices, got 16"):
         three_devices.check_batch_size(16)
 
 

@@ -134,7 +134,7 @@ class TestWorkingFolder:
     def test_another_versions_file_is_no_cluster(self, tmp_path):
         (tmp_path / "cluster.json").write_text(json.dumps({"folder": "x"}))
 
-        with pytest.raises(NoCluster, match="not what this version of slipway writes"):
+        with pytest.raises(NoCluster, match="written by another version of slipway"):
             running(tmp_path)
 
     def test_a_supervisor_whose_number_is_another_process_is_gone(self, connection, tmp_path):

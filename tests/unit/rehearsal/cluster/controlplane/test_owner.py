@@ -64,7 +64,7 @@ def test_an_owner_that_is_gone_already_is_refused(process):
     process.kill()
     process.wait()
 
-    with pytest.raises(ClusterError, match=f"--until-exit-of {process.pid}: expected a process that runs"):
+    with pytest.raises(ClusterError, match=f"--until-exit-of {process.pid}: expected a running process"):
         Owner.of(process.pid)
 
 

@@ -227,7 +227,7 @@ async def test_config_maps_and_secrets_are_files(tmp_path):
         ({"persistentVolumeClaim": {"claimName": "models"}}, {CLAIM: {"spec": {}}}, '"models" is not bound'),
         ({"configMap": {"name": "m"}}, {}, 'configmap "m" not found'),
         ({"configMap": {"name": "m", "items": [{"key": "z", "path": "z"}]}}, HELD, "non-existent config key: z"),
-        ({"nfs": {}}, {}, "volume v: the node agent knows emptyDir, "),
+        ({"nfs": {}}, {}, "volume v: the node agent supports emptyDir, "),
     ],
     ids=["no claim", "not bound", "no map", "no key", "unknown kind"],
 )

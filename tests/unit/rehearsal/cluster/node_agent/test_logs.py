@@ -215,11 +215,11 @@ async def test_times_are_those_at_which_lines_were_read(said):
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ({"pod": "keda-operator-1"}, "pod keda-operator-1 says nothing: kwok plays it"),
+        ({"pod": "keda-operator-1"}, "pod keda-operator-1 has no log: kwok simulates it"),
         ({}, 'container "triton" in pod "mnist" is waiting to start: ImagePullBackOff'),
         ({"container": "other"}, 'container "other" in pod "mnist" is waiting to start: ContainerCreating'),
         ({"query": "?previous=true"}, 'previous terminated container "triton" in pod "mnist" not found'),
-        ({"query": "?sinceSeconds=60"}, "leave out --since"),
+        ({"query": "?sinceSeconds=60"}, "omit --since"),
         ({"query": "?tailLines=many"}, "tailLines"),
     ],
 )

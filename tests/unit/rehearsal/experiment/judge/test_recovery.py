@@ -18,7 +18,7 @@ def test_nodes_that_never_came_are_no_recovery():
     check = only(RECOVERED, seen=observed(nodes=(node(),)))
 
     assert not check.passed
-    assert "the nodes that the load needs never came" == check.got
+    assert "the nodes that the load needs never became ready" == check.got
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_ramp_needs_the_nodes_of_its_top(points, got):
 
 
 @pytest.mark.parametrize(
-    ("gpus", "got"), [(1, "the nodes that the load needs never came"), (2, "2.0 s after"), (3, "2.0 s after")]
+    ("gpus", "got"), [(1, "the nodes that the load needs never became ready"), (2, "2.0 s after"), (3, "2.0 s after")]
 )
 def test_a_replica_of_two_gpus_needs_both_on_one_node(gpus, got):
     there = [node("a"), node("b", asked_s=33.0, ready_s=66.0), node("c", asked_s=33.0, ready_s=70.0)]

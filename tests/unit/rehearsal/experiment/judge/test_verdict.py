@@ -75,7 +75,7 @@ def test_requests_inside_a_lost_replica_are_excused():
     check = lost(failing(50))
 
     assert check.passed
-    assert "3, 3 of them inside a lost replica" == check.got
+    assert "3, 3 of them in flight in a lost replica" == check.got
 
 
 def test_more_failures_than_a_replica_can_hold_are_not_excused():

@@ -71,8 +71,8 @@ def carried_out(place, **asked):
 @pytest.mark.parametrize(
     ("named", "says"),
     [
-        ({"nodes": "fixed"}, "--nodes fixed: the cluster that is up in"),
-        ({"overrides": {"nodes.file": "fixed"}}, "step: nodes.file fixed: the cluster that is up in"),
+        ({"nodes": "fixed"}, "--nodes fixed: the running cluster in"),
+        ({"overrides": {"nodes.file": "fixed"}}, "step: nodes.file fixed: the running cluster in"),
     ],
 )
 def test_a_cluster_with_other_machines_than_were_named_is_not_rehearsed_on(up, named, says):
@@ -176,7 +176,7 @@ def test_a_report_that_is_there_is_overwritten_only_when_that_is_said(up):
     report.parent.mkdir()
     report.write_text("an earlier one")
 
-    with pytest.raises(ReportExists, match="overwrite it with --force, or name another with --report-dir"):
+    with pytest.raises(ReportExists, match="overwrite it with --force, or choose another with --report-dir"):
         carried_out(up)
     with pytest.raises(ClusterError):  # nobody answers where the supervisor should
         carried_out(up, force=True)
@@ -201,7 +201,7 @@ def another_use_of_the_lock(place):
 def test_a_folder_that_no_cluster_can_have_is_told_before_anything_is_built(tmp_path, taken):
     folder = taken(tmp_path) or tmp_path / "cluster"
 
-    with pytest.raises(ClusterError, match="name another with --folder"):
+    with pytest.raises(ClusterError, match="choose another with --folder"):
         carried_out(tmp_path, folder=folder)
     with pytest.raises(NoCluster):
         down(folder)

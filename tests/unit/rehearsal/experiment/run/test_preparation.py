@@ -92,5 +92,7 @@ def test_a_namespace_with_somebody_elses_service_is_not_rehearsed_in():
 
     looks()
     looks("mnist")
-    with pytest.raises(ClusterError, match="expected no InferenceService but mnist, got canary, which would answer"):
+    with pytest.raises(
+        ClusterError, match="expected no InferenceService but mnist, got canary, which would get part of the load"
+    ):
         looks("canary", "mnist")

@@ -62,7 +62,7 @@ def test_an_action_that_cannot_be_done_is_noted_as_failed():
     event = inject(Api(nodes=[node()]), LoseNode(at_s=0, do="lose_node"))
 
     assert event.warning
-    assert "it failed: expected a GPU node with a ready replica, got none" in event.detail
+    assert "failed: expected a GPU node with a ready replica, got none" in event.detail
 
 
 def test_an_action_fails_where_the_cluster_is_away_and_nothing_else_does():
@@ -165,7 +165,7 @@ def test_replicas_that_cannot_be_let_go_are_noted_as_a_failed_action(tmp_path):
     (event,) = rehearsal.sampler.observations(time.time()).events
 
     assert ("restore_min_replicas", True) == (event.what, event.warning)
-    assert event.detail.startswith("helm upgrade: minReplicas is 2 from now on: it failed: the cluster's programs have")
+    assert event.detail.startswith("helm upgrade: minReplicas is 2 from now on: failed: the cluster's programs have")
 
 
 def test_an_observer_that_fails_ends_the_rehearsal_with_the_reason(tmp_path):
