@@ -112,8 +112,8 @@ def announce(capacity: Capacity, *, output: Path, folder: Path, print_file: bool
             soft_wrap=True,
         )
     console.print(
-        f"scale at {target.requests_per_s:,.0f} requests/s or {target.in_flight:.1f} in flight a replica, which leaves "
-        f"{capacity.utilisation_margin:.0%} of it (measured there: p99 {short_milliseconds(target.p99_ms)} ms)\n"
+        f"scale at {target.requests_per_s:,.0f} requests/s or {target.in_flight:.1f} in flight per replica: "
+        f"{capacity.utilisation_margin:.0%} of the capacity free (p99 {short_milliseconds(target.p99_ms)} ms)\n"
         f"written: [bold]{escape(str(output))}[/]; every measurement has its report.json below {escape(str(folder))}",
         highlight=False,
         soft_wrap=True,

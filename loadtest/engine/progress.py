@@ -1,4 +1,4 @@
-"""The message from a worker to the master, once a second, sent through Locust.
+"""Worker to master: the progress of one process, sent once a second as a Locust message.
 
 progress = Progress.from_wire(message)
 """

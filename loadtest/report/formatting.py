@@ -23,7 +23,7 @@ def milliseconds(value_ms: float) -> str:
 
 
 def short_milliseconds(value: float) -> str:
-    """Three significant digits, never more than a microsecond's."""
+    """Three significant digits, at most microseconds."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

@@ -31,7 +31,7 @@ def write_outputs(result: Result, folder: Path, *, page: bool, junit: Path | Non
         ReportError: The disk refused.
     """
     if page:
-        from loadtest.report.page import write_report  # noqa: PLC0415 - plotly takes a second, after the load not before
+        from loadtest.report.page import write_report  # noqa: PLC0415 - plotly imports slowly: after the load
 
         path = write_report(result, folder)
     else:

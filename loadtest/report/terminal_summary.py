@@ -103,6 +103,6 @@ def _server(server: ServerMetrics) -> str:
     memory = f", {max(sample.memory_bytes for sample in usage) / 1e6:,.0f} MB" if usage else ""
     return (
         f"  server: {short_milliseconds(server.queue_us / 1e3)} ms in queue, "
-        f"{short_milliseconds(server.compute_infer_us / 1e3)} ms in the model, {server.mean_batch:.1f} images a batch, "
-        f"{server.in_flight:.1f} requests inside{cores}{memory}"
+        f"{short_milliseconds(server.compute_infer_us / 1e3)} ms in the model, {server.mean_batch:.1f} images per "
+        f"batch, {server.in_flight:.1f} requests in flight{cores}{memory}"
     )

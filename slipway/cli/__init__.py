@@ -1,6 +1,6 @@
-"""The `slipway` command. Its parts are put together in `slipway.cli._app`, whose import takes a third of a second.
+"""The `slipway` command. The application is in `slipway.cli._app`, whose import takes a third of a second.
 
-`main` is entered before that import, so that Ctrl-C in the meantime ends the command without a traceback.
+`main` starts before that import, so that Ctrl-C during it ends the command without a traceback.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line."""
-    handled = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else ignored, as by a shell's `&`
+    handled = (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )  # otherwise ignored, as in a shell's `&` job
     if handled:
         signal.signal(signal.SIGINT, _end)
     from slipway.cli._app import run
@@ -31,12 +33,12 @@ def main() -> None:
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End at once: an exception out of a half-finished import could be taken for another one."""
+    """Exit at once: an exception during an import could be mistaken for another one."""
     os._exit(_INTERRUPTED)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever the module is asked for
-    """Import the application when it is asked for."""
+    """Import the application lazily."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from slipway.cli._app import app as application

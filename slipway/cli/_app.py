@@ -1,4 +1,4 @@
-"""The `slipway` command: one sub-command per task, found where it is installed.
+"""The `slipway` command: one sub-command per task.
 
 The library's own commands are listed here; the job packages (training, load test, rehearsal) register theirs as
 entry points of the group `slipway.commands`, so nothing here imports them, and `slipway --help` stays fast.
@@ -39,8 +39,8 @@ def _print_version(requested: bool) -> None:
 
 app = typer.Typer(
     name="slipway",
-    epilog="Exit codes are the same everywhere: 0 done, 1 failed, 2 invalid input, 3 no verdict or not published, "
-    "4 not installed, 5 partly done, 130 interrupted; see docs/exit-codes.md.",
+    epilog="Exit codes: 0 success, 1 failure, 2 invalid input, 3 no verdict or not published, 4 dependency not "
+    "installed, 5 partial success, 130 interrupted; see docs/exit-codes.md.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
@@ -68,10 +68,10 @@ join_lines_of_paragraphs(app)
 
 
 def run() -> None:
-    """Run the command line; an error of Slipway's is one line on stderr and its exit code."""
+    """Run the command line; a Slipway error is printed as one line on stderr, with its exit code."""
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a label or file name that it cannot encode is escaped
+        if isinstance(stream, TextIOWrapper):  # escapes labels and file names that it cannot encode
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
@@ -101,7 +101,7 @@ def _command(arguments: list[str]) -> str:
 _show_any_warning = warnings.showwarning
 
 
-def _show_warning(  # noqa: PLR0917 - the signature is Python's
+def _show_warning(  # noqa: PLR0917 - Python's signature
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -109,7 +109,7 @@ def _show_warning(  # noqa: PLR0917 - the signature is Python's
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Show a warning of ours as one line, without the place in the code."""
+    """Print a Slipway warning as one line, without its location in the code."""
     if issubclass(category, SlipwayWarning) and file is None:
         _print_message("[yellow]warning:[/]", str(message))
     else:

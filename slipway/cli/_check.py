@@ -1,4 +1,4 @@
-"""`slipway check`: does a deployment answer correctly? For people after a rollout, and for `helm test`."""
+"""`slipway check`: verify the answers of a deployment, after a rollout and in `helm test`."""
 
 from __future__ import annotations
 
@@ -38,31 +38,29 @@ def check(
     urls: Annotated[
         list[str],
         typer.Argument(
-            help="Addresses to check: grpc://, grpcs://, http:// or https://, host and port.", metavar="URL"
+            help="Addresses to check: grpc://, grpcs://, http:// or https://, with host and port.", metavar="URL"
         ),
     ],
     *,
-    model: Annotated[str, typer.Option(help="The model's name on the server.")] = "mnist",
-    version: Annotated[int | None, typer.Option(min=1, help="The version that must answer; any if not given.")] = None,
+    model: Annotated[str, typer.Option(help="Name of the model on the server.")] = "mnist",
+    version: Annotated[int | None, typer.Option(min=1, help="Version that must answer (default: any).")] = None,
     image: Annotated[
-        Path | None, typer.Option(help="Send this picture, light on dark; a black one if not given.", metavar="FILE")
+        Path | None, typer.Option(help="Picture to send, light on dark (default: a black one).", metavar="FILE")
     ] = None,
-    label: Annotated[
-        str | None, typer.Option("--expect", help="What the picture of --image shows.", metavar="LABEL")
-    ] = None,
+    label: Annotated[str | None, typer.Option("--expect", help="Expected label of --image.", metavar="LABEL")] = None,
     metrics_url: Annotated[
-        str | None, typer.Option(help="Triton's metrics page: look for the series that autoscaling reads.")
+        str | None, typer.Option(help="Also check the autoscaling metrics on this Triton metrics page.")
     ] = None,
-    wait_s: Annotated[float, typer.Option(min=0.1, help="Longest wait until the model is ready, in seconds.")] = 10.0,
+    wait_s: Annotated[float, typer.Option(min=0.1, help="Time-out for the model to become ready, in seconds.")] = 10.0,
     timeout_s: TimeoutOption = 5.0,
     access: AccessOptions,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON list on standard output, for machines.")
     ] = False,
 ) -> None:
-    """Check that a deployment is ready and answers correctly, at every address given.
+    """Check that a deployment is ready and answers correctly, at every address.
 
-    One line for each check; exit code 0 if all passed, 1 if one failed, 2 if the options are invalid.
+    Prints one line per check. Exit code 0: all passed; 1: one failed; 2: invalid options.
 
     Example: slipway check grpc://localhost:8001 http://localhost:8000
 
@@ -71,7 +69,7 @@ def check(
     from slipway.cli._deployment_checks import ExpectedAnswer  # `slipway --help` stays fast without gRPC
 
     if (image is None) != (label is None):
-        raise CheckInvalid("expected --image and --expect together, or none of them, got one")
+        raise CheckInvalid("expected both --image and --expect, or neither, got one")
     if image is not None and not image.is_file():
         raise CheckInvalid(f"--image: expected a picture, got no file {image}")
     options = access.connection(timeout_s=timeout_s)

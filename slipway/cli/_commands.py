@@ -1,4 +1,4 @@
-"""Commands that other packages register, the extras that each command needs, and the help texts of all of them."""
+"""Commands of other packages, the extras that commands need, and the formatting of help texts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NEEDS: dict[str, tuple[Extra, ...]] = {
     "train": ("training",),
     "values": ("deploy",),
 }
-"""By command; any other command needs the base installation only."""
+"""Extras by command; other commands need only the base installation."""
 
 _MODULES: dict[Extra, tuple[str, ...]] = {
     "deploy": ("kubernetes", "pydantic", "yaml"),
@@ -42,20 +42,20 @@ _MODULES: dict[Extra, tuple[str, ...]] = {
         *("tensorflow", "tf2onnx", "yaml"),
     ),
 }
-"""The modules that an extra installs, by their import names."""
+"""Import names of the modules that an extra installs."""
 
 _OURS = {"loadtest", "rehearsal", "slipway", "training"}
 _ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def missing_modules(command: str) -> tuple[str, ...]:
-    """Modules that the command needs and this environment lacks; empty where it has all of them."""
+    """Modules that the command needs and that are not installed."""
     needed = {module for extra in _NEEDS.get(command, ()) for module in _MODULES[extra]}
     return tuple(sorted(module for module in needed if not _is_installed(module)))
 
 
 def mark(command: str, help_text: str | None) -> str | None:
-    """A line for the list of commands that says how to install a missing one; None: installed, typer's own line."""
+    """Line in the list of commands with the install command of a missing extra; None for typer's own line."""
     if command == "serve" or not missing_modules(command):  # `serve` may find a tritonserver on PATH
         return None
     first = (help_text or "").split("\n\n", 1)[0].replace("\n", " ")
@@ -64,7 +64,7 @@ def mark(command: str, help_text: str | None) -> str | None:
 
 
 def not_installed(command: str, error: ModuleNotFoundError) -> NotInstalled | None:
-    """The error for a module that a command did not find; None where no extra brings it."""
+    """The error for a missing module of a command; None if no extra contains it."""
     missing = missing_modules(command)
     if not missing or (error.name or "").partition(".")[0] in _OURS:
         return None
@@ -72,7 +72,7 @@ def not_installed(command: str, error: ModuleNotFoundError) -> NotInstalled | No
 
 
 def add_command(app: typer.Typer, entry_point: EntryPoint) -> None:
-    """Add a command that another package registers; one that cannot be imported says so when it is called."""
+    """Add a command of another package; if its import fails, the command raises the error when it is called."""
     name = entry_point.name
     if shadowed := find_shadows(entry_point):
         app.command(name, short_help=f"[dim]{shadowed.short}[/]", context_settings=_ANY_ARGUMENTS)(_raising(shadowed))
@@ -120,15 +120,14 @@ def joined(text: str) -> str:
 
         joined("One.\n\nA line\nand its end.")      # 'One.\n\nA line and its end.'
 
-    Typer keeps the line breaks of every paragraph but the first, so a line of 110 columns wraps twice in a terminal
-    of 80.
+    Typer keeps the line breaks of all paragraphs but the first, which wrap badly in narrow terminals.
     """
     paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text))
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def join_lines_of_paragraphs(app: typer.Typer) -> None:
-    """Give every command below `app` its docstring as help text, with each paragraph on one line."""
+    """Set the help text of every command below `app` to its docstring, with each paragraph on one line."""
     for command in app.registered_commands:
         command.help = _help_of(command.help, command.callback)
     for group in app.registered_groups:

@@ -1,4 +1,4 @@
-"""CPU affinity of a command: a list of CPUs as taskset and cpusets write it, such as `0`, `0,2` or `0-3`."""
+"""CPU affinity of a command: a list of CPUs in the format of taskset, such as `0`, `0,2` or `0-3`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["CpusInvalid", "parse_cpus", "set_cpu_affinity"]
 
 
 class CpusInvalid(SlipwayError):
-    """The list names no CPU cores, or CPU cores that are unavailable."""
+    """The list is empty, or contains unavailable CPU cores."""
 
     exit_status = 2
 
@@ -20,7 +20,7 @@ def parse_cpus(text: str, available: frozenset[int]) -> frozenset[int]:
     """Read a list of CPUs and ranges.
 
     Raises:
-        CpusInvalid: It is not such a list, or names a CPU that is unavailable.
+        CpusInvalid: The list is malformed, or contains an unavailable CPU.
     """
     cpus: set[int] = set()
     for part in text.split(","):
@@ -36,7 +36,7 @@ def parse_cpus(text: str, available: frozenset[int]) -> frozenset[int]:
 
 
 def set_cpu_affinity(text: str) -> None:
-    """Restrict this process, and every child that it starts from now on, to these CPUs.
+    """Restrict this process and its future children to these CPUs.
 
     Raises:
         CpusInvalid: See `parse_cpus`.

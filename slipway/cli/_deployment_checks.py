@@ -3,7 +3,7 @@
     ready = check_ready(classifier, url, wait_s=10)
     results = check_answer(classifier, url, ExpectedAnswer(version=2, image=Path("seven.png"), label="7"))
 
-A failed result says what was expected, what came, and the way out; no server behaviour raises an exception.
+A failed result says expected, got, and the remedy; no server behaviour raises an exception.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedAnswer:
-    """The answer that a deployment should give.
+    """The expected answer of a deployment.
 
     Attributes:
-        version: The model version that answers; None: any.
-        image: A picture to send; None: a black one, whose label is not checked.
+        version: Model version; None for any.
+        image: Picture to send; None for a black one, whose label is not checked.
         label: The label of `image`.
     """
 
@@ -47,13 +47,13 @@ class ExpectedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """The outcome of one check.
+    """The result of one check.
 
     Attributes:
         check: Its name: ready, version, answer or metrics.
         url: The address that was checked.
-        passed: Whether all was as expected.
-        text: What came; where it failed, also what was expected, and the way out.
+        passed: Whether it passed.
+        text: What was found; for a failed check also what was expected, and the remedy.
     """
 
     check: str
@@ -63,7 +63,7 @@ class CheckResult:
 
 
 def check_ready(classifier: Classifier, url: str, *, wait_s: float) -> CheckResult:
-    """Wait until the model answers, or say why it does not."""
+    """Wait until the model is ready."""
     try:
         classifier.wait_ready(wait_s)
     except ClientError as exc:
@@ -72,7 +72,7 @@ def check_ready(classifier: Classifier, url: str, *, wait_s: float) -> CheckResu
 
 
 def check_answer(classifier: Classifier, url: str, expected: ExpectedAnswer) -> Iterator[CheckResult]:
-    """Send one picture and check the answer: its version, its form, its label."""
+    """Send one picture and check the version and the label of the answer."""
     try:
         picture = expected.image or np.zeros(classifier.contract().image_shape, np.uint8)
         prediction = classifier.predict(picture)
@@ -87,13 +87,13 @@ def check_answer(classifier: Classifier, url: str, expected: ExpectedAnswer) -> 
 
 
 def check_metrics(page: Address, *, model: str, timeout_s: float, tls: Tls | None) -> CheckResult:
-    """Look for the series of the model that autoscaling reads.
+    """Check that the page has the model's series that autoscaling reads.
 
     Args:
-        page: Of Triton's metrics.
-        model: The model's name.
-        timeout_s: Longest time for the whole page, in seconds.
-        tls: For a secure page.
+        page: Address of Triton's metrics page.
+        model: Name of the model.
+        timeout_s: Time-out for the whole page, in seconds.
+        tls: TLS options for https.
     """
     try:
         answer = read_page(page, timeout_s=timeout_s, tls=tls)
@@ -122,7 +122,7 @@ def _judge_answer(prediction: Prediction, expected: ExpectedAnswer) -> tuple[boo
         return True, f"{expected.image} is {got}"
     if expected.label not in prediction.class_names:
         known = ", ".join(prediction.class_names[:50])
-        return False, f"expected {expected.label} for {expected.image}, which is no label of this model: {known}"
+        return False, f"expected {expected.label} for {expected.image}, which is not a label of this model: {known}"
     return False, (
         f"expected {expected.label} for {expected.image}, got {got}: is this the right model, "
         "and the picture light on dark?"
@@ -144,8 +144,8 @@ def _judge_metrics(page: str, model: str) -> tuple[bool, str]:
     if model in models:
         return (
             False,
-            f"{expected} other series of it only: serve it with a newer tritonserver, for autoscaling reads them",
+            f"{expected} only other series of it: autoscaling needs these, use a newer tritonserver",
         )
     if models:
-        return False, f"{expected} those of {', '.join(sorted(models)[:10])}: is --model right?"
+        return False, f"{expected} those of {', '.join(sorted(models)[:10])}: check --model"
     return False, f"{expected} a page without them: is this Triton's metrics port? (8002)"

@@ -1,4 +1,4 @@
-"""`slipway models`: what is published, whether it is intact, and how to take it back."""
+"""`slipway models`: list, verify, seal, roll back and prune published versions."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ app = typer.Typer(
 def list_(repository: RepositoryOption = REPOSITORY) -> None:
     """List every version with its accuracy, its size, and whether its files are intact.
 
-    `slipway serve` serves the highest that is intact. Of a version that an ordinary pull brought, only the number is
-    here. Exit code 1 when a version is damaged, or the files that all versions of a model share are.
+    `slipway serve` serves the highest intact version. "number only" marks a version whose files were not pulled.
+    Exit code 1 if a version, or the shared files of a model, are damaged.
 
     Example: slipway models list
     """
@@ -71,15 +71,15 @@ def list_(repository: RepositoryOption = REPOSITORY) -> None:
 @app.command("verify")
 def verify_(
     model: OptionalModelArgument = None,
-    version: Annotated[int | None, typer.Option(help="One version; every version if not given.")] = None,
+    version: Annotated[int | None, typer.Option(help="Version to verify (default: all).")] = None,
     repository: RepositoryOption = REPOSITORY,
 ) -> None:
-    """Compare every published file with its SHA-256 in a manifest: the version's, or the model's for shared files.
+    """Compare published files with the SHA-256 sums in their manifests.
 
-    Every version of every model is verified; damaged ones are named at the end. Files that no manifest lists are
-    named, too; they are never served or pushed.
+    All versions are verified; damaged ones are listed at the end. Files that no manifest lists are reported too;
+    they are never served or pushed.
 
-    The same without Slipway: cd model_repository/mnist/1 && sha256sum -c manifest.sha256
+    Without Slipway: cd model_repository/mnist/1 && sha256sum -c manifest.sha256
 
     Example: slipway models verify mnist --version 2
     """
@@ -97,10 +97,10 @@ def verify_(
 
 @app.command("seal")
 def seal_(model: ModelArgument, repository: RepositoryOption = REPOSITORY) -> None:
-    """Write a model's manifest anew after config.pbtxt, labels.txt or configs/*.pbtxt were edited by hand.
+    """Update a model's manifest after config.pbtxt, labels.txt or configs/*.pbtxt were edited by hand.
 
-    The configurations must be readable and describe the same inputs and outputs. A file whose bytes no manifest lists
-    is not served.
+    The configurations must be valid and describe the same inputs and outputs. A file that does not match its
+    manifest is not served.
 
     Example: slipway models seal mnist
     """
@@ -114,31 +114,31 @@ def rollback(
     model: ModelArgument,
     to: Annotated[
         int | None,
-        typer.Option(help="Version to return to; if not given, the newest with other contents than the served one."),
+        typer.Option(help="Version to return to (default: the newest one that differs from the served one)."),
     ] = None,
     repository: RepositoryOption = REPOSITORY,
 ) -> None:
-    """Return to an older version: publish its bytes once more, under the next number.
+    """Return to an older version by publishing its files again, under the next number.
 
-    Nothing is deleted, so a rollback can be rolled back. A running server serves the new version once it loads the
-    model again (`slipway serve` at its next start).
+    Nothing is deleted, so a rollback can be rolled back. A running server serves the new version after it has
+    reloaded the model (`slipway serve`: at its next start).
 
     Example: slipway models rollback mnist --to 1
     """
     from slipway.repository import rollback as roll_back
 
     source, published = roll_back(repository, model, to=to, note=_report_skipped)
-    typer.echo(f"{model} version {published.version} now holds the bytes of version {source.version}")
+    typer.echo(f"{model} version {published.version} now has the files of version {source.version}")
 
 
 @app.command()
 def prune(
     model: ModelArgument,
-    keep: Annotated[int, typer.Option(min=1, help="How many of the newest intact versions to keep.")] = 3,
+    keep: Annotated[int, typer.Option(min=1, help="Number of newest intact versions to keep.")] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which versions would be removed.")] = False,
     repository: RepositoryOption = REPOSITORY,
 ) -> None:
-    """Remove old versions. A damaged one is named and kept, unless enough newer ones are intact.
+    """Remove old versions. A damaged one is reported and kept, unless enough newer ones are intact.
 
     Example: slipway models prune mnist --keep 2 --dry-run
     """
@@ -156,7 +156,7 @@ for remote_command in (pull, push, promote):
 
 
 def _verify_model(repository: Path, name: str, version: int | None, failures: Failures) -> None:
-    """Report each intact version, and the files that no manifest lists."""
+    """Print each intact version, and the files that no manifest lists."""
     from slipway.repository import VersionNotFound, find_beside, find_model, verify
 
     console = Console(highlight=False)
@@ -176,7 +176,7 @@ def _verify_model(repository: Path, name: str, version: int | None, failures: Fa
 
 
 def _state(version: VersionEntry) -> str:
-    """`intact`, `number only`, `damaged`, or nothing where it was pruned meanwhile."""
+    """`intact`, `number only`, `damaged`, or empty if it was pruned meanwhile."""
     from slipway.repository import find_fault
 
     if version.is_number_only:
@@ -187,7 +187,7 @@ def _state(version: VersionEntry) -> str:
 
 
 def _report_skipped(reason: str) -> None:
-    """Why a version was skipped, on stderr."""
+    """Print on stderr why a version was skipped."""
     typer.echo(printable(f"skipped: {reason}", limit=2000), err=True)
 
 
@@ -208,7 +208,7 @@ def _row(model: ModelEntry, version: VersionEntry, state: str, *, served: bool) 
 
 
 def _nested(document: object, *keys: str) -> object:
-    """A nested value of a card; None where the card, which may be anybody's, has another form."""
+    """A nested value of a card, which is untrusted; None if the card has another form."""
     for key in keys:
         document = document.get(key) if isinstance(document, dict) else None
     return document

@@ -1,4 +1,4 @@
-"""`slipway models pull`, `push` and `promote`: published versions between this disk, an object store and a cluster."""
+"""`slipway models pull`, `push` and `promote`: copy versions to and from a store, and promote them on a cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RepositoryOption = Annotated[
     Path, typer.Option("--repository", "-r", help="The model repository.", envvar="SLIPWAY_REPOSITORY")
 ]
 ModelArgument = Annotated[str, typer.Argument(help="Model name.")]
-OptionalModelArgument = Annotated[str | None, typer.Argument(help="Model name; every model if not given.")]
+OptionalModelArgument = Annotated[str | None, typer.Argument(help="Model name (default: all models).")]
 UrlArgument = Annotated[
     str, typer.Argument(help="Remote repository, such as s3://bucket/folder or gs://bucket/folder.")
 ]
@@ -32,12 +32,14 @@ def pull(
     url: UrlArgument,
     model: OptionalModelArgument = None,
     everything: Annotated[bool, typer.Option("--all", help="Copy every file of every version, verified.")] = False,
-    check_write: Annotated[bool, typer.Option("--check-write", help="Fail now if `push` could not write.")] = False,
+    check_write: Annotated[
+        bool, typer.Option("--check-write", help="Also check the write access that `push` needs.")
+    ] = False,
     repository: RepositoryOption = REPOSITORY,
 ) -> None:
-    """Learn which versions an object store holds, so that the next training takes the next number.
+    """Copy manifests and configurations from a remote repository, so that training publishes the next number.
 
-    Only manifests and configurations are copied; a version can be served from here after `--all`.
+    Model files are copied only with `--all`, which is needed to serve from the local copy.
 
     Example: slipway models pull s3://models/prod
     """
@@ -60,10 +62,10 @@ def pull(
 
 
 def push(url: UrlArgument, model: OptionalModelArgument = None, repository: RepositoryOption = REPOSITORY) -> None:
-    """Publish the local versions in an object store that are newer than all of its own.
+    """Publish the local versions that are newer than all versions in a remote repository.
 
-    If it is interrupted, the same command continues. A version's manifest is written last: without it the version is
-    not served.
+    After an interruption, the same command continues. A version's manifest is written last: without it the version
+    is not served.
 
     Example: slipway models push s3://models/prod
     """
@@ -88,18 +90,21 @@ def push(url: UrlArgument, model: OptionalModelArgument = None, repository: Repo
 def promote(
     model: ModelArgument,
     *,
-    to: Annotated[str, typer.Option("--to", help="The InferenceService: the Helm release's name.", metavar="NAME")],
+    to: Annotated[
+        str,
+        typer.Option("--to", help="Name of the InferenceService, which is that of the Helm release.", metavar="NAME"),
+    ],
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Its namespace.")],
-    version: Annotated[int | None, typer.Option(help="A published version; the newest if not given.")] = None,
+    version: Annotated[int | None, typer.Option(help="Published version (default: the newest).")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing: check that the cluster would allow it. Ignores --version.")
+        bool, typer.Option("--check", help="Only check that the cluster allows it. Ignores --version.")
     ] = False,
     repository: RepositoryOption = REPOSITORY,
 ) -> None:
-    """Let a cluster's InferenceService serve a version; its pods are replaced one by one.
+    """Set the version that an InferenceService serves; its pods are replaced one by one.
 
-    The version's files are verified first; where `pull` copied its number only, its push has verified them. The
-    InferenceService must read the same repository. Exit code 2: there is none of that name, or it is not allowed.
+    The version's local files are verified first, if they were pulled. The InferenceService must use the same
+    repository. Exit code 2: no such InferenceService, or permission denied.
 
     Example: slipway models promote mnist --to mnist --namespace serving
     """
@@ -122,5 +127,5 @@ def promote(
         verify(repository, model, chosen.version)
     number = chosen.version
     promotion = promote_version(to, number, namespace=namespace)
-    verb = f"promoted: {promotion.before or newest} before" if promotion.changed else "unchanged: it served that before"
+    verb = f"promoted, from {promotion.before or newest}" if promotion.changed else "unchanged: already served"
     typer.echo(f"{to} in {namespace} serves {model} version {number}; {verb}")

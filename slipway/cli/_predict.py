@@ -30,7 +30,7 @@ _SHOWN_WARNINGS = 3
 
 
 class PicturesRejected(SlipwayError):
-    """No picture could be read; the reason of each was printed."""
+    """No picture could be read; the reasons were printed."""
 
     exit_status = 2
 
@@ -46,18 +46,18 @@ def predict(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures, such as PNG or JPEG, of any size; a folder: its pictures; -: one on standard input.",
+            help="Picture files (PNG, JPEG, …) of any size, folders of pictures, or - for standard input.",
             metavar="FILE|FOLDER|-",
         ),
     ],
     *,
     url: Annotated[
-        str, typer.Option(help="The server: grpc://, grpcs://, http:// or https://, host and port.")
+        str, typer.Option(help="Server: grpc://, grpcs://, http:// or https://, with host and port.")
     ] = "grpc://localhost:8001",
-    model: Annotated[str, typer.Option(help="The model's name on the server.")] = "mnist",
+    model: Annotated[str, typer.Option(help="Name of the model on the server.")] = "mnist",
     version: VersionOption = None,
     invert: Annotated[
-        bool, typer.Option("--invert", help="For dark digits on light paper: the model knows light on dark.")
+        bool, typer.Option("--invert", help="Invert the brightness, for dark digits on light paper.")
     ] = False,
     fit: Annotated[
         Literal["stretch", "pad", "crop"] | None,
@@ -67,24 +67,21 @@ def predict(
         ),
     ] = None,
     frame: Annotated[
-        int | None, typer.Option(min=0, help="Which frame or page of a file with several, from 0.")
+        int | None, typer.Option(min=0, help="Frame or page to use of a file with several, from 0.")
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option("--top-k", min=1, help="How many labels to show of each; 2 if not given.")
+        int | None, typer.Option("--top-k", min=1, help="Number of labels to show per picture (default: 2).")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON list on standard output, for machines.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list on standard output.")] = False,
     timeout_s: TimeoutOption = 5.0,
     access: AccessOptions,
 ) -> None:
     """Classify pictures and print a table.
 
-    Pictures are converted to the model's colours and size, but not in brightness, see --invert. A picture that looks
-    unlike the training images is classified with a warning. One that cannot be read is named, and the others are
-    classified.
+    Pictures are converted to the model's channels and size; brightness changes only with --invert. A picture unlike
+    the training images is classified with a warning; an unreadable one is reported, and the others are classified.
 
-    Exit code 0: all were classified; 5: some; 2: none could be read; 1: the server did not answer.
+    Exit code 0: all classified; 5: some; 2: none could be read; 1: the server did not answer.
 
     Example: slipway predict three.png --url http://localhost:8000 --invert
 
@@ -108,7 +105,7 @@ def predict(
 def _classify(
     classifier: Classifier, sources: list[PictureSource], conversion: Conversion
 ) -> list[ClassifiedPicture | RejectedPicture]:
-    """Read every picture, and classify those that can be read; in the order given."""
+    """Read all pictures, and classify the readable ones, in order."""
     import numpy as np
 
     from slipway.cli._predict_pictures import RejectedPicture, pair_with_rows
@@ -129,7 +126,7 @@ def _classify(
 def _read(
     classifier: Classifier, sources: list[PictureSource], conversion: Conversion
 ) -> list[Pixels | RejectedPicture]:
-    """Each picture as a batch of one, or why not; warnings of all pictures become one."""
+    """Each picture as a batch of one, or its error; all warnings are combined into one."""
     from slipway.cli._predict_pictures import RejectedPicture
     from slipway.client import InvalidImage, PictureWarning
     from slipway.client._tensors import to_batch
@@ -153,7 +150,7 @@ def _read(
 
 
 def _as_options(text: str) -> str:
-    """Replace the keyword arguments in the client's messages by this command's options."""
+    """Replace keyword arguments in the client's messages by command-line options."""
     text = re.sub(r"\binvert=True\b", "--invert", re.sub(r"\binvert=False\b", "no --invert", text))
     return re.sub(r"\b(fit|frame)='?(\w+)'?", r"--\1 \2", text)
 
@@ -169,7 +166,7 @@ def _print(results: list[ClassifiedPicture | RejectedPicture], *, top: int | Non
 
 
 def _report_rejected(results: list[ClassifiedPicture | RejectedPicture]) -> None:
-    """Print why each rejected picture could not be read; the last line counts them."""
+    """Print the error of each rejected picture, and their number in the last line."""
     from slipway.cli._predict_pictures import RejectedPicture
 
     rejected = [result for result in results if isinstance(result, RejectedPicture)]

@@ -1,4 +1,4 @@
-"""The pictures of `slipway predict`: found by the words of its command line, and shown as a table or as JSON."""
+"""The pictures of `slipway predict`: found by its arguments, and shown as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class PictureSource:
     """One picture to read.
 
     Attributes:
-        name: In the results: the path, or "-".
-        source: What the client reads.
+        name: Name in the results: the path, or "-".
+        source: Input of the client.
     """
 
     name: str
@@ -50,18 +50,18 @@ class PictureSource:
 
     @property
     def message_prefix(self) -> str:
-        """Names the picture in a message; empty for a path, which the client's messages name."""
+        """Prefix of messages; empty for a path, which the client's messages contain."""
         return "" if isinstance(self.source, Path) else "standard input: "
 
 
 def find_pictures(words: list[str]) -> list[PictureSource]:
-    """Turn the words of a command line into pictures, in their order; those of a folder by name.
+    """Find the pictures of the arguments, in order; those of a folder by name.
 
     Raises:
         NoPictures: A folder without pictures, or standard input that is a terminal or named twice.
     """
     if words.count(STANDARD_INPUT) > 1:
-        raise NoPictures("expected `-`, which is standard input, once, got it again")
+        raise NoPictures("expected `-` (standard input) at most once, got it twice")
     return [source for word in words for source in _sources(word)]
 
 
@@ -96,9 +96,9 @@ class ClassifiedPicture:
     row: int
 
     def best(self, count: int) -> list[tuple[str, float]]:
-        """The most probable labels, at most so many, with their probabilities; the first is the answer."""
+        """The `count` most probable labels with their probabilities."""
         probabilities = self.prediction.probabilities[self.row]
-        order = np.argsort(-probabilities, kind="stable")[:count]  # of two equal ones the first, as argmax
+        order = np.argsort(-probabilities, kind="stable")[:count]  # the first of equal ones, like argmax
         return [(self.prediction.class_names[i], float(probabilities[i])) for i in order.tolist()]
 
 
@@ -116,7 +116,7 @@ def pair_with_rows(names: list[str], prediction: Prediction) -> list[ClassifiedP
 
 
 def records(results: list[ClassifiedPicture | RejectedPicture], *, top: int | None) -> list[dict[str, object]]:
-    """One object for each picture; a rejected one has its name and `error` only."""
+    """One object per picture; a rejected one has only its name and `error`."""
     return [
         {"file": result.name, "error": result.why} if isinstance(result, RejectedPicture) else _record(result, top)
         for result in results
@@ -140,7 +140,7 @@ def _record(answer: ClassifiedPicture, top: int | None) -> dict[str, object]:
 
 
 def table(pictures: list[ClassifiedPicture], *, top: int | None) -> Table:
-    """One row for each picture; markup and control characters in labels and names are escaped."""
+    """One row per picture; markup and control characters are escaped."""
     grid = Table(title=_shown(_title(pictures)), title_justify="left")
     grid.add_column("file", overflow="fold")
     grid.add_column("label", style="bold green", overflow="fold")

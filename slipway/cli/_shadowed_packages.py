@@ -1,6 +1,6 @@
-"""Whether a command would import another package of the same name: other projects have a package `training`, too.
+"""Detect that a command would import another package of the same name, such as another project's `training`.
 
-The job packages are installed beside `slipway`, from one wheel or checkout. A folder on PYTHONPATH comes before both.
+The job packages are installed beside `slipway`, from one wheel or checkout. A folder on PYTHONPATH precedes both.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class PackageShadowed(SlipwayError):
     """Python finds another package under the name of one of Slipway's.
 
     Attributes:
-        short: For the list of commands.
+        short: Text for the list of commands.
     """
 
     exit_status = 2
 
     def __init__(self, package: str, *, found: Path, own: Path, owner: str | None = None) -> None:
         remedy = (
-            "Take its folder off PYTHONPATH (or do not start Python with -m in it), or give that package another name"
+            "Remove its folder from PYTHONPATH (or do not start Python with -m in it), or rename that package"
             if owner is None
-            else f"The installed distribution {owner} brings it: uninstall that, or install Slipway in a virtual "
-            "environment of its own"
+            else f"The installed distribution {owner} contains it: uninstall that, or install Slipway in a "
+            "separate virtual environment"
         )
         super().__init__(
             f"expected Slipway's own package `{package}` in {own}, got another one of this name in {found}, which "
@@ -50,7 +50,7 @@ class PackageOverwritten(SlipwayError):
     """Another distribution replaced files in the folder of one of Slipway's packages.
 
     Attributes:
-        short: For the list of commands.
+        short: Text for the list of commands.
     """
 
     exit_status = 2
@@ -66,7 +66,7 @@ class PackageOverwritten(SlipwayError):
 
 
 def find_shadows(entry_point: EntryPoint) -> PackageOverwritten | PackageShadowed | None:
-    """Why a command of this distribution cannot run Slipway's own code; None: it can, or it is another's command."""
+    """Why a command would not run Slipway's own code; None if it would, or is not a Slipway command."""
     if entry_point.dist is None or entry_point.dist.name != DISTRIBUTION:
         return None
     home = Path(slipway.__file__).resolve().parents[1]
@@ -80,9 +80,9 @@ def find_shadows(entry_point: EntryPoint) -> PackageOverwritten | PackageShadowe
 
 
 def _find_overwritten(package: str, installed: Distribution) -> PackageOverwritten | None:
-    """The first file of a package that is not as it was installed, and that another distribution lists as its own.
+    """The first file of a package that was changed and that another distribution lists.
 
-    An editable installation lists none of them. A file that the user edited in place belongs to no other distribution.
+    An editable installation lists none. A file that the user edited belongs to no other distribution.
     """
     for file in installed.files or ():
         path = Path(str(file.locate()))
@@ -94,7 +94,7 @@ def _find_overwritten(package: str, installed: Distribution) -> PackageOverwritt
 
 
 def _owner(package: str, site: Path, *, file: str | None = None) -> str | None:
-    """The other distribution in this folder that installs the package, or this file of it; None: none does."""
+    """The other distribution in this folder that installs the package, or this file of it; None if there is none."""
     for other in distributions(path=[str(site)]):
         listed = (str(each) for each in other.files or () if each.parts[0] == package)
         if other.name != DISTRIBUTION and any(file in {None, each} for each in listed):
@@ -103,7 +103,7 @@ def _owner(package: str, site: Path, *, file: str | None = None) -> str | None:
 
 
 def _folder(package: str) -> Path | None:
-    """Where Python finds a package, or the module of that name; None: nowhere, and its import will fail."""
+    """Where Python finds a package or module of that name; None if nowhere."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):

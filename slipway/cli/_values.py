@@ -1,4 +1,4 @@
-"""`slipway values`: from a measured capacity to a values file for the serving chart."""
+"""`slipway values`: make a values file of the serving chart from a measured capacity."""
 
 from __future__ import annotations
 
@@ -17,72 +17,70 @@ _SMALLEST_RPS = 0.001
 
 def values(
     capacity: Annotated[
-        Path, typer.Argument(help="The file that `slipway capacity` wrote.", metavar="CAPACITY.yaml")
+        Path, typer.Argument(help="Output file of `slipway capacity`.", metavar="CAPACITY.yaml")
     ] = Path("capacity.yaml"),
     *,
     cluster: Annotated[
         Literal["cpu", "gpu", "mig", "time-sliced"],
         typer.Option(
             metavar="KIND",
-            help="What a replica gets: cpu, cores; gpu, a whole GPU; mig, a MIG slice; time-sliced, a share of a GPU.",
+            help="Hardware of a replica: cpu; gpu, a whole GPU; mig, a MIG slice; time-sliced, a shared GPU.",
         ),
     ],
     storage_uri: Annotated[
         str,
         typer.Option(
-            "--storage-uri", help="Where the cluster finds the repository: pvc://claim/folder, s3://bucket/folder, ..."
+            "--storage-uri",
+            help="URI of the model repository for the cluster: pvc://claim/folder, s3://bucket/folder, ...",
         ),
     ],
     repository: Annotated[
         Path, typer.Option("--repository", "-r", help="The model repository.", envvar="SLIPWAY_REPOSITORY")
     ] = Path("model_repository"),
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model name; the one that was measured if not given.")
-    ] = None,
-    pin: Annotated[bool, typer.Option("--pin", help="Name the newest published version, once it is verified.")] = False,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Model name (default: the measured one).")] = None,
+    pin: Annotated[bool, typer.Option("--pin", help="Pin the newest published version, after verifying it.")] = False,
     peak_rps: Annotated[
         float | None,
-        typer.Option(min=_SMALLEST_RPS, help="Requests per second expected at the most: gives the number of replicas."),
+        typer.Option(
+            min=_SMALLEST_RPS,
+            help="Expected peak in requests per second, from which the number of replicas is computed.",
+        ),
     ] = None,
-    quiet_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the peak in the quiet hours.")] = 0.2,
+    quiet_share: Annotated[float, typer.Option(min=0, max=1, help="Load in quiet hours as a share of the peak.")] = 0.2,
     min_replicas: Annotated[
         int | None,
-        typer.Option(min=1, help="In place of the computed number. Zero takes `wake.query`: write it by hand."),
+        typer.Option(min=1, help="Override the computed minimum."),
     ] = None,
-    max_replicas: Annotated[
-        int | None, typer.Option(min=1, help="In place of the computed number: your budget.")
-    ] = None,
+    max_replicas: Annotated[int | None, typer.Option(min=1, help="Override the computed maximum.")] = None,
     autoscaling: Annotated[
         Literal["keda", "hpa", "none"],
-        typer.Option(help="KEDA; a plain HPA, where a Prometheus adapter is; or a fixed number."),
+        typer.Option(help="keda; hpa, with a Prometheus adapter; or none, a fixed number."),
     ] = "keda",
     prometheus_url: Annotated[
-        str | None, typer.Option(help="Prometheus, as KEDA reaches it; the chart's if not given.")
+        str | None, typer.Option(help="URL of Prometheus for KEDA (default: the chart's).")
     ] = None,
     headroom_replicas: Annotated[
-        int, typer.Option(min=0, help="Room kept warm for so many further replicas, where nodes take minutes.")
+        int, typer.Option(min=0, help="Overprovision room for this many replicas, for slow node provisioning.")
     ] = 0,
     gpu_product: Annotated[
-        list[str] | None, typer.Option(help="Run only on these, such as NVIDIA-L4; repeatable.")
+        list[str] | None, typer.Option(help="Allowed GPU product, such as NVIDIA-L4; repeatable.")
     ] = None,
     gpu_resource: Annotated[
         str | None,
-        typer.Option(
-            help="Resource of one replica; needed for --cluster mig. A slice of 1g.10gb: nvidia.com/ and mig-1g.10gb."
-        ),
+        typer.Option(help="GPU resource of a replica, required for --cluster mig, such as nvidia.com/mig-1g.10gb."),
     ] = None,
-    release: Annotated[str | None, typer.Option(help="Helm's release; the model's name if not given.")] = None,
+    release: Annotated[str | None, typer.Option(help="Helm release (default: the model's name).")] = None,
     namespace: Annotated[str, typer.Option(help="Namespace of the release.")] = "serving",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write; standard output if not given.")
+        Path | None, typer.Option("--output", "-o", help="Output file (default: standard output).")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite it.")] = False,
 ) -> None:
-    """Turn a measured capacity into a values file for helm/serving, each value with its source.
+    """Make a values file for helm/serving from a measured capacity, with the source of each value.
 
-    The autoscaler's threshold is what `slipway capacity` measured; the number of replicas is the expected peak
-    divided by what one replica gets. What was measured and what will run are compared, and warnings on standard
-    error say where they differ. Ends with the commands to run next.
+    The autoscaler's target is the measured one; the number of replicas is the expected peak divided by the target
+    rate of a replica. Warnings on standard error list differences between the measurement and the deployment. The
+    file begins with the commands to run next.
 
     Example: slipway values --cluster gpu --storage-uri s3://models -o mnist.yaml
 
@@ -122,6 +120,6 @@ def values(
         typer.echo(values_file.text, nl=False)
     else:
         write_values(values_file.text, output, overwrite=force)
-        console.print(f"written: [bold]{escape(str(output))}[/]; its first lines say what to run next")
+        console.print(f"written: [bold]{escape(str(output))}[/]; its first lines are the commands to run next")
     for warning in values_file.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}")

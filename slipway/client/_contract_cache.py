@@ -67,7 +67,7 @@ class _PendingRead:
 
 
 class ContractCache:
-    """The contracts of one model by the versions that answer, shared by all calls of a client.
+    """The contracts of one model by version, shared by all calls of a client.
 
     Args:
         target: The model.

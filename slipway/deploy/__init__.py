@@ -1,3 +1,3 @@
-"""From what was measured to what runs on a cluster."""
+"""Deployment: values files from a measured capacity, and promotion of versions on a cluster."""
 
 __all__: list[str] = []

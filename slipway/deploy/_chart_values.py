@@ -1,4 +1,4 @@
-"""Which values the chart is given, and why each: from the choices, the measurement and the published model. Pure."""
+"""Choose the chart values and their comments, from the request, the capacity and the published model. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHART_DEFAULTS: dict[str, YamlValue] = {
     "headroom.mode": "none",
     "headroom.replicas": 1,
 }
-"""The keys that are decided here, in the chart's order, with the chart's own values; a test compares both."""
+"""The chosen keys, in the chart's order, with the chart's defaults; a test compares both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +41,9 @@ class ChartValue:
     """One value of the chart.
 
     Attributes:
-        key: Dotted.
-        value: As YAML has it; a tuple is a list.
-        why: Where it comes from, a sentence or two.
+        key: Dotted key.
+        value: YAML value; a tuple is a list.
+        why: Source of the value, one or two sentences.
     """
 
     key: str
@@ -54,10 +54,10 @@ class ChartValue:
 def decide_chart_values(
     request: ValuesRequest, capacity: MeasuredCapacity, model: PublishedModel, *, pinned: int | None
 ) -> tuple[ChartValue, ...]:
-    """Everything that the choices decide, in the chart's order.
+    """All chosen values, in the chart's order.
 
     Raises:
-        ValuesRefused: The bounds of the scale contradict each other.
+        ValuesRefused: Minimum and maximum contradict each other.
     """
     values = [
         *_model(request, model, pinned),
@@ -70,7 +70,7 @@ def decide_chart_values(
 
 
 def plan_for(request: ValuesRequest, capacity: MeasuredCapacity) -> Replicas | None:
-    """What the peak needs; None where no peak is named."""
+    """Replicas for the peak; None if no peak is given."""
     if request.peak_rps is None:
         return None
     return plan_replicas(
@@ -79,7 +79,7 @@ def plan_for(request: ValuesRequest, capacity: MeasuredCapacity) -> Replicas | N
 
 
 def three_digits(value: float) -> float:
-    """Three significant digits, a whole number where it is one: a capacity is not known better."""
+    """Round to three significant digits, the precision of a capacity; integral values become integers."""
     rounded = float(f"{value:.3g}")
     return int(rounded) if rounded.is_integer() else rounded
 
@@ -98,7 +98,7 @@ def _model(request: ValuesRequest, model: PublishedModel, pinned: int | None) ->
         yield ChartValue(
             key="model.version",
             value=str(pinned),
-            why="--pin: the newest published version; its files are those of its manifest",
+            why="--pin: the newest published version; its files match its manifest",
         )
     profile = model.profile
     yield ChartValue(
@@ -114,17 +114,17 @@ def _gpu(request: ValuesRequest) -> Iterator[ChartValue]:
         yield ChartValue(key="gpu.enabled", value=False, why="--cluster cpu")
         return
     kind = {
-        "gpu": "what one replica gets",
-        "mig": "one MIG slice a replica; measure the capacity on such a slice",
-        "time-sliced": "one share of a GPU a replica; its neighbours take part of what was measured, so measure with "
-        "as many of them as there are shares",
+        "gpu": "one GPU per replica",
+        "mig": "one MIG slice per replica; measure the capacity on such a slice",
+        "time-sliced": "one share of a GPU per replica; the shares slow each other down, so measure with all of them "
+        "under load",
     }[request.cluster]
     if request.cluster != "gpu" or request.gpu_resource is not None:
         yield ChartValue(
             key="gpu.resourceName", value=request.resource_name, why=f"--cluster {request.cluster}: {kind}"
         )
     if request.gpu_products:
-        why = "--gpu-product: only these; each has a capacity of its own"
+        why = "--gpu-product: only these; each has its own capacity"
         yield ChartValue(key="gpu.products", value=request.gpu_products, why=why)
 
 
@@ -152,7 +152,7 @@ class _Count:
 
 
 def _bounds(request: ValuesRequest, capacity: MeasuredCapacity) -> tuple[_Count, _Count]:
-    """What was asked for, or else what the peak needs, or else the chart's own."""
+    """The requested number, otherwise that for the peak, otherwise the chart's default."""
     minimum, maximum = _computed(request, capacity)
     if request.max_replicas is not None:
         maximum = _Count(request.max_replicas, "--max-replicas: your budget")
@@ -160,7 +160,7 @@ def _bounds(request: ValuesRequest, capacity: MeasuredCapacity) -> tuple[_Count,
         minimum = _Count(request.min_replicas, "--min-replicas")
     if request.autoscaling != "none":
         return minimum, maximum
-    # A fixed number is one number: the asked-for minimum, or else the maximum's.
+    # A fixed number is a single number: the requested minimum, otherwise the maximum.
     if request.min_replicas is None and (request.max_replicas is not None or request.peak_rps is not None):
         minimum = maximum
     return minimum, _Count(max(minimum.value, maximum.value), "--autoscaling none: not used, and not below minReplicas")
@@ -171,7 +171,7 @@ def _computed(request: ValuesRequest, capacity: MeasuredCapacity) -> tuple[_Coun
     if plan is None or request.peak_rps is None:
         unknown = "--peak-rps computes it"
         return _Count(_MIN_REPLICAS, unknown), _Count(_MAX_REPLICAS, unknown)
-    per_replica = f"{capacity.target.requests_per_s:,.4g} requests/s a replica, rounded up, is"
+    per_replica = f"{capacity.target.requests_per_s:,.4g} requests/s per replica, rounded up, is"
     quiet_rps = request.peak_rps * request.quiet_share
     return (
         _Count(
@@ -192,22 +192,22 @@ def _targets(request: ValuesRequest, capacity: MeasuredCapacity) -> Iterator[Cha
         key="autoscaling.capacity.inFlight",
         value=three_digits(target.in_flight),
         why=f"target.in_flight of {source}, measured {capacity.measured:%Y-%m-%d} against "
-        f"{capacity.target_server.url}: requests inside one replica, with {capacity.utilisation_margin:.0%} of what "
-        "it holds left free",
+        f"{capacity.target_server.url}: requests in flight in one replica, with {capacity.utilisation_margin:.0%} of "
+        "its capacity free",
     )
     yield ChartValue(
         key="autoscaling.capacity.requestsPerSecond",
         value=three_digits(target.requests_per_s),
-        why=f"target.requests_per_s of {source}: what one replica gets at that point, with a p99 of "
+        why=f"target.requests_per_s of {source}: rate of one replica at that point, with a p99 of "
         f"{target.p99_ms:.3g} ms; for the dashboard",
     )
     if request.prometheus_url is not None:
-        why = "--prometheus-url: Prometheus, as KEDA reaches it"
+        why = "--prometheus-url: URL of Prometheus for KEDA"
         yield ChartValue(key="autoscaling.prometheus.serverAddress", value=request.prometheus_url, why=why)
 
 
 def _headroom(request: ValuesRequest) -> Iterator[ChartValue]:
     if request.headroom_replicas:
-        why = "--headroom-replicas: pods that do nothing keep nodes for the next replicas, which push them aside"
+        why = "--headroom-replicas: placeholder pods keep nodes for the next replicas, which preempt them"
         yield ChartValue(key="headroom.mode", value="placeholder", why=why)
         yield ChartValue(key="headroom.replicas", value=request.headroom_replicas, why="--headroom-replicas")

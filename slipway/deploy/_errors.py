@@ -1,7 +1,7 @@
-"""What can go wrong on the way to a cluster.
+"""Errors of deployment.
 
-* DeployError            also raised for a cluster that refuses, see `slipway.deploy._promote`
-  - ValuesRefused        these choices cannot become a values file
+* DeployError            also raised if a cluster denies a request, see `slipway.deploy._promote`
+  - ValuesRefused        the choices cannot make a values file
   - ValuesNotWritten     the file system refused
       - ValuesExist          the file exists already
 """
@@ -12,11 +12,11 @@ from slipway.errors import SlipwayError
 
 
 class DeployError(SlipwayError):
-    """Base class of everything that can go wrong on the way to a cluster."""
+    """Base class of the errors of deployment."""
 
 
 class ValuesRefused(DeployError):
-    """The choices contradict each other, or what is published."""
+    """The choices contradict each other, or the published model."""
 
     exit_status = 2
 

@@ -1,10 +1,10 @@
-"""Let an InferenceService serve a version: write its number into the predictor's annotations, which rolls its pods.
+"""Promote a version: write its number into an annotation of an InferenceService's predictor, which rolls its pods.
 
-    check_promotable("mnist", namespace="serving")     # before hours of training: the name is right, and it is allowed
-    promote("mnist", 3, namespace="serving")           # the InferenceService serves version 3 from now on
+    check_promotable("mnist", namespace="serving")     # before training: the name exists, and it is allowed
+    promote("mnist", 3, namespace="serving")           # the InferenceService now serves version 3
 
-Needs the extra `deploy`; nothing else of this package loads the Kubernetes client. The chart `helm/serving` leaves the
-annotation alone while its `model.version` is empty, so an upgrade keeps what was promoted.
+Needs the extra `deploy`; no other module of this package loads the Kubernetes client. The chart `helm/serving` does not
+set the annotation while its `model.version` is empty, so an upgrade keeps the promoted version.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ANNOTATION = "slipway/model-version"
 FIELD_MANAGER = "slipway-promote"
 TIMEOUT_S = 30
 SHORTEST_TOKEN = 8
-"""A shorter token occurs in ordinary words by chance, and protects nothing."""
+"""A shorter token occurs in ordinary words by chance and is not redacted."""
 
 
 class PromotionRefused(DeployError):
@@ -40,19 +40,19 @@ class PromotionRefused(DeployError):
 
 
 class PromotionForbidden(PromotionRefused):
-    """Trying again does not help: no such InferenceService, or not these credentials. The Job of helm/training ends."""
+    """A permanent error: no such InferenceService, or permission denied. The Job of helm/training fails at once."""
 
     exit_status = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """What a promotion changed.
+    """The result of a promotion.
 
     Attributes:
         inference_service: The InferenceService.
-        before: The annotation's number before; None: it had none, each new pod took the newest version.
-        version: Its number now.
+        before: Previous number in the annotation; None if there was none, so that new pods took the newest version.
+        version: The new number.
     """
 
     inference_service: str
@@ -68,17 +68,17 @@ class Promotion:
 def promote(inference_service: str, version: int, *, namespace: str) -> Promotion:
     """Write the version into the predictor's annotation `slipway/model-version`.
 
-    Asks the cluster that this pod runs in, else that of KUBECONFIG or ~/.kube/config. It takes the verbs `get` and
-    `patch` on this one InferenceService.
+    Uses the cluster that this pod runs in, otherwise that of KUBECONFIG or ~/.kube/config. It needs the verbs `get` and
+    `patch` on this InferenceService.
 
     Args:
-        inference_service: Name of the InferenceService: the Helm release's.
-        version: A published version; whether its files are intact is the caller's to check.
-        namespace: Where it lives.
+        inference_service: Name of the InferenceService, which is that of the Helm release.
+        version: A published version; the caller verifies its files.
+        namespace: Namespace of the InferenceService.
 
     Raises:
         PromotionForbidden: There is no such InferenceService, or the cluster does not allow it.
-        PromotionRefused: The API server does not answer, or reports an error of its own.
+        PromotionRefused: The API server does not answer, or reports an internal error.
     """
     with _opened(inference_service, namespace) as service:
         promotion = Promotion(inference_service=inference_service, before=service.version(), version=version)
@@ -88,14 +88,14 @@ def promote(inference_service: str, version: int, *, namespace: str) -> Promotio
 
 
 def check_promotable(inference_service: str, *, namespace: str) -> str | None:
-    """Ask for all that `promote` will ask for, and change nothing: reads it, and patches it with `dryRun=All`.
+    """Check what `promote` needs without a change: read the object, and patch it with `dryRun=All`.
 
     Returns:
-        The version number that its annotation holds now; None: it has none.
+        The version number in its annotation; None if there is none.
 
     Raises:
         PromotionForbidden: There is no such InferenceService, or the cluster does not allow it.
-        PromotionRefused: The API server does not answer, or reports an error of its own.
+        PromotionRefused: The API server does not answer, or reports an internal error.
     """
     with _opened(inference_service, namespace) as service:
         version = service.version()
@@ -105,20 +105,20 @@ def check_promotable(inference_service: str, *, namespace: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InferenceService:
-    """One InferenceService, and the client of its API server."""
+    """An InferenceService, and the client of its API server."""
 
     api: client.CustomObjectsApi
     where: tuple[str, str, str, str, str]
 
     def version(self) -> str | None:
-        """What the annotation holds now."""
+        """The annotation's current value."""
         document: Any = self.api.get_namespaced_custom_object(*self.where, _request_timeout=TIMEOUT_S)
         annotations = document.get("spec", {}).get("predictor", {}).get("annotations") or {}
         version: str | None = annotations.get(ANNOTATION)
         return version
 
     def patch(self, version: str, *, dry_run: bool = False) -> None:
-        """Write the annotation and nothing else; with `dry_run` the cluster only says whether it would."""
+        """Write only the annotation; with `dry_run` the cluster only validates the change."""
         self.api.patch_namespaced_custom_object(
             *self.where,
             body={"spec": {"predictor": {"annotations": {ANNOTATION: version}}}},
@@ -139,7 +139,7 @@ def _opened(name: str, namespace: str) -> Iterator[_InferenceService]:
 
 @contextmanager
 def _api_client(hidden: set[str]) -> Iterator[client.ApiClient]:
-    """Connect with this pod's credentials, or the kubeconfig's; add to `hidden` the tokens that no text may show."""
+    """Connect with this pod's credentials, or the kubeconfig's; adds its tokens to `hidden`."""
     configuration = client.Configuration()
     configuration.proxy = None  # set afterwards only by the kubeconfig's `proxy-url`
     kubeconfig = os.environ.get("KUBECONFIG")
@@ -150,19 +150,19 @@ def _api_client(hidden: set[str]) -> Iterator[client.ApiClient]:
             config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
     except ConfigException:
         raise
-    except Exception as exc:  # noqa: BLE001 - whatever a broken file leads to; its text may quote a token
+    except Exception as exc:  # noqa: BLE001 - a broken file raises many types; the message may quote a token
         raise ConfigException(f"{type(exc).__name__} while the kubeconfig was read") from None
     tokens = (str(key).removeprefix("Bearer ") for key in configuration.api_key.values())
     hidden |= {token for token in tokens if len(token) >= SHORTEST_TOKEN}
     configuration.proxy = configuration.proxy or _environments_proxy(configuration.host)
-    configuration.no_proxy = None  # `_environments_proxy` has applied it
+    configuration.no_proxy = None  # applied by `_environments_proxy`
     configuration.retries = 3
     with client.ApiClient(configuration) as api_client:
         yield api_client
 
 
 def _environments_proxy(url: str) -> str | None:
-    """By the rule of every client here: the Kubernetes client would ask a proxy for this machine's own addresses."""
+    """The proxy by the same rules as Slipway's clients: the Kubernetes client would use one for loopback addresses."""
     parts = urlsplit(url)
     proxy = proxy_for(parse_address(f"{parts.scheme}://{parts.netloc}"))
     return None if proxy is None else proxy.url
@@ -170,8 +170,8 @@ def _environments_proxy(url: str) -> str | None:
 
 _REMEDIES = {
     401: "the API server rejects these credentials: log in again",
-    403: "allow `get` and `patch` on it, as the Role of helm/training does",
-    404: "name the Helm release of helm/serving and its namespace (`kubectl get inferenceservice -A`)",
+    403: "allow `get` and `patch` on it, as in the Role of helm/training",
+    404: "check the name of the Helm release and its namespace (`kubectl get inferenceservice -A`)",
 }
 
 _POLICY = "ValidatingAdmissionPolicy"
@@ -180,7 +180,7 @@ _POLICY_REMEDY = "the permissions suffice, an admission policy rejects the chang
 
 @contextmanager
 def _map_errors(name: str, namespace: str, hidden: AbstractSet[str]) -> Iterator[None]:
-    """Map what the Kubernetes client raises; no text, and no traceback of a cause that holds one, shows a token."""
+    """Map the Kubernetes client's exceptions; neither messages nor tracebacks show a token."""
     what = f"cannot promote to InferenceService {name!r} in namespace {namespace!r}"
 
     def redacted(text: object) -> str:
@@ -202,15 +202,15 @@ def _map_errors(name: str, namespace: str, hidden: AbstractSet[str]) -> Iterator
         )
     except ConfigException as exc:
         raise PromotionRefused(
-            f"{what}: no cluster to ask ({redacted(exc)}): set KUBECONFIG, or run inside the cluster"
+            f"{what}: no cluster is configured ({redacted(exc)}): set KUBECONFIG, or run inside the cluster"
         ) from _shown(exc, hidden)
     except (HTTPError, OSError) as exc:
         raise PromotionRefused(
-            f"{what}: the API server does not answer: {redacted(exc)}; check the network and its policy"
+            f"{what}: the API server does not answer: {redacted(exc)}; check the network and NetworkPolicies"
         ) from _shown(exc, hidden)
     except ValueError:
         raise PromotionForbidden(
-            f"{what}: the token or the server's address holds characters that a request cannot carry, such as a line "
+            f"{what}: the token or the server's address has characters that are invalid in a request, such as a line "
             "break: log in again, or correct the kubeconfig"
         ) from None
 

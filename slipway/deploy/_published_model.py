@@ -1,6 +1,6 @@
-"""How the repository serves a model on the chosen accelerator.
+"""The serving profile of a published model on the chosen accelerator.
 
-The published configuration is read, not the recipe: it is what the pods read.
+It is read from the published configuration, which the pods use, not from the recipe.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from slipway.repository import find_model, list_models, verify
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedModel:
-    """A model, and how it is served.
+    """A published model and its serving profile.
 
     Attributes:
         contract: Its inputs, outputs and labels.
         profile: Instances and batching on the chosen accelerator.
-        config_file: The file that both were read from, below the model's folder.
-        newest: Highest published version; None: no version is published.
+        config_file: The file of both, below the model's folder.
+        newest: Highest published version; None if there is none.
     """
 
     contract: ModelContract
@@ -35,15 +35,14 @@ def read_published_model(repository: Path, name: str, *, on_gpu: bool) -> Publis
     """Read the configuration of one accelerator.
 
     Raises:
-        ValuesRefused: The repository does not hold the model, or not for this accelerator.
+        ValuesRefused: The repository does not contain the model, or not for this accelerator.
         RepositoryError: There is no repository.
         ContractUnreadable: The configuration is not one of Slipway's.
     """
     models = {entry.name: entry for entry in list_models(repository)}
     if name not in models:
         raise ValuesRefused(
-            f"{repository} has no model {name!r}; available: {', '.join(models) or 'none'}: name one with --model, "
-            "or its repository with --repository"
+            f"{repository} has no model {name!r}; available: {', '.join(models) or 'none'}: set --model or --repository"
         )
     entry = models[name]
     config_file = "configs/gpu.pbtxt" if on_gpu else "config.pbtxt"
@@ -69,7 +68,7 @@ def newest_intact_version(repository: Path, name: str) -> int:
     """The highest published version, compared with its manifest.
 
     Raises:
-        RepositoryError: There is none, or its files are not those that were published.
+        RepositoryError: There is none, or its files are damaged.
     """
     number = find_model(repository, name).served.version
     verify(repository, name, number)

@@ -1,4 +1,4 @@
-"""How many replicas a peak needs, by arithmetic that fits into a comment. Pure.
+"""Compute the number of replicas for a peak. Pure.
 
 replicas = plan_replicas(peak_rps=3_000, quiet_share=0.2, target_rps=865)
 replicas.maximum          # 3,000 / 865, rounded up, is 4; and one to spare
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from slipway.deploy._errors import ValuesRefused
 
 SPARE = 1
-"""Replicas beyond the peak's own: one may be starting, or its node lost, without the others being overloaded."""
+"""Spare replicas at the peak: one may be starting, or its node lost, without overloading the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replicas:
-    """The two bounds of the scale.
+    """Minimum and maximum number of replicas.
 
     Attributes:
-        minimum: Carry the quiet hours; at least 1.
-        needed: Carry the peak, none to spare.
-        maximum: The same with `SPARE`.
+        minimum: Replicas for the quiet hours; at least 1.
+        needed: Replicas for the peak, without spare.
+        maximum: Replicas for the peak, with `SPARE`.
     """
 
     minimum: int
@@ -30,7 +30,7 @@ class Replicas:
 
     @property
     def maximum(self) -> int:
-        """Replicas that the autoscaler may ask for."""
+        """Upper limit of the autoscaler."""
         return self.needed + SPARE
 
 
@@ -40,10 +40,10 @@ def plan_replicas(*, peak_rps: float, quiet_share: float, target_rps: float) -> 
     Args:
         peak_rps: Requests per second at the expected peak.
         quiet_share: Share of them in the quiet hours, from 0 to 1.
-        target_rps: What one replica gets before another is added.
+        target_rps: Rate per replica at which another one is added.
 
     Raises:
-        ValuesRefused: A rate is not above 0, or the share is none.
+        ValuesRefused: A rate is not above 0, or the share is not from 0 to 1.
     """
     if not (math.isfinite(peak_rps) and peak_rps > 0):
         raise ValuesRefused(f"--peak-rps: expected requests per second, above 0, got {peak_rps:g}")
@@ -53,5 +53,5 @@ def plan_replicas(*, peak_rps: float, quiet_share: float, target_rps: float) -> 
 
 
 def _rounded_up(replicas: float) -> int:
-    """Ignore the last digits of a float: 2.0000000000000004 replicas are two."""
+    """Round up, ignoring float rounding errors: 2.0000000000000004 replicas are two."""
     return max(1, math.ceil(round(replicas, 9)))

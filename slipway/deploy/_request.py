@@ -1,4 +1,4 @@
-"""The choices for one values file, and which of them contradict each other."""
+"""The request for a values file, and the check for contradictory options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Autoscaling = Literal["keda", "hpa", "none"]
 STORAGE_SCHEMES = (
     "pvc", "s3", "gs", "hf", "oci", "oci+native", "http", "https", "hdfs", "webhdfs", "git", "modelscope",
 )  # fmt: skip
-"""What KServe fetches from, as the chart's schema lists it; a test compares."""
+"""URI schemes of KServe, as in the chart's schema; a test compares."""
 
 _RELEASE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -29,24 +29,24 @@ class ValuesRequest:
     """The choices for one values file.
 
     Attributes:
-        capacity: The file that `slipway capacity` wrote.
-        repository: Where the model is published.
-        cluster: What the replicas run on.
-        storage_uri: Where the cluster finds the repository.
-        model: None: the one that was measured.
-        pin: Name the newest published version.
+        capacity: Output file of `slipway capacity`.
+        repository: Model repository.
+        cluster: Hardware of the replicas.
+        storage_uri: URI of the repository for the cluster.
+        model: Model name; None for the measured one.
+        pin: Pin the newest published version.
         peak_rps: Requests per second at the expected peak; None: the number of replicas is not computed.
-        quiet_share: Share of them in the quiet hours.
-        min_replicas: None: computed, or the chart's.
+        quiet_share: Load in quiet hours as a share of the peak.
+        min_replicas: None: computed, or the chart's default.
         max_replicas: As `min_replicas`.
         autoscaling: The chart's `autoscaling.mode`.
-        prometheus_url: As KEDA reaches it; None: the chart's.
-        headroom_replicas: Room kept for the next replicas, in replicas.
-        gpu_products: None in it: any.
-        gpu_resource: None: the one of `cluster`.
-        release: Of Helm; None: the model's name.
-        namespace: Of the release.
-        output: Where the file goes, for the command that uses it.
+        prometheus_url: URL for KEDA; None for the chart's default.
+        headroom_replicas: Overprovisioned room, in replicas.
+        gpu_products: Allowed GPU products; empty for any.
+        gpu_resource: None for the default of `cluster`.
+        release: Helm release; None for the model's name.
+        namespace: Namespace of the release.
+        output: Path of the file, for the commands that use it.
     """
 
     capacity: Path
@@ -70,20 +70,20 @@ class ValuesRequest:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether a replica asks for an accelerator."""
+        """Whether a replica requests an accelerator."""
         return self.cluster != "cpu"
 
     @property
     def resource_name(self) -> str:
-        """What a replica on an accelerator asks for."""
+        """The extended resource that a replica requests."""
         return self.gpu_resource or (_SHARED_GPU if self.cluster == "time-sliced" else "nvidia.com/gpu")
 
 
 def check_request(request: ValuesRequest) -> None:
-    """Reject choices that contradict each other.
+    """Reject contradictory options.
 
     Raises:
-        ValuesRefused: With the option, what was expected, and what came.
+        ValuesRefused: Names the option, expected and got.
     """
     _check_storage(request.storage_uri)
     _check_gpu(request)
@@ -93,10 +93,10 @@ def check_request(request: ValuesRequest) -> None:
 
 
 def release_name(request: ValuesRequest, model: str) -> str:
-    """Helm's release, which is the InferenceService's name.
+    """Name of the Helm release, which is also that of the InferenceService.
 
     Raises:
-        ValuesRefused: KServe would not take it.
+        ValuesRefused: KServe would reject it.
     """
     name = request.release or model
     if not _RELEASE.fullmatch(name) or len(name) > _LONGEST_RELEASE:
@@ -112,14 +112,14 @@ def _check_storage(uri: str) -> None:
     if scheme not in STORAGE_SCHEMES or not separator or not rest:
         raise ValuesRefused(
             f"--storage-uri: expected the folder that holds the repository, such as pvc://claim/model_repository or "
-            f"s3://bucket/models, got {uri!r}; KServe knows {', '.join(STORAGE_SCHEMES)}"
+            f"s3://bucket/models, got {uri!r}; KServe supports {', '.join(STORAGE_SCHEMES)}"
         )
 
 
 def _check_gpu(request: ValuesRequest) -> None:
     if request.cluster == "cpu" and (request.gpu_products or request.gpu_resource):
         raise ValuesRefused(
-            "--gpu-product and --gpu-resource choose a GPU, got --cluster cpu: leave them out, or choose gpu"
+            "--gpu-product and --gpu-resource choose a GPU, got --cluster cpu: omit them, or choose gpu"
         )
     if request.cluster == "mig" and request.gpu_resource is None:
         raise ValuesRefused(
@@ -128,8 +128,8 @@ def _check_gpu(request: ValuesRequest) -> None:
         )
     if request.cluster == "mig" and "/mig-" not in request.resource_name:
         raise ValuesRefused(
-            f"--cluster mig: expected a slice such as nvidia.com/mig-1g.10gb, got {request.resource_name!r}: name one, "
-            "or take --cluster gpu"
+            f"--cluster mig: expected a slice such as nvidia.com/mig-1g.10gb, got {request.resource_name!r}: set one, "
+            "or use --cluster gpu"
         )
     if not re.fullmatch(r"[a-z0-9.-]+/[A-Za-z0-9_.-]+", request.resource_name):
         raise ValuesRefused(f"--gpu-resource: expected a name such as nvidia.com/gpu, got {request.resource_name!r}")
@@ -138,15 +138,15 @@ def _check_gpu(request: ValuesRequest) -> None:
 def _check_autoscaling(request: ValuesRequest) -> None:
     if request.prometheus_url is not None and request.autoscaling != "keda":
         raise ValuesRefused(
-            f"--prometheus-url is what KEDA asks, got --autoscaling {request.autoscaling}: leave it out, or choose keda"
+            f"--prometheus-url is used by KEDA only, got --autoscaling {request.autoscaling}: omit it, or choose keda"
         )
     if request.prometheus_url is not None and not re.fullmatch(r"https?://\S+", request.prometheus_url):
         raise ValuesRefused(f"--prometheus-url: expected http:// or https://, got {request.prometheus_url!r}")
     if request.peak_rps is None and request.quiet_share != QUIET_SHARE:
-        raise ValuesRefused("--quiet-share is a share of --peak-rps, got no peak: add --peak-rps, or leave it out")
+        raise ValuesRefused("--quiet-share is a share of --peak-rps, got no peak: add --peak-rps, or omit it")
     if request.headroom_replicas and request.autoscaling == "none":
         raise ValuesRefused(
-            "--headroom-replicas is room for added replicas, and --autoscaling none adds none: drop one"
+            "--headroom-replicas is room for added replicas, and --autoscaling none adds none: omit one"
         )
     for option, count in (("min", request.min_replicas), ("max", request.max_replicas)):
         if count is not None and count < 1:

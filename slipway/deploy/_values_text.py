@@ -1,4 +1,4 @@
-"""A values file as text: the header, and every value below a comment that says where it comes from. Pure."""
+"""Render a values file: a header, and every value below a comment with its source. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slipway.deploy._request import ValuesRequest
 _WIDTH = 118
 _PLAIN = re.compile(r"[A-Za-z][\w./-]*(:[\w./-]+)*", re.ASCII)
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
-"""Plain text that YAML 1.1, which Helm reads, takes for something else."""
+"""Plain scalars that YAML 1.1, which Helm reads, would not parse as strings."""
 
 
 def render_values(
@@ -28,7 +28,7 @@ def render_values(
     release: str,
     warnings: Iterable[str],
 ) -> str:
-    """The whole file."""
+    """The complete file."""
     lines = [*_header(request, capacity, release, tuple(warnings)), *_body(chart_values)]
     return "".join(f"{line}\n" for line in lines)
 
@@ -39,27 +39,27 @@ def _header(
     server, source = capacity.target_server, request.capacity.name
     objectives = ", ".join(f"{name} {bound:g}" for name, bound in capacity.slo.items())
     yield from _comment(
-        f"Values of helm/serving for the release {release}: what differs from the chart's defaults, and why. Made by "
-        "`slipway values`; run it again rather than editing the numbers."
+        f"Values of helm/serving for the release {release}: differences from the chart's defaults, with reasons. Made "
+        "by `slipway values`; run it again instead of editing the numbers."
     )
     yield from _comment(
         f"{source}: model {server.model} version {server.version}, measured {capacity.measured:%Y-%m-%d} against "
-        f"{server.url}. One replica holds {capacity.replica.requests_per_s:,.4g} requests/s within {objectives}."
+        f"{server.url}. One replica carries {capacity.replica.requests_per_s:,.4g} requests/s within {objectives}."
     )
     if warnings:
         yield "#"
-        yield "# Before you rely on it:"
+        yield "# Warnings:"
         for warning in warnings:
             yield from _comment(warning, first="#   - ", rest="#     ")
     yield "#"
-    yield "# Next, in the folder that holds helm/:"
+    yield "# Next, in the folder that contains helm/:"
     install = ["helm", "upgrade", "--install", release, "helm/serving", "--namespace", request.namespace]
     yield f"#   {_one_line(shlex.join([*install, '--values', str(request.output)]))}"
     yield f"#   {shlex.join(['helm', 'test', release, '--namespace', request.namespace])}"
 
 
 def _body(chart_values: Iterable[ChartValue]) -> Iterator[str]:
-    """Sections open when their first value comes, so that none is empty: Helm takes an empty one for "delete it"."""
+    """Write sections only with a value: Helm would treat an empty one as a deletion."""
     opened: list[str] = []
     section = ""
     for chart_value in chart_values:
@@ -69,7 +69,7 @@ def _body(chart_values: Iterable[ChartValue]) -> Iterator[str]:
             yield ""
         kept = _shared(opened, parents)
         if chart_value.value == CHART_DEFAULTS[chart_value.key]:
-            stays = f"{chart_value.key} stays {_scalars(chart_value.value)}, as the chart has it. {chart_value.why}."
+            stays = f"{chart_value.key} stays {_scalars(chart_value.value)}, the chart's default. {chart_value.why}."
             yield from _comment(stays, first="  " * kept + "# ")
             opened = opened[:kept]
             continue
@@ -82,7 +82,7 @@ def _body(chart_values: Iterable[ChartValue]) -> Iterator[str]:
 
 
 def _shared(one: list[str], other: list[str]) -> int:
-    """How many names both begin with."""
+    """Length of the common prefix."""
     count = 0
     while count < min(len(one), len(other)) and one[count] == other[count]:
         count += 1
@@ -101,7 +101,7 @@ def _comment(text: str, *, first: str = "# ", rest: str | None = None) -> list[s
 
 
 def _one_line(text: str) -> str:
-    """No line break of any alphabet: what a measurement says about its server must not end a comment."""
+    """Replace all kinds of line breaks: text from a measurement must not end a comment."""
     return " ".join(text.split())
 
 
@@ -110,7 +110,7 @@ def _scalars(value: YamlValue) -> str:
         return f"[{', '.join(map(_scalars, value))}]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    # Not JSON, though YAML is said to contain it: YAML 1.1 takes 1e-05 for a text, and no reader joins surrogates.
+    # Not JSON: YAML 1.1 reads 1e-05 as a string, and its readers do not join surrogates.
     style = '"' if isinstance(value, str) else None
     text: str = yaml.safe_dump(value, default_style=style, allow_unicode=True, width=math.inf)
     return text.removesuffix("...\n").rstrip("\n")

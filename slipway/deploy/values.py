@@ -1,4 +1,4 @@
-"""From a measurement to a values file of helm/serving: read, decide, render; and one function that writes.
+"""Make a values file of helm/serving from a measurement: read, choose, render, write.
 
     values = make_values(ValuesRequest(...), now=datetime.now(UTC))
     write_values(values.text, Path("values.yaml"), overwrite=False)
@@ -35,16 +35,16 @@ __all__ = [
 
 OLD = timedelta(days=90)
 _TEST_LABEL = "7"
-"""What the picture of the chart's own `helm test` shows."""
+"""Label of the picture in the chart's `helm test`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValuesFile:
-    """A values file that is not written yet.
+    """A rendered values file.
 
     Attributes:
-        text: YAML; the same for the same choices, measurement and repository.
-        warnings: What the reader should know, a sentence or two each.
+        text: YAML; deterministic for request, measurement and repository.
+        warnings: Warnings, one or two sentences each.
     """
 
     text: str
@@ -52,16 +52,16 @@ class ValuesFile:
 
 
 def make_values(request: ValuesRequest, *, now: datetime) -> ValuesFile:
-    """Read the measurement and the repository, and decide.
+    """Read the measurement and the repository, and choose the values.
 
     Args:
         request: The choices.
-        now: With its time zone; says only how old the measurement is.
+        now: Current time with time zone, to determine the age of the measurement.
 
     Raises:
         DeployError: The choices contradict each other.
         CapacityUnreadable: The measurement is not readable.
-        RepositoryError: There is no repository, or the version to be pinned is damaged.
+        RepositoryError: There is no repository, or the version to pin is damaged.
     """
     check_request(request)
     capacity = read_capacity(request.capacity)
@@ -81,25 +81,25 @@ def make_values(request: ValuesRequest, *, now: datetime) -> ValuesFile:
 
 
 def write_values(text: str, path: Path, *, overwrite: bool) -> None:
-    """Write it whole, or not at all.
+    """Write the file atomically.
 
     Raises:
         ValuesNotWritten: The file exists and may not be overwritten, or the file system refused.
     """
     if path.exists() and not overwrite:
-        raise ValuesExist(f"{path} exists already: overwrite it with --force, or name another with --output")
+        raise ValuesExist(f"{path} exists already: overwrite it with --force, or choose another with --output")
     try:
         write_atomically(path, text)
     except OSError as exc:
         raise ValuesNotWritten(
-            f"{path} cannot be written: {exc.strerror}; make its folder writable, or name another with --output"
+            f"{path} cannot be written: {exc.strerror}; make its folder writable, or choose another with --output"
         ) from exc
 
 
 def warnings_for(
     request: ValuesRequest, capacity: MeasuredCapacity, model: PublishedModel, *, pinned: int | None
 ) -> tuple[str, ...]:
-    """A sentence or two each, whatever the date: they stand in the file too."""
+    """Warnings that do not depend on the date, which are also written to the file."""
     return (
         *_about_the_measurement(request, capacity),
         *_about_the_model(capacity, model, pinned=pinned),
@@ -108,7 +108,7 @@ def warnings_for(
 
 
 def age_warning(request: ValuesRequest, capacity: MeasuredCapacity, *, now: datetime) -> tuple[str, ...]:
-    """One sentence where the measurement is old; not for the file, which does not depend on the date."""
+    """Warning for an old measurement; not written to the file, which does not depend on the date."""
     if now - capacity.measured <= OLD:
         return ()
     return (
@@ -120,14 +120,14 @@ def _about_the_measurement(request: ValuesRequest, capacity: MeasuredCapacity) -
     server, source = capacity.target_server, request.capacity.name
     if capacity.limited_by == "generator":
         yield (
-            f"{source} says limited_by: generator: one replica holds at least "
-            f"{capacity.replica.requests_per_s:,.4g} requests/s and may hold more, so replicas are added earlier than "
-            "needed; measure again with more --processes, or from a machine of its own"
+            f"{source} has limited_by: generator: one replica carries at least "
+            f"{capacity.replica.requests_per_s:,.4g} requests/s and may carry more, so replicas are added earlier than "
+            "needed; measure again with more --processes, or from a separate machine"
         )
     if server.is_local and request.on_gpu:
         yield (
             f"{source} was measured against {server.url}, so probably on that machine ({capacity.machine.machine}) and "
-            f"not on the GPU of --cluster {request.cluster}: inFlight is a start; measure again on one replica there"
+            f"not on the GPU of --cluster {request.cluster}: inFlight is an estimate; measure again on one replica"
         )
     if server.is_local and not request.on_gpu:
         yield (
@@ -136,8 +136,8 @@ def _about_the_measurement(request: ValuesRequest, capacity: MeasuredCapacity) -
         )
     if capacity.images_per_request != 1:
         yield (
-            f"the figures count requests of {capacity.images_per_request:.3g} images on average, not images: if your "
-            "clients send others, measure with their mix (`payload.batches` of the scenario)"
+            f"rates are in requests of {capacity.images_per_request:.3g} images on average: if your clients send "
+            "other sizes, measure with their mix (`payload.batches` of the scenario)"
         )
 
 
@@ -146,21 +146,21 @@ def _about_the_model(capacity: MeasuredCapacity, model: PublishedModel, *, pinne
     if measured.model != model.contract.name:
         yield (
             f"model {measured.model} was measured, and {model.contract.name} will be served: unless both are the same "
-            "network, the capacity of one says nothing of the other"
+            "network, the capacity of one does not apply to the other"
         )
     if measured.max_batch_size != largest:
         yield (
             f"batches of at most {measured.max_batch_size} images were measured, and {model.config_file} allows "
-            f"{largest}: measure what will be served"
+            f"{largest}: measure the configuration that will be served"
         )
     served = pinned or model.newest
     if served is not None and measured.model == model.contract.name and str(served) != measured.version:
         which = "pinned" if pinned else "newest here"
-        yield f"version {measured.version} was measured, and {served} is the {which}: measure what will be served"
+        yield f"version {measured.version} was measured, and {served} is the {which}: measure the served version"
     if _TEST_LABEL not in model.contract.labels or model.contract.image_shape != (28, 28, 1):
         yield (
-            "`helm test` asks about a handwritten seven: set tests.pictureBase64 and tests.expect to a picture of this "
-            "model's kind"
+            "`helm test` sends a handwritten seven: set tests.pictureBase64 and tests.expect to a picture for this "
+            "model"
         )
 
 
@@ -174,6 +174,6 @@ def _about_the_scale(request: ValuesRequest, capacity: MeasuredCapacity) -> Iter
     if fixed is not None and fixed < plan.needed:
         yield (
             f"the peak needs {plan.needed} replicas and the budget is {fixed}: at the peak each gets "
-            f"{three_digits(request.peak_rps / fixed):,g} requests/s, and one holds "
+            f"{three_digits(request.peak_rps / fixed):,g} requests/s, and one carries "
             f"{three_digits(capacity.replica.requests_per_s):,g} within the objectives"
         )

@@ -1,1 +1,1 @@
-"""What every package needs of the operating system and of files, once."""
+"""Operating system and file services that all packages share."""

@@ -1,4 +1,4 @@
-"""Child processes of an event loop, that end when this process does; see `slipway.platform.processes`.
+"""Child processes of an event loop that end with this process; see `slipway.platform.processes`.
 
 process = await AsyncChildProcess.start(("/bin/sleep", "9"), output=folder / "log", environment={}, directory=folder)
 process.terminate()
@@ -22,10 +22,9 @@ __all__ = ["AsyncChildProcess"]
 
 
 class AsyncChildProcess:
-    """A started program, in a session of its own.
+    """A started program in its own session.
 
-    The event loop's thread starts it, which lives as long as this process: when that goes, the kernel ends the program
-    (SIGKILL).
+    The event loop's thread starts it and lives as long as this process: when that ends, the kernel kills the program.
     """
 
     def __init__(self, child: asyncio.subprocess.Process) -> None:
@@ -40,13 +39,13 @@ class AsyncChildProcess:
 
         Args:
             command: The program as an absolute path, and its arguments.
-            output: Where both of its streams are appended; its folder is there.
-            environment: All of its variables.
-            directory: Where it runs.
+            output: File to which both streams are appended; its folder must exist.
+            environment: Its complete environment.
+            directory: Working directory.
 
         Raises:
             OSError: It cannot be started, or the output cannot be written.
-            ValueError: A word of the command cannot be handed over.
+            ValueError: An argument cannot be passed.
         """
         with output.open("ab") as stream:
             child = await asyncio.create_subprocess_exec(

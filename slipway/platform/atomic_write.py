@@ -1,12 +1,12 @@
-"""Files that appear whole or not at all, and where it is asked for, are still there after a power cut.
+"""Write files atomically, and durably if requested.
 
-    write_atomically(Path("values.yaml"), text)               # nobody ever reads half of it
-    with replacing(path, durable=True) as scratch:            # written by somebody else's function
+    write_atomically(Path("values.yaml"), text)               # a reader never sees half of it
+    with replacing(path, durable=True) as scratch:            # for a function that writes to a path
         scratch.write_bytes(content)
-    fsync(folder)                                             # its list of names is on the disk
+    fsync(folder)                                             # its directory entries are on the disk
 
-Durable is what cannot be made again, or what a reader trusts by its name alone: versions, checkpoints, a cached data
-set. Reports and the files of running programs are written again, and only have to be whole.
+Durable are files that cannot be regenerated, or that a reader trusts by name: versions, checkpoints, a cached data set.
+Reports and the files of running programs only have to be complete.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["fsync", "replacing", "write_atomically"]
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write beside the goal, then rename.
+    """Write to a temporary file, then rename.
 
     Args:
-        path: The goal; its folder is made where it is missing.
-        text: All of it; written as UTF-8.
+        path: The file; its folder is created if missing.
+        text: Its contents; written as UTF-8.
 
     Raises:
-        OSError: The folder cannot be made or written, or the disk is full; what was there is as it was.
+        OSError: The folder cannot be created or written, or the disk is full; an existing file is unchanged.
     """
     with replacing(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
@@ -36,18 +36,18 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Yields where to write; what is there at the end takes the goal's place in one rename.
+    """Yields a temporary path, which is renamed to the file at the end.
 
-    Not a file of `tempfile`: its mode 0600 would hide what is shared from other users.
+    Not a file of `tempfile`, whose mode 0600 would hide shared files from other users.
 
     Args:
-        path: The goal; its folder is made where it is missing.
+        path: The file; its folder is created if missing.
         durable: Contents and name are on the disk before this returns.
 
     Raises:
-        OSError: The folder cannot be made or written, or the disk is full; what was there is as it was, and nothing
-            is left beside it. So too when the block raises. With `durable` it may also be the folder that cannot be
-            synchronised, after the file has taken its place.
+        OSError: The folder cannot be created or written, or the disk is full; an existing file is unchanged and the
+            temporary one removed, as when the block raises. With `durable` also if the folder cannot be synchronised
+            after the rename.
     """
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def fsync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
+    """Wait until a file, or a folder's directory entries, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Where this user's downloads, built programs and servers' folders are: one rule for all of them."""
+"""The user's cache folder for downloads, built programs and servers' folders."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["cache_folder"]
 
 
 def cache_folder() -> Path:
-    """`$SLIPWAY_CACHE`, else this user's cache: `$XDG_CACHE_HOME/slipway` or `~/.cache/slipway` on Linux; absolute.
+    """`$SLIPWAY_CACHE`, or the user's cache: `$XDG_CACHE_HOME/slipway` or `~/.cache/slipway` on Linux; absolute.
 
-    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks.
+    A relative XDG_CACHE_HOME is ignored, as required by the XDG Base Directory Specification.
     """
     chosen = os.environ.get("SLIPWAY_CACHE")
     return Path(chosen).absolute() if chosen else user_cache_path("slipway", appauthor=False)

@@ -1,10 +1,10 @@
-"""Actions that may never end, in threads that nothing waits for: no executor, no event loop, no exit of the process.
+"""Run functions that may block for ever in daemon threads, which no executor, event loop or process exit waits for.
 
     in_daemon_thread(look_up, name="resolver")                                      # a Future
     bounded(lambda: system.find(root), limit_s=120, name="remote-store")            # its result, or TimeoutError
 
-A call that hangs in the kernel, or in a library without a time limit, cannot be taken back, only left behind. Threads
-of an executor are joined when an event loop or the process ends: one that hangs would keep it alive.
+A call that blocks in the kernel, or in a library without a time-out, cannot be cancelled, only abandoned. Threads of an
+executor are joined when an event loop or the process ends: a blocked one would keep it alive.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 
 def in_daemon_thread(action: Callable[[], T], *, name: str) -> Future[T]:
-    """Begin an action in a thread of this name; its future cannot be cancelled."""
+    """Start a function in a thread of this name; its future cannot be cancelled."""
     future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # who stops waiting cannot cancel it any more
+    future.set_running_or_notify_cancel()  # a waiter can no longer cancel it
 
     def run() -> None:
         try:
             result = action()
-        except BaseException as exc:  # noqa: BLE001 - raised again where it is waited for
+        except BaseException as exc:  # noqa: BLE001 - raised again in the waiting thread
             future.set_exception(exc)
         else:
             future.set_result(result)
@@ -37,10 +37,10 @@ def in_daemon_thread(action: Callable[[], T], *, name: str) -> Future[T]:
 
 
 def bounded(action: Callable[[], T], *, limit_s: float, name: str) -> T:
-    """Run an action, and stop waiting for it when the time is over.
+    """Run a function, and stop waiting after `limit_s`.
 
     Raises:
-        TimeoutError: It took longer, and still runs.
+        TimeoutError: It took longer, and is still running.
         Exception: Whatever it raises.
     """
     future = in_daemon_thread(action, name=name)

@@ -1,12 +1,12 @@
-"""A file that one process holds at a time, and that its end sets free, however it ends.
+"""A file lock that one process holds at a time, and that its end releases, even if it is killed.
 
     with FileLock(folder / "lock") as lock:
         if not lock.try_acquire():
-            print("another process is at work: waiting for it")
+            print("another process holds the lock: waiting for it")
             lock.acquire()
 
-It is `flock`, which is right across containers that share a disk, where a process id says nothing. On a network share
-it is local to each machine, or not there at all.
+It uses `flock`, which works across containers that share a disk, unlike process ids. On a network share it is local to
+each machine, or not supported.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ __all__ = ["FileLock"]
 
 
 class FileLock:
-    """Open, and not yet held."""
+    """An opened lock file, not yet locked."""
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
         """Open the file.
 
         Args:
-            path: The file; its folder is there.
-            create: Make it where it is missing.
+            path: The file; its folder must exist.
+            create: Create a missing file.
 
         Raises:
-            FileNotFoundError: It is missing, and was not to be made.
+            FileNotFoundError: It is missing, and `create` is false.
             OSError: It cannot be opened.
         """
         self._closed = False
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o666)
 
     def try_acquire(self) -> bool:
-        """Take it unless another process holds it, which is said by False.
+        """Acquire the lock; False if another process holds it.
 
         Raises:
-            OSError: The file system has no locks.
+            OSError: The file system does not support locks.
         """
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,10 +50,10 @@ class FileLock:
         return True
 
     def acquire(self) -> None:
-        """Wait until nobody else holds it, then take it.
+        """Wait for the lock, and acquire it.
 
         Raises:
-            OSError: The file system has no locks.
+            OSError: The file system does not support locks.
         """
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
@@ -62,7 +62,7 @@ class FileLock:
         return self._descriptor
 
     def close(self) -> None:
-        """Give it back; the file stays. Once more does nothing."""
+        """Release the lock; the file stays. Idempotent."""
         if not self._closed:
             self._closed = True
             os.close(self._descriptor)

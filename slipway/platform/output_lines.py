@@ -1,4 +1,4 @@
-"""Lines that a child process writes, waited for so long and no longer.
+"""Read a child process's output line by line, with a time-out.
 
 lines = Lines()
 with lines.writer() as descriptor:
@@ -22,10 +22,10 @@ _READ_BYTES = 65_536
 
 
 class Lines:
-    """Of one pipe, whose reading end it owns.
+    """Line reader of a pipe, whose read end it owns.
 
     Attributes:
-        ended: The other end is closed: nothing more comes.
+        ended: Whether the other end is closed.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Lines:
 
     @contextmanager
     def writer(self) -> Iterator[int]:
-        """The end for a child, open here within the block alone; an error there closes both ends."""
+        """The write end for a child, open in this process only during the block; an error closes both ends."""
         try:
             yield self._writer
         except BaseException:
@@ -45,7 +45,7 @@ class Lines:
             os.close(self._writer)
 
     def next(self, timeout_s: float | None) -> bytes | None:
-        """The next whole line without its end; None when none comes within the time (None: any), or ever."""
+        """The next complete line without its newline; None after the time-out (None: no limit) or at the end."""
         while b"\n" not in self._come and not self.ended:
             if not select.select([self._descriptor], [], [], timeout_s)[0]:
                 return None
@@ -66,5 +66,5 @@ class Lines:
             yield self._come
 
     def close(self) -> None:
-        """Give the reading end back."""
+        """Close the read end."""
         os.close(self._descriptor)

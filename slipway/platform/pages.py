@@ -1,8 +1,8 @@
-"""HTML pages that need no other file: templates of one package, in the one style that all pages share.
+"""Render self-contained HTML pages from a package's templates, in a common style.
 
     text = render_page(Path(__file__).parent / "templates", "report.html", title="A run")
 
-A template includes by name what is in `templates` of this package: `style.css` for every page. A report of a run
+A template can include the shared `templates` of this package: `style.css` for every page. A report of a run
 extends `report-page.html`, which brings `report.css`, the verdict, and `charts.js`, which draws its Plotly charts; the
 macros of its parts are in `report-parts.html`.
 """
@@ -24,13 +24,13 @@ _NO_FILTERS: Filters = MappingProxyType({})
 
 
 def render_page(templates: Path, template: str, *, filters: Filters = _NO_FILTERS, **values: object) -> str:
-    """Fill a template; everything in `values` is escaped, an unknown name is an error.
+    """Render a template; values are escaped, an unknown name is an error.
 
     Args:
         templates: The folder of the caller's templates.
         template: Name of one of them.
         filters: The caller's own filters, by the name that its templates use.
-        values: What the template speaks of, by name.
+        values: The template's variables, by name.
     """
     environment = Environment(
         loader=FileSystemLoader([templates, _SHARED]),

@@ -1,4 +1,4 @@
-"""Child processes that end when this process does, however it ends.
+"""Child processes that end with this process, even if it is killed.
 
 etcd = ChildProcess(("/…/etcd", "--data-dir", …), output=folder / "etcd.log")
 etcd.wait(timeout_s=5)                # None: it still runs
@@ -30,14 +30,14 @@ Stream: TypeAlias = IO[bytes] | int
 
 _SLICE_S = 0.2
 _GROUP_POLL_S = 0.01
-_GROUP_ENDS_S = 1.0  # not longer: a dead process counts until init has reaped it, which not every container's does
+_GROUP_ENDS_S = 1.0  # short, since a dead process counts until init reaps it, which not every container's init does
 
 
 class ChildProcess:
-    """One program in a session of its own: Ctrl-C in a terminal reaches only the process that started it.
+    """A program in its own session: Ctrl-C in a terminal reaches only the process that started it.
 
-    The kernel watches the *thread* that started it: a thread of its own does, stays until it ends, and reaps it at
-    once, for what it has started itself may watch for its end.
+    The kernel watches the *thread* that started it, so a dedicated thread starts it, stays until it ends, and reaps it
+    at once, since its own children may watch for its end.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ChildProcess:
         *,
         output: Path | Stream,
         errors: Stream | None = None,
-        input: Stream | None = None,  # noqa: A002 - as `subprocess.run` has it
+        input: Stream | None = None,  # noqa: A002 - as in `subprocess.run`
         pass_fds: Sequence[int] = (),
         last_signal: signal.Signals | None = signal.SIGKILL,
         environment: Mapping[str, str] | None = None,
@@ -56,20 +56,19 @@ class ChildProcess:
 
         Args:
             command: The program as an absolute path, and its arguments.
-            output: Takes its standard output; a path is appended to, and its folder is there.
-            errors: Takes its standard error; None: `output` does.
-            input: What it reads; None: nothing.
-            pass_fds: Further descriptors that it has open.
-            last_signal: What the kernel sends it when this process is gone; None: nothing, it goes on.
-            environment: All of its variables; None: this process's.
-            directory: Where it runs; None is where this process runs.
+            output: Standard output; a path is appended to, and its folder must exist.
+            errors: Standard error; None for `output`.
+            input: Standard input; None for none.
+            pass_fds: Additional open descriptors.
+            last_signal: Signal that the kernel sends it when this process ends; None to keep it running.
+            environment: Its complete environment; None for this process's.
+            directory: Working directory; None for this process's.
 
         Raises:
             OSError: It cannot be started, or the output cannot be written.
-            ValueError: A word of the command cannot be handed over.
+            ValueError: An argument cannot be passed.
         """
-        # A bare lock, held until the child ends. An Event is no match for Ctrl-C: an exception inside its wait()
-        # can leave it locked for ever.
+        # A bare lock, held until the child ends: an exception (Ctrl-C) in an Event's wait() can leave its lock held.
         self._running = threading.Lock()
         self._running.acquire()
         words = tuple(command)
@@ -97,14 +96,14 @@ class ChildProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """Below zero for a signal; None while it runs."""
+        """The exit code, negative for a signal; None while it runs."""
         return self._child.returncode
 
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """Wait for its end; its exit code, or None when the time is over first."""
+        """Wait for its end; returns its exit code, or None after the time-out."""
         deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while self._child.returncode is None and (left_s := deadline - time.monotonic()) > 0:
-            # In slices: a signal that arrives just before the lock is waited for is handled only after the wait.
+            # In slices, since a signal that arrives just before the wait is handled only after it.
             if self._running.acquire(timeout=min(left_s, _SLICE_S)):
                 self._running.release()
         return self._child.returncode
@@ -116,23 +115,23 @@ class ChildProcess:
                 os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Ask it to finish what it has, and end."""
+        """Send SIGTERM: a graceful end."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it and its process group at once."""
+        """Kill it and its process group."""
         if self._child.returncode is None:
             signal_group(self.pid, signal.SIGKILL)
 
     def stop(self, grace_s: float, *, group_signal: signal.Signals | None = None) -> int | None:
-        """Ask it to end, and kill its group when it still runs after the grace.
+        """Terminate it, and kill its group if it still runs after the grace period.
 
         Args:
             grace_s: Longest wait for its end, in seconds.
-            group_signal: What its whole group gets first; None: SIGTERM for the program alone.
+            group_signal: First signal, to its whole group; None for SIGTERM to the program alone.
 
         Returns:
-            Its exit code; None where the kernel itself keeps it.
+            Its exit code; None if it is stuck in the kernel.
         """
         if group_signal is None:
             self.terminate()
@@ -143,7 +142,7 @@ class ChildProcess:
         return self.wait(grace_s)
 
     def end_group(self) -> None:
-        """End what it has left behind, when it has ended; wait a moment until that is gone."""
+        """Kill the remaining processes of its group after it has ended, and wait briefly for their end."""
         deadline = time.monotonic() + _GROUP_ENDS_S
         while time.monotonic() < deadline and signal_group(self.pid, signal.SIGKILL):
             time.sleep(_GROUP_POLL_S)
@@ -154,7 +153,7 @@ class ChildProcess:
         def run() -> None:
             try:
                 child = start()
-            except Exception as exc:  # noqa: BLE001 - raised again where it is waited for
+            except Exception as exc:  # noqa: BLE001 - raised again in the waiting thread
                 started.set_exception(exc)
                 return
             started.set_result(child)
@@ -164,13 +163,13 @@ class ChildProcess:
         threading.Thread(target=run, name=name, daemon=True).start()
         try:
             return started.result()
-        except BaseException:  # Ctrl-C: nobody would know the child
+        except BaseException:  # Ctrl-C: the child would be orphaned
             started.add_done_callback(_end_unknown)
             raise
 
 
 def signal_name(number: int) -> str:
-    """Such as `SIGKILL`; most real-time signals have a number and no name."""
+    """A name such as `SIGKILL`; most real-time signals have only a number."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -178,7 +177,7 @@ def signal_name(number: int) -> str:
 
 
 def signal_group(group: int, number: signal.Signals) -> bool:
-    """Send a signal to every process of a group; whether there was one."""
+    """Send a signal to every process of a group; returns whether there was one."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:

@@ -1,9 +1,9 @@
-"""Progress at a terminal: bars that are gone when the work is done. A console that is no terminal gets none.
+"""Transient progress bars on a terminal; other consoles get none.
 
     with transient_bars(console, rich.progress.BarColumn(), rich.progress.DownloadColumn()) as bars:
         task = bars.add_task("model.onnx", total=180_000)
 
-`ProgressBar` is the base of whoever shows one bar, and prints lines above it.
+`ProgressBar` is the base class of single bars, and prints lines above the bar.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["ProgressBar", "transient_bars"]
 
 
 def transient_bars(console: Console, *columns: ProgressColumn) -> Progress:
-    """Bars that begin with their description; none is drawn unless the console is a terminal."""
+    """Bars with a description first, drawn only on a terminal."""
     return Progress(
         TextColumn("{task.description}"), *columns, console=console, transient=True, disable=not console.is_terminal
     )
 
 
 class ProgressBar:
-    """One bar, from the beginning of the block to its end."""
+    """One bar, shown during the block."""
 
     def __init__(
         self,
@@ -33,16 +33,16 @@ class ProgressBar:
         *columns: ProgressColumn,
         description: str = "",
         total: float | None = None,
-        **fields: Any,  # noqa: ANN401 - as rich has it
+        **fields: Any,  # noqa: ANN401 - as in rich
     ) -> None:
         """Prepare it.
 
         Args:
-            console: Where it is drawn.
-            columns: Behind the description.
-            description: Stands in front; rich markup.
-            total: How much there is to do; None: not known yet.
-            fields: What else the columns show, by name.
+            console: Console of the bar.
+            columns: Columns after the description.
+            description: First column; rich markup.
+            total: Total amount of work; None if unknown yet.
+            fields: Further fields of the columns, by name.
         """
         self._console = console
         self._bar = transient_bars(console, *columns)
@@ -57,10 +57,10 @@ class ProgressBar:
     ) -> None:
         self._bar.stop()
 
-    def _update(self, **values: Any) -> None:  # noqa: ANN401 - as rich has it
+    def _update(self, **values: Any) -> None:  # noqa: ANN401 - as in rich
         """As `rich.progress.Progress.update`."""
         self._bar.update(self._task, **values)
 
     def _print(self, text: str) -> None:
-        """Print a line above the bar, whole; markup is taken as such."""
+        """Print a line above the bar, without wrapping; markup is interpreted."""
         self._console.print(text, highlight=False, soft_wrap=True)

@@ -22,8 +22,8 @@ def end_session(leader: int, *, within_s: float) -> None:
     """Kill the processes of a session, including the leader, that do not end by themselves in time.
 
     Args:
-        leader: The process that began the session. While it has a member, its number is given to no other.
-        within_s: How long they may take by themselves.
+        leader: The session leader. While the session has members, its id is not reused.
+        within_s: Time to end by themselves.
     """
     for process in _left(leader, within_s):
         with suppress(psutil.NoSuchProcess):

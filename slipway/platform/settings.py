@@ -1,11 +1,11 @@
-"""YAML files that people write, read strictly: every mistake at once, with key, expected, got and the nearest key.
+"""Read settings from YAML files strictly: all errors at once, with key, expected, got and the nearest known key.
 
     class Fit(Settings):
         epochs: int
 
     check_settings({"epochs": 3}, Fit, where="my.yaml", error=RecipeError)
 
-For the job packages: it needs pydantic and PyYAML, which the library itself does without.
+For the job packages: it needs pydantic and PyYAML, which the library itself does not.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ __all__ = ["Fraction", "Settings", "SettingsFiles", "check_settings", "overridde
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-"""Type of a key: a share of a whole."""
+"""Type of a share, from 0 to 1."""
 
 
 _MAX_PROBLEMS = 20
 _MAX_SAID = 1000
-_VALUES = reprlib.Repr()  # short, whatever the value is
+_VALUES = reprlib.Repr()  # limits the length of shown values
 _VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 120
 
 
@@ -49,12 +49,12 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsFiles:
-    """Files of one kind: those that come with Slipway have names, those of a user have paths.
+    """Files of one kind: shipped ones have names, a user's have paths.
 
     Attributes:
-        folder: Of the shipped ones.
-        kind: What one is, for the message.
-        sections: Examples of its keys, for the message.
+        folder: Folder of the shipped files.
+        kind: Kind of file, for messages.
+        sections: Examples of its keys, for messages.
         error: Raised when a file cannot be read.
     """
 
@@ -64,17 +64,17 @@ class SettingsFiles:
     error: type[SlipwayError]
 
     def names(self) -> tuple[str, ...]:
-        """Of the shipped ones, sorted."""
+        """Names of the shipped files, sorted."""
         return tuple(sorted(path.stem for path in self.folder.glob("*.yaml")))
 
     def read(self, name_or_path: str) -> tuple[Path, dict[str, Any]]:
-        """Read the shipped file of that name, or else the file of that path; gives its path and what it says.
+        """Read the shipped file of that name, otherwise the file of that path; returns its path and contents.
 
         Raises:
-            SlipwayError: `error`; there is no such file, or it is no YAML mapping.
+            SlipwayError: `error`; there is no such file, or it is not a YAML mapping.
         """
         path, shipped = Path(name_or_path), self.folder / f"{name_or_path}.yaml"
-        with suppress(OSError, ValueError):  # no name of a file at all
+        with suppress(OSError, ValueError):  # not a valid file name
             if shipped.is_file():
                 path = shipped
         missing = f"no {self.kind} {name_or_path!r}: expected one of {', '.join(self.names())}, or a YAML file"
@@ -87,8 +87,8 @@ def read_yaml(path: Path, *, sections: str, missing: str, error: type[SlipwayErr
     Args:
         path: The file.
         sections: Examples of its keys, for the message.
-        missing: Said when there is no such file.
-        error: Raised when the file is missing, no YAML, or no mapping.
+        missing: Message for a missing file.
+        error: Raised if the file is missing, not YAML, or not a mapping.
     """
     try:
         with path.open("rb") as file:
@@ -100,19 +100,19 @@ def read_yaml(path: Path, *, sections: str, missing: str, error: type[SlipwayErr
     except OSError as exc:
         raise error(f"{printable(str(path), limit=120)}: cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
-        raise error(missing) from exc  # a NUL is in no file's name
+        raise error(missing) from exc  # a NUL is invalid in a file name
     if not isinstance(document, dict):
         raise error(f"{path}: expected sections such as {sections}, got {type(document).__name__}")
     return document
 
 
 def overridden(document: dict[str, Any], overrides: Mapping[str, str], *, error: type[SlipwayError]) -> dict[str, Any]:
-    """A copy of a document with other values in some places; `error` where one cannot be placed.
+    """A copy of a document with overrides; raises `error` if one cannot be applied.
 
     Args:
-        document: Stays as it is.
+        document: Not modified.
         overrides: Values in YAML by dotted key, such as {"slo.p99_ms": "20"}.
-        error: Raised when a section holds no keys, or a value is no YAML.
+        error: Raised if a section is a single value, or an override is not YAML.
     """
     changed = copy.deepcopy(document)
     for key, text in overrides.items():
@@ -121,18 +121,20 @@ def overridden(document: dict[str, Any], overrides: Mapping[str, str], *, error:
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
-                raise error(f"override {_shown(key)}={_shown(text)}: {_shown(section)!r} holds one value and no keys")
+                raise error(
+                    f"override {_shown(key)}={_shown(text)}: {_shown(section)!r} is a single value without keys"
+                )
         try:
             place[name] = load_yaml(text)
         except YamlUnreadable as exc:
-            raise error(f"override {_shown(key)}={_shown(text)}: the value is no YAML: {exc}") from exc
+            raise error(f"override {_shown(key)}={_shown(text)}: the value is not YAML: {exc}") from exc
     return changed
 
 
 def check_settings(
     document: dict[str, Any], settings: type[SettingsT], *, where: str, error: type[SlipwayError]
 ) -> SettingsT:
-    """Turn a document into settings, or raise `error` with a line for each problem; `where` names the document."""
+    """Validate a document; raises `error` with one line per problem; `where` names the document."""
     try:
         return settings.model_validate(document)
     except ValidationError as exc:
@@ -158,7 +160,7 @@ def _explain(problem: Any, settings: type[BaseModel]) -> str:  # noqa: ANN401 - 
 
 
 def _path(location: Sequence[str | int], settings: type[BaseModel]) -> str:
-    """`steps[2].rate_rps`: without the tags by which pydantic names the members of a union."""
+    """A key path such as `steps[2].rate_rps`, without pydantic's tags of union members."""
     path = ""
     for depth, part in enumerate(location):
         models = _section(location[:depth], settings)
@@ -171,7 +173,7 @@ def _path(location: Sequence[str | int], settings: type[BaseModel]) -> str:
 
 
 def _section(location: Sequence[str | int], settings: type[BaseModel]) -> list[type[BaseModel]]:
-    """The settings that may stand at a place: several where a tag has not yet chosen among a union's members."""
+    """The possible settings at a location: several if no tag has selected a union's member yet."""
     models: list[type[BaseModel]] = [settings]
     for part in location:
         fields = [model.model_fields[part] for model in models if isinstance(part, str) and part in model.model_fields]

@@ -1,12 +1,12 @@
-"""What a program does when it is told to end, in the ways that its commands need.
+"""Signal handling for the commands.
 
-    with signals_as_interrupt():       # SIGTERM, or a terminal that is closed, is as good as Ctrl-C
-    with ended_by_sigterm():           # what is held is given back, then exit code 143
-    with stop_requests() as stop:      # a loop looks at `stop` where it can stop
-    await until_signalled(serve())     # of asyncio: cancelled at SIGTERM and SIGINT
-    with handling(handler, signal.SIGINT):      # anything else
+    with signals_as_interrupt():       # SIGTERM and SIGHUP act like Ctrl-C
+    with ended_by_sigterm():           # resources are released, then exit code 143
+    with stop_requests() as stop:      # a loop checks `stop` where it can stop
+    await until_signalled(serve())     # asyncio: cancelled at SIGTERM and SIGINT
+    with handling(handler, signal.SIGINT):      # a custom handler
 
-All but `stop_requests` are for the main thread, where Python takes signal handlers.
+All but `stop_requests` must be used in the main thread, where Python accepts signal handlers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 @contextmanager
 def handling(handler: Handler, *numbers: signal.Signals, once: bool = False) -> Iterator[None]:
-    """Handle signals within the block; with `once` only the first, and the next does what it did before."""
+    """Handle signals within the block; with `once` only the first, after which the previous handler applies."""
     before = {number: signal.getsignal(number) for number in numbers}
 
     def restore() -> None:
@@ -55,13 +55,13 @@ def handling(handler: Handler, *numbers: signal.Signals, once: bool = False) -> 
 
 
 def raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """A handler: as Ctrl-C."""
+    """A signal handler that acts like Ctrl-C."""
     raise KeyboardInterrupt
 
 
 @contextmanager
 def signals_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM and SIGHUP; one that is ignored, as under nohup, stays so."""
+    """Raise KeyboardInterrupt at SIGTERM and SIGHUP; an ignored signal, as under nohup, stays ignored."""
     heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
     with handling(raise_interrupt, *heard):
         yield
@@ -71,7 +71,7 @@ def signals_as_interrupt() -> Iterator[None]:
 def ended_by_sigterm() -> Iterator[None]:
     """Leave the block with `SystemExit` when SIGTERM arrives.
 
-    A pod that is evicted gets SIGTERM, and as process 1 it would not even notice.
+    An evicted pod gets SIGTERM, which process 1 ignores without a handler.
     """
 
     def leave(number: int, _frame: FrameType | None) -> NoReturn:
@@ -83,11 +83,11 @@ def ended_by_sigterm() -> Iterator[None]:
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """Give an event that the first SIGINT or SIGTERM sets; a second one does what it did before.
+    """Yields an event that the first SIGINT or SIGTERM sets; for a second one the previous handler applies.
 
-    For loops in which Python's own answer to Ctrl-C, an exception between any two instructions, may come up inside a
-    finalizer and be lost; and beside TensorFlow's multi-worker runtime, which catches SIGTERM for itself. Outside the
-    main thread the event stays unset.
+    For loops in which Python's KeyboardInterrupt, raised between any two instructions, could occur inside a finalizer
+    and be lost; and with TensorFlow's multi-worker runtime, which handles SIGTERM itself. Outside the main thread the
+    event stays unset.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -99,7 +99,7 @@ def stop_requests() -> Iterator[threading.Event]:
 
 
 async def until_signalled(program: Awaitable[None]) -> None:
-    """Await a program, which is cancelled at SIGTERM or SIGINT; for what ends with its event loop."""
+    """Await a program, and cancel it at SIGTERM or SIGINT."""
     task = asyncio.ensure_future(program)
     loop = asyncio.get_running_loop()
     signalled = False

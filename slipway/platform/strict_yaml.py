@@ -1,11 +1,11 @@
-"""YAML from anybody's hand: one loader, bounded before anything is built, whose only error names line and column.
+"""Load untrusted YAML: limits are checked before objects are built, and the only error names line and column.
 
     document = load_yaml(content)           # bytes or text
     documents = load_all_yaml(content, SHIPPED)
 
-PyYAML's safe loader runs no code, and lets through what harms all the same: aliases that unfold to gigabytes, one key
-twice of which the last wins, `010` that is 8, depth that ends in RecursionError, and values that end in ValueError or
-KeyError (the 13th month, a number of 5,000 digits, `!!bool x`).
+PyYAML's safe loader runs no code, but accepts aliases that expand to gigabytes, duplicate keys, `010` as 8, nesting
+that ends in RecursionError, and values that end in ValueError or KeyError (the 13th month, a number of 5,000 digits,
+`!!bool x`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MAX_NUMBER_CHARS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YamlLimits:
-    """What a document may take.
+    """Limits of a document.
 
     Attributes:
         content_bytes: Length of the text.
-        unfolded: Nodes and characters of values once every alias stands for what it names.
-        depth: Levels of sections.
-        odd_numbers: Whether `010` is 8 and `1:30` is 90, as YAML 1.1 has it; else they are refused.
+        unfolded: Nodes and characters of values after alias expansion.
+        depth: Levels of nesting.
+        odd_numbers: Whether `010` is 8 and `1:30` is 90, as in YAML 1.1; otherwise they are rejected.
     """
 
     content_bytes: int
@@ -42,26 +42,26 @@ class YamlLimits:
 
 
 SETTINGS = YamlLimits(content_bytes=1 << 20, unfolded=1 << 20)
-"""For what people write."""
+"""Limits for files that users write."""
 SHIPPED = YamlLimits(content_bytes=1 << 25, unfolded=1 << 26, odd_numbers=True)
-"""For what comes with a pinned program, such as the definitions of its resources."""
+"""Limits for files of a pinned program, such as its resource definitions."""
 
 
 class YamlUnreadable(ValueError):
-    """The text is not the YAML that is expected; the message begins with line and column where there are some."""
+    """The text is not valid YAML, or exceeds a limit; the message begins with line and column if known."""
 
 
 def load_yaml(content: bytes | str, limits: YamlLimits = SETTINGS) -> Any:  # noqa: ANN401 - any YAML value
-    """The one document of a text; None where it is empty.
+    """The single document of a text; None if it is empty.
 
     Raises:
-        YamlUnreadable: It is no YAML, holds several documents, one key twice, a value that cannot be, or too much.
+        YamlUnreadable: It is not YAML, has several documents, a duplicate key or an invalid value, or exceeds a limit.
     """
     return _loaded(content, limits, _Loader.get_single_data)
 
 
 def load_all_yaml(content: bytes | str, limits: YamlLimits = SETTINGS) -> list[Any]:
-    """Every document of a text; the limits are for all of them together.
+    """All documents of a text; the limits apply to all of them together.
 
     Raises:
         YamlUnreadable: As for `load_yaml`.
@@ -87,7 +87,9 @@ def _loaded(content: bytes | str, limits: YamlLimits, load: Callable[[_Loader], 
             loader.dispose()
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
-        raise YamlUnreadable(_at(mark, exc.problem or exc.context or "not YAML")) from None  # its text quotes the file
+        raise YamlUnreadable(
+            _at(mark, exc.problem or exc.context or "not YAML")
+        ) from None  # its message quotes the file
     except yaml.reader.ReaderError as exc:
         line, column = _position(text[: exc.position])
         raise YamlUnreadable(f"line {line}, column {column}: a character that YAML does not allow") from None
@@ -116,7 +118,7 @@ def _at(mark: Any, problem: str) -> str:  # noqa: ANN401
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which counts while it reads and refuses before it builds."""
+    """PyYAML's safe loader, which checks the limits before it builds objects."""
 
     def __init__(self, text: str, limits: YamlLimits) -> None:
         super().__init__(text)
@@ -126,12 +128,12 @@ class _Loader(yaml.SafeLoader):
         self._weights: dict[int, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Count a node, or what an alias unfolds to."""
+        """Count a node, or an alias's expansion."""
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             node = super().compose_node(parent, index)
             if id(node) not in self._weights:
-                raise _refusal("an alias stands inside of what it names", event.start_mark)
+                raise _refusal("an alias refers to a node that contains it", event.start_mark)
             self._count(self._weights[id(node)], event.start_mark)
             return node
         before = self._unfolded
@@ -145,7 +147,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
-        """Refuse a key that stands twice, before sections are merged into others with `<<`."""
+        """Reject a duplicate key, before sections are merged with `<<`."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
@@ -156,12 +158,12 @@ class _Loader(yaml.SafeLoader):
                     raise _refusal("expected one value as a key", key_node.start_mark)
                 if key in seen:
                     shown = printable(key_node.value, limit=60)
-                    raise _refusal(f"the key {shown!r} stands twice", key_node.start_mark)
+                    raise _refusal(f"duplicate key {shown!r}", key_node.start_mark)
                 seen.add(key)
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - PyYAML's
-        """Build a value; one that cannot be is an error with its place, and no traceback."""
+        """Build a value; an invalid one is an error with its position."""
         try:
             if node.tag in _NUMBERS and len(node.value) > MAX_NUMBER_CHARS:
                 raise ValueError(f"expected a number of at most {MAX_NUMBER_CHARS} characters")  # noqa: TRY301

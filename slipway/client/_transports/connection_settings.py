@@ -33,7 +33,7 @@ class ConnectionSettings:
 
     @property
     def server_name(self) -> str | None:
-        """The authority without its port: what TLS asks for."""
+        """The authority without its port: the TLS server name."""
         if self.authority is None:
             return None
         name = self.authority if self.authority.endswith("]") else self.authority.rpartition(":")[0] or self.authority

@@ -29,7 +29,7 @@ from slipway.client._transports.resolve import resolve, show
 __all__ = ["Addresses"]
 
 _LONGEST_S = 1.0
-_MOST = 8  # addresses; nobody reads a longer message
+_MOST = 8  # addresses in a message
 _AGAIN_NS = 1_000_000_000  # calls that fail together, or one after the other, share one probe
 _SLACK_S = 0.2  # for gRPC to report that a call has ended
 _NOT_USABLE = (FailureKind.UNREACHABLE, FailureKind.UNTRUSTED, FailureKind.DRAINING)
@@ -74,7 +74,7 @@ class Addresses:
         try:
             if self._probed_ns is None or time.monotonic_ns() - self._probed_ns > _AGAIN_NS:
                 self._explanation = None
-                with suppress(OSError, ValueError):  # the name, a certificate or a proxy that is gone meanwhile
+                with suppress(OSError, ValueError):  # the name, certificate or proxy may have changed meanwhile
                     self._explanation = _explain(self._address, self._settings, Deadline(min(timeout_s, _LONGEST_S)))
                 self._probed_ns = time.monotonic_ns()
             explanation = self._explanation
@@ -87,7 +87,7 @@ class Addresses:
 
 
 def _explain(address: Address, settings: ConnectionSettings, deadline: Deadline) -> _Explanation | None:
-    """None where the failure of the call says as much."""
+    """None if the call's own failure says the same."""
     if proxy_for(address) is not None:
         return None
     targets = list(dict.fromkeys(show(info[-1]) for info in resolve(address.host, address.port, deadline)))

@@ -39,7 +39,9 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
 )
 
 
-def open_channel(flavour: ModuleType, address: Address, settings: ConnectionSettings, *, watched: bool = False) -> Any:  # noqa: ANN401 - grpc ships no types
+def open_channel(
+    grpc_module: ModuleType, address: Address, settings: ConnectionSettings, *, watched: bool = False
+) -> Any:  # noqa: ANN401 - grpc ships no types
     """Open a channel of `grpc` or `grpc.aio`, with everything that a client of ours has; `watched` is for `Sockets`."""
     options = [*_OPTIONS, *_keepalive(settings.keepalive), *(OPTIONS if watched else ())]
     proxy = proxy_for(address)
@@ -49,9 +51,9 @@ def open_channel(flavour: ModuleType, address: Address, settings: ConnectionSett
     if settings.authority is not None:
         options.append(("grpc.default_authority", settings.authority))
     if not address.secure:
-        return flavour.insecure_channel(address.target, options=options)
+        return grpc_module.insecure_channel(address.target, options=options)
     credentials = grpc.ssl_channel_credentials(*grpc_certificates(settings.tls))
-    return flavour.secure_channel(address.target, credentials, options=options)
+    return grpc_module.secure_channel(address.target, credentials, options=options)
 
 
 def _keepalive(keepalive: KeepAlive | None) -> list[tuple[str, str | int]]:
@@ -71,7 +73,7 @@ class WatchedChannel:
     """A channel that counts its calls and knows since when its connection is open.
 
     Args:
-        flavour: `grpc` or `grpc.aio`.
+        grpc_module: `grpc` or `grpc.aio`.
         address: The server's.
         settings: The client's.
         methods: The remote procedure of each operation.
@@ -86,12 +88,12 @@ class WatchedChannel:
 
     def __init__(
         self,
-        flavour: ModuleType,
+        grpc_module: ModuleType,
         address: Address,
         settings: ConnectionSettings,
         methods: Mapping[type[Operation[Any]], str],
     ) -> None:
-        self._sockets = Sockets(lambda: open_channel(flavour, address, settings, watched=True))
+        self._sockets = Sockets(lambda: open_channel(grpc_module, address, settings, watched=True))
         self.channel = self._sockets.channel
         self.calls = {operation: self.channel.unary_unary(method) for operation, method in methods.items()}
         self.in_flight = 0
@@ -104,7 +106,7 @@ class WatchedChannel:
 
         Returns:
             The time, and the number of changes after which the answer is still that of the server which is there now:
-            those so far, or the one that opens the very first connection. None where nobody asks.
+            those so far, or the one that opens the very first connection. None without watching.
         """
         now_ns, expected = time.monotonic_ns(), None
         if operation in _CONTRACT_READS:

@@ -1,4 +1,4 @@
-"""The control operations as Triton's gRPC messages, and its errors: all that a client asks besides predictions.
+"""The control operations as Triton's gRPC messages, and its errors: all requests besides predictions.
 
 `grpc_transport` has the prediction itself.
 """

@@ -26,7 +26,7 @@ __all__ = ["OPTIONS", "Sockets"]
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_channelz", 1),
-    ("grpc.max_channel_trace_event_memory_per_node", 0),  # its log is read by nobody
+    ("grpc.max_channel_trace_event_memory_per_node", 0),  # its log is unused
 )
 """What a channel needs to be watched."""
 

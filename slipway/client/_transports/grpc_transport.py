@@ -212,7 +212,7 @@ def _infer_request(operation: Infer, timeout_s: float) -> pb.Message:
     request = pb.ModelInferRequest(model_name=operation.model, model_version=operation.version)
     request.inputs.add(name=IMAGE, datatype="UINT8", shape=images.shape)
     request.raw_input_contents.append(images.tobytes())
-    # Read only by a model whose queue policy allows it: the server then drops what nobody waits for any more.
+    # Read only by a model whose queue policy allows it: the server then drops requests that timed out.
     if timeout_s < NO_LIMIT_S:
         request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
     return request

@@ -30,7 +30,7 @@ __all__ = ["AsyncConnections", "Connection", "Connections", "all_busy", "connect
 
 ConnectionT = TypeVar("ConnectionT")
 
-_KEPT_S = 5.0  # an idle connection is closed; servers and gateways in between forget theirs, some without a word
+_KEPT_S = 5.0  # an idle connection is closed; servers and gateways drop idle ones, some silently
 
 
 class Connection:
@@ -241,7 +241,7 @@ def _has_leftover(connections: Iterable[object]) -> bool:
 
 
 def _unread(connection: object) -> bool:
-    """Look into the innermost connection, which alone has a parser; `httpcore` itself shows it to nobody."""
+    """Look into the innermost connection, which alone has a parser; `httpcore` does not expose it."""
     inner = connection
     while (below := getattr(inner, "_connection", None)) is not None:
         inner = below

@@ -162,8 +162,8 @@ def test_overrides_replace_values_and_make_sections(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        pytest.param("slo.p99_ms", "[1", r"override slo\.p99_ms=\[1: the value is no YAML", id="no YAML"),
-        pytest.param("slo.p99_ms.x", "1", "'p99_ms' holds one value and no keys", id="through a value"),
+        pytest.param("slo.p99_ms", "[1", r"override slo\.p99_ms=\[1: the value is not YAML", id="no YAML"),
+        pytest.param("slo.p99_ms.x", "1", "'p99_ms' is a single value without keys", id="through a value"),
         pytest.param("slo.p99", "1", r"slo\.p99: unknown key; did you mean 'p99_\S*ms'", id="unknown key"),
         pytest.param("arrivals.rate_rps", "fast", r"arrivals\.rate_rps: .*valid number, got 'fast'", id="wrong type"),
     ],

@@ -102,7 +102,7 @@ def test_label_that_the_model_does_not_have_is_shown_those_that_it_has(fake, sli
     lines, error = slipway(fake.url, "--image", three, "--expect", "three")
 
     assert isinstance(error, ChecksFailed)
-    assert "no label of this model: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in lines[-1]
+    assert "not a label of this model: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in lines[-1]
 
 
 def test_wrong_version_fails_and_the_answer_is_judged_all_the_same(fake, slipway):
@@ -157,7 +157,7 @@ def test_answer_whose_probabilities_do_not_add_up_fails(fake, slipway, broken):
         (METRICS.replace('"mnist"', '"cifar"'), "of model mnist, got those of cifar: is --model right?"),
         (
             METRICS.replace("_count{", "_count_total{"),
-            "got other series of it only: serve it with a newer tritonserver",
+            "got only other series of it: autoscaling needs these, use a newer tritonserver",
         ),
         ("<html>hello</html>", "is this Triton's metrics port? (8002)"),
     ],

@@ -137,6 +137,6 @@ def test_models_rollback_and_prune_say_what_they_did(repository):
     would = slipway("models", "prune", "digits", "--keep", 1, "--dry-run", "-r", repository)
     pruned = slipway("models", "prune", "digits", "--keep", 1, "-r", repository)
 
-    assert "digits version 3 now holds the bytes of version 1" in back.output
+    assert "digits version 3 now has the files of version 1" in back.output
     assert "would remove: 1, 2; kept: 3" in would.output
     assert "removed: 1, 2; kept: 3" in pruned.output

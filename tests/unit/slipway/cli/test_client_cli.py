@@ -139,7 +139,8 @@ def test_a_picture_may_come_on_standard_input(grpc_fake, slipway):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["-", "-"], "standard input, once"), (["{folder}"], "expected a folder with pictures")]
+    ("arguments", "said"),
+    [(["-", "-"], "at most once, got it twice"), (["{folder}"], "expected a folder with pictures")],
 )
 def test_words_that_name_no_picture_are_refused_before_anything_is_asked(grpc_fake, slipway, tmp_path, arguments, said):
     with pytest.raises(NoPictures, match=said):

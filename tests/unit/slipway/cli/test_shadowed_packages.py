@@ -52,7 +52,7 @@ def test_a_package_of_our_name_that_comes_first_is_refused_with_the_remedy(proje
     assert (2, "") == (done.returncode, done.stdout)
     assert f"Slipway's own package `{package}` in {ROOT / package}, got another" in done.stderr
     assert str(project / package) in done.stderr
-    assert "off PYTHONPATH" in done.stderr
+    assert "from PYTHONPATH" in done.stderr
 
 
 def test_a_rehearsal_refuses_another_loadtest_too(project):
@@ -162,4 +162,4 @@ def test_a_distribution_that_comes_before_an_editable_installation_is_named(site
     installed(theirs, "trainer", {"training/__init__.py": ""})
     monkeypatch.setattr("slipway.cli._shadowed_packages._folder", lambda package: theirs / package)
 
-    assert "distribution trainer brings it: uninstall that" in str(shadows(site))
+    assert "distribution trainer contains it: uninstall that" in str(shadows(site))

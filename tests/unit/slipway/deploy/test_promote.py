@@ -63,7 +63,7 @@ def test_other_annotations_stay(api):
 
 @pytest.mark.parametrize(
     ("status", "way_out"),
-    [(401, "log in again"), (403, "allow `get` and `patch`"), (404, "name the Helm release")],
+    [(401, "log in again"), (403, "allow `get` and `patch`"), (404, "check the name of the Helm release")],
     ids=["unauthorised", "forbidden", "absent"],
 )
 def test_a_refusal_names_the_way_out(api, status, way_out):
@@ -71,7 +71,7 @@ def test_a_refusal_names_the_way_out(api, status, way_out):
 
     with pytest.raises(PromotionRefused, match=way_out) as refused:
         promote("mnist", 3, namespace="serving")
-    assert 2 == refused.value.exit_status, "trying again does not help: the Job fails at once"
+    assert 2 == refused.value.exit_status, "a permanent error: the Job fails at once"
 
 
 def test_a_refusal_by_a_policy_is_not_called_a_missing_right(api):
@@ -172,7 +172,7 @@ def test_a_check_asks_for_all_that_a_promotion_takes_and_changes_nothing(api, se
 @pytest.mark.parametrize(
     ("name", "refusal", "way_out"),
     [
-        ("mnits", {}, "name the Helm release"),
+        ("mnits", {}, "check the name of the Helm release"),
         ("mnist", {"refuse_with": 403}, "allow `get` and `patch`"),
         ("mnist", {"refuse_patches_with": 403}, "allow `get` and `patch`"),
     ],
@@ -210,7 +210,7 @@ def test_the_command_promotes_the_newest_version_of_the_repository(api, tmp_path
     result = slipway("digits", "--to", "mnist", "-n", "serving", "-r", tmp_path)
 
     assert 0 == result.exit_code, result.output
-    assert "mnist in serving serves digits version 2; promoted: the newest at each pod's start before" in result.output
+    assert "mnist in serving serves digits version 2; promoted, from the newest at each pod's start" in result.output
     assert {"slipway/model-version": "2"} == api.predictor["annotations"]
 
 
@@ -275,7 +275,7 @@ def test_a_token_that_no_request_can_carry_is_refused_and_not_shown(kubeconfig, 
 
     said = everything_said()
 
-    assert "holds characters that a request cannot carry" in said
+    assert "has characters that are invalid in a request" in said
     assert TOKEN not in said
 
 
@@ -297,5 +297,5 @@ def test_a_broken_kubeconfig_is_said_and_not_quoted(kubeconfig, text):
 
     said = everything_said()
 
-    assert "no cluster to ask" in said
+    assert "no cluster is configured" in said
     assert TOKEN not in said

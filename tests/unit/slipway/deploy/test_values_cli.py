@@ -38,7 +38,7 @@ def test_values_go_to_standard_output_and_warnings_to_standard_error(values):
     assert 0 == result.exit_code
     assert 5 == yaml.safe_load(result.stdout)["autoscaling"]["maxReplicas"]
     assert 2 == result.stderr.count("warning: ")
-    assert "inFlight is a start" in result.stderr
+    assert "inFlight is an estimate" in result.stderr
 
 
 def test_the_written_file_is_what_would_be_printed(values, tmp_path):
