@@ -110,7 +110,7 @@ def bare_session(path: Path) -> onnxruntime.InferenceSession:
 
 
 def raw_stub_call(stub: service_pb2_grpc.GRPCInferenceServiceStub, images: np.ndarray) -> Call:
-    """What somebody who wants nothing between them and gRPC would write."""
+    """Plain gRPC calls without a client library."""
 
     def call() -> np.ndarray:
         request = service_pb2.ModelInferRequest(model_name=MODEL, raw_input_contents=[images.tobytes()])

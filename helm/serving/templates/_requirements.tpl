@@ -21,7 +21,7 @@
 {{- include "slipway-serving.monitoringRequirements" . -}}
 {{- end -}}
 
-{{/* Kubernetes refuses this Deployment to KServe, and nobody else hears of it: the service would never be ready. */}}
+{{/* Kubernetes would reject KServe's Deployment, visible only in KServe's log, and the service would never be ready. */}}
 {{- define "slipway-serving.rolloutRequirements" -}}
 {{- with .Values.deploymentStrategy.rollingUpdate -}}
 {{- if and (eq $.Values.deploymentStrategy.type "RollingUpdate") (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) -}}

@@ -60,7 +60,7 @@
 {{- fail "promotion.enabled is true and promotion.inferenceService is empty: name the release of helm/serving in this namespace (`kubectl get inferenceservice`)" -}}
 {{- end -}}
 {{- if and $values.schedule.cron (not $values.promotion.unattended) -}}
-{{- fail "schedule.cron and promotion.enabled together change what is served with nobody watching: set promotion.unattended=true if the recipe's gates may decide, or promotion.enabled=false and promote by hand (`slipway models promote`)" -}}
+{{- fail "schedule.cron and promotion.enabled together change the served version without supervision: set promotion.unattended=true if the recipe's gates may decide, or promotion.enabled=false and promote by hand (`slipway models promote`)" -}}
 {{- end -}}
 {{- if eq (include "slipway-training.serviceAccountName" .) "default" -}}
 {{- fail "promotion.enabled would let every pod of the namespace promote, since they share the ServiceAccount `default`: set serviceAccount.create=true, or name one in serviceAccount.name" -}}

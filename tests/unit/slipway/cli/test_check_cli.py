@@ -154,7 +154,7 @@ def test_answer_whose_probabilities_do_not_add_up_fails(fake, slipway, broken):
             METRICS.replace("nv_inference_pending", "nv_other"),
             "expected nv_inference_pending_request_count of model mnist",
         ),
-        (METRICS.replace('"mnist"', '"cifar"'), "of model mnist, got those of cifar: is --model right?"),
+        (METRICS.replace('"mnist"', '"cifar"'), "of model mnist, got those of cifar: check --model"),
         (
             METRICS.replace("_count{", "_count_total{"),
             "got only other series of it: autoscaling needs these, use a newer tritonserver",

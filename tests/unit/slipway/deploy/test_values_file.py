@@ -162,12 +162,12 @@ def test_a_name_that_yaml_takes_for_something_else_is_quoted(tmp_path, name):
     [
         (
             {"storage_uri": "ftp://bucket/models"},
-            r"--storage-uri: .*pvc://claim.*got 'ftp://bucket/models'; KServe knows",
+            r"--storage-uri: .*pvc://claim.*got 'ftp://bucket/models'; KServe supports",
         ),
         ({"storage_uri": "s3://"}, r"--storage-uri: .*got 's3://'"),
         ({"storage_uri": "models"}, r"--storage-uri: .*got 'models'"),
         ({"cluster": "mig"}, r"--cluster mig: expected the slice.*--gpu-resource nvidia\.com/mig-1g\.10gb"),
-        ({"cluster": "mig", "gpu_resource": "nvidia.com/gpu"}, r"--cluster mig: .*got 'nvidia\.com/gpu': name one"),
+        ({"cluster": "mig", "gpu_resource": "nvidia.com/gpu"}, r"--cluster mig: .*got 'nvidia\.com/gpu': set one"),
         ({"gpu_resource": "gpus"}, r"--gpu-resource: expected a name such as nvidia\.com/gpu, got 'gpus'"),
         ({"cluster": "cpu", "gpu_products": ("NVIDIA-L4",)}, r"--gpu-product.*got --cluster cpu"),
         ({"cluster": "cpu", "gpu_resource": "nvidia.com/gpu"}, r"--gpu-resource.*got --cluster cpu"),
