@@ -3,9 +3,10 @@
 gRPC's core numbers every socket for its own debugging service, channelz. A number that was not there before is a new
 connection, behind which another server may answer.
 
-To ask takes a quarter of a millisecond, a quarter of a call. A connection that is replaced is closed, though, and
+Channelz takes half a millisecond, as long as a short call. A connection that is replaced is closed, though, and
 whether a descriptor is still the same socket takes a microsecond to see. So channelz is asked where a descriptor
-changed, and every 10 ms, for a connection that is left open to its last answers while a new one takes the next.
+changed. A connection may also be left open for its last answers while a new one takes the next: every 10 ms the
+descriptors of the process are listed, and channelz is asked only if one of them may be that new connection.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from grpc._cython import cygrpc
 
@@ -32,12 +33,21 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 
 _LOOK_AGAIN_NS = 10_000_000
 _FEW = 4
+_MOST_DESCRIPTORS = 256  # listing more of them takes as long as channelz
+_LONGEST_HANDSHAKE_NS = 30_000_000_000  # gRPC gives up after 20 s; an older socket that it does not list is another's
 _SUBCHANNEL = re.compile(rb'"subchannelId":"(\d+)"')
 _SOCKET = re.compile(rb'"socketId":"(\d+)"')
 
 _IPV4_IN_IPV6 = bytes(10) + b"\xff\xff"  # how gRPC's sockets say an IPv4 address, RFC 4291 section 2.5.5.2
 
 _making = threading.Lock()
+
+
+class _Descriptor(NamedTuple):
+    """A file descriptor: the port at the other end, 0 if it is no TCP connection, None while one opens."""
+
+    port: int | None
+    seen_ns: int
 
 
 class Sockets:
@@ -60,6 +70,7 @@ class Sockets:
         self._subchannels: list[int] = []
         self.known: frozenset[bytes] = frozenset()
         self._descriptors: dict[int, int] = {}
+        self._of_process: dict[tuple[int, int], _Descriptor] = {}
         self._looked_ns = 0
 
     def changed(self) -> bool:
@@ -69,6 +80,8 @@ class Sockets:
         if not overdue and (len(self._subchannels) > _FEW or self._same_descriptors()):
             return False
         self._looked_ns = now_ns
+        if overdue and self._same_descriptors() and not self._may_have_opened(now_ns):
+            return False
         self._subchannels = [int(number) for number in _SUBCHANNEL.findall(_about_channel(self._id))]
         sockets = frozenset(
             number for subchannel in self._subchannels for number in _SOCKET.findall(_about_subchannel(subchannel))
@@ -78,6 +91,30 @@ class Sockets:
             self._descriptors = _descriptors(sockets)
         self.known = sockets
         return new
+
+    def _may_have_opened(self, now_ns: int) -> bool:
+        """Whether this process has a connection to the port of this channel's that may be a new one of this channel."""
+        before, self._of_process = self._of_process, {}
+        try:
+            names = os.listdir("/proc/self/fd")  # noqa: PTH208 - the names are enough
+        except OSError:
+            return True
+        if len(names) > _MOST_DESCRIPTORS:
+            return True
+        for fd in map(int, names):
+            inode = _inode(fd)
+            if inode is None:
+                continue
+            seen = before.get((fd, inode))
+            if seen is None or seen.port is None:
+                seen = _Descriptor(_port_of(fd), now_ns if seen is None else seen.seen_ns)
+            self._of_process[fd, inode] = seen
+        ours = set(self._descriptors.items())
+        ports = {seen.port for key, seen in self._of_process.items() if key in ours}
+        return any(
+            seen.port in ports and key not in ours and now_ns - seen.seen_ns < _LONGEST_HANDSHAKE_NS
+            for key, seen in self._of_process.items()
+        )
 
     def _same_descriptors(self) -> bool:
         """Whether every connection is open still; False where they are not known."""
@@ -124,6 +161,22 @@ def _end_of(fd: int) -> tuple[bytes, int] | None:
     finally:
         connection.detach()
     return packed.removeprefix(_IPV4_IN_IPV6), port
+
+
+def _port_of(fd: int) -> int | None:
+    """The port at the other end of a TCP connection; 0 for anything else, None for one that is not connected yet."""
+    try:
+        connection = socket.socket(fileno=fd)  # lent, as above
+    except OSError:
+        return 0
+    try:
+        if connection.family not in (socket.AF_INET, socket.AF_INET6):
+            return 0
+        return int(connection.getpeername()[1])
+    except OSError:
+        return None
+    finally:
+        connection.detach()
 
 
 def _inode(fd: int) -> int | None:
