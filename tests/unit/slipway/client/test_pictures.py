@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageCms, ImageDraw, ImageOps
 
 from slipway.client import AsyncClassifier, Classifier, InvalidImage, MicroBatcher, PictureWarning
 from slipway.client import _open_picture as door
@@ -526,3 +526,16 @@ def test_no_change_of_bytes_is_anything_but_an_answer_or_a_refusal(dark, content
                     Image.open(io.BytesIO(changed))
 
     assert 0 < refusals <= tried
+
+
+def test_colour_profile_and_gamma_of_a_file_change_no_pixel(sent):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    plain = encoded(seven(), "PNG")
+    length = struct.pack(">I", 4)
+    chunk = b"gAMA" + struct.pack(">I", 100_000)
+    after_header = 8 + 25
+    with_gamma = plain[:after_header] + length + chunk + struct.pack(">I", zlib.crc32(chunk)) + plain[after_header:]
+
+    assert 1.0 == Image.open(io.BytesIO(with_gamma)).info["gamma"]
+    assert np.array_equal(sent(plain), sent(with_gamma))
+    assert np.array_equal(sent(plain), sent(encoded(seven(), "PNG", icc_profile=profile)))
