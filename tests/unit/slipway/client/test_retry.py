@@ -1,5 +1,8 @@
 """Which faults are tried again, how often, and within which time."""
 
+import threading
+import time
+
 import grpc
 import pytest
 
@@ -18,7 +21,10 @@ from slipway.client import (
     ServerUnavailable,
     Unauthenticated,
 )
-from slipway.client._retry import jittered_pause_s
+from slipway.client._core import Core
+from slipway.client._operations import IsModelReady
+from slipway.client._retry import Deadline, jittered_pause_s
+from slipway.client._transport_failures import FailureKind
 
 Code = grpc.StatusCode
 QUICK = RetryPolicy(max_attempts=3, base_backoff_s=0.001, max_backoff_s=0.001)
@@ -294,3 +300,15 @@ def test_pauses_are_drawn_evenly_below_a_doubling_bound():
     for failures, bound_s in {1: 0.1, 2: 0.2, 3: 0.4, 4: 0.5, 9: 0.5}.items():
         assert 0 <= min(drawn[failures]) < 0.1 * bound_s
         assert 0.9 * bound_s < max(drawn[failures]) <= bound_s
+
+
+def test_once_the_deadline_has_passed_no_request_is_sent():
+    core = Core("grpc://x:1", model="m", version="", retry=QUICK, event=threading.Event, max_age_s=1, max_batch_size=1)
+    passed = Deadline(0.001)
+    while passed.remaining_s() > 0:
+        time.sleep(0.001)
+    with pytest.raises(StopIteration) as ended:
+        next(core._request(IsModelReady("m", ""), passed))
+
+    assert FailureKind.DEADLINE is ended.value.value.kind
+    assert isinstance(ended.value.value.error, DeadlineExceeded)
