@@ -47,6 +47,8 @@ class RunningServer:
         self._suspect: int | None = None
         self._exit_code: int | None = None
         self.log = ServerLog(settings.log_file)
+        for counter in launch.activity.glob("*"):  # of a server before this one, killed with a request in hand
+            counter.unlink(missing_ok=True)
         try:
             self.process = ChildProcess(
                 launch.command,

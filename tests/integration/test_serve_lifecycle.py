@@ -168,11 +168,14 @@ def test_a_restarted_server_has_the_same_files_ports_and_key(own_repository):
     with TritonServer(ServerSettings(repository=own_repository)) as server:
         before = (server.http_url, server.grpc_url, server.metrics_url, server.admin, server.models())
         (own_repository / "mnist" / "1" / "model.onnx").write_bytes(b"swapped")
+        in_hand = server._launch.activity / "left"
+        in_hand.write_bytes(bytes([1, 0, 0, 0, 0, 0, 0, 0]))
         os.kill(server.pid, signal.SIGKILL)
         server.restart()
 
         assert before == (server.http_url, server.grpc_url, server.metrics_url, server.admin, server.models())
         assert is_ready(server.http_url)
+        assert not in_hand.exists(), "it would keep the next drain for as long as the server may take"
 
 
 def test_a_free_port_that_is_lost_before_its_use_is_replaced(published_repository, monkeypatch):
