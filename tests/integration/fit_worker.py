@@ -18,6 +18,7 @@ from training.fit.distributed_context import DistributedContext, choose_distribu
 from training.fit.loop import fit
 from training.recipe import Recipe
 
+DATASET = striped_dataset(train=100, validation=30)
 NETWORKS = {
     "plain": {"builder": "fit_worker:plain_cnn"},
     "compact": {"builder": "training.networks:compact_cnn", "arguments": {"filters": [4]}},
@@ -78,13 +79,12 @@ def main():
 
     context = choose_distributed_context() if options.devices == 1 else mirrored_over_cpus(options.devices)
     options.weights.mkdir(parents=True)
-    dataset = striped_dataset(train=100, validation=30)
     for network in options.networks:
         recipe = tiny_recipe(network, epochs=options.epochs)
-        result = fit(recipe, dataset, run_dir=options.runs / network, context=context)
+        result = fit(recipe, DATASET, run_dir=options.runs / network, context=context)
         np.savez(options.weights / f"{network}.npz", *result.model.get_weights())
     if context.is_chief:  # alone, as a job does that evaluates and publishes
-        result.model.predict(dataset.test.images.astype(np.float32) / 255, verbose=0)
+        result.model.predict(DATASET.test.images.astype(np.float32) / 255, verbose=0)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_workers_and_devices_end_equal_to_each_other_and_to_one_process(start, w
     ]
     mirrored = start("mirrored", "own", "plain", "--epochs", EPOCHS, "--devices", 2)
     recipe = worker.tiny_recipe("plain", epochs=EPOCHS)
-    alone = worker.fit(recipe, worker.striped_dataset(), run_dir=tmp_path / "alone").model.get_weights()
+    alone = worker.fit(recipe, worker.DATASET, run_dir=tmp_path / "alone").model.get_weights()
     chief_says, other_says = (wait_for(process) for process in workers)
     wait_for(mirrored)
 
@@ -115,8 +115,8 @@ def test_a_killed_run_resumes_to_the_weights_of_an_undisturbed_one(start, worker
     victim.kill()
     victim.wait()
     killed_after = newest_epoch(checkpoints)
-    undisturbed = worker.fit(recipe, worker.striped_dataset(), run_dir=tmp_path / "undisturbed")
-    resumed = worker.fit(recipe, worker.striped_dataset(), run_dir=tmp_path / "runs/compact", resume=True)
+    undisturbed = worker.fit(recipe, worker.DATASET, run_dir=tmp_path / "undisturbed")
+    resumed = worker.fit(recipe, worker.DATASET, run_dir=tmp_path / "runs/compact", resume=True)
 
     assert 3 <= killed_after < recipe.fit.epochs
     assert_same_bits(undisturbed.model.get_weights(), resumed.model.get_weights())
