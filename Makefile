@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 RECIPE ?= mnist
 SCENARIO ?= step
 VENV := .venv
@@ -134,8 +134,8 @@ clean:            ## remove what make built; published versions and the data cac
 .PHONY: setup
 setup: $(READY)   ## create .venv and install everything from the hashed locks
 $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
-	  { echo "expected Python 3.11 or 3.12, got $$($(PYTHON) -V) at $(PYTHON); name another: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "expected Python 3.11 to 3.13, got $$($(PYTHON) -V) at $(PYTHON); name another: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "setting up $(VENV) from the hashed locks (about 2 GB, a few minutes at most)"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
