@@ -99,6 +99,10 @@ bench-serving: $(READY) ## bare ONNX Runtime, tritonserver and slipway.client si
 bench-peers: $(READY) ## the embedded server beside FastAPI, KServe, MLServer, LitServe, BentoML and Ray Serve (needs wrk and h2load)
 	$(BIN)/python -m benchmarks.peers
 
+.PHONY: bench-requests
+bench-requests: $(READY) ## where the time of one request goes in the embedded server, and which settings change it (needs wrk and h2load)
+	$(BIN)/python -m benchmarks.peers.request_cost
+
 .PHONY: bench-networks
 bench-networks: $(READY) ## the two shipped networks on one ONNX Runtime core
 	$(BIN)/python benchmarks/networks.py

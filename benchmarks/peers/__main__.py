@@ -17,6 +17,7 @@ import benchmarks.peers as package
 from benchmarks.peers.contenders import BARE, EMBEDDED, PEERS, Contender, Peer
 from benchmarks.peers.environments import is_prepared, locked_version, prepared
 from benchmarks.peers.load import missing_programs, program_versions
+from benchmarks.peers.payloads import MODEL
 from benchmarks.peers.results import Summary
 from benchmarks.peers.rounds import FULL, QUICK, Bench, Timing, model_file
 from benchmarks.peers.tables import as_document, as_markdown, short_table
@@ -24,6 +25,7 @@ from benchmarks.serving import ROOT, machine, write_results
 from slipway.errors import SlipwayError
 from slipway.platform.signals import signals_as_interrupt
 from slipway.repository import find_model
+from training.recipe import load_recipe
 
 _EVERY: tuple[Contender, ...] = (*EMBEDDED, BARE, *PEERS)
 _INTERRUPTED = 130
@@ -68,6 +70,8 @@ def _run(options: argparse.Namespace) -> int:
     timing = replace(timing, rounds=options.rounds) if options.rounds else timing
     load_before = os.getloadavg()[0]
     _tell(_plan(contenders, timing, load_before))
+    if other := _other_network(options.repository):
+        _tell(other)
     for name in dict.fromkeys(each.environment for each in contenders if isinstance(each, Peer)):
         if not is_prepared(name):
             _tell(f"installing the environment of {name}, once")
@@ -104,11 +108,22 @@ def _plan(contenders: Sequence[Contender], timing: Timing, load: float) -> str:
     return plan
 
 
+def _other_network(repository: Path) -> str:
+    """A sentence where the goals are not for what is published; empty otherwise, or where there is no card."""
+    card = find_model(repository, MODEL).served.path / "card.json"
+    recipe = json.loads(card.read_text(encoding="utf-8"))["recipe"] if card.exists() else {}
+    expected = load_recipe(MODEL).network.builder
+    builder = recipe.get("network", {}).get("builder", expected)
+    if builder == expected:
+        return ""
+    return f"the goals are for the network of the default recipe, {expected}; published is {builder}: see `make train`"
+
+
 def _facts(
     repository: Path, contenders: Sequence[Contender], started: datetime, load_before: float
 ) -> dict[str, object]:
     peers = {each.environment for each in contenders if isinstance(each, Peer)}
-    served = find_model(repository, "mnist").served
+    served = find_model(repository, MODEL).served
     return {
         "measured": f"{started:%Y-%m-%d %H:%M} UTC",
         "machine": machine(),
@@ -127,7 +142,8 @@ def _sentence(facts: dict[str, object], timing: Timing) -> str:
     load = dict(facts["load_average"])  # type: ignore[call-overload]
     return (
         f"Measured {facts['measured']} with `make bench-peers` on {facts['machine']}; Linux {facts['kernel']}; "
-        f"{clients}; {peers or 'no peers'}; model.onnx sha256 {str(facts['model_sha256'])[:12]}…. "
+        f"{clients}; {peers or 'no peers'}; model.onnx of {facts['model_bytes']:,} bytes, sha256 "
+        f"{str(facts['model_sha256'])[:12]}…. "
         "Server and client share the cores; "
         f"rounds: {timing.rounds}, {timing.row_s} s for each figure; shown are medians, in brackets the lowest and "
         f"highest; load average {load['before']:.2f} before, {load['after']:.2f} after."

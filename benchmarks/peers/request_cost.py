@@ -1,6 +1,6 @@
 """Where the time of one request goes in the embedded server, and which settings change it.
 
-    .venv/bin/python -m benchmarks.peers.request_cost            prints the tables; about six minutes
+    make bench-requests                                          prints the tables; about six minutes
     .venv/bin/python -m benchmarks.peers.request_cost --write    also replaces them in docs/benchmarks.md
 
 The stages inside are Triton's own statistics. What a client waits beyond them is HTTP, the sockets, and the client.
@@ -102,7 +102,7 @@ def measure() -> str:
         cost = _cost(scratch)
         rates = _rates(scratch)
     head = (
-        f"Measured {datetime.now(UTC):%Y-%m-%d} with `python -m benchmarks.peers.request_cost` on {machine()}; native "
+        f"Measured {datetime.now(UTC):%Y-%m-%d} with `make bench-requests` on {machine()}; native "
         f"backend; load average {os.getloadavg()[0]:.2f} at the end."
     )
     return "\n\n".join([head, _cost_table(cost), _rate_table(rates)]) + "\n"
@@ -225,4 +225,4 @@ def _tell(text: str) -> None:
 
 
 if __name__ == "__main__":
-    report("request-cost", __doc__ or "", measure)
+    report("requests", __doc__ or "", measure)

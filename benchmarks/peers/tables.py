@@ -41,9 +41,9 @@ def short_table(summary: Summary) -> str:
     body = [
         [each.title, *(_median(summary.rate(each.name, row.name)) for row in rows), _seconds(summary, each.name)]
         for each in summary.contenders
-        if summary.rate(each.name, HTTP[0].name) and not each.title.startswith("limit")
+        if all(summary.rate(each.name, row.name) for row in rows) and not each.title.startswith("limit")
     ]
-    return _table(["server", *(f"requests/s, {row.title}" for row in rows), "start, s"], body)
+    return _table(["server", *(f"requests/s, {row.title}" for row in rows), "start, s"], body) + "\n"
 
 
 def as_document(

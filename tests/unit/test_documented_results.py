@@ -39,6 +39,18 @@ def test_a_ratio_is_that_of_the_benchmarks(row):
     assert all(f"{low} to {high}" in BENCHMARKS for low, high in ranges)
 
 
+def test_a_server_of_the_short_table_has_the_medians_of_the_benchmarks():
+    block = README.partition("<!-- results: peers -->")[2].partition("<!-- end -->")[0]
+    short = re.findall(r"^\| ([^|]+?) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|", block, re.MULTILINE)
+    table = BENCHMARKS.partition("### Over HTTP, images/s\n\n")[2].partition("\n\n")[0]
+    full = {
+        row.split(" | ")[0].removeprefix("| "): re.findall(r"\| ([\d,]+)(?= [|(])", row) for row in table.splitlines()
+    }
+
+    assert bool(block.strip()) == bool(short)
+    assert [] == [name for name, *medians in short if medians != full[name][:3]]
+
+
 def test_what_training_gives_is_what_the_demo_printed():
     (accuracy,) = re.findall(r"test accuracy ([\d.]+)%", DEMO)
     (fit_s,) = re.findall(r"✓ fit +([\d.]+) s", DEMO)

@@ -76,12 +76,12 @@ def test_the_tables_show_rates_ratios_missed_goals_and_what_failed(summary):
     assert "- Ray Serve: ServerUnusable: no answer" in text
 
 
-def test_the_short_table_has_the_servers_that_were_measured(summary):
-    table = short_table(summary)
+def test_the_short_table_has_the_servers_with_every_rate_and_not_the_limits(turns):
+    whole = turn(http_c1=9000, http_c16=11000, http_c64=12000)
+    table = short_table(Summary(EVERY, turns | {"native": [whole], "no-op": [whole], "onnxruntime": [whole]}))
 
-    assert "| slipway serve, native backend | 6,750 | – | 9,000 | 0.5 |" in table  # noqa: RUF001
-    assert "Ray" not in table
-    assert "limit" not in table
+    assert "| slipway serve, native backend | 9,000 | 11,000 | 12,000 | 0.5 |" == table.splitlines()[-1]
+    assert 3 == len(table.splitlines())
 
 
 def test_the_document_holds_every_sample(summary, turns):
