@@ -15,11 +15,11 @@ from pathlib import Path
 
 import benchmarks.peers as package
 from benchmarks.peers.contenders import BARE, EMBEDDED, PEERS, Contender, Peer
-from benchmarks.peers.environments import is_prepared, locked_version, prepared
+from benchmarks.peers.environments import EnvironmentUnavailable, is_prepared, locked_version, prepared
 from benchmarks.peers.load import missing_programs, program_versions
 from benchmarks.peers.payloads import MODEL
 from benchmarks.peers.results import Summary
-from benchmarks.peers.rounds import FULL, QUICK, Bench, Timing, model_file
+from benchmarks.peers.rounds import FULL, QUICK, Bench, Timing, Turn, model_file
 from benchmarks.peers.tables import as_document, as_markdown, short_table
 from benchmarks.serving import ROOT, machine, write_results
 from slipway.errors import SlipwayError
@@ -72,14 +72,12 @@ def _run(options: argparse.Namespace) -> int:
     _tell(_plan(contenders, timing, load_before))
     if other := _other_network(options.repository):
         _tell(other)
-    for name in dict.fromkeys(each.environment for each in contenders if isinstance(each, Peer)):
-        if not is_prepared(name):
-            _tell(f"installing the environment of {name}, once")
-        prepared(name)
+    unavailable = _install(contenders)
     started = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="slipway-peers-") as scratch:
         bench = Bench(published=options.repository, scratch=Path(scratch), timing=timing, tell=_tell)
-        turns = bench.run(contenders)
+        turns = bench.run([each for each in contenders if each.name not in unavailable])
+    turns |= {name: [Turn(failed=reason)] for name, reason in unavailable.items()}
     summary = Summary(contenders, turns)
     facts = _facts(options.repository, contenders, started, load_before)
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +96,22 @@ def _chosen(options: argparse.Namespace) -> list[Contender]:
     if options.only:
         return [each for each in _EVERY if each.name in options.only]
     return [*EMBEDDED, BARE] if options.quick else list(_EVERY)
+
+
+def _install(contenders: Sequence[Contender]) -> dict[str, str]:
+    """Install what the peers need; by contender, why that is not possible. The others are measured all the same."""
+    reasons: dict[str, str] = {}
+    for each in contenders:
+        if not isinstance(each, Peer):
+            continue
+        try:
+            if not is_prepared(each.environment):
+                _tell(f"installing the environment of {each.environment}, once")
+            prepared(each.environment)
+        except EnvironmentUnavailable as exc:
+            _tell(str(exc))
+            reasons[each.name] = str(exc)
+    return reasons
 
 
 def _plan(contenders: Sequence[Contender], timing: Timing, load: float) -> str:

@@ -2,7 +2,9 @@
 
 import pytest
 
+import benchmarks.peers.__main__ as command
 from benchmarks.peers import environments
+from benchmarks.peers.contenders import PEERS
 from benchmarks.peers.environments import EnvironmentUnavailable, is_prepared, prepared
 
 pytestmark = pytest.mark.skipif(not environments._UV.exists(), reason="uv is not installed")
@@ -54,3 +56,15 @@ def test_a_lock_that_uv_refuses_is_told_with_its_reason_and_leaves_nothing_ready
     with pytest.raises(EnvironmentUnavailable, match=r"environment of peer is not installed: .*hash"):
         prepared("peer")
     assert not is_prepared("peer")
+
+
+def test_a_peer_that_cannot_be_installed_is_left_out_with_its_reason(lock, tmp_path):
+    lock.rename(tmp_path / "fastapi.txt")
+    (tmp_path / "ray.txt").write_text("ray\n")  # no version, no hash
+    fastapi, ray = (next(peer for peer in PEERS if peer.environment == name) for name in ("fastapi", "ray"))
+
+    reasons = command._install([fastapi, ray])
+
+    assert ["ray"] == list(reasons)
+    assert "hash" in reasons["ray"]
+    assert is_prepared("fastapi")
