@@ -71,7 +71,7 @@ test-native-load: $(READY) ## 20,000 requests by each protocol to the native bac
 .PHONY: test-native-sanitizers
 test-native-sanitizers: $(READY) ## the native backend under AddressSanitizer and UndefinedBehaviorSanitizer (needs gcc)
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
-	  SLIPWAY_TEST_SANITIZERS=$$folder $(BIN)/pytest tests/integration/test_native_differential.py tests/integration/test_native_refusals.py
+	  SLIPWAY_TEST_SANITIZERS=$$folder $(BIN)/pytest tests/integration/test_native_{differential,refusals,requests}.py
 
 .PHONY: chart
 chart: $(READY) tools ## charts: rendered by the real Helm engine, checked against real schemas
