@@ -2,6 +2,9 @@
 
     python -I -S _gpu_probe.py <library> ...       # LD_LIBRARY_PATH as the server will have it
 
+An absolute path is a provider of ONNX Runtime's: what it needs is loaded, and not the provider itself, which crashes
+anywhere but inside of ONNX Runtime. Any other name is loaded as the loader finds it.
+
 CUDA's libraries cannot be unloaded, a driver may hang, and the loader reads LD_LIBRARY_PATH when a process starts: so
 nothing of this happens in the process that asks. It imports nothing but the standard library.
 """
@@ -10,7 +13,9 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import re
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,14 +55,33 @@ def _error_text(cuda: ctypes.CDLL, code: int) -> str:
 
 
 def _load(libraries: list[str]) -> dict[str, str]:
-    """The error of each library that cannot be loaded. Later ones find the symbols of earlier ones."""
-    errors = {}
+    """The first error of each library that cannot be loaded."""
+    errors: dict[str, str] = {}
     for library in libraries:
         try:
-            ctypes.CDLL(library, ctypes.RTLD_GLOBAL)
-        except OSError as exc:
+            for name in needed(Path(library)) if library.startswith("/") else [library]:
+                ctypes.CDLL(name)
+        except (OSError, ValueError) as exc:
             errors[library] = str(exc)
     return errors
+
+
+def needed(library: Path) -> list[str]:
+    """The libraries that an ELF file of 64 bits names as needed (elf.h: PT_DYNAMIC, DT_NEEDED, DT_STRTAB)."""
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content[:5] != b"\x7fELF\x02":
+            raise ValueError(f"{library}: expected an ELF file of 64 bits")
+        (table,), (size, count) = struct.unpack_from("<Q", content, 32), struct.unpack_from("<HH", content, 54)
+        # type, flags, offset in the file, address, physical address, size in the file
+        parts = [struct.unpack_from("<IIQQQQ", content, table + number * size) for number in range(count)]
+        (dynamic,) = [part for part in parts if part[0] == 2]
+        entries = list(struct.iter_unpack("<qQ", content[dynamic[2] : dynamic[2] + dynamic[5]]))
+        address = next(value for tag, value in entries if tag == 5)
+        strings = next(
+            part[2] + address - part[3] for part in parts if part[0] == 1 and 0 <= address - part[3] < part[5]
+        )
+        starts = [strings + value for tag, value in entries if tag == 1]
+        return [content[start : content.find(b"\0", start)].decode() for start in starts]
 
 
 def _loaded(name: str) -> ctypes.CDLL | None:

@@ -21,14 +21,16 @@ int cuDeviceGetCount(int *n) { *n = number("FAKE_COUNT", 1); return 0; }
 int cuDeviceGetName(char *name, int size, int device) { strncpy(name, "NVIDIA H200", size); return 0; }
 int cuGetErrorString(int code, const char **text) { *text = "no CUDA-capable device is detected"; return 0; }
 """
+# As the real ones do, which call into ONNX Runtime when they are loaded.
+PROVIDER = "#include <stdlib.h>\n__attribute__((constructor)) static void load(void) { abort(); }"
 SOURCES = {
     "libcuda.so.1": (DRIVER, ()),
     "libcudart.so.13": ("int cudaRuntimeGetVersion(int *v) { *v = 13050; return 0; }", ()),
     "libcudnn.so.9": ("int cudnn;", ()),
     "libnvinfer.so.10": ("int getInferLibVersion(void) { return 101601; }", ()),
     "libonnxruntime_providers_shared.so": ("int Provider_GetHost;", ()),
-    "libonnxruntime_providers_cuda.so": ("int cuda;", ("libcudart.so.13", "libcuda.so.1")),
-    "libonnxruntime_providers_tensorrt.so": ("int tensorrt;", ("libnvinfer.so.10",)),
+    "libonnxruntime_providers_cuda.so": (PROVIDER, ("libcudart.so.13", "libcuda.so.1")),
+    "libonnxruntime_providers_tensorrt.so": (PROVIDER, ("libnvinfer.so.10",)),
 }
 PLACES = {
     "libcuda.so.1": "driver",
