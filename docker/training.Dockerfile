@@ -58,7 +58,7 @@ RUN python -m pip uninstall --yes --root-user-action=ignore pip setuptools wheel
     && echo 'slipway:x:1000:' >> /etc/group \
     && install --directory --owner=1000 --group=1000 /work
 COPY --from=build /opt/slipway /opt/slipway
-# With a read-only root file system, /tmp is all that must be writable, and the folders that a command is told to fill.
+# With a read-only root file system, /tmp is all that must be writable, and the output folders of a command.
 # Which GPUs a container sees is the node's decision; the capabilities say what of the driver it needs.
 ENV PATH=/opt/slipway/bin:$PATH \
     HOME=/tmp \

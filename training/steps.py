@@ -4,7 +4,7 @@
     with steps.step("export") as note:
         note("171 kB, opset 17")
 
-An error prints no line; whoever catches it reports it.
+An error prints no line; its handler reports it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Master: one run under way, as the coordinator sees it."""
+"""Master: the state of the active run in the coordinator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command and master: what is asked for, and what it takes to begin: scenario, a target that answers, images."""
+"""Command and master: the request for a run, and its preparation: scenario, target, images."""
 
 from __future__ import annotations
 

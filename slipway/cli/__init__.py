@@ -37,7 +37,7 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
     os._exit(_INTERRUPTED)
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever the module is asked for
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # any attribute
     """Import the application lazily."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -102,7 +102,7 @@ def grpc_certificates(tls: Tls | None) -> tuple[bytes | None, bytes | None, byte
 
 
 def http_context(tls: Tls | None, *, secure: bool) -> ssl.SSLContext:
-    """Make the context of an https:// connection; of an http:// one, a context that trusts nobody.
+    """Make the context of an https:// connection; of an http:// one, a context without CAs.
 
     Raises:
         InvalidAddress: See `_ca_certificates_of_environment`.

@@ -40,7 +40,7 @@ def check_sealed(path: Path, content: bytes, *, outcome: str) -> None:
     try:
         named = other_than_onnx(parse_config(content.decode("utf-8")))
     except (ContractUnreadable, UnicodeDecodeError) as exc:
-        raise ModelDamaged(f"{path}: {printable(str(exc))}. Publish again, or put it right") from exc
+        raise ModelDamaged(f"{path}: {printable(str(exc))}. Publish again, or fix it") from exc
     if named:
         raise ModelDamaged(
             f"{path}: expected the backend onnxruntime and files of the model, nothing else, got {named}. "

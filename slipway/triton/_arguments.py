@@ -1,7 +1,8 @@
-"""Settings as tritonserver's command line, and the key that it is told. Nothing is looked up here.
+"""Render settings as tritonserver's command line, with its admin key. Pure.
 
-Whoever may load a model runs code: `POST /v2/repository/models/x/load` takes the files of a Python model. Shared
-memory, trace and log settings read and write this machine. tritonserver closes them all to who does not send a key.
+Permission to load a model is permission to run code: `POST /v2/repository/models/x/load` takes the files of a Python
+model. Shared memory, trace and log settings read and write this machine. tritonserver rejects all of these without
+the key.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def arguments(
         settings: What is served, and how.
         ports: Where.
         backend_directory: Folder that holds `onnxruntime/`; None is the server's own default.
-        admin: The key for loading models, mapping memory, and setting traces and logs; nobody else may do that.
+        admin: The key for loading models, mapping memory, and setting traces and logs, which require this key.
         shared_memory: What the names of the Python backend's shared memory begin with, before a hyphen; None where
             that backend is not used.
         gpu_metrics: False for a tritonserver that has no GPU support, which warns about it otherwise.

@@ -9,7 +9,7 @@
   - GpuNotFound         `--gpu`, and this machine has no GPU or no driver that works
   - GpuLibraryMissing   `--gpu`, and a library for it is not installed or does not fit the driver
   - ModelNotServable    the repository has no such model, no version of it, or no such configuration
-  - PortTaken           somebody else listens where tritonserver should
+  - PortTaken           another process uses a port of tritonserver
   - ServerDied          tritonserver ended by itself; the text begins with the reason out of its log
   - BackendDied         a process of its backend ended; the server runs on and fails requests
   - FilesRemoved        what it was started on is gone: it cannot be started again
@@ -68,7 +68,7 @@ class ModelNotServable(ServeError):
 
 
 class PortTaken(ServeError):
-    """Somebody else listens on the port.
+    """Another process uses the port.
 
     Attributes:
         port: Its number.

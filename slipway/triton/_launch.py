@@ -50,7 +50,7 @@ class Launch:
         activity: Folder of the backend's counters.
         shared_memory: What the names of its shared memory begin with; None where its backend has none.
         backend: Which of our backends runs the models; None is the server's own.
-        fallback: Why it is not the native one, though nobody asked for another; empty otherwise.
+        fallback: Why it is not the native one, although it was not deselected; empty otherwise.
         gpus: Names of the GPUs that it may use beside the CPU.
         engines: TensorRT's, of each model that runs on it.
     """
@@ -76,14 +76,14 @@ class Launch:
         """See that what tritonserver is started on is still there.
 
         Raises:
-            FilesRemoved: Somebody emptied the cache.
+            FilesRemoved: The cache was emptied.
         """
         gone = [path for path in self.shown if not path.is_file()]
         if gone:
             more = f", with {len(gone) - 1} more" if len(gone) > 1 else ""
             raise FilesRemoved(
                 f"expected {gone[0]} to stay as long as the server runs, but it was removed{more}: tritonserver cannot "
-                "be started on it again. Start `slipway serve` again, and let nobody empty its cache while it runs "
+                "be started on it again. Start `slipway serve` again, and do not empty its cache while it runs "
                 "(SLIPWAY_CACHE names another)"
             )
 
@@ -105,7 +105,7 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
         settings: What is served, and how.
         into: A folder that only this user can write, with a name that no other server's has; it must stay until the
             server has ended.
-        ports: Where it listens; None is where the settings say, if nobody listens there.
+        ports: Its ports; None for those of the settings, if they are free.
 
     Raises:
         ServeError: Whatever would keep tritonserver from starting and can be known before.

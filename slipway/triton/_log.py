@@ -92,7 +92,7 @@ def explain(text: str, *, pid: int | None = None, killed: bool = False) -> Expla
 
     Args:
         text: What the server and its stubs wrote.
-        pid: The server's, which nobody who plants a line knows; None takes the lines of every process.
+        pid: Process id of the server, unknown to a client that injects lines; None for the lines of every process.
         killed: A signal ended it, so that it wrote no last words besides its log.
     """
     complaints = list(dict.fromkeys(printable(complaint) for complaint in _complaints(text, pid, killed=killed)))

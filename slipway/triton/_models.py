@@ -118,7 +118,7 @@ def refuse_other_than_onnx(repository: Path, models: tuple[str, ...], config_nam
     """Refuse a configuration with which tritonserver would run something else.
 
     Args:
-        repository: What tritonserver is shown, so that nobody changes it after this look.
+        repository: What tritonserver is shown, which cannot change after this check.
         models: What it loads.
         config_name: Serves `configs/<config_name>.pbtxt`; None is `config.pbtxt`.
 

@@ -155,7 +155,7 @@ def _build_once(compiler: Compiler, folder: Path) -> None:
         return
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _one_at_a_time(folder.parent):
-        if not _is_whole(folder):  # or somebody else has built it meanwhile
+        if not _is_whole(folder):  # or another process has built it meanwhile
             _remove_abandoned(folder.parent)
             _build(compiler, folder)
 
@@ -175,7 +175,7 @@ def _build(compiler: Compiler, folder: Path) -> None:
         try:
             (scratch / "whole").rename(folder)
         except OSError:
-            if not _is_whole(folder):  # or somebody else was faster, on a file system without locks
+            if not _is_whole(folder):  # or another process was faster, on a file system without locks
                 raise
         fsync(folder.parent)
     finally:
@@ -194,7 +194,7 @@ def _require_executable(folder: Path) -> None:
     if os.statvfs(folder).f_flag & os.ST_NOEXEC:
         raise NativeUnavailable(
             f"the native backend in {folder} cannot be loaded: its file system is mounted noexec; "
-            "name another folder in SLIPWAY_CACHE"
+            "set SLIPWAY_CACHE to another folder"
         )
 
 
@@ -204,7 +204,7 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _one_at_a_time(parent: Path) -> Iterator[None]:
-    """Wait while another process builds; not for ever, for a library that is built twice harms nobody."""
+    """Wait while another process builds, with a time-out, since building twice is harmless."""
     with FileLock(parent / "lock") as lock:
         deadline = time.monotonic() + _OTHERS_BUILD_S
         with suppress(OSError):  # a file system without locks

@@ -1,4 +1,4 @@
-"""Where a server listens: three ports that nobody else listens on, and the addresses at which others reach it."""
+"""A server's listeners: three free ports, and the addresses for clients."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Ports:
 def choose_ports(settings: ServerSettings) -> Ports:
     """Bind every port for a moment: the given ones, and where none is given a free one.
 
-    They are released at once, so somebody else can still be faster than tritonserver.
+    They are released at once, so another process may still bind them before tritonserver.
 
     Raises:
-        PortTaken: Somebody listens on a given port.
+        PortTaken: A given port is in use.
         ServeError: The address is not this machine's, or the port needs a privilege.
     """
     wanted = {"http": settings.http_port, "grpc": settings.grpc_port, "metrics": settings.metrics_port}
@@ -47,14 +47,14 @@ def choose_ports(settings: ServerSettings) -> Ports:
 
 
 def name_ports(settings: ServerSettings) -> Ports:
-    """The given ports, whoever listens there now, and free ones where none is given."""
+    """The given ports, in use or not, and free ones in place of missing ones."""
     with ExitStack() as held:
         wanted = {"http": settings.http_port, "grpc": settings.grpc_port, "metrics": settings.metrics_port}
         return Ports(**{name: port or _bind(held, settings.address, None, name) for name, port in wanted.items()})
 
 
 def port_taken(name: str, address: str, port: int) -> PortTaken:
-    """The error for a port that somebody else listens on."""
+    """The error for a port in use."""
     return PortTaken(
         f"{name} port {port} on {address} is taken: choose another, or 0 for a free one "
         f"(who has it: `ss -ltnp 'sport = :{port}'`)",

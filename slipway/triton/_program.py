@@ -1,11 +1,11 @@
-"""The tritonserver of this machine, for whoever writes its arguments: what else starting it takes.
+"""The tritonserver of this machine: its executable, environment and additional arguments.
 
 program = find_program()
 subprocess.Popen([program.executable, *program.arguments, "--model-repository=..."], cwd=program.directory,
                  env={**os.environ, **program.environment})
 
 The tritonserver of the wheel has no ONNX Runtime backend, so it gets one of ours: the native one, compiled on first
-use, or where that cannot be had the Python one.
+use, or if that is unavailable the Python one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Program:
         gpu_metrics: Whether it can report GPU metrics; one that cannot warns about it.
         onnx_only: Whether it runs nothing but ONNX files, through our backend.
         backend: Which of our backends runs them; None is the server's own.
-        fallback: Why it is not the native one, though nobody asked for another; empty otherwise.
+        fallback: Why it is not the native one, although it was not deselected; empty otherwise.
         gpu: What our backend runs on beside the CPU; None is nothing else.
     """
 
@@ -78,7 +78,7 @@ def find_program(
     Args:
         named: The program to use; None takes the one on PATH, else the one inside the wheel.
         backend: Which of our backends the one inside the wheel gets; None is what SLIPWAY_BACKEND says, else the
-            native one if it can be had, else the Python one.
+            native one if it is available, else the Python one.
         gpu: It must be able to run models on a GPU.
         tensorrt: And on TensorRT.
 

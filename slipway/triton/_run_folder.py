@@ -49,9 +49,9 @@ class RunFolder:
             scratch = parent / f"{_NEW}{name}"
             scratch.mkdir(mode=0o700)
             self._lock = FileLock(scratch / _LOCK)
-            with suppress(OSError):  # a file system without locks: then nobody takes it for abandoned
+            with suppress(OSError):  # a file system without locks: it is never considered abandoned
                 self._lock.try_acquire()
-            # Renamed when it is locked: nobody sees it without its lock.
+            # Renamed after it is locked, so that it is never visible without its lock.
             self.path = scratch.rename(parent / name)
         except OSError as exc:
             raise ServeError(

@@ -177,7 +177,7 @@ def http_get(url: str, path: str, *, timeout_s: float) -> tuple[int, bytes]:
 
 
 def _is_ready(url: str, model: str) -> bool:
-    """Short answers only: a port that was lost to somebody who never answers must not hide that ours has died."""
+    """Short answers only: a port taken by a silent process must not hide that the server has died."""
     try:
         status, _ = http_get(url, f"/v2/models/{model}/ready", timeout_s=1)
     except (OSError, HTTPException):
@@ -187,4 +187,4 @@ def _is_ready(url: str, model: str) -> bool:
 
 def _signal(number: int) -> str:
     name = signal_name(number)
-    return f"{name} (by somebody, or by the kernel for want of memory)" if number == signal.SIGKILL else name
+    return f"{name} (by another process, or by the kernel for lack of memory)" if number == signal.SIGKILL else name

@@ -59,7 +59,7 @@ class TritonServer:
     def start(self) -> None:
         """Start it and wait until every model is ready.
 
-        A free port that somebody else took between its choice and its use is replaced by another.
+        A free port that another process took meanwhile is replaced.
 
         Raises:
             ServeError: Nothing is left running. See `slipway.triton` for the kinds.
@@ -121,7 +121,7 @@ class TritonServer:
 
     @property
     def fallback(self) -> str:
-        """Why the Python backend runs the models and not the native one, though nobody asked for it; else empty."""
+        """Why the Python backend runs the models and not the native one; empty unless it is a fallback."""
         return self._launched.fallback
 
     @property

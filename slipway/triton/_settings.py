@@ -24,7 +24,7 @@ class ServerSettings:
     Attributes:
         repository: The model repository, `<repository>/<model>/<version>/model.onnx`.
         models: The models to load; None is every model that has a version.
-        loadable: Further models that tritonserver is shown and does not load: whoever has its key can.
+        loadable: Further models that tritonserver sees but does not load; a client with the key can load them.
         http_port: None is any free port; so for the other two.
         grpc_port: As `http_port`.
         metrics_port: As `http_port`.
@@ -34,7 +34,7 @@ class ServerSettings:
         config_name: Serve `<model>/configs/<config_name>.pbtxt` in place of `<model>/config.pbtxt`.
         tritonserver: The program; None is the one on PATH, else the one in the wheel of the extra `serve`.
         backend: Which of Slipway's backends the tritonserver of the wheel gets, `native` or `python`; None is what
-            SLIPWAY_BACKEND says, else the native one if it can be had, else the Python one. Only None for another
+            SLIPWAY_BACKEND says, else the native one if it is available, else the Python one. Only None for another
             tritonserver.
         gpu: Run the models whose configuration asks for it (`KIND_GPU`) on this machine's GPU, with the native backend
             and the packages of the extra `serve-gpu`, and report GPU metrics.
@@ -44,7 +44,7 @@ class ServerSettings:
             models to unload, which alone takes about three seconds with the Python backend.
         log_file: Where the log is appended; None keeps only what an error message needs.
         restrict_admin_apis: Close model control, shared memory, traces and logs to who has not the server's key. A
-            server that leaves them open runs the code of whoever reaches it.
+            server that leaves them open runs the code of any client.
         extra_args: Further arguments for tritonserver, last. Paths in them are absolute.
     """
 

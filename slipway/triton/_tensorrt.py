@@ -96,7 +96,7 @@ def use_tensorrt(
     for name, value in {"trt_engine_cache_enable": "1", **_profile(message)}.items():
         if name not in options:
             options[name] = value
-    options.pop(_PATH, None)  # of whoever wrote the configuration, for another machine
+    options.pop(_PATH, None)  # of the configuration's author, for another machine
     engines = Engines(used=used, kept=cache / _key(model, dict(options), gpu))
     engines.bring()
     options[_PATH] = str(used)

@@ -30,7 +30,7 @@ def test_a_service_that_may_not_scale_fails_the_step(rehearse, tmp_path):
     done = rehearse("step", "--values", tmp_path / "values.yaml", "--set", f"load.arrivals={steps}")
 
     assert 1 == done.exit_code, done.said
-    assert "more replicas asked for" in done.missed
+    assert "more replicas requested" in done.missed
 
 
 def test_values_that_the_chart_refuses_are_told_before_any_load(rehearse, tmp_path):

@@ -1,4 +1,4 @@
-{{/* What no schema can say. Each refusal names the way out. Included once, by the master's Job. */}}
+{{/* Checks that a schema cannot express. Each error names the remedy. Included once, by the master's Job. */}}
 {{- define "slipway-loadtest.requirements" -}}
 {{- $values := .Values -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" .Release.Name) -}}

@@ -1,4 +1,4 @@
-{{/* What is asked for, as the command line of `slipway loadtest` and of `locust` takes it. */}}
+{{/* The request as arguments of `slipway loadtest` and of `locust`. */}}
 
 {{- define "slipway-loadtest.targetNamespace" -}}
 {{- .Values.target.namespace | empty | ternary .Release.Namespace .Values.target.namespace -}}

@@ -1,4 +1,4 @@
-{{/* What no schema can say. Each refusal names the way out. Included once, by the InferenceService. */}}
+{{/* Checks that a schema cannot express. Each error names the remedy. Included once, by the InferenceService. */}}
 {{- define "slipway-serving.requirements" -}}
 {{- $values := .Values -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" .Release.Name) -}}

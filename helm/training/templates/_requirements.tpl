@@ -1,4 +1,4 @@
-{{/* What no schema can say. Each refusal names the way out. Included once, by serviceaccount.yaml, whether it makes its object or not. */}}
+{{/* Checks that a schema cannot express. Each error names the remedy. Included once, by serviceaccount.yaml, whether it makes its object or not. */}}
 {{- define "slipway-training.requirements" -}}
 {{- include "slipway-training.repositoryRequirements" . -}}
 {{- include "slipway-training.workRequirements" . -}}

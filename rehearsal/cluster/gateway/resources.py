@@ -38,7 +38,7 @@ _RETRIES: Final = {
             },
         }
     ],
-    # A pod that is gone has the fewest requests under way, so of two pods three picks in four find it again: after five
+    # A dead pod has the fewest requests in flight, so with two pods three picks in four choose it again: after five
     # of them one retry in four went there.
     "host_selection_retry_max_attempts": 30,
     # Another pod is asked, so there is nothing to wait for: Envoy's default is up to 25 ms, then 75 ms.

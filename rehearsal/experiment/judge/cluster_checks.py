@@ -37,11 +37,11 @@ _NOT_OBSERVED = "not observed"
 
 
 def check_more_replicas_asked(assertion: MoreReplicasAsked, evidence: Evidence) -> AssertionResult:
-    """Time from the rise of the load until the autoscaler asked for more replicas."""
+    """Time from the rise of the load until the autoscaler requested more replicas."""
     rise_s = evidence.scenario.load.jump_s if assertion.after_s is None else assertion.after_s
     got_s = evidence.asked_s(rise_s)
     return AssertionResult(
-        name="more replicas asked for",
+        name="more replicas requested",
         expected=f"≤ {assertion.within_s:g} s",
         got=_NEVER if got_s is None else f"{got_s:.1f} s",
         passed=got_s is not None and got_s <= assertion.within_s,
@@ -50,9 +50,9 @@ def check_more_replicas_asked(assertion: MoreReplicasAsked, evidence: Evidence) 
 
 
 def check_replicas_wanted(assertion: ReplicasWanted, evidence: Evidence) -> AssertionResult:
-    """Fewest replicas that the Deployment asked for in the window."""
+    """Fewest replicas that the Deployment requested in the window."""
     seen = [sample.wanted for sample in evidence.window_samples() if sample.wanted is not None]
-    return _fewest("replicas asked for", seen, assertion.at_least)
+    return _fewest("replicas requested", seen, assertion.at_least)
 
 
 def check_replicas_ready(assertion: ReplicasReady, evidence: Evidence) -> AssertionResult:
@@ -165,7 +165,7 @@ def check_gpu_nodes_at_end(assertion: GpuNodesAtEnd, evidence: Evidence) -> Asse
 
 
 def check_scaled_in(assertion: ScaledIn, evidence: Evidence) -> AssertionResult:
-    """Time until no more than the given number of replicas were asked for."""
+    """Time until no more than the given number of replicas were requested."""
     # A missing Deployment requests no replicas, which is not a decision of the autoscaler.
     fewest = min(1, assertion.to)
     return _check_within(
@@ -173,7 +173,7 @@ def check_scaled_in(assertion: ScaledIn, evidence: Evidence) -> AssertionResult:
         evidence,
         lambda sample: sample.wanted is not None and fewest <= sample.wanted <= assertion.to,
         name=f"scaled in to {assertion.to}",
-        sentence="The first sample in which the autoscaler asked for no more than that.",
+        sentence="The first sample in which the autoscaler requested at most that number.",
     )
 
 

@@ -60,6 +60,6 @@ def _load(figures: RehearsalMetrics) -> str:
 
 def _replicas(figures: RehearsalMetrics) -> str:
     return (
-        f"  at most {figures.most_ready} replicas ready of {figures.most_wanted} asked for; {figures.gpu_s:,.0f} "
+        f"  at most {figures.most_ready} replicas ready of {figures.most_wanted} requested; {figures.gpu_s:,.0f} "
         f"GPU-seconds (${figures.gpu_cost:.3f}), an oracle: {figures.oracle_gpu_s:,.0f} (${figures.oracle_cost:.3f})"
     )

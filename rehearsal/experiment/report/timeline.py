@@ -108,7 +108,7 @@ def _draw_replicas(figure: go.Figure, result: RehearsalResult, *, row: int) -> N
     samples = result.observed.samples
     for name, values, line, fill in (
         ("ready", [sample.ready for sample in samples], {"color": colour(3), "width": 2.2}, "tozeroy"),
-        ("asked for", [sample.wanted for sample in samples], {"color": colour(4), "width": 2.0, "dash": "dash"}, None),
+        ("requested", [sample.wanted for sample in samples], {"color": colour(4), "width": 2.0, "dash": "dash"}, None),
     ):
         figure.add_scatter(
             x=[sample.at_s for sample in samples], y=values, name=f"replicas {name}", mode="lines",

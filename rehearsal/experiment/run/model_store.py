@@ -52,7 +52,7 @@ def find_source(repository: Path) -> VersionEntry:
     except ModelNotPublished as exc:
         raise StoreError(
             f"{exc}; publish a version first, with `make train RECIPE=seed` (half a minute) or `slipway train`, or "
-            "name another repository with --repository"
+            "choose another repository with --repository"
         ) from exc
     except (RepositoryError, ContractUnreadable, OSError) as exc:
         raise StoreError(f"the model of {repository} cannot be rehearsed with: {exc}") from exc

@@ -44,7 +44,7 @@ _SILENT_CALLS = 2
 class _Channels:
     """The channel of a transport, and those that it replaced, until their last call ends."""
 
-    _flavour: ModuleType
+    _grpc_module: ModuleType
 
     def __init__(self, address: Address, settings: ConnectionSettings) -> None:
         self._address = address
@@ -59,7 +59,7 @@ class _Channels:
         return conceal(failure, self._settings.request_headers.secrets)
 
     def _open(self) -> WatchedChannel:
-        return WatchedChannel(self._flavour, self._address, self._settings, METHODS)
+        return WatchedChannel(self._grpc_module, self._address, self._settings, METHODS)
 
     def _metadata(self) -> tuple[tuple[str, str], ...] | None:
         headers = self._settings.request_headers.headers()
@@ -80,7 +80,7 @@ class _Channels:
 class GrpcTransport(_Channels):
     """Blocking; one HTTP/2 connection per server address, shared by all threads."""
 
-    _flavour = grpc
+    _grpc_module = grpc
 
     def __init__(self, address: Address, settings: ConnectionSettings) -> None:
         super().__init__(address, settings)
@@ -136,7 +136,7 @@ class GrpcTransport(_Channels):
 class AsyncGrpcTransport(_Channels):
     """For the event loop that is running when it is made."""
 
-    _flavour = grpc.aio
+    _grpc_module = grpc.aio
 
     def __init__(self, address: Address, settings: ConnectionSettings) -> None:
         super().__init__(address, settings)

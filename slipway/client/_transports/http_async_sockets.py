@@ -69,7 +69,7 @@ class AsyncBackend(httpcore.AnyIOBackend):
 
 
 async def _end(tasks: Iterable[asyncio.Task[httpcore.AsyncNetworkStream]]) -> None:
-    """Leave no connection behind, neither one under way nor one that came second."""
+    """Close all other connections, pending or established."""
     left = list(tasks)
     for task in left:
         task.cancel()

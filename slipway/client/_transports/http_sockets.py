@@ -54,7 +54,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         return _Stream(self, self._socket)
 
     def abort(self) -> None:
-        """End the connection from another thread; who waits on it wakes."""
+        """Close the connection from another thread, which wakes its waiters."""
         opened = self._socket
         if opened is not None:
             with contextlib.suppress(OSError):
@@ -120,7 +120,7 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
 
 
 class _Race:
-    """Connections under way to several addresses, of which one is kept."""
+    """Concurrent connection attempts to several addresses, of which one is kept."""
 
     def __init__(self, addresses: Sequence[AddressInfo], deadline: Deadline) -> None:
         self._waiting = list(addresses)

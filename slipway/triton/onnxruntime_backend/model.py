@@ -99,9 +99,9 @@ class TritonPythonModel:
 
 
 class _Activity:
-    """Tells whoever stops the server whether this process has a request in hand: a number in a file, odd if it has.
+    """Shows whether this process is executing a request: a number in a file, odd during a request.
 
-    Without a folder for such files nothing is told.
+    Without a folder for such files nothing is written.
     """
 
     def __init__(self, folder: str | None) -> None:

@@ -41,7 +41,7 @@ def test_a_rehearsal_that_passes_says_so_with_every_check():
 
     assert "✓ PASS" in text
     assert "Everything that this scenario expects was seen." in text
-    assert re.search(r"more replicas asked for.*?✓ holds ≤ 20 s 12\.0 s", text)
+    assert re.search(r"more replicas requested.*?✓ holds ≤ 20 s 12\.0 s", text)
 
 
 def test_a_rehearsal_that_fails_says_why():
@@ -67,7 +67,7 @@ def test_load_latency_replicas_nodes_and_price_share_one_axis_of_time():
         "p99, from due",
         "objective p99 ≤ 250 ms",
         "replicas ready",
-        "replicas asked for",
+        "replicas requested",
         "nodes ready",
         "nodes, with booting",
         "price",
@@ -177,7 +177,7 @@ def test_the_summary_has_the_verdict_the_checks_and_what_was_lost():
     text = told(load=load(arrivals=scenario().load.arrivals.model_dump(mode="json")))
 
     assert text.startswith("PASS  step: six times the load at once")
-    assert re.search(r"more replicas asked for\s+≤ 20 s\s+12\.0 s\s+✓", text)
+    assert re.search(r"more replicas requested\s+≤ 20 s\s+12\.0 s\s+✓", text)
     assert "75,000 requests in 100 s, 15,600 lost" in text
 
 

@@ -282,7 +282,7 @@ def test_a_full_disk_leaves_nothing_that_is_used(cache, monkeypatch):
 @pytest.mark.usefixtures("cc")
 def test_a_cache_on_a_file_system_without_programs_is_refused(cache, monkeypatch):
     monkeypatch.setattr("os.statvfs", lambda _: type("State", (), {"f_flag": os.ST_NOEXEC}))
-    with pytest.raises(NativeUnavailable, match=r"mounted noexec; name another folder in SLIPWAY_CACHE"):
+    with pytest.raises(NativeUnavailable, match=r"mounted noexec; set SLIPWAY_CACHE to another folder"):
         native_backends(cache)
 
 

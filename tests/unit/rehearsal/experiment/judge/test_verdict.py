@@ -42,7 +42,7 @@ def test_an_autoscaler_that_never_asks_fails_and_is_told_as_a_reason():
     verdict = judge(evidence(seen=seen))
 
     assert "FAIL" == verdict.outcome
-    assert "more replicas asked for: expected ≤ 20 s, got never" in verdict.reasons
+    assert "more replicas requested: expected ≤ 20 s, got never" in verdict.reasons
 
 
 def test_replicas_that_were_asked_for_before_the_rise_are_no_answer_to_it():
