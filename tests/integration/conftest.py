@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+import httpx
 import numpy as np
 import pytest
 
@@ -103,12 +104,31 @@ def own_repository(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def triton_server(published_repository):
-    """A tritonserver that serves `published_repository` on free ports."""
+def lasting_server(published_repository):
     from slipway.triton import ServerSettings, TritonServer
 
     with TritonServer(ServerSettings(repository=published_repository)) as server:
         yield server
+
+
+@pytest.fixture
+def triton_server(lasting_server):
+    """A tritonserver that serves `published_repository` on free ports.
+
+    Calls that a test before has cancelled abruptly may have ended it, or left it hanging (SECURITY.md): then another
+    one takes its place.
+    """
+    if not _is_live(lasting_server.http_url):
+        lasting_server.kill()
+        lasting_server.restart()
+    return lasting_server
+
+
+def _is_live(url):
+    try:
+        return httpx.get(f"{url}/v2/health/live", timeout=20, trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture(scope="session")
