@@ -61,7 +61,7 @@ def test_model_that_is_not_there_exits_with_1_and_is_named_without_the_server_s_
 
     assert 1 == done.returncode
     assert "model not found: Request for unknown model: 'cifar' is not found" in done.stdout
-    assert "of model cifar, got those of mnist: is --model right?" in done.stdout
+    assert "of model cifar, got those of mnist: check --model" in done.stdout
 
 
 def test_page_that_is_not_the_metrics_page_exits_with_1(triton_server):
