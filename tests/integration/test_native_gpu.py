@@ -82,11 +82,15 @@ def test_a_model_is_loaded_on_the_cpu(load):
             r"tensorrt: parameter trt_extra_plugin_lib_paths is not supported",
         ),
         (
+            [{"name": "tensorrt", "parameters": {"trt_onnx_bytestream": "140000000"}}],
+            r"tensorrt: parameter trt_onnx_bytestream is not supported",
+        ),
+        (
             [{"name": "cuda", "parameters": {"gpu_external_alloc": "1"}}],
             r"cuda: parameter gpu_external_alloc is not supported",
         ),
     ],
-    ids=["no CUDA", "no TensorRT", "unknown accelerator", "unknown precision", "code", "address"],
+    ids=["no CUDA", "no TensorRT", "unknown accelerator", "unknown precision", "code", "address", "function"],
 )
 def test_a_gpu_that_onnxruntime_cannot_use_is_refused(load, accelerators, refusal):
     text = load(GPU, accelerators)

@@ -104,8 +104,7 @@ typedef struct OrtApi {
   OrtStatus *(*GetTensorElementType)(const OrtTensorTypeAndShapeInfo *, OrtElementType *);
   OrtStatus *(*GetDimensionsCount)(const OrtTensorTypeAndShapeInfo *, size_t *);
   OrtStatus *(*GetDimensions)(const OrtTensorTypeAndShapeInfo *, int64_t *dims, size_t rank);
-  OrtStatus *(*GetSymbolicDimensions)(const OrtTensorTypeAndShapeInfo *, const char **names, size_t rank);
-  void *skipped_64[1];
+  void *skipped_63[2];
   OrtStatus *(*GetTensorTypeAndShape)(const OrtValue *, OrtTensorTypeAndShapeInfo **);
   void *skipped_66[2];
   OrtStatus *(*CreateMemoryInfo)(const char *name, int allocator_type, int device_id, int memory_type,
@@ -158,7 +157,7 @@ ORT_AT(RunOptionsSetRunLogSeverityLevel, 41);
 ORT_AT(CreateTensorWithDataAsOrtValue, 49);
 ORT_AT(GetTensorMutableData, 51);
 ORT_AT(CastTypeInfoToTensorInfo, 55);
-ORT_AT(GetSymbolicDimensions, 63);
+ORT_AT(GetTensorTypeAndShape, 65);
 ORT_AT(CreateMemoryInfo, 68);
 ORT_AT(GetAllocatorWithDefaultOptions, 78);
 ORT_AT(ReleaseSessionOptions, 100);

@@ -111,6 +111,33 @@ static Error *append_provider(const Runtime *runtime, const Provider *provider, 
                  runtime->library);
 }
 
+/* Only these: others name a library of plugins, files, or addresses in memory. */
+static const char *const tensorrt_settings[] = {
+    "trt_auxiliary_streams",
+    "trt_build_heuristics_enable",
+    "trt_builder_optimization_level",
+    "trt_context_memory_sharing_enable",
+    "trt_cuda_graph_enable",
+    "trt_detailed_build_log",
+    "trt_dla_core",
+    "trt_dla_enable",
+    "trt_engine_cache_enable",
+    "trt_engine_cache_path",
+    "trt_engine_cache_prefix",
+    "trt_force_sequential_engine_build",
+    "trt_force_timing_cache",
+    "trt_layer_norm_fp32_fallback",
+    "trt_max_partition_iterations",
+    "trt_min_subgraph_size",
+    "trt_profile_max_shapes",
+    "trt_profile_min_shapes",
+    "trt_profile_opt_shapes",
+    "trt_sparsity_enable",
+    "trt_tactic_sources",
+    "trt_timing_cache_enable",
+    "trt_timing_cache_path",
+};
+
 static Error *add_tensorrt_setting(ProviderSettings *settings, const char *key, const char *value)
 {
   static const char *const names[][2] = {
@@ -131,8 +158,8 @@ static Error *add_tensorrt_setting(ProviderSettings *settings, const char *key, 
   for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
     if (strcmp(key, names[i][0]) == 0) return add_setting(settings, names[i][1], value);
   }
-  if (strncmp(key, "trt_", 4) == 0 && strcmp(key, "trt_extra_plugin_lib_paths") != 0) {
-    return add_setting(settings, key, value);
+  for (size_t i = 0; i < sizeof tensorrt_settings / sizeof *tensorrt_settings; ++i) {
+    if (strcmp(key, tensorrt_settings[i]) == 0) return add_setting(settings, key, value);
   }
   return fail(TRITONSERVER_ERROR_INVALID_ARG, "execution accelerator tensorrt: parameter %s is not supported", key);
 }

@@ -127,7 +127,6 @@ TRITONSERVER_Error *TRITONBACKEND_InputBuffer(TRITONBACKEND_Input *input, uint32
                                               uint64_t *byte_size, TRITONSERVER_MemoryType *memory_type,
                                               int64_t *memory_type_id);
 TRITONSERVER_Error *TRITONBACKEND_ResponseNew(TRITONBACKEND_Response **response, TRITONBACKEND_Request *request);
-TRITONSERVER_Error *TRITONBACKEND_ResponseDelete(TRITONBACKEND_Response *response);
 TRITONSERVER_Error *TRITONBACKEND_ResponseOutput(TRITONBACKEND_Response *response, TRITONBACKEND_Output **output,
                                                  const char *name, TRITONSERVER_DataType type, const int64_t *shape,
                                                  uint32_t rank);
