@@ -13,7 +13,6 @@ from slipway.client import ClientError
 from training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("client", "serving", "repository", "training", "values")))
 COMMAND = re.compile(r"(?:^|[|`] ?|\$ )(?:\.venv/bin/)?slipway ((?:[a-z]|-)[^|#`\n]*)", re.MULTILINE)
 
 
@@ -24,6 +23,13 @@ def text_of(page):
 def blocks(page):
     """What stands in fenced blocks of a shell."""
     return "\n".join(re.findall(r"^```(?:sh|console)\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL))
+
+
+def shows_commands():
+    """Every page with a block of a shell in which `slipway` is called."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    names = [str(path.relative_to(ROOT)) for path in pages]
+    return [name for name in names if COMMAND.search(blocks(name))]
 
 
 def first_cells(page, heading):
@@ -43,13 +49,18 @@ def parse(line):
     command.make_parser(command.context_class(command, parent=context)).parse_args(words)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", shows_commands())
 def test_every_command_of_a_page_is_one_that_the_program_takes(page):
-    lines = [line for line in COMMAND.findall(blocks(page)) if not line.startswith("loadtest ")]  # its page has a test
+    of_their_own = ("loadtest ", "rehearse ")  # a scenario takes the place of a command; their pages have tests
+    lines = [line for line in COMMAND.findall(blocks(page)) if not line.startswith(of_their_own)]
     for line in lines:
         parse(line)
 
-    assert lines
+
+def test_the_pages_of_the_main_commands_show_them():
+    pages = {f"docs/{name}.md" for name in ("client", "serving", "repository", "training", "values", "load-testing")}
+
+    assert {"README.md"} | pages <= set(shows_commands())
 
 
 def test_an_option_that_the_program_does_not_know_would_be_found():
