@@ -5,8 +5,9 @@
 #     benchmarks/gpu.sh                    # results.json and the servers' logs in $OUT, or gpu-results/
 #     benchmarks/gpu.sh --cpu-only --quick # every part that needs no GPU, in less than a minute
 #
-# Without network, bring along what is missing: benchmarks/gpu_bundle.py makes .gpu-bundle/site.tar.xz. What is not there
-# (TensorRT, above all) is left out, and the results say so. It takes ten minutes at most.
+# Without network, bring along what is missing: benchmarks/gpu_bundle.py makes .gpu-bundle/site.tar.xz; without a C
+# compiler, `python -m slipway.triton.prebuild` makes slipway/triton/onnxruntime_backend/prebuilt. What is not there
+# (TensorRT, above all) is left out, and the results say so. It takes ten minutes at most, unpacking included.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 OUT=${OUT:-gpu-results}
@@ -23,4 +24,4 @@ if [ -f "$bundle" ]; then
 fi
 mkdir -p "$OUT"
 # Not longer than ten minutes, whatever happens: a driver may hang.
-timeout --kill-after=10 590 "$PYTHON" benchmarks/gpu.py --repository "$repository" --output "$OUT" "$@"
+timeout --kill-after=10 560 "$PYTHON" benchmarks/gpu.py --repository "$repository" --output "$OUT" "$@"
