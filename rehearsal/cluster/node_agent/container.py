@@ -15,9 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from rehearsal.cluster.node_agent.container_process import CannotStart
 from rehearsal.cluster.node_agent.container_run import ContainerRun
-from rehearsal.cluster.node_agent.container_start import plan_start
+from rehearsal.cluster.node_agent.container_start import CannotStart, plan_start
 from rehearsal.cluster.node_agent.environment import ConfigError
 from rehearsal.cluster.node_agent.image_programs import ImageUnknown
 from rehearsal.cluster.node_agent.pod_context import PodContext

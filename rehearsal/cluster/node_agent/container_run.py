@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from rehearsal.cluster.node_agent.container_process import CannotStart, start_process
-from rehearsal.cluster.node_agent.container_start import ContainerStart
+from rehearsal.cluster.node_agent.container_start import CannotStart, ContainerStart, start_process
 from rehearsal.cluster.node_agent.output import last_lines, read_message
 from rehearsal.cluster.node_agent.pod_context import PodContext
 from rehearsal.cluster.node_agent.probe import ContainerProbe, ProbeStreak, read_action, read_probe

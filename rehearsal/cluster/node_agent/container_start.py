@@ -1,8 +1,17 @@
-"""The command, environment and folder of one start of a container, computed before it starts."""
+"""One start of a container: its command, environment and folder, computed before it; and its process.
+
+    process = await start_process(("/bin/sh", "-c", "exec sleep 9"), environment={}, directory=folder, log=file)
+    process.terminate()
+    await process.wait()          # -15
+
+The process has its own process group, and does not outlive the node agent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +21,9 @@ from rehearsal.cluster.node_agent.image_programs import POD_ADDRESS, SHARED_MEMO
 from rehearsal.cluster.node_agent.pod_context import PodContext, shared_memory_prefix
 from rehearsal.cluster.node_agent.pod_network import replace_services, services_in
 from rehearsal.cluster.node_agent.volumes import mounts
+from slipway.platform.async_processes import AsyncChildProcess
 
-__all__ = ["POD_FOLDER", "ContainerStart", "plan_start"]
+__all__ = ["POD_FOLDER", "CannotStart", "ContainerStart", "plan_start", "start_process"]
 
 POD_FOLDER = "SLIPWAY_POD_FOLDER"
 """Environment variable that marks a process of a pod; its value is a folder below the cluster's."""
@@ -96,3 +106,32 @@ async def plan_start(container: Mapping[str, Any], context: PodContext) -> Conta
         message=message,
         localise=localise,
     )
+
+
+class CannotStart(Exception):
+    """The program does not exist; the kubelet reports StartError."""
+
+
+async def start_process(
+    command: Sequence[str], *, environment: Mapping[str, str], directory: Path, log: Path
+) -> AsyncChildProcess:
+    """Start a container's process; Triton's stubs, which watch for its end, end themselves when it is killed.
+
+    Args:
+        command: The program, looked up on the PATH of `environment`, and its arguments.
+        environment: All of its variables; nothing is inherited.
+        directory: Where it runs.
+        log: Where both streams are appended.
+
+    Raises:
+        CannotStart: The program does not exist, or the arguments cannot be passed.
+    """
+    program = shutil.which(command[0], path=environment.get("PATH", os.defpath))
+    if program is None:
+        raise CannotStart(f'exec: "{command[0]}": executable file not found in $PATH')
+    try:
+        return await AsyncChildProcess.start(
+            (program, *command[1:]), output=log, environment=environment, directory=directory
+        )
+    except (OSError, ValueError) as exc:
+        raise CannotStart(f"exec: {command[0]}: {exc}") from exc

@@ -8,8 +8,7 @@ import psutil
 import pytest
 
 from rehearsal.cluster.node_agent.agent import Agent, end_leftovers
-from rehearsal.cluster.node_agent.container_process import start_process
-from rehearsal.cluster.node_agent.container_start import POD_FOLDER
+from rehearsal.cluster.node_agent.container_start import POD_FOLDER, start_process
 from rehearsal.cluster.node_agent.pod_context import shared_memory_prefix
 from rehearsal.cluster.nodes.pools import LOST
 from tests.unit import clusters

@@ -8,12 +8,12 @@ import sys
 import psutil
 import pytest
 
-from rehearsal.cluster.node_agent.container_process import start_process
+from rehearsal.cluster.node_agent.container_start import start_process
 
 STARTER = """
 import asyncio, sys
 from pathlib import Path
-from rehearsal.cluster.node_agent.container_process import start_process
+from rehearsal.cluster.node_agent.container_start import start_process
 
 async def main():
     command = ("sh", "-c", "echo $$; exec sleep 600")
