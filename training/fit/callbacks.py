@@ -16,17 +16,48 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
 from slipway.errors import SlipwayError
+from slipway.platform.progress import ProgressBar
 from training._tensorflow import keras, tf
 from training.errors import FitError, FitInterrupted, error_summary, is_full_disk
 from training.fit.history import EpochRecord
-from training.fit.progress import EpochProgress
 from training.fit.run_state import RunState
 from training.recipe import Recipe
 
-__all__ = ["RunCallback", "loss_remedy", "map_training_errors"]
+__all__ = ["EpochProgress", "RunCallback", "loss_remedy", "map_training_errors"]
 
 Logs = dict[str, Any]
+
+
+class EpochProgress(ProgressBar):
+    """Displays the progress of one run."""
+
+    def __init__(self, console: Console, *, epochs: int, steps: int) -> None:
+        metrics = TextColumn("{task.fields[metrics]}")
+        super().__init__(
+            console, BarColumn(), MofNCompleteColumn(), metrics, TimeRemainingColumn(), total=steps, metrics=""
+        )
+        self._epochs = epochs
+
+    def start(self, *, epoch: int) -> None:
+        """Begin an epoch; 1 is the first."""
+        self._bar.reset(self._task, description=f"epoch {epoch}/{self._epochs}", metrics="")
+
+    def step(self, *, loss: float, accuracy: float) -> None:
+        """Advance one step; the metrics are the epoch's so far."""
+        self._update(advance=1, metrics=f"loss {loss:.4f}  accuracy {accuracy:.2%}")
+
+    def finish(self, record: EpochRecord) -> None:
+        """Print the epoch's line."""
+        width = len(str(self._epochs))
+        self._print(
+            f"epoch {record.epoch:>{width}}/{self._epochs}  {record.seconds:5.1f} s  "
+            f"loss {record.loss:.4f}  accuracy {record.accuracy:.2%}  "
+            f"validation: loss {record.val_loss:.4f}  accuracy {record.val_accuracy:.2%}"
+        )
 
 
 class RunCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types

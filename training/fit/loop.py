@@ -22,14 +22,13 @@ from slipway.platform.signals import stop_requests
 from training._tensorflow import keras, tf
 from training.data import Dataset
 from training.errors import FitError, error_summary
-from training.fit.callbacks import RunCallback, loss_remedy, map_training_errors
+from training.fit.callbacks import EpochProgress, RunCallback, loss_remedy, map_training_errors
 from training.fit.checkpoint import CheckpointFolder, RunIdentity
 from training.fit.distributed_context import DistributedContext, choose_distributed_context
 from training.fit.history import EpochRecord
 from training.fit.input_pipeline import BatchPlan, training_batches, validation_batches
 from training.fit.objective import Objective, check_custom_methods, choose_objective, custom_optimizers
 from training.fit.pixel_scale import check_input_range
-from training.fit.progress import EpochProgress
 from training.fit.run_state import RunState, Variables
 from training.fit.sources import source_digests
 from training.networks import build_network

@@ -18,9 +18,9 @@ pytest.importorskip("keras")
 
 from tests.unit.small_fits import STRIPES, own_recipe, striped_dataset
 from training.errors import FitError
+from training.fit.callbacks import EpochProgress
 from training.fit.distributed_context import DistributedContext, choose_distributed_context
 from training.fit.loop import fit
-from training.fit.progress import EpochProgress
 from training.recipe import Recipe
 
 # Keras 3.15 copies variables in a way that NumPy 2 means to change.
