@@ -113,7 +113,7 @@ def test_time_and_size_are_told_before_anything_is_asked_for(workplace, console,
 def test_without_a_terminal_each_program_has_a_line_at_its_begin_and_others_while_it_is_built(
     workplace, console, monkeypatch
 ):
-    monkeypatch.setattr("rehearsal.cluster.toolchain.progress._LINE_EVERY_S", 0)
+    monkeypatch.setattr("rehearsal.cluster.toolchain.programs._LINE_EVERY_S", 0)
     ensure_tiny(console, workplace)
     lines = console.file.getvalue().splitlines()
 
