@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rehearsal.cluster.connection import GATEWAY_READY_PATH
-from rehearsal.cluster.controlplane.network import claim_network
+from rehearsal.cluster.controlplane.layout import claim_network
 from rehearsal.cluster.gateway.envoy import gateway_folder, start_envoy, write_resources
 from rehearsal.cluster.gateway.services import Endpoint, PathMatch, Rule, Service
 from slipway.client import Classifier, RetryPolicy

@@ -25,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.cluster.connection import ClusterConnection
-from rehearsal.cluster.controlplane.layout import NAMESPACE, ClusterLayout, prepare_layout
-from rehearsal.cluster.controlplane.network import claim_network, require_ports
+from rehearsal.cluster.controlplane.layout import NAMESPACE, ClusterLayout, claim_network, prepare_layout, require_ports
 from rehearsal.cluster.controlplane.process_manager import ProcessManager
 from rehearsal.cluster.controlplane.spec import LOCK, ClusterSpec, Owner, locked, wait_for_end
 from rehearsal.cluster.controlplane.startup import bring_up

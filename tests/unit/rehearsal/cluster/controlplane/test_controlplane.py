@@ -12,8 +12,8 @@ import pytest
 from rehearsal.cluster.api.client import apply, create
 from rehearsal.cluster.connection import read_connection, write_connection
 from rehearsal.cluster.controlplane.certificates import make_certificates
+from rehearsal.cluster.controlplane.layout import claim_network, require_ports
 from rehearsal.cluster.controlplane.lifecycle import down, running, up
-from rehearsal.cluster.controlplane.network import claim_network, require_ports
 from rehearsal.cluster.controlplane.spec import LOCK, locked
 from rehearsal.cluster.nodes.pools import load_nodes
 from rehearsal.errors import ClusterError, ClusterExists, NoCluster, PodPortTaken
