@@ -10,7 +10,7 @@ from datetime import datetime
 import gevent
 from gevent.event import Event
 
-from loadtest.engine.metrics_owner import Counts
+from loadtest.engine.metrics_page import Counts
 from loadtest.engine.progress import Progress
 from loadtest.engine.request import Prepared, RunRequest
 from loadtest.engine.server_metrics import ServerWatch

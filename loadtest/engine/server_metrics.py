@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from loadtest.engine.metrics_owner import Counts, disagreement, whose
-from loadtest.engine.metrics_page import SUCCESS, MetricsPage, MetricsUnreadable, Scrape
+from loadtest.engine.metrics_page import SUCCESS, Counts, MetricsPage, MetricsUnreadable, Scrape, disagreement, whose
 from loadtest.engine.target import metrics_url, proxy_between, send_blanks
 from loadtest.result.metrics import ServerMetrics, UsageSample
 from loadtest.scenario.schema import TargetSettings

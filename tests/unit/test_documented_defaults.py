@@ -10,7 +10,7 @@ import typer
 
 from loadtest.capacity.probe import RELATIVE_MARGIN
 from loadtest.capacity.search import _MARGINAL, RESOLUTION
-from loadtest.engine.metrics_owner import _SHARE
+from loadtest.engine.metrics_page import _SHARE
 from loadtest.result.histogram import DIGITS
 from loadtest.scenario.sample_size import requests_for
 from loadtest.scenario.schema import GeneratorSettings

@@ -5,9 +5,8 @@ from functools import partial
 
 import pytest
 
-from loadtest.engine.metrics_owner import Counts, disagreement
-from loadtest.engine.metrics_owner import whose as whose_metrics
-from loadtest.engine.metrics_page import SUCCESS, MetricsUnreadable, read_scrape
+from loadtest.engine.metrics_page import SUCCESS, Counts, MetricsUnreadable, disagreement, read_scrape
+from loadtest.engine.metrics_page import whose as whose_metrics
 
 whose = partial(whose_metrics, patience_s=0.3)
 PAGE = """\

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from loadtest.engine.metrics_owner import Counts
+from loadtest.engine.metrics_page import Counts
 from loadtest.engine.server_metrics import ServerWatch
 from loadtest.errors import TargetError
 
