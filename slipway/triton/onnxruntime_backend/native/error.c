@@ -4,12 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* The names that ONNX Runtime's Python package shows, by code. */
 static const char *const ort_codes[] = {
-    "OK",      "FAIL",         "INVALID_ARGUMENT", "NO_SUCHFILE",   "NO_MODEL",      "ENGINE_ERROR",   "RUNTIME_EXCEPTION",
-    "INVALID_PROTOBUF", "MODEL_LOADED", "NOT_IMPLEMENTED",  "INVALID_GRAPH", "EP_FAIL",
+    "OK", "FAIL", "INVALID_ARGUMENT", "NO_SUCHFILE", "NO_MODEL", "ENGINE_ERROR",
+    "RUNTIME_EXCEPTION", "INVALID_PROTOBUF", "MODEL_LOADED", "NOT_IMPLEMENTED", "INVALID_GRAPH", "EP_FAIL",
 };
 
 static Error *new_error(TRITONSERVER_Error_Code code, char *text)

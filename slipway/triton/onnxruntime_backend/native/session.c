@@ -107,8 +107,9 @@ static Error *describe(const OrtApi *api, const Side *side, const OrtTypeInfo *t
   if (info == NULL) return fail(TRITONSERVER_ERROR_UNSUPPORTED, "%s \"%s\" is no tensor", side->kind, tensor->name);
   TRY(fail_ort(api, api->GetTensorElementType(info, &tensor->type)));
   if (tensor->type >= sizeof types / sizeof *types || types[tensor->type].name == NULL) {
-    return fail(TRITONSERVER_ERROR_UNSUPPORTED, "%s \"%s\": expected a type that Triton has, got element type %d of ONNX",
-                side->kind, tensor->name, (int)tensor->type);
+    return fail(TRITONSERVER_ERROR_UNSUPPORTED,
+                "%s \"%s\": expected a type that Triton has, got element type %d of ONNX", side->kind, tensor->name,
+                (int)tensor->type);
   }
   TRY(fail_ort(api, api->GetDimensionsCount(info, &tensor->rank)));
   if ((tensor->dims = calloc(tensor->rank + 1, sizeof *tensor->dims)) == NULL) return out_of_memory();
