@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _VARIABLE = "SLIPWAY_BACKEND"
-_SLOW = "the Python backend runs the models, several times slower than the native one"
+_SLOW = "the Python backend runs the models, slower than the native one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
