@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["as_document", "as_markdown", "short_table"]
 
 _REFERENCE = "native"
+_LONGEST = 240  # characters of a reason
+_KIND = 60  # of them at its start
 
 
 def as_markdown(summary: Summary, conditions: str) -> str:
@@ -30,7 +32,7 @@ def as_markdown(summary: Summary, conditions: str) -> str:
         _goals(goals(summary)),
     ]
     if failures := summary.failures():
-        lines = [f"- {_title(summary, name)}: {' '.join(reason.split())[:200]}" for name, reason in failures.items()]
+        lines = [f"- {_title(summary, name)}: {_end_of(reason)}" for name, reason in failures.items()]
         blocks.append("\n".join(["### Not measured in every round", "", *lines]))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -159,6 +161,12 @@ def _median(figure: Figure | None) -> str:
 def _seconds(summary: Summary, name: str) -> str:
     started = summary.cold_start_s(name)
     return f"{started.median:.1f}" if started else "–"  # noqa: RUF001 - as above
+
+
+def _end_of(reason: str) -> str:
+    """What a log says last is why; its start is where."""
+    words = " ".join(reason.split())
+    return words if len(words) <= _LONGEST else f"{words[:_KIND]} … {words[_KIND - _LONGEST :]}"
 
 
 def _title(summary: Summary, name: str) -> str:

@@ -76,6 +76,15 @@ def test_the_tables_show_rates_ratios_missed_goals_and_what_failed(summary):
     assert "- Ray Serve: ServerUnusable: no answer" in text
 
 
+def test_a_long_reason_is_shown_by_its_start_and_its_end(turns):
+    log = "ServerUnusable: ended with 1 before it answered: " + "at some line " * 99 + "Exception: no port"
+    text = as_markdown(Summary(EVERY, turns | {"ray": [Turn(failed=log)]}), "Measured.")
+
+    assert "- Ray Serve: ServerUnusable: ended with 1 before it answered: at" in text
+    assert "line Exception: no port\n" in text
+    assert max(len(line) for line in text.splitlines() if line.startswith("- Ray")) < 300
+
+
 def test_the_short_table_has_the_servers_with_every_rate_and_not_the_limits(turns):
     whole = turn(http_c1=9000, http_c16=11000, http_c64=12000)
     table = short_table(Summary(EVERY, turns | {"native": [whole], "no-op": [whole], "onnxruntime": [whole]}))
