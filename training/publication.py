@@ -71,9 +71,9 @@ def _publish(request: TrainingRequest, repository: Path, candidate: Candidate) -
     contract, serving = candidate.card.contract, request.recipe.serving
     files = model_files(contract, cpu=serving.profile("cpu"), gpu=serving.profile("gpu"))
     if request.resume:
-        before = find_publication(request.run_dir, repository, contract, files, onnx_sha256=candidate.card.onnx.sha256)
-        if before is not None:
-            return before, f"nothing: this run has published it already, as {before.path}"
+        earlier = find_publication(request.run_dir, repository, contract, files, onnx_sha256=candidate.card.onnx.sha256)
+        if earlier is not None:
+            return earlier, f"nothing: this run has published it already, as {earlier.path}"
     samples = _samples(candidate.dataset.test, candidate.test_probabilities)
 
     def fill(folder: Path) -> None:
@@ -124,7 +124,7 @@ def find_publication(
         repository: Model repository.
         contract: The model's inputs, outputs and labels.
         files: Text of the files that all versions share, as this run would write them (`model_files`).
-        onnx_sha256: Of the model that this run would publish.
+        onnx_sha256: SHA-256 of the model to publish.
 
     Returns:
         None: it has published nothing, or that version is gone, damaged, or another model's.

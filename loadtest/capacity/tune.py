@@ -106,10 +106,10 @@ def best(rows: Sequence[TunedRow]) -> TunedRow:
 def proposal(repository: Path, model: str, setting: Setting) -> str:
     """A unified diff from the current config.pbtxt to that setting; empty if they are equal."""
     path = find_model(repository, model).path / _CONFIG
-    before = path.read_text(encoding="utf-8")
-    after = _configured(before, setting)
+    current = path.read_text(encoding="utf-8")
+    after = _configured(current, setting)
     name = f"{model}/{_CONFIG}"
-    return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}"))
+    return "".join(difflib.unified_diff(current.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}"))
 
 
 def render_rows(rows: Sequence[TunedRow]) -> Table:

@@ -103,14 +103,14 @@ class ActiveRun:
         """
         parts = [part for worker in self.workers.values() for part in worker.book.slices()]
         window = [part for part in parts if part.second >= 0]
-        before = min(
+        due_before = min(
             self.plan.scenario.generator.max_in_flight, sum(part.due for part in parts if -2 <= part.second < 0)
         )
-        known = whole and not any(worker.lost for worker in self.workers.values())
+        all_reported = whole and not any(worker.lost for worker in self.workers.values())
         return Counts(
             answered=sum(part.answered for part in window),
-            sent=sum(part.due - part.errors.get(NOT_SENT, 0) for part in window) if known else None,
-            edge=before + sum(part.due for part in window if part.second <= self.begun_s),
+            sent=sum(part.due - part.errors.get(NOT_SENT, 0) for part in window) if all_reported else None,
+            edge=due_before + sum(part.due for part in window if part.second <= self.begun_s),
         )
 
     def _note(self, parts: tuple[IntervalStatistics, ...]) -> None:

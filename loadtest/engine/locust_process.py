@@ -152,6 +152,6 @@ class LocustProcess:
         exit_code = self._process.wait(_LEFT_S)
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
-        said = "\n  ".join(lines) or "nothing"
+        log_tail = "\n  ".join(lines) or "nothing"
         ended = "closed its messages" if exit_code is None else f"ended with code {exit_code}"
-        return f"the load generator {ended} before its report; its output:\n  {said}"
+        return f"the load generator {ended} before its report; its output:\n  {log_tail}"

@@ -140,17 +140,17 @@ class ServerWatch:
     def end(self, *, window_s: float, counts: Counts) -> ServerMetrics | None:
         """Read the counters again, and return the difference, if it matches what this run sent."""
         after = self._read(self._fetch() if self._before is not None else None)
-        before = self._read(self._before)
-        if before is None or after is None:
+        first_scrape = self._read(self._before)
+        if first_scrape is None or after is None:
             return None
-        moved = after.success - before.success
+        moved = after.success - first_scrape.success
         if moved < 0:
             self._leave_out("they decreased during the run: the server was restarted")
             return None
         if doubt := disagreement(moved, counts):
             self._leave_out(doubt)
             return None
-        return self._metrics(before, after, window_s)
+        return self._metrics(first_scrape, after, window_s)
 
     def _metrics(self, before: Scrape, after: Scrape, window_s: float) -> ServerMetrics:
         delta = {name: value - before.counters.get(name, 0.0) for name, value in after.counters.items()}
@@ -228,10 +228,10 @@ def _server_processes(port: int) -> list[psutil.Process]:
         for connection in psutil.net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid
     }
-    found = []
+    processes = []
     for pid in pids:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
         if any(member.name() == _TRITON for member in family):
-            found += family
-    return found
+            processes += family
+    return processes

@@ -33,8 +33,8 @@ def sentence(comparison: Comparison) -> str:
     """The conclusion: "b.json is slower: p99 +3.1 ms (+12 %), 95 % interval +1.0 to +5.2 ms"."""
     a, b = comparison.names
     if not comparison.judged:
-        known = any(row.word != "not known" for row in comparison.rows)
-        why = comparison.obstacles[0] if known else "no metric has enough requests"
+        comparable = any(row.word != "not known" for row in comparison.rows)
+        why = comparison.obstacles[0] if comparable else "no metric has enough requests"
         return f"{b} and {a} cannot be compared: {why}"
     clauses = [f"{what}: {_figure(row, comparison)}" for what, row in _findings(comparison)]
     if not clauses:
@@ -45,9 +45,9 @@ def sentence(comparison: Comparison) -> str:
 def _findings(comparison: Comparison) -> Iterator[tuple[str, Row]]:
     rows = {row.name: row for row in comparison.rows if row.differs}
     for word, what in (("worse", "is slower"), ("better", "is faster")):
-        found = [rows[name] for name in _TELLING if name in rows and rows[name].word == word]
-        if found:
-            yield what, found[0]
+        rows_with_word = [rows[name] for name in _TELLING if name in rows and rows[name].word == word]
+        if rows_with_word:
+            yield what, rows_with_word[0]
     for name, worse, better in (
         ("error rate", "fails more often", "fails less often"),
         ("throughput", "answers fewer requests", "answers more requests"),

@@ -102,8 +102,8 @@ class Blocks:
         metrics = {}
         for name, percent in PERCENTILES.items():
             # The same rank as in LatencyHistogram.percentiles_ns.
-            wanted = np.maximum(np.floor(percent * last / 100 + 0.5), 1)
-            at = np.count_nonzero(cumulative < wanted[:, np.newaxis], axis=1)
+            ranks = np.maximum(np.floor(percent * last / 100 + 0.5), 1)
+            at = np.count_nonzero(cumulative < ranks[:, np.newaxis], axis=1)
             metrics[name] = np.where(last > 0, highest_ms[np.minimum(at, len(highest_ms) - 1)], np.nan)
         return metrics
 

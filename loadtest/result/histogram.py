@@ -95,8 +95,8 @@ class LatencyHistogram:
         if not len(self.counts):
             return [0] * len(percents)
         cumulative = np.cumsum(self.counts)
-        wanted = np.maximum((np.asarray(percents) * cumulative[-1] / 100 + 0.5).astype(np.int64), 1)
-        at = np.minimum(np.searchsorted(cumulative, wanted), len(cumulative) - 1)
+        ranks = np.maximum((np.asarray(percents) * cumulative[-1] / 100 + 0.5).astype(np.int64), 1)
+        at = np.minimum(np.searchsorted(cumulative, ranks), len(cumulative) - 1)
         return [int(value) for value in _upper_edge(self.buckets[at])]
 
     def encode(self) -> str:

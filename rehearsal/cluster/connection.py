@@ -90,8 +90,8 @@ def read_connection(folder: Path) -> ClusterConnection:
 
 def write_connection(connection: ClusterConnection) -> None:
     """Write the file, readable for its owner only: it holds the supervisor's key."""
-    before = os.umask(0o077)
+    previous_umask = os.umask(0o077)
     try:
         write_atomically(connection.folder / FILE, connection.model_dump_json(indent=1))
     finally:
-        os.umask(before)
+        os.umask(previous_umask)

@@ -217,8 +217,8 @@ def _folders_of(files: Iterable[str]) -> set[str]:
 
 def _strangers(modes: Mapping[str, int], files: Collection[str]) -> list[tuple[str, int]]:
     """Entries that are neither one of `files`, nor a parent folder of one, nor a regular file."""
-    known = {*files, *(name for name in _folders_of(files) if stat.S_ISDIR(modes.get(name, 0)))}
-    return sorted((name, mode) for name, mode in modes.items() if not stat.S_ISREG(mode) and name not in known)
+    expected_paths = {*files, *(name for name in _folders_of(files) if stat.S_ISDIR(modes.get(name, 0)))}
+    return sorted((name, mode) for name, mode in modes.items() if not stat.S_ISREG(mode) and name not in expected_paths)
 
 
 def _is_no_file(modes: Mapping[str, int], name: str) -> bool:

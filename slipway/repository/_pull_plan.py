@@ -77,8 +77,8 @@ def plan_pull(root: Path, store: RemoteStore, model: RemoteModel, *, complete: b
         raise RemoteFailed(f"{store.where(model.name)}: {exc}. Nothing of it was copied") from exc
     for number, content in manifests.items():
         _refuse_other_contents(root / model.name / str(number), content, store.where(f"{model.name}/{number}"))
-    known = {*targets, MANIFEST}
-    left = tuple(sorted(path for path in model.sizes if path not in known and not _is_unfinished(model, path)))
+    planned_paths = {*targets, MANIFEST}
+    left = tuple(sorted(path for path in model.sizes if path not in planned_paths and not _is_unfinished(model, path)))
     coming = {
         n: content for n, content in manifests.items() if is_to_come(root / model.name / str(n), complete=complete)
     }

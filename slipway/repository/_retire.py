@@ -110,11 +110,11 @@ def _doomed(entry: ModelEntry, keep: int, note: Note) -> tuple[VersionEntry, ...
 
 
 def _previous(entry: ModelEntry, note: Note, *, newest_is_broken: bool) -> VersionEntry:
-    before = entry.served.version
+    first_served = entry.served.version
     if not newest_is_broken:
         served = entry.served.model()
-        before = next(version.version for version in entry.versions if _model_or_none(version) == served)
-    older = [version for version in reversed(entry.versions) if version.version < before]
+        first_served = next(version.version for version in entry.versions if _model_or_none(version) == served)
+    older = [version for version in reversed(entry.versions) if version.version < first_served]
     source = _newest_intact(older, note)
     if source is None:
         raise NothingToRollBack(

@@ -188,11 +188,11 @@ def _write_manifest(model_dir: Path, staging: Path, files: Mapping[str, str]) ->
         False if another process wrote other contents meanwhile.
     """
     try:
-        before = {name: sha256 for name, sha256 in read_shared(model_dir).items() if (model_dir / name).is_file()}
+        sealed = {name: sha256 for name, sha256 in read_shared(model_dir).items() if (model_dir / name).is_file()}
     except ModelDamaged:
-        before = {}
+        sealed = {}
     written = {name: digest(model_dir, name) for name in files}
-    listed = {**before, **written}
+    listed = {**sealed, **written}
     replace_file(model_dir / MANIFEST, staging / MANIFEST, render_manifest(listed))
     ours = all(read_text(model_dir, name) == text for name, text in files.items())
     return ours and read_text(model_dir, MANIFEST) == render_manifest(listed)

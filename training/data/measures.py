@@ -125,7 +125,7 @@ def _split(fingerprinted: _Fingerprinted, *, classes: int) -> SplitMeasures:
     split, images = fingerprinted.split, fingerprinted.split.images
     darkest, brightest = images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))
     maximum = int(brightest.max()) if len(images) else 0
-    known = (split.labels >= 0) & (split.labels < classes)
+    has_class = (split.labels >= 0) & (split.labels < classes)
     twins = [(position, fingerprinted.positions[key]) for position, key in enumerate(fingerprinted.keys)]
     duplicates = [(later, first) for later, first in twins if later != first]
     conflicts = [(later, first) for later, first in duplicates if split.labels[later] != split.labels[first]]
@@ -138,10 +138,10 @@ def _split(fingerprinted: _Fingerprinted, *, classes: int) -> SplitMeasures:
         minimum=int(images.min()) if len(images) else 0,
         maximum=maximum,
         mean=float(images.mean()) if len(images) else 0.0,
-        class_counts=tuple(np.bincount(split.labels[known], minlength=classes).tolist()),
+        class_counts=tuple(np.bincount(split.labels[has_class], minlength=classes).tolist()),
         blank=_rows(split, darkest == brightest),
         unscaled=_rows(split, (darkest < brightest) & (brightest == 1) & (maximum > 1)),
-        unlabelled=_rows(split, ~known),
+        unlabelled=_rows(split, ~has_class),
         duplicates=_pairs(split, duplicates),
         conflicts=_pairs(split, conflicts),
     )

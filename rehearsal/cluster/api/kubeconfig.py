@@ -44,8 +44,8 @@ def client_settings(kubeconfig: Path) -> dict[str, Any]:
 
 
 def _named(config: dict[str, Any], group: str, key: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(entry[key] for entry in config[group] if entry["name"] == name)
-    return found
+    entry_value: dict[str, Any] = next(entry[key] for entry in config[group] if entry["name"] == name)
+    return entry_value
 
 
 def _trust(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> ssl.SSLContext:

@@ -73,11 +73,11 @@ def pod_status(facts: PodFacts, previous: Sequence[Mapping[str, Any]], now: date
         now: UTC.
     """
     phase = phase_of(facts)
-    before = {condition["type"]: condition for condition in previous}
+    previous_by_type = {condition["type"]: condition for condition in previous}
     conditions = []
     for kind, value, reason, message in _conditions(facts, phase):
         status = "True" if value else "False"
-        was = before.get(kind)
+        was = previous_by_type.get(kind)
         kept = was["lastTransitionTime"] if was and was.get("status") == status else timestamp(now)
         # None removes the previous value in the merge.
         text = {"reason": reason or None, "message": message or None}

@@ -74,10 +74,10 @@ async def _folder(
 
 
 async def _claimed(claim: str, namespace: str, objects: PodObjects) -> Path:
-    found = await objects.get(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{claim}")
-    if found is None:
+    claim_object = await objects.get(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{claim}")
+    if claim_object is None:
         raise MountError(f'persistentvolumeclaim "{claim}" not found')
-    name = found["spec"].get("volumeName")
+    name = claim_object["spec"].get("volumeName")
     volume = await objects.get(f"/api/v1/persistentvolumes/{name}") if name else None
     if volume is None:
         raise MountError(f'persistentvolumeclaim "{claim}" is not bound')

@@ -63,7 +63,7 @@ class Evidence:
         scenario: The scenario with overrides applied.
         load: Result of the load test.
         observed: Observations of the cluster.
-        seconds: Of the measured window, ascending.
+        seconds: Seconds of the measured window, ascending.
         gpus_per_replica: GPUs that each replica takes; 0: it is served without.
     """
 
@@ -83,7 +83,7 @@ class Evidence:
             scenario: The scenario with overrides applied.
             load: Result of the load test.
             observed: Observations of the cluster.
-            values: Of the chart, as they were in effect.
+            values: Effective values of the chart.
         """
         return cls(
             scenario=scenario,
@@ -105,14 +105,14 @@ class Evidence:
     def asked_s(self, rise_s: float) -> float | None:
         """Seconds from a rise of the load until more replicas were requested; None if they never were."""
         requested = [sample.wanted for sample in self.observed.samples if sample.at_s <= rise_s]
-        before = [wanted for wanted in requested if wanted is not None]
-        if not before:
+        replicas_before = [wanted for wanted in requested if wanted is not None]
+        if not replicas_before:
             return None
         return next(
             (
                 sample.at_s - rise_s
                 for sample in self.observed.samples
-                if sample.at_s > rise_s and max(sample.wanted or 0, sample.desired or 0) > before[-1]
+                if sample.at_s > rise_s and max(sample.wanted or 0, sample.desired or 0) > replicas_before[-1]
             ),
             None,
         )

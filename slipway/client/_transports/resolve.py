@@ -1,4 +1,4 @@
-"""Look names up within a bound: the system's resolver knows no deadline and cannot be interrupted.
+"""Look names up within a bound: the system's resolver has no time-out and cannot be interrupted.
 
 resolve("models.example", 8000, Deadline(2.0))          # in a thread
 await resolve_async("models.example", 8000)             # in an event loop
@@ -32,9 +32,9 @@ def resolve(host: str, port: int, deadline: Deadline) -> Sequence[AddressInfo]:
         TimeoutError: No answer in time.
         OSError: There is no such name.
     """
-    known = _numeric(host, port)
-    if known is not None:
-        return known
+    numeric = _numeric(host, port)
+    if numeric is not None:
+        return numeric
     lookup = in_daemon_thread(lambda: _look_up(host, port), name=_THREAD)
     try:
         return lookup.result(timeout=limited(max(0.0, deadline.remaining_s())))
@@ -48,9 +48,9 @@ async def resolve_async(host: str, port: int) -> Sequence[AddressInfo]:
     Raises:
         OSError: There is no such name.
     """
-    known = _numeric(host, port)
-    if known is not None:
-        return known
+    numeric = _numeric(host, port)
+    if numeric is not None:
+        return numeric
     return await asyncio.wrap_future(in_daemon_thread(lambda: _look_up(host, port), name=_THREAD))
 
 

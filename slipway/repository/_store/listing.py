@@ -47,14 +47,14 @@ def list_files(system: Any, root: str) -> dict[str, int | None]:  # noqa: ANN401
         return dict(_on_disk(Path(root)))
     if is_http(system):
         return dict(_in_pages(system, root))
-    found = {
+    sizes = {
         _below(root, name): details.get("size")
         for name, details in system.find(root, detail=True).items()
         if details.get("type", "file") == "file" and not name.endswith("/") and name.rstrip("/") != root
     }
-    if not found:
+    if not sizes:
         _refuse_absent(system, root)
-    return found
+    return sizes
 
 
 def _refuse_absent(system: Any, root: str) -> None:  # noqa: ANN401
