@@ -137,12 +137,12 @@ class TrainingRequest:
     """What one run is asked to do.
 
     Attributes:
-        recipe: What is trained.
-        recipe_name: What people call it.
+        recipe: The recipe.
+        recipe_name: Name of the recipe.
         repository: Model repository to publish into; None: do not publish.
         run_dir: Checkpoints, logs, model card. Files of an earlier run are replaced unless `resume`.
         data_file: A user's `.npz` in place of the recipe's data set.
-        cache_dir: Where downloads are kept; None: see `slipway.platform.cache`.
+        cache_dir: Folder for downloads; None: see `slipway.platform.cache`.
         resume: Go on after the last whole epoch; a model that the run has published already is not published again.
     """
 

@@ -31,10 +31,10 @@ class CapacityRequest:
 
     Attributes:
         run: Scenario, target, images and objectives; its rate is where the search starts.
-        folder: Of the probes' reports.
+        folder: Folder of the probes' reports.
         utilisation_margin: Share of the capacity to be left free, from 0 to below 1.
         processes: That make the load.
-        resolution: Where the search stops, see `search.RESOLUTION`.
+        resolution: Relative precision at which the search stops, see `search.RESOLUTION`.
         shortest_s: Shortest measurement, see `probe.SHORTEST_S`.
     """
 

@@ -88,7 +88,7 @@ def find_capacity(probe: Probe, *, start_rps: float, resolution: float = RESOLUT
     Args:
         probe: Measures once at a rate.
         start_rps: First rate.
-        resolution: Where to stop, see `RESOLUTION`.
+        resolution: Relative precision at which to stop, see `RESOLUTION`.
 
     Raises:
         CapacityError: Not even one request per second meets the objectives, or nothing could be measured.

@@ -82,7 +82,7 @@ def serve(
         bool, typer.Option("--verify/--no-verify", help="Compare the served files with their manifest first.")
     ] = True,
     print_command: Annotated[
-        bool, typer.Option("--print-command", help="Print tritonserver's command line in place of running it.")
+        bool, typer.Option("--print-command", help="Print tritonserver's command line instead of running it.")
     ] = False,
     print_admin_key: Annotated[
         bool,

@@ -41,7 +41,7 @@ class Address:
         target: `host:port` for gRPC, the base URL for HTTP, without a trailing slash.
         local: A loopback address, which is reached without a proxy.
         host: Name or address, without brackets; ASCII.
-        port: Where it listens.
+        port: Port number.
         path: HTTP: the prefix before /v2, percent-encoded, without a trailing slash.
     """
 

@@ -110,7 +110,7 @@ class ContractCache:
         Args:
             model_version: The version that the response names.
             connected_ns: When the connection of the response was opened, or later.
-            deadline: Of the call.
+            deadline: Deadline of the call.
         """
         with self._lock:
             if self._chosen_version is None and self._chosen is not None:

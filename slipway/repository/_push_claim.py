@@ -41,7 +41,7 @@ class Claim:
     Attributes:
         store: The remote repository.
         path: The claim's file.
-        content: What it holds.
+        content: Contents of the claim's file.
     """
 
     store: RemoteStore

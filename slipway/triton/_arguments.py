@@ -34,7 +34,7 @@ class AdminKey:
     tritonserver takes it on its command line only, which other users of the machine can read: see SECURITY.md.
 
     Attributes:
-        secret: What `repr` does not show.
+        secret: Text that `repr` hides.
     """
 
     secret: str = field(default_factory=_new_secret, repr=False)
@@ -71,7 +71,7 @@ def arguments(
     from starting. Nothing completes a configuration: what the repository says is what is served.
 
     Args:
-        settings: What is served, and how.
+        settings: Settings of the server.
         ports: Where.
         backend_directory: Folder that holds `onnxruntime/`; None is the server's own default.
         admin: The key for loading models, mapping memory, and setting traces and logs, which require this key.

@@ -31,7 +31,7 @@ class DeadBackend:
 
     Attributes:
         pid: Its process id.
-        ended: How, in words.
+        ended: How it ended.
     """
 
     pid: int

@@ -94,7 +94,7 @@ def compile_library(compiler: Compiler, sources: tuple[Path, ...], library: Path
     Args:
         compiler: It ends with this process.
         sources: C files.
-        library: Where the library is written.
+        library: Path of the library.
         scratch: A folder for what the compiler writes besides.
 
     Raises:

@@ -72,12 +72,12 @@ def drain(
 
     Args:
         process: The server.
-        log: What it says.
+        log: Its log.
         activity: Whether a request is in hand.
-        exit_timeout_s: What tritonserver was told.
+        exit_timeout_s: tritonserver's exit time-out.
         backend_is_dead: A process of its backend is, so that it cannot unload.
         unloads_at_once: A model that says it is unloaded has nothing left to end; so it is with the native backend.
-        ports: Where it answers.
+        ports: Its ports.
 
     Returns:
         The exit code; below zero, the signal that ended it. 0 where nothing was in flight when it was killed or gave

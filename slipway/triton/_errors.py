@@ -84,7 +84,7 @@ class ServerDied(ServeError):
 
     Attributes:
         exit_code: Its exit code; below zero, the number of the signal that killed it.
-        reason: What its log says, one line.
+        reason: One line of its log.
     """
 
     def __init__(self, message: str, *, exit_code: int, reason: str) -> None:

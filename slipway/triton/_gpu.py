@@ -42,7 +42,7 @@ class Gpu:
     """What a server needs to run models on the GPUs of this machine.
 
     Attributes:
-        names: Of the GPUs that CUDA sees, such as "NVIDIA H200".
+        names: Names of the GPUs that CUDA sees, such as "NVIDIA H200".
         onnxruntime: The library of ONNX Runtime's GPU build.
         onnxruntime_version: Such as "1.31.1".
         tensorrt_version: Such as 101601; 0 where TensorRT was not asked for.

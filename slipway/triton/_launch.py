@@ -39,10 +39,10 @@ class Launch:
     Attributes:
         command: The program and its arguments.
         environment: Variables that differ from this process's.
-        directory: Where it runs; None is where this process runs.
-        http_url: Where a client on this machine finds it.
-        ports: Where it listens.
-        models: What it loads.
+        directory: Working directory; None for this process's.
+        http_url: URL for clients on this machine.
+        ports: Its ports.
+        models: The models to load.
         skipped: Why a newer version is not what is served, one text for each.
         left_out: Why a published model is not served, one text for each.
         admin: The key to what changes the server.
@@ -102,7 +102,7 @@ def prepare(settings: ServerSettings, into: Path, *, ports: Ports | None = None)
     now on does not reach the server.
 
     Args:
-        settings: What is served, and how.
+        settings: Settings of the server.
         into: A folder that only this user can write, with a name that no other server's has; it must stay until the
             server has ended.
         ports: Its ports; None for those of the settings, if they are free.
@@ -177,7 +177,7 @@ def _with_tensorrt(settings: ServerSettings, models: tuple[str, ...], gpu: Gpu, 
 
 
 def prepare_to_print(settings: ServerSettings) -> Launch:
-    """Prepare a start for who wants to run it without Slipway, perhaps later.
+    """Prepare a command line that runs without Slipway.
 
     What it serves stays on disk, until the next command of the same is printed.
 

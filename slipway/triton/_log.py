@@ -40,7 +40,7 @@ class Explanation:
 
     Attributes:
         reason: One line.
-        details: What else went wrong, in the order of the log.
+        details: Further errors, in the order of the log.
     """
 
     reason: str
@@ -91,7 +91,7 @@ def explain(text: str, *, pid: int | None = None, killed: bool = False) -> Expla
     Models, paths and requests put words into a log, and may choose them so that they look like a line of it.
 
     Args:
-        text: What the server and its stubs wrote.
+        text: Output of the server and its stubs.
         pid: Process id of the server, unknown to a client that injects lines; None for the lines of every process.
         killed: A signal ended it, so that it wrote no last words besides its log.
     """

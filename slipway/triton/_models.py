@@ -74,7 +74,7 @@ def show_models(settings: ServerSettings, names: tuple[str, ...], into: Path, *,
     Where the settings name no models, one that cannot be served is left out, and the others are served.
 
     Args:
-        settings: What is served, and how.
+        settings: Settings of the server.
         names: The models to load, as `servable_models` says.
         into: The folder that tritonserver is started on.
         onnx_only: tritonserver may be shown nothing but ONNX files, verified or not.
@@ -119,7 +119,7 @@ def refuse_other_than_onnx(repository: Path, models: tuple[str, ...], config_nam
 
     Args:
         repository: What tritonserver is shown, which cannot change after this check.
-        models: What it loads.
+        models: The models to load.
         config_name: Serves `configs/<config_name>.pbtxt`; None is `config.pbtxt`.
 
     Raises:

@@ -79,7 +79,7 @@ def prebuild(parent: Path) -> Path:
     """Compile the backend into a folder of its own that needs no compiler to be found, for an image.
 
     Args:
-        parent: Where that folder is made.
+        parent: Parent of that folder.
 
     Raises:
         NativeUnavailable: There is no compiler.

@@ -43,7 +43,7 @@ class Program:
         executable: The program.
         backends: For `--backend-directory`; None is the server's own default.
         environment: Variables that differ from this process's.
-        directory: Where it must run; None is anywhere.
+        directory: Required working directory; None for any.
         gpu_metrics: Whether it can report GPU metrics; one that cannot warns about it.
         onnx_only: Whether it runs nothing but ONNX files, through our backend.
         backend: Which of our backends runs them; None is the server's own.

@@ -167,7 +167,7 @@ def http_get(url: str, path: str, *, timeout_s: float) -> tuple[int, bytes]:
 
     Raises:
         OSError: It does not answer.
-        HTTPException: What it answers is no HTTP.
+        HTTPException: The response is not HTTP.
     """
     address = urlsplit(url)
     with closing(HTTPConnection(address.hostname or "", address.port, timeout=timeout_s)) as connection:

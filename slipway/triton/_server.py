@@ -80,7 +80,7 @@ class TritonServer:
         """End what is left of the server and start it again: the same files, ports and key.
 
         Raises:
-            FilesRemoved: What it was started on is gone; trying again does not help.
+            FilesRemoved: Its model folder was removed; a permanent error.
             ServeError: It does not start. It can be tried again.
         """
         if self._server is None:

@@ -42,7 +42,7 @@ class ServerSettings:
         ready_timeout_s: Longest wait until every model is ready.
         exit_timeout_s: Longest wait when the server is stopped, whole seconds: for requests in flight, then for the
             models to unload, which alone takes about three seconds with the Python backend.
-        log_file: Where the log is appended; None keeps only what an error message needs.
+        log_file: File to which the log is appended; None keeps only what an error message needs.
         restrict_admin_apis: Close model control, shared memory, traces and logs to who has not the server's key. A
             server that leaves them open runs the code of any client.
         extra_args: Further arguments for tritonserver, last. Paths in them are absolute.

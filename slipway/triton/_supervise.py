@@ -30,7 +30,7 @@ def supervise(server: TritonServer, *, restarts: int, tell: Callable[[str], None
 
     Args:
         server: It was started.
-        restarts: How many there may be within ten minutes; 0 ends at the first failure.
+        restarts: Largest number within ten minutes; 0 ends at the first failure.
         tell: Takes one line for each failure, and for each server that answers again.
 
     Raises:

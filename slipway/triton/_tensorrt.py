@@ -41,7 +41,7 @@ class Engines:
 
     Attributes:
         used: Folder that the server reads and writes.
-        kept: Where they are for the next server.
+        kept: Folder in which they are kept for the next server.
     """
 
     used: Path
@@ -85,7 +85,7 @@ def use_tensorrt(
         model: Folder of the model as the server is shown it.
         config: The configuration that is served; it is rewritten.
         precision: What TensorRT may compute in; None is what the configuration says.
-        gpu: What it runs on.
+        gpu: The GPU.
         used: Folder of this server's engines of this model; it is made.
         cache: Folder of the engines that are kept.
     """

@@ -111,7 +111,7 @@ def first_good(cache: Cache, downloads: Sequence[Source], *, digest: str = MNIST
     Args:
         cache: Tried first. A file that does not hold the expected arrays is removed.
         downloads: Tried in order.
-        digest: Of the expected arrays.
+        digest: Digest of the expected arrays.
 
     Returns:
         The arrays and the name of their source.

@@ -98,7 +98,7 @@ class Container:
 
         Args:
             manifest: Its part of the pod's.
-            context: Of its pod.
+            context: Context of its pod.
             restart: Restart policy: `Always`, `OnFailure` or `Never`.
             state: The initial state, possibly the last one that an earlier node agent reported.
             changed: Called after each change of the state.

@@ -53,7 +53,7 @@ async def plan_start(container: Mapping[str, Any], context: PodContext) -> Conta
 
     Args:
         container: Its part of the manifest.
-        context: Of its pod.
+        context: Context of its pod.
 
     Raises:
         ImageUnknown: No local program corresponds to the image.
@@ -120,8 +120,8 @@ async def start_process(
     Args:
         command: The program, looked up on the PATH of `environment`, and its arguments.
         environment: All of its variables; nothing is inherited.
-        directory: Where it runs.
-        log: Where both streams are appended.
+        directory: Working directory.
+        log: File to which both streams are appended.
 
     Raises:
         CannotStart: The program does not exist, or the arguments cannot be passed.

@@ -47,7 +47,7 @@ class PodAddresses:
         """An address that no other pod has.
 
         Args:
-            preferred: The one that the pod had; given back to it unless another pod has it, or it is not ours.
+            preferred: The pod's previous address; used unless it is taken or outside the network.
 
         Raises:
             ClusterError: All of them are taken.

@@ -27,7 +27,7 @@ class RehearsalPlan:
         command: Command that repeats the rehearsal.
         values: The user's own values of the chart.
         chart: Folder of helm/serving.
-        repository: Where the model was published.
+        repository: Model repository.
     """
 
     name: str

@@ -61,7 +61,7 @@ def offer_load(
     """Offer the whole load, and return when it is over. Call it in the main thread, for Ctrl-C.
 
     Args:
-        scenario: Of the rehearsal.
+        scenario: Scenario of the rehearsal.
         connection: The cluster.
         folder: For the load test's own scenario and report.
         follow: Called once a second with a message of the load test, and the Unix time at which the measured window

@@ -42,7 +42,7 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
 def open_channel(
     grpc_module: ModuleType, address: Address, settings: ConnectionSettings, *, watched: bool = False
 ) -> Any:  # noqa: ANN401 - grpc ships no types
-    """Open a channel of `grpc` or `grpc.aio`, with everything that a client of ours has; `watched` is for `Sockets`."""
+    """Open a channel of `grpc` or `grpc.aio`, with all of the client's settings; `watched` is for `Sockets`."""
     options = [*_OPTIONS, *_keepalive(settings.keepalive), *(OPTIONS if watched else ())]
     proxy = proxy_for(address)
     options.append(("grpc.enable_http_proxy", 0 if proxy is None else 1))

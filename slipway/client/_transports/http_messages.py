@@ -46,7 +46,7 @@ def decompressed(headers: Mapping[str, str], body: bytes, *, limit: int) -> byte
     """Decompress a body: some gateways compress although the client accepts only identity.
 
     Args:
-        headers: Of the response.
+        headers: Headers of the response.
         body: As received.
         limit: Maximum size of the result in bytes; a small body may expand to gigabytes.
 

@@ -30,8 +30,8 @@ class Proxy:
 
     Attributes:
         host: Its name or address, without brackets.
-        port: Where it listens.
-        user: What it wants to know of the caller; empty: nothing.
+        port: Port number.
+        user: User name; empty if none.
         password: With `user`; shown nowhere.
     """
 
