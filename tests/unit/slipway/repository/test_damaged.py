@@ -81,7 +81,7 @@ def test_a_rollback_steps_over_damaged_older_versions(three, harm):
     result = slipway("models", "rollback", "digits", "-r", three)
 
     assert 0 == result.exit_code, result.output
-    assert "digits version 4 now holds the bytes of version 1" in result.stdout
+    assert "digits version 4 now has the files of version 1" in result.stdout
     assert "skipped: " in result.stderr
     assert "digits/2" in result.stderr
 

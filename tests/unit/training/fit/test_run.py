@@ -177,7 +177,7 @@ def test_interrupted_run_says_how_to_go_on(tmp_path, number):
     thread.start()
     before = signal.getsignal(number)
     with pytest.raises(
-        FitError, match=r"interrupted; everything up to epoch \d+ is kept in .*: continue with --resume"
+        FitError, match=r"interrupted; everything up to epoch \d+ is saved in .*: continue with --resume"
     ):
         fit(recipe(epochs=1_000), DATASET, run_dir=tmp_path, console=quiet())
     over.set()
