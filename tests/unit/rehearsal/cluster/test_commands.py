@@ -35,7 +35,10 @@ def test_bringing_up_says_each_healthy_program_once(console, tmp_path, monkeypat
 
     assert tmp_path / "cluster" == connection.folder == asked["folder"]
     assert (7, {"kwok": Path("kwok")}) == (asked["owner_pid"], asked["module_files"])
-    assert ["starting the control plane: etcd works (1)", "starting the control plane: kwok works (2)"] == lines[1:3]
+    assert [
+        "starting the control plane: etcd is healthy (1)",
+        "starting the control plane: kwok is healthy (2)",
+    ] == lines[1:3]
     assert lines[-1].endswith("2 programs are healthy")
 
 
