@@ -33,9 +33,10 @@ __all__ = [
 
 _FORMATS = (1, 2)
 _AGAIN = "measure one replica: `slipway capacity steady`"
+# The commands of the charts and pages cut the file out of a log at this first line.
 _HEADER = """\
-# Measured capacity of one replica within the objectives. `target` is the load per replica at which the autoscaler adds
-# another: it leaves the share `utilisation_margin` free while the new replica starts.
+# What one replica carries within the objectives, measured. `target` is the load per replica at which the autoscaler
+# adds another: it leaves the share `utilisation_margin` free while the new replica starts.
 """
 
 

@@ -241,7 +241,7 @@ def test_the_file_is_yaml_with_figures_of_four_digits():
     text = render_capacity(measured())
     document = yaml.safe_load(text)
 
-    assert text.startswith("# Measured capacity of one replica")
+    assert text.startswith("# What one replica carries")
     assert {"requests_per_s": 1235, "in_flight": 3.142, "p99_ms": 41.99} == document["replica"]
     assert {"requests_per_s": 987.7, "in_flight": 2.222, "p99_ms": 12.35} == document["target"]
     assert {"p99_ms": 50, "error_rate": 0.001} == document["slo"]
