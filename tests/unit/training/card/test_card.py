@@ -103,7 +103,7 @@ def test_the_packages_that_made_the_model_are_named():
 
 def test_the_summary_says_what_the_model_does_and_how_well():
     expected = (
-        "Sorts images of 28 x 28 pixels and 1 channel into 3 classes. Of 4 test images it answered "
+        "Sorts images of 28 x 28 pixels and 1 channel into 3 classes. Of 4 test images it classified "
         "75.00% correctly. The file has 42,458 parameters in 171 kB."
     )
 
