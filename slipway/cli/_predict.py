@@ -46,7 +46,7 @@ def predict(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Picture files (PNG, JPEG, …) of any size, folders of pictures, or - for standard input.",
+            help="Picture files (such as PNG or JPEG) of any size, folders of pictures, or - for standard input.",
             metavar="FILE|FOLDER|-",
         ),
     ],

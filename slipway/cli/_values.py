@@ -67,7 +67,9 @@ def values(
     ] = None,
     gpu_resource: Annotated[
         str | None,
-        typer.Option(help="GPU resource of a replica, required for --cluster mig, such as nvidia.com/mig-1g.10gb."),
+        typer.Option(
+            help="GPU resource of a replica, required for --cluster mig: nvidia.com/ and the slice, such as mig-1g.10gb."
+        ),
     ] = None,
     release: Annotated[str | None, typer.Option(help="Helm release (default: the model's name).")] = None,
     namespace: Annotated[str, typer.Option(help="Namespace of the release.")] = "serving",
