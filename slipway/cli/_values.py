@@ -68,7 +68,7 @@ def values(
     gpu_resource: Annotated[
         str | None,
         typer.Option(
-            help="GPU resource of a replica, required for --cluster mig: nvidia.com/ and the slice, such as mig-1g.10gb."
+            help="GPU resource of a replica, required for --cluster mig: nvidia.com/ and a slice such as mig-1g.10gb."
         ),
     ] = None,
     release: Annotated[str | None, typer.Option(help="Helm release (default: the model's name).")] = None,
