@@ -8,6 +8,8 @@ from slipway.cli import app
 from tests.chart.rendering import rendered
 
 CLAIM = {"repository": {"claim": "models"}}
+PROMOTE = {**CLAIM, "promotion": {"enabled": True, "inferenceService": "mnist"}}
+WORKERS = {**CLAIM, "workers": 3}
 STORE = {"repository": {"url": "s3://models/prod"}}
 RECIPE = """\
 model: letters

@@ -1,6 +1,5 @@
 """Whether two runs differ is told from chance, in words, and with what stands against comparing them."""
 
-import functools
 import json
 import math
 import re
@@ -13,60 +12,8 @@ from rich.console import Console
 from loadtest.report.compare_table import render, sentence
 from loadtest.result.block_bootstrap import Blocks
 from loadtest.result.compare import compare
-from loadtest.result.histogram import LatencyHistogram
-from loadtest.result.metrics import SecondRow
-from slipway.verdict import Environment
-from tests.unit.loadtest_results import figures, generator, result, scenario
-
-PASSED = result()
-NOTHING = LatencyHistogram.empty().encode()
-
-
-@functools.cache
-def measured(seed, *, window_s=20, rate_rps=100, median_ms=4.0, error_rate=0.0):
-    """Independent users; the latencies of one second share a factor, as those do that meet the same queue."""
-    draw = np.random.default_rng(seed)
-    rows = []
-    for second in range(window_s):
-        due = int(draw.poisson(rate_rps))
-        errors = int(draw.binomial(due, error_rate))
-        shared = median_ms * 1e6 * draw.lognormal(sigma=0.2)
-        latency = LatencyHistogram.of((shared * draw.lognormal(sigma=0.3, size=due - errors)).astype(np.int64))
-        row = SecondRow(
-            second=second,
-            measured=True,
-            due=due,
-            answered=due - errors,
-            images=due - errors,
-            errors={"deadline exceeded": errors} if errors else {},
-            latency=latency.encode(),
-            service=NOTHING,
-            lag=NOTHING,
-        )
-        rows.append(row)
-    arrivals = {"kind": "poisson", "rate_rps": rate_rps, "duration_s": window_s}
-    fields = {
-        "scenario": scenario(arrivals=arrivals),
-        "seconds": tuple(rows),
-        "figures": figures(tuple(rows), window_s=window_s),
-    }
-    return PASSED.model_copy(update=fields)
-
-
-def run(seed, *, changes=None, **how):
-    whole = measured(seed, **how)
-    kept = {name: getattr(whole, name) for name in ("scenario", "seconds", "figures")}
-    return result(**kept | changes) if changes else whole
-
-
-def row(comparison, name):
-    return next(row for row in comparison.rows if row.name == name)
-
-
-def shown(comparison):
-    out = StringIO()
-    render(comparison, Console(file=out, width=160))
-    return out.getvalue()
+from tests.unit.compared_runs import row, run
+from tests.unit.loadtest_results import result
 
 
 def words(comparison):
@@ -197,81 +144,6 @@ def test_an_empty_window_cannot_be_compared():
 
     assert {"not known"} == set(words(compared).values())
     assert "b and a cannot be compared: no metric has enough requests" == sentence(compared)
-
-
-OTHER = Environment(machine="a machine", cores=16, python="3.11.9", packages={})
-
-
-@pytest.mark.parametrize(
-    ("other", "note"),
-    [
-        pytest.param(
-            {"scenario": scenario(seed=3, slo={"p99_ms": 60}, description="another")},
-            "the scenarios differ: arrivals.rate_rps, arrivals.duration_s, seed, slo.p50_ms, slo.p99_ms, slo.error",
-            id="scenario",
-        ),
-        pytest.param(
-            {"environment": OTHER},
-            "the load came from different machines: a machine, 8 cores; a machine, 16 cores",
-            id="machine",
-        ),
-        pytest.param({"partial": True}, "b is INVALID: the run was interrupted; only 20.0 s", id="partial"),
-        pytest.param({"generator": generator(open_loop=False)}, "one run is an open loop and one a closed", id="loop"),
-    ],
-)
-def test_what_stands_against_comparing_is_noted(other, note):
-    compared = compare(run(1), run(2, changes=other), resamples=20, names=("a", "b"))
-
-    assert [note] == [got[: len(note)] for got in compared.notes]
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"scenario": scenario(arrivals={"kind": "poisson", "rate_rps": 200, "duration_s": 20})},
-        {"scenario": scenario(payload={"images": "published", "batches": [{"images": 4}]})},
-        {"partial": True},
-        {"generator": generator(open_loop=False)},
-    ],
-    ids=["rate", "request size", "INVALID", "loop"],
-)
-def test_runs_that_cannot_be_compared_have_no_verdict(other):
-    compared = compare(run(1), run(2, median_ms=1, changes=other), resamples=200, names=("a", "b"))
-
-    assert row(compared, "p99").differs
-    assert (False, False) == (compared.judged, compared.differs)
-    assert f"b and a cannot be compared: {compared.obstacles[0]}" == sentence(compared)
-    assert not re.search("better|worse|faster|slower", shown(compared))
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"environment": OTHER},
-        {"scenario": scenario(seed=3, arrivals={"kind": "poisson", "rate_rps": 100, "duration_s": 20})},
-        {"scenario": scenario(arrivals={"kind": "poisson", "rate_rps": 100, "duration_s": 60})},
-    ],
-    ids=["machine", "seed", "length"],
-)
-def test_runs_of_one_load_have_a_verdict(other):
-    compared = compare(run(1), run(2, median_ms=6, changes=other), resamples=200, names=("a", "b"))
-
-    assert (True, ()) == (compared.judged, compared.obstacles)
-    assert "b is slower" in sentence(compared)
-
-
-def test_a_short_run_is_noted():
-    compared = compare(run(1, window_s=9), run(2, window_s=9), resamples=20, names=("a", "b"))
-
-    assert [
-        f"{name} has 9 measured seconds; with fewer than 10 the intervals are unreliable" for name in ("a", "b")
-    ] == list(compared.notes)
-
-
-def test_another_description_is_no_other_scenario():
-    renamed = run(2, changes={"scenario": scenario(description="x", arrivals=run(1).scenario.arrivals.model_dump())})
-
-    assert () == compare(run(1), renamed, resamples=20).notes
 
 
 def test_a_comparison_is_json():

@@ -1,52 +1,17 @@
 """Calls of many threads in shared requests."""
 
-import subprocess
-import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import grpc
 import numpy as np
 import pytest
 
 from slipway.client import (
     AsyncClassifier,
-    Classifier,
-    ClientClosed,
     DeadlineExceeded,
     InvalidImage,
     InvalidRequest,
     MicroBatcher,
     QueueFull,
 )
-
-
-@pytest.fixture
-def classifier(grpc_fake):
-    with Classifier(grpc_fake.url, model="mnist", timeout_s=30) as classifier:
-        yield classifier
-
-
-@pytest.fixture
-def threads():
-    with ThreadPoolExecutor(80) as threads:
-        yield threads
-
-
-@pytest.fixture
-def crowded(grpc_fake, threads, digits):
-    """Let `calls` wait behind one request under way: returns their futures and what lets the server go on."""
-
-    def crowd(batcher, calls):
-        held = grpc_fake.hold("infer")
-        first = threads.submit(batcher.predict, digits([0]))
-        grpc_fake.wait_until_asked("infer")
-        waiting = [threads.submit(batcher.predict, digits(values)) for values in calls]
-        while len(batcher._calls) < len(calls):
-            held.wait(0.001)
-        return [first, *waiting], held
-
-    return crowd
 
 
 def test_callers_that_wait_share_one_request_and_get_their_own_rows(grpc_fake, classifier, crowded):
@@ -157,59 +122,6 @@ def test_full_queue_lets_a_caller_in_when_there_is_room(classifier, crowded, thr
         assert [("0",), ("1",), ("4",)] == [future.result().labels for future in [*futures, late]]
 
 
-def test_closing_answers_who_waits_and_refuses_who_comes(classifier, crowded, threads, digits):
-    batcher = MicroBatcher(classifier, max_in_flight=1, max_delay_us=0)
-    futures, held = crowded(batcher, [[1], [2]])
-    closing = threads.submit(batcher.close)
-    while not batcher._closed:
-        held.wait(0.001)
-    with pytest.raises(ClientClosed, match="this MicroBatcher was closed"):
-        batcher.predict(digits([3]))
-    held.set()
-    closing.result()
-    batcher.close()
-
-    assert [("0",), ("1",), ("2",)] == [future.result().labels for future in futures]
-    assert ("5",) == classifier.predict(digits([5])).labels
-
-
-def test_batcher_of_the_parent_process_is_refused_in_a_child(classifier, digits, monkeypatch):
-    with MicroBatcher(classifier) as batcher:
-        monkeypatch.setattr(batcher, "_pid", 1)
-        with pytest.raises(ClientClosed, match="make a new one after a fork"):
-            batcher.predict(digits([1]))
-        monkeypatch.undo()
-
-
-FORKED = """
-import os, sys
-import numpy as np
-from slipway.client import Classifier, ClientClosed, MicroBatcher
-
-image = np.zeros((28, 28), np.uint8)
-with Classifier(sys.argv[1], model="mnist") as classifier, MicroBatcher(classifier) as batcher:
-    batcher.predict(image)
-    child = os.fork()
-    if child == 0:
-        try:
-            batcher.predict(image)
-        except ClientClosed as exc:
-            batcher.close()
-            os._exit(7 if "make a new one after a fork" in str(exc) else 1)
-        os._exit(2)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), batcher.predict(image).labels)
-"""
-
-
-@pytest.mark.timeout(120)
-def test_a_forked_child_is_refused_and_ends_and_the_parent_goes_on(unserved, open_http):
-    done = subprocess.run(
-        [sys.executable, "-c", FORKED, open_http(unserved)], capture_output=True, text=True, timeout=60, check=False
-    )
-
-    assert "7 ('0',)\n" == done.stdout, done.stderr
-
-
 def test_callers_of_one_request_have_each_their_own_deadline(grpc_fake, classifier, crowded, threads, digits):
     with MicroBatcher(classifier, max_in_flight=1, max_delay_us=0) as batcher:
         futures, held = crowded(batcher, [[1], [2]])
@@ -255,77 +167,6 @@ def test_a_caller_that_is_interrupted_is_not_sent(grpc_fake, classifier, crowded
 
         assert [("0",), ("1",)] == [future.result().labels for future in futures]
     assert [1, 1] == [len(batch) for batch in grpc_fake.batches]
-
-
-@pytest.mark.timeout(60)
-def test_closing_waits_no_longer_than_it_is_told_and_ends_every_call(classifier, crowded):
-    batcher = MicroBatcher(classifier, max_in_flight=1, max_delay_us=0)
-    futures, _ = crowded(batcher, [[1], [2]])  # the server answers nothing more
-    batcher.close(timeout_s=0.05)
-    errors = [future.exception(timeout=20) for future in futures]
-
-    assert [ClientClosed] * 3 == [type(error) for error in errors]
-    message = "this MicroBatcher was closed before the call was answered; close it later"
-    assert {message} == {str(error) for error in errors}
-
-
-@pytest.mark.timeout(60)
-def test_closing_waits_no_longer_than_the_last_deadline_though_the_request_outlives_it(
-    classifier, digits, threads, monkeypatch
-):
-    asked, never = threading.Event(), threading.Event()
-
-    def stuck(*_, **__):
-        asked.set()
-        never.wait()
-
-    classifier.contract()
-    batcher = MicroBatcher(classifier, max_in_flight=1)
-    monkeypatch.setattr(classifier, "predict", stuck)
-    future = threads.submit(batcher.predict, digits([1]), timeout_s=0.3)
-    asked.wait()
-    batcher.close()
-    never.set()
-
-    assert isinstance(future.exception(timeout=20), DeadlineExceeded)
-
-
-@pytest.mark.timeout(60)
-def test_closing_waits_for_the_most_patient_caller_of_a_request_under_way(
-    grpc_fake, classifier, digits, threads, monkeypatch
-):
-    monkeypatch.setattr("slipway.client._microbatcher._GRACE_S", 0)
-    batcher = MicroBatcher(classifier, max_in_flight=1, max_batch_size=2, max_delay_us=60_000_000)
-    classifier.contract()
-    held = grpc_fake.hold("infer")
-    patient = threads.submit(batcher.predict, digits([3]), timeout_s=50)
-    hasty = threads.submit(batcher.predict, digits([4]), timeout_s=0.5)
-    grpc_fake.wait_until_asked("infer")
-    closing = threads.submit(batcher.close)
-
-    assert isinstance(hasty.exception(timeout=20), DeadlineExceeded)
-    with pytest.raises(TimeoutError):
-        closing.result(timeout=0.3)
-    held.set()
-    assert ("3",) == patient.result(timeout=20).labels
-    closing.result(timeout=20)
-
-
-@pytest.mark.timeout(60)
-def test_a_thread_that_fails_ends_every_call_and_refuses_new_ones(classifier, crowded, digits, monkeypatch):
-    batcher = MicroBatcher(classifier, max_in_flight=1, max_delay_us=0)
-    futures, held = crowded(batcher, [[1], [2]])
-    monkeypatch.setattr(batcher, "_next_batch", lambda: 1 / 0)
-    held.set()
-    first, *waiting = futures
-
-    assert ("0",) == first.result(timeout=20).labels
-    for future in waiting:
-        assert isinstance(future.exception(timeout=20).__cause__, ZeroDivisionError)
-    with pytest.raises(ClientClosed) as refused:
-        batcher.predict(digits([1]))
-    assert isinstance(refused.value.__cause__, ZeroDivisionError)
-    batcher.close()
 
 
 def test_an_asyncio_client_is_refused_with_the_way_out():

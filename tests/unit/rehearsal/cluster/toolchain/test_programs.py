@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from rehearsal.errors import BuildFailed, GoMissing, MachineTooSmall, ModuleUnavailable, ProgramsError
-from tests.unit.go_modules import FILES, MODULE, VERSION, ModuleProxy, ensure_tiny, pin, tiny
+from tests.unit.go_modules import FILES, MODULE, VERSION, ensure_tiny, pin, tiny
 
 ROOT = Path(__file__).parents[5]
 ENSURE = """
@@ -25,44 +24,6 @@ from rich.console import Console
 from tests.unit.go_modules import ensure_tiny
 ensure_tiny(Console(), Path(sys.argv[1]))
 """
-
-
-@pytest.fixture(scope="session")
-def go_folder():
-    """The folder of the `go` that is on PATH, or else of the one that `make tools` installed."""
-    found = shutil.which("go") or next(map(str, ROOT.glob(".tools/go/lib/python*/site-packages/go/bin/go")), None)
-    if found is None and not (os.environ.get("CI") or os.environ.get("REQUIRE_ALL_TIERS") == "1"):
-        pytest.skip("no Go on PATH: `make tools` installs one")
-    assert found is not None, "no Go: put one on PATH, or run `make tools`"
-    return str(Path(found).parent)
-
-
-@pytest.fixture(scope="session")
-def go_cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("go") / "objects"
-
-
-@pytest.fixture
-def proxy():
-    with ModuleProxy() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def workplace(tmp_path, monkeypatch, go_folder, go_cache, proxy):
-    """A folder with the pins of `tiny`, a user whose Go knows no module yet, and a build cache that tests share."""
-    monkeypatch.setenv("PATH", go_folder, prepend=os.pathsep)
-    monkeypatch.setenv("GOPATH", str(tmp_path / "gopath"))
-    monkeypatch.setenv("GOCACHE", str(go_cache))
-    monkeypatch.setenv("GOPROXY", proxy.url)
-    monkeypatch.delenv("GOMODCACHE", raising=False)
-    pin(tmp_path / "modules" / "tiny")
-    return tmp_path
-
-
-@pytest.fixture
-def console():
-    return Console(file=io.StringIO(), width=200)
 
 
 @pytest.fixture
@@ -161,41 +122,6 @@ def test_finished_programs_stay_when_a_later_one_fails(workplace, console):
     assert "" == quiet.file.getvalue()
 
 
-def test_private_go_caches_are_removed(workplace, console, monkeypatch):
-    monkeypatch.delenv("GOCACHE")
-    ensure_tiny(console, workplace)
-
-    assert {"lock", "programs"} == {path.name for path in (workplace / "cache").iterdir()}
-    assert not (workplace / "gopath").exists()
-
-
-def test_go_caches_that_the_user_named_are_used_and_kept(workplace, console, monkeypatch, go_cache):
-    modules = workplace / "my-modules"
-    monkeypatch.setenv("GOMODCACHE", str(modules))
-    ensure_tiny(console, workplace)
-
-    assert (modules / f"{MODULE}@{VERSION}" / "go.mod").is_file()
-    assert go_cache.is_dir()
-    assert not (workplace / "cache" / "work").exists()
-
-
-def test_go_caches_stay_while_something_is_missing(workplace, console):
-    with pytest.raises(BuildFailed):
-        ensure_tiny(console, workplace, tiny(executables={"broken": f"{MODULE}/cmd/broken"}))
-
-    assert (workplace / "cache" / "work" / "modules").is_dir()
-
-
-def test_archives_of_the_default_module_cache_come_before_the_network(workplace, console, monkeypatch):
-    monkeypatch.setenv("GOMODCACHE", str(workplace / "gopath" / "pkg" / "mod"))
-    ensure_tiny(console, workplace)
-    shutil.rmtree(workplace / "cache")
-    monkeypatch.delenv("GOMODCACHE")
-    monkeypatch.setenv("GOPROXY", "off")
-
-    assert ensure_tiny(console, workplace).executable("tiny").is_file()
-
-
 def test_module_that_cannot_be_had_is_named_with_the_way_out(workplace, console, monkeypatch):
     monkeypatch.setenv("GOPROXY", "off")
     with pytest.raises(ModuleUnavailable) as caught:
@@ -227,17 +153,6 @@ def test_too_small_disk_is_refused_before_anything_is_downloaded(workplace, cons
         ensure_tiny(console, workplace, tiny(modules_mb=0, result_mb=10**12))
 
     assert [] == proxy.asked
-
-
-def test_caches_of_an_earlier_build_make_room_for_the_next(workplace, console):
-    earlier = workplace / "cache" / "work" / "objects" / "earlier"
-    earlier.parent.mkdir(parents=True)
-    with earlier.open("wb") as sparse:
-        sparse.truncate(8 * 10**12)
-    with pytest.raises(BuildFailed):
-        ensure_tiny(console, workplace, tiny(modules_mb=8 * 10**6, executables={"broken": f"{MODULE}/cmd/broken"}))
-
-    assert not earlier.exists()
 
 
 def test_missing_go_is_told_with_what_was_found(workplace, console, monkeypatch):
