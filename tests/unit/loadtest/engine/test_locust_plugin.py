@@ -211,7 +211,7 @@ DEFECTS = {
     "a share": ("plugin.Generator.start", "generator local failed: LookupError: broken"),
     "following": ("coordinator.ServerWatch.begin", "the run could not be completed: LookupError: broken"),
     "building the result": ("active_run.build_result", "the run could not be completed: LookupError: broken"),
-    "writing": ("coordinator.write_result", "error: the disk is gone"),
+    "writing": ("coordinator.write_outputs", "error: the disk is gone"),
 }
 BROKEN = """
 from loadtest.engine import active_run, coordinator, locust_plugin as plugin, transports
