@@ -65,7 +65,7 @@ class RehearsalScenario(Settings):
     def max_in_flight(self) -> int:
         """Limit of the clients' requests in flight, as set by a gateway.
 
-        The default: as many as one replica answers within a tenth of their time-out, since a queue of requests that
+        The default: as many as one replica answers within 8 % of their time-out, since a queue of requests that
         expire is useless work; and four batch times at the highest rate, which replicas without overload never reach.
         """
         if self.load.max_in_flight is not None:
