@@ -148,7 +148,7 @@ def _local_end(about: bytes) -> tuple[bytes, int] | None:
 
 def _end_of(fd: int) -> tuple[bytes, int] | None:
     try:
-        connection = socket.socket(fileno=fd)  # lent: `detach` gives it back, nothing is ever closed here
+        connection = _borrowed(fd)
     except OSError:  # no socket, or closed a moment ago
         return None
     try:
@@ -166,7 +166,7 @@ def _end_of(fd: int) -> tuple[bytes, int] | None:
 def _port_of(fd: int) -> int | None:
     """The port at the other end of a TCP connection; 0 for anything else, None for one that is not connected yet."""
     try:
-        connection = socket.socket(fileno=fd)  # lent, as above
+        connection = _borrowed(fd)
     except OSError:
         return 0
     try:
@@ -177,6 +177,15 @@ def _port_of(fd: int) -> int | None:
         return None
     finally:
         connection.detach()
+
+
+def _borrowed(fd: int) -> socket.socket:
+    """The socket of a descriptor that belongs to other code: `detach` it, so that it is not closed.
+
+    SOCK_NONBLOCK says that it does not block already. Without it, Python makes the descriptor non-blocking, for its
+    owner too, if the application has called `socket.setdefaulttimeout`.
+    """
+    return socket.socket(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK, fileno=fd)
 
 
 def _inode(fd: int) -> int | None:

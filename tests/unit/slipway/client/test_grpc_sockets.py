@@ -1,5 +1,6 @@
 """What a gRPC channel's connections are known by, without asking gRPC at every call."""
 
+import os
 import socket
 import threading
 from concurrent import futures
@@ -75,6 +76,31 @@ def test_looking_leaves_no_descriptor_open(serve, connect):
         sockets.changed()
 
     assert before == len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture
+def default_timeout():
+    socket.setdefaulttimeout(30)
+    yield
+    socket.setdefaulttimeout(None)
+
+
+@pytest.mark.usefixtures("default_timeout")
+@pytest.mark.parametrize("blocking", [True, False])
+def test_sockets_of_the_application_stay_blocking_or_not_with_a_default_timeout(serve, connect, blocking):
+    _, port = serve()
+    sockets = connect(port)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        datagrams, (left, right) = socket.socket(type=socket.SOCK_DGRAM), socket.socketpair()
+        with datagrams, left, right:
+            own = [server, client, datagrams, left, right]
+            for each in own:
+                each.setblocking(blocking)
+            sockets.changed()
+            look_again(sockets)
+
+            assert [blocking] * len(own) == [os.get_blocking(each.fileno()) for each in own]
+            assert sockets._same_descriptors()  # those of the channel were found all the same
 
 
 @pytest.fixture
