@@ -160,8 +160,9 @@ class ChildProcess:
             child.wait()
             self._running.release()
 
-        threading.Thread(target=run, name=name, daemon=True).start()
+        thread = threading.Thread(target=run, name=name, daemon=True)
         try:
+            thread.start()  # it waits for the thread, which may have started the child by then
             return started.result()
         except BaseException:  # Ctrl-C: the child would be orphaned
             started.add_done_callback(_end_unknown)

@@ -91,6 +91,27 @@ print(interruptions, process.wait(None))
 """
 
 
+def test_ctrl_c_while_the_thread_starts_leaves_no_child(log, monkeypatch):
+    start, here, found = threading.Thread.start, psutil.Process(), []
+    before = set(here.children())
+
+    def interrupted(thread):
+        start(thread)
+        while not found:
+            found.extend(set(here.children()) - before)
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ChildProcess(("/bin/sleep", "60"), output=log)
+    gone, alive = psutil.wait_procs(found, timeout=20)
+    for child in alive:
+        child.kill()
+
+    assert ([], 1) == (alive, len(gone))
+
+
 def test_an_interrupted_wait_can_be_repeated():
     """Ctrl-C at any instant: an exception out of a signal handler, here between any two bytecodes of the wait.
 
