@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,8 +92,9 @@ def drain(
         if time.monotonic() > deadline:
             process.kill()
             return process.wait(None) or 0
-        idle = _waits_for_connections(text) and activity.quiet_s() > _QUIET_S
-        if not (unloads_at_once and _is_unloaded(text)) or _is_sending(process.pid, ports):
+        sending = _is_sending(process.pid, ports)
+        idle = _waits_for_connections(text) and activity.quiet_s() > _QUIET_S and not sending
+        if not (unloads_at_once and _is_unloaded(text)) or sending:
             last_sent_s = time.monotonic()
         answered = time.monotonic() - last_sent_s > _SENT_S
         if idle or answered or (backend_is_dead and _UNLOADING.search(text)):
@@ -117,11 +119,15 @@ def _is_unloaded(text: str) -> bool:
 
 
 def _is_sending(pid: int, ports: tuple[int, ...]) -> bool:
-    """Whether an answer is on its way to a client: bytes that the other side has not confirmed."""
-    try:
-        rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
-    except OSError:
-        return False
+    """Whether an answer is on its way to a client: bytes that the other side has not confirmed.
+
+    gRPC listens on IPv4 addresses with IPv6 sockets, which are in a table of their own.
+    """
+    rows: list[list[str]] = []
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            lines = Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()
+            rows += [line.split() for line in lines[1:]]
     hexadecimal = tuple(f":{port:04X}" for port in ports)
     return any(row[1].endswith(hexadecimal) and int(row[4].partition(":")[0], 16) > 0 for row in rows)
 

@@ -1,10 +1,10 @@
 import os
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from slipway.triton._drain import Activity, _is_sending, _is_unloaded
+from slipway.triton._drain import Activity, _is_sending, _is_unloaded, drain
 
 
 class Clock:
@@ -78,18 +78,74 @@ def test_models_are_unloaded_when_each_of_them_says_so_after_the_end_began(expec
     assert expected == _is_unloaded(text)
 
 
-def test_an_answer_that_the_client_has_not_taken_is_still_being_sent():
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+@contextmanager
+def answer_not_taken(family, address):
+    """A server's port, and a client that does not read what the server has sent."""
+    with socket.socket(family) as server:
+        server.bind((address, 0))
+        server.listen()
         port = server.getsockname()[1]
-        connection, _ = server.accept()
-        with connection:
-            idle = _is_sending(os.getpid(), (port,))
+        with socket.create_connection(("127.0.0.1", port)) as client, server.accept()[0] as connection:
             connection.setblocking(False)
             with suppress(BlockingIOError):
                 while True:
                     connection.send(bytes(1 << 20))
-            busy = _is_sending(os.getpid(), (1, port))
-            others = _is_sending(os.getpid(), (1,))
+            yield port, client
 
-            assert (False, True, False) == (idle, busy, others)
-            assert client.getpeername()[1] == port
+
+@pytest.mark.parametrize(
+    ("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1")], ids=["http", "grpc"]
+)
+def test_an_answer_that_the_client_has_not_taken_is_still_being_sent(family, address):
+    with answer_not_taken(family, address) as (port, client):
+        busy = _is_sending(os.getpid(), (1, port))
+        others = _is_sending(os.getpid(), (1,))
+        client.close()
+
+        assert (True, False, False) == (busy, others, _is_sending(os.getpid(), (port,)))
+
+
+def test_a_process_whose_connections_cannot_be_read_sends_nothing():
+    assert not _is_sending(2**22 + 1, (1,))
+
+
+class IdleServer:
+    """As the kernel and its log show a tritonserver that waits for a connection; it ends when it is killed."""
+
+    def __init__(self, *, at_each_look):
+        self.pid, self.looks, self.killed = os.getpid(), 0, False
+        self.at_each_look = at_each_look
+
+    def terminate(self):
+        pass
+
+    def kill(self):
+        self.killed = True
+
+    def wait(self, _):
+        return -9 if self.killed else None
+
+    def text(self):
+        self.looks += 1
+        self.at_each_look(self.looks)
+        return "Found 1 HTTP service connections"
+
+    def quiet_s(self):
+        return 2.0
+
+
+def test_a_server_that_is_idle_stays_until_its_last_answer_is_taken():
+    looks_before_it_is_taken = 5
+    with answer_not_taken(socket.AF_INET6, "::ffff:127.0.0.1") as (port, client):
+
+        def take(looks):
+            if looks == looks_before_it_is_taken:
+                client.close()
+
+        server = IdleServer(at_each_look=take)
+        exit_code = drain(
+            server, server, server, exit_timeout_s=60, backend_is_dead=False, unloads_at_once=False, ports=(port,)
+        )
+
+    assert 0 == exit_code
+    assert looks_before_it_is_taken <= server.looks
