@@ -89,10 +89,35 @@ def test_a_model_is_loaded_on_the_cpu(load):
             [{"name": "cuda", "parameters": {"gpu_external_alloc": "1"}}],
             r"cuda: parameter gpu_external_alloc is not supported",
         ),
+        (
+            [{"name": "cuda", "parameters": {"enable_cuda_graph": "1"}}],
+            r'cuda: expected enable_cuda_graph 0 or none, because CUDA graphs need .* fixed addresses .*, got "1"',
+        ),
+        (
+            [{"name": "tensorrt", "parameters": {"trt_cuda_graph_enable": "true"}}],
+            r'tensorrt: expected trt_cuda_graph_enable 0 or none, because CUDA graphs need .*, got "true"',
+        ),
     ],
-    ids=["no CUDA", "no TensorRT", "unknown accelerator", "unknown precision", "code", "address", "function"],
+    ids=[
+        "no CUDA",
+        "no TensorRT",
+        "unknown accelerator",
+        "unknown precision",
+        "code",
+        "address",
+        "function",
+        "graphs of CUDA",
+        "graphs of TensorRT",
+    ],
 )
 def test_a_gpu_that_onnxruntime_cannot_use_is_refused(load, accelerators, refusal):
     text = load(GPU, accelerators)
 
     assert re.search(refusal, text), text
+
+
+@pytest.mark.parametrize(("accelerator", "key"), [("cuda", "enable_cuda_graph"), ("tensorrt", "trt_cuda_graph_enable")])
+def test_cuda_graphs_that_are_off_are_no_reason_to_refuse(load, accelerator, key):
+    text = load(GPU, [{"name": accelerator, "parameters": {key: "0"}}])
+
+    assert re.search(r"execution provider is not enabled", text, re.IGNORECASE), text

@@ -111,13 +111,22 @@ static Error *append_provider(const Runtime *runtime, const Provider *provider, 
                  runtime->library);
 }
 
+/* A CUDA graph replays the addresses of the run that it was captured from, and every batch has others: it would answer
+ * with the values of an old one. */
+static Error *refuse_graphs(const char *accelerator, const char *key, const char *value)
+{
+  if (strcmp(value, "0") == 0) return NULL;
+  return fail(TRITONSERVER_ERROR_UNSUPPORTED,
+              "execution accelerator %s: expected %s 0 or none, because CUDA graphs need tensors at fixed addresses and "
+              "each batch has its own, got \"%s\"", accelerator, key, value);
+}
+
 /* Only these: others name a library of plugins, files, or addresses in memory. */
 static const char *const tensorrt_settings[] = {
     "trt_auxiliary_streams",
     "trt_build_heuristics_enable",
     "trt_builder_optimization_level",
     "trt_context_memory_sharing_enable",
-    "trt_cuda_graph_enable",
     "trt_detailed_build_log",
     "trt_dla_core",
     "trt_dla_enable",
@@ -155,6 +164,7 @@ static Error *add_tensorrt_setting(ProviderSettings *settings, const char *key, 
     return fail(TRITONSERVER_ERROR_INVALID_ARG,
                 "execution accelerator tensorrt: expected precision_mode FP32, FP16, BF16 or INT8, got \"%s\"", value);
   }
+  if (strcmp(key, "trt_cuda_graph_enable") == 0) return refuse_graphs("tensorrt", key, value);
   for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
     if (strcmp(key, names[i][0]) == 0) return add_setting(settings, names[i][1], value);
   }
@@ -170,6 +180,7 @@ static Error *add_cuda_setting(ProviderSettings *settings, const char *key, cons
   if (strncmp(key, "gpu_external_", 13) == 0 || strstr(key, "user_compute_stream") != NULL) {
     return fail(TRITONSERVER_ERROR_INVALID_ARG, "execution accelerator cuda: parameter %s is not supported", key);
   }
+  if (strcmp(key, "enable_cuda_graph") == 0) return refuse_graphs("cuda", key, value);
   return add_setting(settings, key, value);
 }
 
