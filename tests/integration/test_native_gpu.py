@@ -97,6 +97,10 @@ def test_a_model_is_loaded_on_the_cpu(load):
             [{"name": "tensorrt", "parameters": {"trt_cuda_graph_enable": "true"}}],
             r'tensorrt: expected trt_cuda_graph_enable 0 or none, because CUDA graphs need .*, got "true"',
         ),
+        (
+            [{"name": "cuda", "parameters": {"device_id": "1"}}],
+            r"cuda: expected the GPU in instance_group { gpus }, got the parameter device_id",
+        ),
     ],
     ids=[
         "no CUDA",
@@ -108,6 +112,7 @@ def test_a_model_is_loaded_on_the_cpu(load):
         "function",
         "graphs of CUDA",
         "graphs of TensorRT",
+        "another GPU",
     ],
 )
 def test_a_gpu_that_onnxruntime_cannot_use_is_refused(load, accelerators, refusal):

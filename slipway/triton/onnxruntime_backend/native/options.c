@@ -180,6 +180,10 @@ static Error *add_cuda_setting(ProviderSettings *settings, const char *key, cons
   if (strncmp(key, "gpu_external_", 13) == 0 || strstr(key, "user_compute_stream") != NULL) {
     return fail(TRITONSERVER_ERROR_INVALID_ARG, "execution accelerator cuda: parameter %s is not supported", key);
   }
+  if (strcmp(key, "device_id") == 0) {
+    return fail(TRITONSERVER_ERROR_INVALID_ARG,
+                "execution accelerator cuda: expected the GPU in instance_group { gpus }, got the parameter device_id");
+  }
   if (strcmp(key, "enable_cuda_graph") == 0) return refuse_graphs("cuda", key, value);
   return add_setting(settings, key, value);
 }
