@@ -19,6 +19,7 @@ _BACKEND = "onnxruntime"
 _PLATFORM = "onnxruntime_onnx"
 _CODE_PARAMETERS = ("EXECUTION_ENV_PATH", "TRITON_BATCH_STRATEGY_PATH")
 _TENSORRT_PLUGINS = "trt_extra_plugin_lib_paths"
+_TENSORRT_FILES = ("trt_engine_cache_prefix", "int8_calibration_table_name")  # in the folder of engines
 
 
 def other_than_onnx(config: pb.Message) -> str:
@@ -62,13 +63,20 @@ def _fields(config: pb.Message) -> Iterator[str]:
         yield "model_repository_agents"
     if config.model_operations.op_library_filename:
         yield "model_operations { op_library_filename }"
+    yield from _accelerator_files(config)
+    yield from _files_outside(config)
+    files = (config.default_model_filename, *config.cc_model_filenames.values())
+    yield from (f"a model file in another folder, {file}" for file in files if "/" in file)
+
+
+def _accelerator_files(config: pb.Message) -> Iterator[str]:
     accelerators = config.optimization.execution_accelerators
     for accelerator in (*accelerators.gpu_execution_accelerator, *accelerators.cpu_execution_accelerator):
         if _TENSORRT_PLUGINS in accelerator.parameters:
             yield f"libraries of {accelerator.name}, {_TENSORRT_PLUGINS}"
-    yield from _files_outside(config)
-    files = (config.default_model_filename, *config.cc_model_filenames.values())
-    yield from (f"a model file in another folder, {file}" for file in files if "/" in file)
+        for key in _TENSORRT_FILES:
+            if "/" in (value := accelerator.parameters.get(key, "")):
+                yield f'{key}: "{value}" of {accelerator.name}, in another folder: name it without "/"'
 
 
 def _files_outside(config: pb.Message) -> Iterator[str]:

@@ -30,7 +30,7 @@ from slipway.triton._settings import Precision
 __all__ = ["Engines", "asks_for_tensorrt", "use_tensorrt"]
 
 _NAME = "tensorrt"
-_PATH = "trt_engine_cache_path"
+_PATHS = ("trt_engine_cache_path", "trt_timing_cache_path")
 _ENGINE = ".engine"
 _KEPT_MODELS = 32  # versions that are not served any more need none
 
@@ -96,10 +96,12 @@ def use_tensorrt(
     for name, value in {"trt_engine_cache_enable": "1", **_profile(message)}.items():
         if name not in options:
             options[name] = value
-    options.pop(_PATH, None)  # of the configuration's author, for another machine
+    for path in _PATHS:
+        options.pop(path, None)  # of the configuration's author, for another machine
     engines = Engines(used=used, kept=cache / _key(model, dict(options), gpu))
     engines.bring()
-    options[_PATH] = str(used)
+    for path in _PATHS:
+        options[path] = str(used)
     write_atomically(config, text_format.MessageToString(message))
     return engines
 

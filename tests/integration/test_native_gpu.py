@@ -101,6 +101,10 @@ def test_a_model_is_loaded_on_the_cpu(load):
             [{"name": "cuda", "parameters": {"device_id": "1"}}],
             r"cuda: expected the GPU in instance_group { gpus }, got the parameter device_id",
         ),
+        (
+            [{"name": "tensorrt", "parameters": {"int8_calibration_table_name": "table.flatbuffers"}}],
+            r"tensorrt: parameter int8_calibration_table_name is not supported, .*; for INT8, publish .* quantized",
+        ),
     ],
     ids=[
         "no CUDA",
@@ -113,6 +117,7 @@ def test_a_model_is_loaded_on_the_cpu(load):
         "graphs of CUDA",
         "graphs of TensorRT",
         "another GPU",
+        "calibration table",
     ],
 )
 def test_a_gpu_that_onnxruntime_cannot_use_is_refused(load, accelerators, refusal):

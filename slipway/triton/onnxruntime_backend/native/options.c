@@ -117,8 +117,8 @@ static Error *refuse_graphs(const char *accelerator, const char *key, const char
 {
   if (strcmp(value, "0") == 0) return NULL;
   return fail(TRITONSERVER_ERROR_UNSUPPORTED,
-              "execution accelerator %s: expected %s 0 or none, because CUDA graphs need tensors at fixed addresses and "
-              "each batch has its own, got \"%s\"", accelerator, key, value);
+              "execution accelerator %s: expected %s 0 or none, because CUDA graphs need tensors at fixed addresses "
+              "and each batch has its own, got \"%s\"", accelerator, key, value);
 }
 
 /* Only these: others name a library of plugins, files, or addresses in memory. */
@@ -149,11 +149,6 @@ static const char *const tensorrt_settings[] = {
 
 static Error *add_tensorrt_setting(ProviderSettings *settings, const char *key, const char *value)
 {
-  static const char *const names[][2] = {
-      {"max_workspace_size_bytes", "trt_max_workspace_size"},
-      {"int8_calibration_table_name", "trt_int8_calibration_table_name"},
-      {"int8_use_native_calibration_table", "trt_int8_use_native_calibration_table"},
-  };
   static const char *const precisions[][2] = {
       {"FP16", "trt_fp16_enable"}, {"BF16", "trt_bf16_enable"}, {"INT8", "trt_int8_enable"}};
   if (strcmp(key, "precision_mode") == 0) {
@@ -165,8 +160,12 @@ static Error *add_tensorrt_setting(ProviderSettings *settings, const char *key, 
                 "execution accelerator tensorrt: expected precision_mode FP32, FP16, BF16 or INT8, got \"%s\"", value);
   }
   if (strcmp(key, "trt_cuda_graph_enable") == 0) return refuse_graphs("tensorrt", key, value);
-  for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
-    if (strcmp(key, names[i][0]) == 0) return add_setting(settings, names[i][1], value);
+  if (strcmp(key, "max_workspace_size_bytes") == 0) return add_setting(settings, "trt_max_workspace_size", value);
+  if (strcmp(key, "int8_calibration_table_name") == 0 || strcmp(key, "int8_use_native_calibration_table") == 0) {
+    return fail(TRITONSERVER_ERROR_UNSUPPORTED,
+                "execution accelerator tensorrt: parameter %s is not supported, because ONNX Runtime looks for the "
+                "table beside the engines and not in the model's folder; for INT8, publish an ONNX file that is "
+                "quantized (QuantizeLinear), which needs no table", key);
   }
   for (size_t i = 0; i < sizeof tensorrt_settings / sizeof *tensorrt_settings; ++i) {
     if (strcmp(key, tensorrt_settings[i]) == 0) return add_setting(settings, key, value);

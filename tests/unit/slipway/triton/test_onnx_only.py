@@ -3,6 +3,15 @@ import pytest
 from slipway.triton import ModelNotServable
 from slipway.triton._models import refuse_other_than_onnx
 
+ONNX = 'backend: "onnxruntime" '
+
+
+def tensorrt(key, value):
+    return (
+        'optimization { execution_accelerators { gpu_execution_accelerator { name: "tensorrt" '
+        f'parameters {{ key: "{key}" value: "{value}" }} }} }} }}'
+    )
+
 
 @pytest.fixture
 def written(tmp_path):
@@ -22,13 +31,11 @@ def written(tmp_path):
         'platform: "onnxruntime_onnx"',
         'backend: "onnxruntime" default_model_filename: "table.onnx" parameters { key: "labels" value { } }',
         'backend: "onnxruntime" output { name: "a" } output { label_filename: "labels.txt" }',
+        ONNX + tensorrt("trt_engine_cache_prefix", "digits"),
     ],
 )
 def test_an_onnx_file_is_served(written, text):
     refuse_other_than_onnx(written(text), ("digits",), None)
-
-
-ONNX = 'backend: "onnxruntime" '
 
 
 @pytest.mark.parametrize(
@@ -44,10 +51,11 @@ ONNX = 'backend: "onnxruntime" '
         (ONNX + 'model_repository_agents { agents { name: "evil" } }', "model_repository_agents"),
         (ONNX + 'model_operations { op_library_filename: "libevil.so" }', "op_library_filename"),
         (
-            ONNX + "optimization { execution_accelerators { gpu_execution_accelerator { "
-            'name: "tensorrt" parameters { key: "trt_extra_plugin_lib_paths" value: "libevil.so" } } } }',
+            ONNX + tensorrt("trt_extra_plugin_lib_paths", "libevil.so"),
             "libraries of tensorrt, trt_extra_plugin_lib_paths",
         ),
+        (ONNX + tensorrt("trt_engine_cache_prefix", "../x"), 'trt_engine_cache_prefix: "../x" of tensorrt, in another'),
+        (ONNX + tensorrt("int8_calibration_table_name", "/tmp/x"), '"/tmp/x" of tensorrt, in another folder: name it'),
         (ONNX + 'default_model_filename: "/tmp/other.onnx"', "/tmp/other.onnx"),
         (ONNX + 'default_model_filename: "../2/model.onnx"', "../2/model.onnx"),
         (ONNX + 'cc_model_filenames { key: "9.0" value: "../x.onnx" }', "../x.onnx"),

@@ -67,6 +67,7 @@ def test_the_configuration_names_tensorrt_the_batch_sizes_and_the_folder_of_engi
         "precision_mode": "FP16",
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": str(server.engines.used),
+        "trt_timing_cache_path": str(server.engines.used),
         "trt_profile_min_shapes": "image:1x28x28x1",
         "trt_profile_opt_shapes": "image:16x28x28x1",
         "trt_profile_max_shapes": "image:16x28x28x1",
@@ -78,7 +79,12 @@ def test_the_configuration_names_tensorrt_the_batch_sizes_and_the_folder_of_engi
 def test_shapes_that_are_not_known_are_left_to_tensorrt(tmp_path, before, after):
     server = Server(tmp_path / "server", tmp_path / "cache", config=CONFIG.replace(before, after))
 
-    assert {"precision_mode", "trt_engine_cache_enable", "trt_engine_cache_path"} == set(server.options)
+    assert {
+        "precision_mode",
+        "trt_engine_cache_enable",
+        "trt_engine_cache_path",
+        "trt_timing_cache_path",
+    } == set(server.options)
 
 
 def test_a_configuration_that_asks_for_tensorrt_keeps_its_options(tmp_path):
@@ -86,12 +92,14 @@ def test_a_configuration_that_asks_for_tensorrt_keeps_its_options(tmp_path):
         option("precision_mode", "FP16")
         + option("trt_builder_optimization_level", "5")
         + option("trt_engine_cache_path", "/elsewhere")
+        + option("trt_timing_cache_path", "/elsewhere")
     )
     server = Server(tmp_path / "server", tmp_path / "cache", config=config, precision=None)
 
     assert "FP16" == server.options["precision_mode"]
     assert "5" == server.options["trt_builder_optimization_level"]
     assert str(server.engines.used) == server.options["trt_engine_cache_path"]
+    assert str(server.engines.used) == server.options["trt_timing_cache_path"]
 
 
 def test_a_configuration_says_whether_it_asks_for_tensorrt(tmp_path):
