@@ -45,16 +45,16 @@ class Activity:
         self._since_s = time.monotonic()
 
     def quiet_s(self) -> float:
-        """For how long no request was in hand, as far as was watched; 0 where nothing counts."""
+        """For how long no request was in hand, as far as was watched; 0 where an instance does not count."""
         counters = self._read()
-        if not counters or counters != self._seen or any(counter[0] % 2 for counter in counters.values()):
+        if not counters or counters != self._seen or any(not count or count[0] % 2 for count in counters.values()):
             self._seen, self._since_s = counters, time.monotonic()
             return 0.0
         return time.monotonic() - self._since_s
 
     def _read(self) -> dict[str, bytes]:
         try:
-            return {path.name: counter for path in self._folder.iterdir() if (counter := path.read_bytes())}
+            return {path.name: path.read_bytes() for path in self._folder.iterdir()}
         except OSError:
             return {}
 

@@ -14,6 +14,7 @@ import json
 import mmap
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,15 +102,16 @@ class TritonPythonModel:
 class _Activity:
     """Shows whether this process is executing a request: a number in a file, odd during a request.
 
-    Without a folder for such files nothing is written.
+    Without a folder for such files nothing is written. Where the disk is full the file stays empty.
     """
 
     def __init__(self, folder: str | None) -> None:
         self._memory: mmap.mmap | None = None
         self._count = 0
         if folder and Path(folder).is_dir():
-            with Path(folder, str(os.getpid())).open("w+b") as file:
-                file.truncate(_COUNTER_BYTES)
+            with suppress(OSError), Path(folder, str(os.getpid())).open("w+b") as file:
+                # Not truncate: on a full disk the first count would be a SIGBUS.
+                os.posix_fallocate(file.fileno(), 0, _COUNTER_BYTES)
                 self._memory = mmap.mmap(file.fileno(), _COUNTER_BYTES)
 
     def count(self) -> None:

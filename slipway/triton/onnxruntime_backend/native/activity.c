@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* ftruncate, asprintf */
+#define _GNU_SOURCE /* asprintf */
 #include "activity.h"
 
 #include <fcntl.h>
@@ -18,7 +18,8 @@ void activity_open(Activity *activity)
   int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   free(path);
   if (file < 0) return;
-  if (ftruncate(file, sizeof *activity->count) == 0) {
+  /* Not ftruncate: on a full disk the first count would be a SIGBUS. */
+  if (posix_fallocate(file, 0, sizeof *activity->count) == 0) {
     void *memory = mmap(NULL, sizeof *activity->count, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (memory != MAP_FAILED) activity->count = memory;
   }

@@ -8,7 +8,8 @@ typedef struct {
   _Atomic uint64_t *count; /* NULL if nobody asks */
 } Activity;
 
-/* A file of its own in the folder that the environment variable SLIPWAY_ACTIVITY names, if that is there. */
+/* A file of its own in the folder that the environment variable SLIPWAY_ACTIVITY names, if that is there. It stays
+ * empty, and nothing is counted, where the disk is full. */
 void activity_open(Activity *activity);
 void activity_close(Activity *activity);
 

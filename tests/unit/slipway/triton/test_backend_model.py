@@ -1,7 +1,9 @@
 """Our backend without a tritonserver: only the module that Triton gives it is made up."""
 
+import errno
 import importlib.util
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -129,6 +131,28 @@ def test_threads_are_those_of_the_configuration(backend, quotient):
     options = backend._session.get_session_options()
 
     assert (3, 2) == (options.intra_op_num_threads, options.inter_op_num_threads)
+
+
+def test_a_request_is_counted_at_its_beginning_and_at_its_end(backend, quotient, monkeypatch, tmp_path):
+    monkeypatch.setenv("SLIPWAY_ACTIVITY", str(tmp_path))
+    backend.initialize(arguments(quotient))
+    before = (tmp_path / str(os.getpid())).read_bytes()
+    backend.execute([request([[8, 9]], [[2, 3]])])
+
+    assert bytes(8) == before
+    assert (2).to_bytes(8, "little") == (tmp_path / str(os.getpid())).read_bytes()
+
+
+def test_on_a_full_disk_requests_are_answered_and_not_counted(backend, quotient, monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv("SLIPWAY_ACTIVITY", str(tmp_path))
+    monkeypatch.setattr("os.posix_fallocate", full)
+    backend.initialize(arguments(quotient))
+
+    assert {"quotient": [[4, 3]], "sum": [[10, 12]]} == values(backend.execute([request([[8, 9]], [[2, 3]])])[0])
+    assert b"" == (tmp_path / str(os.getpid())).read_bytes()
 
 
 def test_another_file_name_is_respected(backend, quotient):

@@ -53,6 +53,14 @@ def test_a_backend_that_does_not_count_is_never_quiet(monkeypatch, tmp_path):
     assert [0, 0, 0] == [activity.quiet_s() for _ in range(3)]
 
 
+def test_an_instance_that_cannot_count_is_never_quiet_whatever_the_others_say(monkeypatch, tmp_path):
+    count(tmp_path, a=2)
+    (tmp_path / "b").touch()
+    activity = watched(monkeypatch, tmp_path)
+
+    assert [0, 0, 0] == [activity.quiet_s() for _ in range(3)]
+
+
 BEGUN = """I1128 09:55:21.012171 29587 server.cc:336] "All models are stopped, unloading models"
 I1128 09:55:21.012177 29587 server.cc:345] "Timeout 30: Found 2 live models and 0 in-flight non-inference requests"
 """
