@@ -117,23 +117,30 @@ class RunningServer:
     def stop(self) -> int:
         """Let it answer what is in flight, and end it with everything that it has; a second call changes nothing.
 
+        An interrupt ends it at once.
+
         Returns:
             Its exit code; 0 also where it had to be killed with nothing in flight.
+
+        Raises:
+            ServeError: It is stuck in the kernel.
         """
         if self._exit_code is None:
-            self._exit_code = drain(
-                self.process,
-                self.log,
-                Activity(self._launch.activity),
-                exit_timeout_s=self._settings.exit_timeout_s,
-                backend_is_dead=self._suspect is not None,
-                unloads_at_once=self._launch.backend == "native",
-                ports=(self._launch.ports.http, self._launch.ports.grpc),
-            )
-            self.process.end_group()  # stubs that were still starting do not end by themselves
-            if self._launch.shared_memory is not None:
-                forget_shared_memory(self._launch.shared_memory)
-            self.log.close()
+            try:
+                self._exit_code = drain(
+                    self.process,
+                    self.log,
+                    Activity(self._launch.activity),
+                    exit_timeout_s=self._settings.exit_timeout_s,
+                    backend_is_dead=self._suspect is not None,
+                    unloads_at_once=self._launch.backend == "native",
+                    ports=(self._launch.ports.http, self._launch.ports.grpc),
+                )
+            finally:
+                self.process.end_group()  # stubs that were still starting do not end by themselves
+                if self._launch.shared_memory is not None:
+                    forget_shared_memory(self._launch.shared_memory)
+                self.log.close()
         return self._exit_code
 
     def log_tail(self, lines: int) -> tuple[str, ...]:

@@ -177,9 +177,10 @@ class TritonServer:
             The exit code: 0 after a drain, below zero when a signal ended it (a server that was still loading, or
             one that had to be killed because it did not end within `exit_timeout_s`).
         """
-        exit_code = self._server.stop() if self._server is not None else 0
-        self._forget_folder()
-        return exit_code
+        try:
+            return self._server.stop() if self._server is not None else 0
+        finally:
+            self._forget_folder()
 
     def kill(self) -> None:
         """End it at once, with what it has in flight; for a signal's handler. `stop` clears up."""
@@ -204,6 +205,7 @@ class TritonServer:
             self._launch = prepare(self.settings, self._folder.path)
             self._run(self._launch)
         except BaseException:
+            self.kill()  # an interrupt between two steps leaves it running
             self._server = None
             self._forget_folder()
             raise
@@ -212,11 +214,11 @@ class TritonServer:
         self._server = RunningServer(launch, self.settings)
         try:
             self._server.wait_ready()
+            for engines in launch.engines:
+                engines.keep()
         except BaseException:
             self._server.stop()
             raise
-        for engines in launch.engines:
-            engines.keep()
 
     def _forget_folder(self) -> None:
         if self._folder is not None:
