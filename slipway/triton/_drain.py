@@ -17,16 +17,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway.triton._errors import ServeError
+
 if TYPE_CHECKING:
     from slipway.platform.processes import ChildProcess
     from slipway.triton._log import ServerLog
 
-__all__ = ["Activity", "drain"]
+__all__ = ["Activity", "drain", "kill"]
 
 
 _POLL_S = 0.02
 _QUIET_S = 1.0
 _SENT_S = 0.1
+_KILLED_S = 10.0
 _EXIT_MARGIN_S = 10.0  # tritonserver unloads its models after the drain, in steps of one second
 _WAITS_FOR_CONNECTIONS = re.compile(r"Found [1-9]\d* HTTP service connections")
 _WAITS_FOR_MODELS = re.compile(r"Waiting for in-flight requests to complete")
@@ -83,6 +86,9 @@ def drain(
     Returns:
         The exit code; below zero, the signal that ended it. 0 where nothing was in flight when it was killed or gave
         up.
+
+    Raises:
+        ServeError: It is stuck in the kernel.
     """
     process.terminate()
     deadline = time.monotonic() + exit_timeout_s + _EXIT_MARGIN_S
@@ -90,18 +96,32 @@ def drain(
     while (exit_code := process.wait(_POLL_S)) is None:
         text = log.text()
         if time.monotonic() > deadline:
-            process.kill()
-            return process.wait(None) or 0
+            return kill(process)
         sending = _is_sending(process.pid, ports)
         idle = _waits_for_connections(text) and activity.quiet_s() > _QUIET_S and not sending
         if not (unloads_at_once and _is_unloaded(text)) or sending:
             last_sent_s = time.monotonic()
         answered = time.monotonic() - last_sent_s > _SENT_S
         if idle or answered or (backend_is_dead and _UNLOADING.search(text)):
-            process.kill()
-            process.wait(None)
+            kill(process)
             return 0
     return 0 if exit_code > 0 and _nothing_was_lost(log.text()) else exit_code
+
+
+def kill(process: ChildProcess) -> int:
+    """End the server at once; returns its exit code.
+
+    Raises:
+        ServeError: It does not end, as a process that waits for a driver or a network disk.
+    """
+    process.kill()
+    exit_code = process.wait(_KILLED_S)
+    if exit_code is None:
+        raise ServeError(
+            f"tritonserver (process {process.pid}) did not end within {_KILLED_S:g} s of SIGKILL: it is stuck in the "
+            "kernel and keeps its ports; `dmesg` may say why"
+        )
+    return exit_code
 
 
 def _waits_for_connections(text: str) -> bool:

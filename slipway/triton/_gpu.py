@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from slipway.distribution import install_hint
+from slipway.platform.processes import ChildProcess
 from slipway.printable import printable
 from slipway.triton._errors import GpuLibraryMissing, GpuNotFound
 
@@ -151,24 +152,34 @@ def _library_directories() -> tuple[Path, ...]:
 def _probe(libraries: list[str], directories: tuple[Path, ...]) -> dict[str, Any]:
     inherited = os.environ.get("LD_LIBRARY_PATH")
     search = os.pathsep.join([*map(str, directories), *([inherited] if inherited else [])])
-    try:
-        answer = subprocess.run(
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        process = ChildProcess(
             [sys.executable, "-I", "-S", str(_PROBE), *libraries],
-            env={**os.environ, "LD_LIBRARY_PATH": search},
-            capture_output=True,
-            check=True,
-            timeout=_PROBE_LASTS_S,
+            output=output,
+            errors=errors,
+            environment={**os.environ, "LD_LIBRARY_PATH": search},
         )
-        found: dict[str, Any] = json.loads(answer.stdout)
-    except subprocess.TimeoutExpired as exc:
+        try:
+            exit_code = process.wait(_PROBE_LASTS_S)
+        finally:
+            process.kill()  # and no wait: one that is stuck in the driver does not end
+        output.seek(0)
+        errors.seek(0)
+        return _result(exit_code, output.read(), errors.read())
+
+
+def _result(exit_code: int | None, output: bytes, errors: bytes) -> dict[str, Any]:
+    if exit_code is None:
         raise GpuNotFound(
-            f"NVIDIA's driver did not answer within {_PROBE_LASTS_S:.0f} s: see `nvidia-smi` and `dmesg`. {_WITHOUT}"
-        ) from exc
-    except subprocess.CalledProcessError as exc:
-        last = printable(exc.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+            f"NVIDIA's driver did not answer within {_PROBE_LASTS_S:g} s: see `nvidia-smi` and `dmesg`. {_WITHOUT}"
+        )
+    if exit_code:
+        last = printable(errors.decode(errors="replace").strip().rpartition("\n")[2])
         raise GpuNotFound(
-            f"loading NVIDIA's driver and libraries ended a test process with {exc.returncode}: {last or 'no message'}"
-        ) from exc
+            f"loading NVIDIA's driver and libraries ended a test process with {exit_code}: {last or 'no message'}"
+        )
+    try:
+        found: dict[str, Any] = json.loads(output)
     except ValueError as exc:
         raise GpuNotFound(f"loading NVIDIA's driver gave no result that can be read: {exc}") from exc
     return found

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from slipway.platform.processes import ChildProcess, signal_name
 from slipway.printable import printable
 from slipway.triton._backend_processes import dead_backends
-from slipway.triton._drain import Activity, drain
+from slipway.triton._drain import Activity, drain, kill
 from slipway.triton._errors import BackendDied, NotReadyInTime, ServeError, ServerDied
 from slipway.triton._log import ServerLog, explain, last_lines
 from slipway.triton._ports import port_taken
@@ -104,8 +104,7 @@ class RunningServer:
         """A tritonserver that crashes writes the signal and its stack, and may wait in that for ever."""
         crashed = _CRASHED.findall(self.log.text())
         if crashed and self.process.wait(_CRASHING_S) is None:
-            self.process.kill()
-            self.process.wait(None)
+            kill(self.process)
             name = signal_name(int(crashed[-1]))
             reason = f"it crashed ({name}), and did not end by itself"
             raise ServerDied(f"tritonserver was killed: {reason}", exit_code=-int(crashed[-1]), reason=reason)

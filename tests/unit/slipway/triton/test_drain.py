@@ -4,6 +4,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from slipway.triton import ServeError
 from slipway.triton._drain import Activity, _is_sending, _is_unloaded, drain
 
 
@@ -157,3 +158,27 @@ def test_a_server_that_is_idle_stays_until_its_last_answer_is_taken():
 
     assert 0 == exit_code
     assert looks_before_it_is_taken <= server.looks
+
+
+class StuckServer(IdleServer):
+    """One that no signal ends."""
+
+    def wait(self, timeout_s):
+        assert timeout_s is not None, "a wait without a bound"
+
+
+@pytest.mark.parametrize("exit_timeout_s", [60, -60], ids=["idle", "late"])
+def test_a_server_that_is_stuck_in_the_kernel_is_not_waited_for(exit_timeout_s):
+    server = StuckServer(at_each_look=lambda _: None)
+    with pytest.raises(ServeError, match=r"did not end within 10 s of SIGKILL: it is stuck in the kernel"):
+        drain(
+            server,
+            server,
+            server,
+            exit_timeout_s=exit_timeout_s,
+            backend_is_dead=False,
+            unloads_at_once=False,
+            ports=(1,),
+        )
+
+    assert server.killed

@@ -72,6 +72,26 @@ def test_a_driver_that_crashes_does_not_take_the_command_along(monkeypatch):
         find_gpu(tensorrt=False)
 
 
+def test_a_driver_that_hangs_is_ended_and_not_waited_for(monkeypatch, tmp_path):
+    probe = tmp_path / "probe.py"
+    probe.write_text("import time; time.sleep(600)")
+    killed = []
+
+    def as_if_stuck(process):
+        killed.append(process)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("slipway.triton._gpu._PROBE", probe)
+        patch.setattr("slipway.triton._gpu._PROBE_LASTS_S", 0.1)
+        patch.setattr("slipway.triton._gpu.ChildProcess.kill", as_if_stuck)
+        with pytest.raises(GpuNotFound, match=r"did not answer within 0\.1 s: see `nvidia-smi`"):
+            find_gpu(tensorrt=False)
+    (process,) = killed
+    process.kill()
+
+    assert -9 == process.wait(30)
+
+
 def test_a_driver_for_an_older_cuda_is_refused(monkeypatch):
     monkeypatch.setenv("FAKE_DRIVER", "12080")
 
