@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from slipway.client._error_mapping import ErrorMapping, map_failure, map_model_states
 from slipway.client._errors import Attempt, ModelNotReady
-from slipway.client._flow import Explain, Flow, Sleep, send
+from slipway.client._flow import Explain, Flow, Response, Sleep, send
 from slipway.client._operations import IsModelReady, IsServerReady, ListModels, ReadMetadata, Target
 from slipway.client._retry import Deadline
 from slipway.client._transport_failures import FailureKind, TransportFailure
@@ -27,20 +27,21 @@ def wait_ready(target: Target, *, timeout_s: float) -> Flow[None]:
     deadline = Deadline(timeout_s)
     operation = IsModelReady(target.model, target.version)
     polls = 0
+    failure: TransportFailure | None = None
     mapping: ErrorMapping | None = None
     while True:
-        reply = yield from send(operation, _probe_timeout_s(deadline))
+        allowed_s = _probe_timeout_s(deadline)
+        reply = yield from send(operation, allowed_s)
         if not isinstance(reply, TransportFailure) and reply.value:
             return
-        failure = (
-            reply
-            if isinstance(reply, TransportFailure)
-            else TransportFailure(kind=FailureKind.NOT_READY, text="it is not ready")
-        )
+        failure = _poll_failure(reply, allowed_s, previous=failure)
         last = deadline.remaining_s() <= _POLL_PAUSE_S
-        time_to_ask = last and deadline.remaining_s() > _MIN_TIME_TO_ASK_S
-        if mapping is None or time_to_ask or failure.kind is not FailureKind.NOT_READY or polls % _POLLS_PER_CAUSE == 0:
-            mapping = yield from ask_for_cause(target, failure, deadline)
+        due = last or polls % _POLLS_PER_CAUSE == 0
+        time_to_ask = deadline.remaining_s() > _MIN_TIME_TO_ASK_S
+        if mapping is None or (due and time_to_ask) or failure.kind is not FailureKind.NOT_READY:
+            cause = yield from ask_for_cause(target, failure, deadline)
+            cut_short = failure.kind is FailureKind.NOT_READY and deadline.remaining_s() <= 0
+            mapping = cause if mapping is None or not cut_short else mapping
         hopeless = not mapping.retry and failure.kind is not FailureKind.DEADLINE
         if hopeless or last:
             mapping = yield from explain_addresses(mapping, failure, deadline)
@@ -49,6 +50,17 @@ def wait_ready(target: Target, *, timeout_s: float) -> Flow[None]:
             raise mapping.to_error(target.subject, failure, attempts=(attempt,), note=note)
         polls += 1
         yield Sleep(_POLL_PAUSE_S)
+
+
+def _poll_failure(
+    reply: Response[bool] | TransportFailure, allowed_s: float, *, previous: TransportFailure | None
+) -> TransportFailure:
+    """Why a poll did not find the model ready; the previous reason if there was too little time for a reply."""
+    if not isinstance(reply, TransportFailure):
+        return TransportFailure(kind=FailureKind.NOT_READY, text="it is not ready")
+    if previous is not None and reply.kind is FailureKind.DEADLINE and allowed_s < _MIN_TIME_TO_ASK_S:
+        return previous
+    return reply
 
 
 def ask_for_cause(target: Target, failure: TransportFailure, deadline: Deadline) -> Flow[ErrorMapping]:

@@ -49,6 +49,26 @@ def test_model_that_stays_loading_is_said_after_the_wait(fake):
         classifier.wait_ready(timeout_s=0.3)
 
 
+@pytest.mark.parametrize(("question", "pause_s"), [("ready", 1.95), ("index", 1.85)])
+def test_question_that_the_deadline_cuts_short_does_not_hide_the_reason(fake, monkeypatch, question, pause_s):
+    """The last poll has 50 ms, or the last list what is left of 150 ms, and gets no answer."""
+    monkeypatch.setattr("slipway.client._readiness._POLL_PAUSE_S", pause_s)
+    fake.ready, fake.states = False, LOADING
+    listed = fake.index
+
+    def list_once():
+        states = listed()
+        fake.hold(question)
+        return states
+
+    fake.index = list_once
+    with (
+        Classifier(fake.url, model="mnist") as classifier,
+        pytest.raises(ModelNotReady, match="is loading the model"),
+    ):
+        classifier.wait_ready(timeout_s=2)
+
+
 def test_server_that_shows_no_list_is_asked_for_itself(fake):
     fake.ready, fake.server_ready = False, False
     fake.listing_fault = (Code.UNAVAILABLE, 403, "This protocol is restricted, expecting header 'x'")
