@@ -74,7 +74,7 @@ def test_wrong_version_fails_and_the_answer_is_judged_all_the_same(fake, slipway
 
 def test_model_that_stays_unready_fails_with_the_reason_and_is_asked_nothing_more(fake, slipway):
     fake.ready, fake.states = False, [{"name": "mnist", "version": "1", "state": "LOADING"}]
-    lines, error = slipway(fake.url, "--wait-s", 0.1)
+    lines, error = slipway(fake.url, "--wait-s", 1)
 
     assert "1 of 1 checks failed" == str(error)
     assert f"✗ ready: model 'mnist' at {fake.url}: the server is loading the model" in lines[0]
@@ -82,7 +82,7 @@ def test_model_that_stays_unready_fails_with_the_reason_and_is_asked_nothing_mor
 
 
 def test_one_address_that_is_down_does_not_hide_the_other(fake, silent_url, slipway):
-    lines, error = slipway(silent_url, fake.url, "--wait-s", 0.1)
+    lines, error = slipway(silent_url, fake.url, "--wait-s", 2)
 
     assert "1 of 3 checks failed" == str(error)
     assert "Connection refused; is the server running?" in lines[0]
