@@ -207,7 +207,7 @@ def test_connection_that_was_forgotten_on_the_way_is_replaced(fake, digits, flav
         relay.forget()
         for failures in range(4):
             with contextlib.suppress(DeadlineExceeded):
-                return failures, ask("predict", digits([2]), timeout_s=0.4).labels
+                return failures, ask("predict", digits([2]), timeout_s=2).labels
         return None
 
     try:
