@@ -92,13 +92,17 @@ def test_handshake_without_an_end_is_given_up_at_the_deadline(odd_server, scheme
 
 
 def test_name_that_is_looked_up_for_ever_is_given_up_at_the_deadline(monkeypatch, flavour):
-    over = threading.Event()
+    over, waited_to_its_end = threading.Event(), []
     real = socket.getaddrinfo
 
-    def look_up(host, *arguments, **options):
-        if host in ("models.example", b"models.example"):
-            over.wait(30)
-        return real(host, *arguments, **options)
+    def look_up(host, port, *arguments, **options):
+        if host not in ("models.example", b"models.example"):
+            return real(host, port, *arguments, **options)
+        if options.get("flags", 0) & socket.AI_NUMERICHOST:  # asks no server
+            raise socket.gaierror(socket.EAI_NONAME, "no number")
+        if not over.wait(30):
+            waited_to_its_end.append(host)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     try:
@@ -106,6 +110,8 @@ def test_name_that_is_looked_up_for_ever_is_given_up_at_the_deadline(monkeypatch
             call(flavour, "http://models.example:8000", "contract", timeout_s=0.3, retry=ONCE)
     finally:
         over.set()
+
+    assert [] == waited_to_its_end
 
 
 @pytest.fixture
