@@ -209,25 +209,41 @@ static void clear(Worker *worker)
   }
 }
 
-static Error *answer(Worker *worker, Item *items, size_t count)
+static Error *answer_alone(Worker *worker, Item *item)
+{
+  Error *error = run(worker, item, 1);
+  if (error == NULL) error = hand_over(worker, item, 1);
+  clear(worker);
+  return explain(error, "onnxruntime: ");
+}
+
+static void fail_all(Item *items, size_t count, Error *error)
+{
+  for (size_t i = 0; i < count && error != NULL; ++i) {
+    if (items[i].error != NULL) continue;
+    items[i].error = fail(TRITONSERVER_ErrorCode(error), "onnxruntime: %s", TRITONSERVER_ErrorMessage(error));
+  }
+  if (error != NULL) TRITONSERVER_ErrorDelete(error);
+}
+
+/* False if the run failed; the responses are then as they were. Once it succeeded they may have outputs. */
+static bool answer_together(Worker *worker, Item *items, size_t count)
 {
   Error *error = run(worker, items, count);
-  if (error == NULL) error = hand_over(worker, items, count);
+  bool ran = error == NULL;
+  if (ran) fail_all(items, count, hand_over(worker, items, count));
+  else TRITONSERVER_ErrorDelete(error);
   clear(worker);
-  return error;
+  return ran;
 }
 
 /* If the run of several fails, each runs alone: a request that makes it fail costs only itself. */
 void worker_answer(Worker *worker, Item *items, size_t count)
 {
   worker->compute_start_ns = 0;
-  if (count > 1 && worker->batches) {
-    Error *error = answer(worker, items, count);
-    if (error == NULL) return;
-    TRITONSERVER_ErrorDelete(error);
-  }
+  if (count > 1 && worker->batches && answer_together(worker, items, count)) return;
   for (size_t i = 0; i < count; ++i) {
-    if (items[i].error == NULL) items[i].error = explain(answer(worker, &items[i], 1), "onnxruntime: ");
+    if (items[i].error == NULL) items[i].error = answer_alone(worker, &items[i]);
   }
   if (worker->compute_start_ns == 0) worker->compute_start_ns = worker->compute_end_ns = clock_ns();
 }
