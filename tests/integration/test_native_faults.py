@@ -50,6 +50,24 @@ const OrtApiBase *OrtGetApiBase(void)
   return &own;
 }
 """
+# Goes before tritonserver's own function, and fails once.
+FAULTY_TRITONSERVER = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdbool.h>
+#include "triton_api.h"
+TRITONSERVER_Error *TRITONBACKEND_ResponseNew(TRITONBACKEND_Response **response, TRITONBACKEND_Request *request)
+{
+  static bool failed;
+  TRITONSERVER_Error *(*new)(TRITONBACKEND_Response **, TRITONBACKEND_Request *) = 0;
+  TRITONSERVER_Error *(*error)(TRITONSERVER_Error_Code, const char *) = 0;
+  *(void **)&new = dlsym(RTLD_NEXT, "TRITONBACKEND_ResponseNew");
+  *(void **)&error = dlsym(RTLD_NEXT, "TRITONSERVER_ErrorNew");
+  if (failed) return new(response, request);
+  failed = true;
+  return error(TRITONSERVER_ERROR_INTERNAL, "no response");
+}
+"""
 
 
 def library(folder, source, *flags):
@@ -78,7 +96,7 @@ def ask(server, values):
     tensor.set_data_from_numpy(np.array([values], np.int32))
     with triton_grpc.InferenceServerClient(server.grpc_url.removeprefix("grpc://")) as client:
         try:
-            answer = client.infer("two_outputs", [tensor], client_timeout=120)
+            answer = client.infer("two_outputs", [tensor], client_timeout=30)
         except InferenceServerException as exc:
             return exc.message()
         return {output.name: answer.as_numpy(output.name).tolist() for output in answer.get_response().outputs}
@@ -94,3 +112,13 @@ def test_a_batch_whose_outputs_cannot_be_handed_over_is_answered_with_errors_and
         answers = list(pool.map(lambda values: ask(server, values), [(1, 2), (3, 4)]))
 
     assert ["onnxruntime: FAIL: no data"] * 2 == answers
+
+
+def test_a_request_without_a_response_is_answered_with_the_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", str(library(tmp_path, FAULTY_TRITONSERVER)))
+    model, _ = two_outputs()
+    model.write(tmp_path / "models")
+    with TritonServer(ServerSettings(repository=tmp_path / "models", verify=False, backend="native")) as server:
+        answers = [ask(server, (1, 2)), ask(server, (3, 4))]
+
+    assert ["no response", {"one": [[6, 8]], "two": [[9, 16]]}] == answers

@@ -187,9 +187,16 @@ static Error *take(const Instance *instance, Item *item)
   return feed_count_rows(&session->inputs.tensors[0], item->request, &item->rows);
 }
 
+/* Without a response the client would wait for ever: where there was no memory for one, there may be some now. */
 static void send_response(Item *item)
 {
-  if (item->response == NULL) return;
+  if (item->response == NULL) {
+    Error *error = TRITONBACKEND_ResponseNew(&item->response, item->request);
+    if (error != NULL) {
+      log_error(explain(error, "a request is not answered: "));
+      return;
+    }
+  }
   log_error(TRITONBACKEND_ResponseSend(item->response, TRITONSERVER_RESPONSE_COMPLETE_FINAL, item->error));
   item->response = NULL;
 }
