@@ -68,6 +68,34 @@ TRITONSERVER_Error *TRITONBACKEND_ResponseNew(TRITONBACKEND_Response **response,
   return error(TRITONSERVER_ERROR_INTERNAL, "no response");
 }
 """
+# Two requests whose input has no dimension, which tritonserver does not let through.
+REQUESTS_WITHOUT_ROWS = """
+#include <stdio.h>
+#include "feed.h"
+Error *TRITONBACKEND_RequestInput(TRITONBACKEND_Request *request, const char *name, TRITONBACKEND_Input **input)
+{
+  return NULL;
+}
+Error *TRITONBACKEND_InputProperties(TRITONBACKEND_Input *input, const char **name, TRITONSERVER_DataType *type,
+                                     const int64_t **shape, uint32_t *rank, uint64_t *bytes, uint32_t *buffers)
+{
+  static const int64_t rows[] = {1};
+  *type = TRITONSERVER_TYPE_INT32;
+  *shape = rows;
+  *rank = 0;
+  *bytes = 4;
+  *buffers = 1;
+  return NULL;
+}
+int main(void)
+{
+  Item items[2] = {{.rows = 1}, {.rows = 1}};
+  Tensor tensor = {.name = "in", .triton_type = TRITONSERVER_TYPE_INT32, .element_bytes = 4};
+  Session session = {0};
+  Feed feed = {0};
+  puts(TRITONSERVER_ErrorMessage(feed_fill(&feed, &session, &tensor, items, 2)));
+}
+"""
 
 
 def library(folder, source, *flags):
@@ -122,3 +150,14 @@ def test_a_request_without_a_response_is_answered_with_the_error(tmp_path, monke
         answers = [ask(server, (1, 2)), ask(server, (3, 4))]
 
     assert ["no response", {"one": [[6, 8]], "two": [[9, 16]]}] == answers
+
+
+def test_requests_without_a_batch_dimension_share_no_batch(tmp_path):
+    (tmp_path / "main.c").write_text(REQUESTS_WITHOUT_ROWS)
+    server = library(tmp_path, Path(__file__).with_name("triton_without_server.c").read_text())
+    sources = (tmp_path / "main.c", *(path for path in NATIVE.glob("*.c") if path.name != "backend.c"))
+    words = ("-std=c11", "-I", NATIVE, "-o", tmp_path / "main", *sources, server, "-ldl", "-lpthread")
+    subprocess.run(["cc", *words], check=True)
+    said = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert 'input "in": expected a batch dimension, got none\n' == said

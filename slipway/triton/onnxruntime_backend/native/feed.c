@@ -29,13 +29,17 @@ static Error *read_piece(const Tensor *tensor, TRITONBACKEND_Request *request, P
   return NULL;
 }
 
+static Error *require_rows(const Tensor *tensor, const Piece *piece)
+{
+  if (piece->rank > 0) return NULL;
+  return fail(TRITONSERVER_ERROR_INVALID_ARG, "input \"%s\": expected a batch dimension, got none", tensor->name);
+}
+
 Error *feed_count_rows(const Tensor *tensor, TRITONBACKEND_Request *request, int64_t *rows)
 {
   Piece piece;
   TRY(read_piece(tensor, request, &piece));
-  if (piece.rank == 0) {
-    return fail(TRITONSERVER_ERROR_INVALID_ARG, "input \"%s\": expected a batch dimension, got none", tensor->name);
-  }
+  TRY(require_rows(tensor, &piece));
   *rows = piece.shape[0];
   return NULL;
 }
@@ -58,6 +62,7 @@ static Error *read_pieces(Feed *feed, const Tensor *tensor, const Item *items, s
   *bytes = 0;
   for (size_t i = 0; i < count; ++i) {
     TRY(read_piece(tensor, items[i].request, &pieces[i]));
+    if (count > 1) TRY(require_rows(tensor, &pieces[i]));
     if (i == 0) {
       feed->rank = pieces[i].rank;
       TRY(scratch_reserve(&feed->shape, feed->rank * sizeof *pieces[i].shape));
