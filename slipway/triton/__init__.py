@@ -10,6 +10,7 @@ official one. It is native, compiled on first use; where it cannot be compiled, 
 from slipway.triton._arguments import AdminKey, arguments
 from slipway.triton._errors import (
     BackendDied,
+    CacheUnsafe,
     FilesRemoved,
     GpuLibraryMissing,
     GpuNotFound,
@@ -37,6 +38,7 @@ __all__ = [
     "AdminKey",
     "Backend",
     "BackendDied",
+    "CacheUnsafe",
     "FilesRemoved",
     "GpuLibraryMissing",
     "GpuNotFound",

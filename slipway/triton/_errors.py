@@ -6,6 +6,7 @@
       - LibpythonMissing    there is one, and its Python backend lacks this Python's shared library
       - PythonUnsupported   there is one, and its Python backend was not built for this Python
       - NativeUnavailable   there is one, and its native backend cannot be compiled or kept here
+  - CacheUnsafe         another user can write the cache, from which programs are loaded
   - GpuNotFound         `--gpu`, and this machine has no GPU or no driver that works
   - GpuLibraryMissing   `--gpu`, and a library for it is not installed or does not fit the driver
   - ModelNotServable    the repository has no such model, no version of it, or no such configuration
@@ -45,6 +46,10 @@ class LibpythonMissing(TritonNotFound):
 
 class PythonUnsupported(TritonNotFound):
     """tritonserver's Python backend was not built for this Python."""
+
+
+class CacheUnsafe(ServeError):
+    """Another user can write a folder of the cache, from which a server would load programs."""
 
 
 class GpuNotFound(ServeError):

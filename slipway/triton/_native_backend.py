@@ -4,8 +4,9 @@
     <cache>/native/<key>/sha256                                  its digest, in the form of sha256sum
 
 The key is a digest of the sources, the compiler and the machine. A folder appears whole, in one rename, after it is
-on the disk; a library that its digest does not fit is compiled again. An image may hold such a folder in
-`onnxruntime_backend/prebuilt/`, whose key has no compiler in it: `python -m slipway.triton.prebuild` makes it.
+on the disk; a library that its digest does not fit, or that others can write, is compiled again. An image may hold
+such a folder in `onnxruntime_backend/prebuilt/`, whose key has no compiler in it: `python -m slipway.triton.prebuild`
+makes it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from slipway.platform.atomic_write import fsync
 from slipway.platform.file_lock import FileLock
 from slipway.triton._compiler import Compiler, CompilerFailed, compile_library, find_compilers
 from slipway.triton._errors import NativeUnavailable
+from slipway.triton._own_cache import is_own, make_own, require_own
 
 __all__ = ["ONNXRUNTIME_VARIABLE", "PREBUILT", "native_backends", "onnxruntime_library", "prebuild"]
 
@@ -51,10 +53,12 @@ def native_backends(cache: Path) -> Path:
 
     Raises:
         NativeUnavailable: It cannot be compiled, or not be kept; says the way out.
+        CacheUnsafe: Another user can write the cache.
     """
     prebuilt = PREBUILT / _key(None)
     if _is_whole(prebuilt):
         return prebuilt
+    require_own(cache.parent, cache)
     failures = []
     for compiler in find_compilers():
         folder = cache / _key(compiler)
@@ -151,11 +155,11 @@ def _sources(pattern: str) -> tuple[Path, ...]:
 
 
 def _build_once(compiler: Compiler, folder: Path) -> None:
-    if _is_whole(folder):
+    if _is_own_and_whole(folder):
         return
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_own(folder.parent)
     with _one_at_a_time(folder.parent):
-        if not _is_whole(folder):  # or another process has built it meanwhile
+        if not _is_own_and_whole(folder):  # or another process has built it meanwhile
             _remove_abandoned(folder.parent)
             _build(compiler, folder)
 
@@ -166,6 +170,8 @@ def _build(compiler: Compiler, folder: Path) -> None:
         library = scratch / "whole" / _LIBRARY
         library.parent.mkdir(parents=True)
         compile_library(compiler, _sources("*.c"), library, scratch=scratch)
+        for path in (library.parent, scratch / "whole"):
+            path.chmod(path.stat().st_mode & 0o755)  # a umask of 002 lets the group write
         library.chmod(0o755)
         (scratch / "whole" / _DIGEST).write_text(f"{_sha256(library)}  {_LIBRARY}\n", encoding="ascii")
         for path in (library, library.parent, scratch / "whole" / _DIGEST, scratch / "whole"):
@@ -180,6 +186,11 @@ def _build(compiler: Compiler, folder: Path) -> None:
         fsync(folder.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_own_and_whole(folder: Path) -> bool:
+    """Others, or their group, may have been able to write a folder of an earlier release."""
+    return all(map(is_own, (folder, (folder / _LIBRARY).parent, folder / _LIBRARY))) and _is_whole(folder)
 
 
 def _is_whole(folder: Path) -> bool:

@@ -27,6 +27,7 @@ from slipway.distribution import install_hint
 from slipway.platform.atomic_write import replacing
 from slipway.triton._errors import LibpythonMissing, PythonUnsupported, ServeError, TritonNotFound
 from slipway.triton._installation import EmbeddedTriton, require_part
+from slipway.triton._own_cache import make_own, require_own
 
 __all__ = [
     "PythonBackend",
@@ -146,7 +147,7 @@ def assemble_backends(backend: PythonBackend, cache: Path) -> Path:
         The folder, for `--backend-directory`; our backend must run in its `onnxruntime/`.
 
     Raises:
-        ServeError: The cache cannot be written.
+        ServeError: The cache cannot be written, or others can.
     """
     links = {
         "python": backend.folder,
@@ -156,6 +157,8 @@ def assemble_backends(backend: PythonBackend, cache: Path) -> Path:
     }
     folder = cache / hashlib.sha256("\n".join(map(str, links.values())).encode()).hexdigest()[:12]
     try:
+        make_own(folder / _BACKEND)
+        require_own(cache.parent, cache, folder, folder / _BACKEND)
         for name, target in links.items():
             _link(folder / name, target)
     except OSError as exc:

@@ -19,6 +19,7 @@ from pathlib import Path
 from slipway.platform.file_lock import FileLock
 from slipway.triton._backend_processes import end_orphans
 from slipway.triton._errors import ServeError
+from slipway.triton._own_cache import make_own, require_own
 
 __all__ = ["RunFolder", "forget_shared_memory"]
 
@@ -39,12 +40,13 @@ class RunFolder:
             cache: Folder of this user's caches.
 
         Raises:
-            ServeError: The cache cannot be written.
+            ServeError: The cache cannot be written, or others can.
         """
         parent = cache / "servers"
         name = f"{_PREFIX}{secrets.token_hex(6)}"
         try:
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_own(parent)
+            require_own(cache, parent)
             _remove_abandoned(parent)
             scratch = parent / f"{_NEW}{name}"
             scratch.mkdir(mode=0o700)

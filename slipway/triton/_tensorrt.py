@@ -25,6 +25,7 @@ from slipway import protocol as pb
 from slipway.model_config import parse_config
 from slipway.platform.atomic_write import replacing, write_atomically
 from slipway.triton._gpu import Gpu
+from slipway.triton._own_cache import is_own, make_own, require_own
 from slipway.triton._settings import Precision
 
 __all__ = ["Engines", "asks_for_tensorrt", "use_tensorrt"]
@@ -52,7 +53,9 @@ class Engines:
         with suppress(OSError):
             if not any(self.used.iterdir()):
                 return
-            self.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not is_own(self.kept):
+                shutil.rmtree(self.kept, ignore_errors=True)
+            make_own(self.kept)
             # What describes an engine comes first: a kill in between leaves no engine without it.
             for path in sorted(self.used.iterdir(), key=lambda path: path.suffix == _ENGINE):
                 if not _same(path, self.kept / path.name):
@@ -62,8 +65,10 @@ class Engines:
             _forget_oldest(self.kept.parent)
 
     def bring(self) -> None:
-        """Copy what was kept to where the server looks."""
+        """Copy what was kept to where the server looks, unless others can write it."""
         self.used.mkdir(mode=0o700, parents=True)
+        if not is_own(self.kept):
+            return
         with suppress(OSError):
             for path in self.kept.iterdir():
                 if not path.name.startswith("."):  # one that is being written
@@ -88,7 +93,11 @@ def use_tensorrt(
         gpu: The GPU.
         used: Folder of this server's engines of this model; it is made.
         cache: Folder of the engines that are kept.
+
+    Raises:
+        CacheUnsafe: Another user can write the cache.
     """
+    require_own(cache.parent, cache)
     message = parse_config(config.read_text(encoding="utf-8"))
     options = _accelerator(message).parameters
     if precision is not None:

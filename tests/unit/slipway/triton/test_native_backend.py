@@ -15,7 +15,7 @@ import pytest
 
 import slipway.triton._compiler as compiler
 import slipway.triton._native_backend as native
-from slipway.triton import NativeUnavailable
+from slipway.triton import CacheUnsafe, NativeUnavailable
 from slipway.triton._compiler import find_compilers
 from slipway.triton._native_backend import native_backends, onnxruntime_library, prebuild
 
@@ -265,6 +265,35 @@ def test_a_cache_that_cannot_be_written_names_the_way_out(cache):
     cache.touch()
     with pytest.raises(NativeUnavailable, match=rf"cannot be kept in {cache}: .*SLIPWAY_CACHE"):
         native_backends(cache)
+
+
+@pytest.mark.usefixtures("cc")
+def test_no_library_is_loaded_from_a_cache_that_others_can_write(cache, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_CACHE", str(cache.parent))
+    native_backends(cache)
+    cache.parent.chmod(0o777)
+    with pytest.raises(CacheUnsafe, match=rf"expected {cache.parent} .*mode 0777.*set SLIPWAY_CACHE to a folder of"):
+        native_backends(cache)
+
+
+@pytest.mark.parametrize("part", ["", "onnxruntime", "onnxruntime/libtriton_onnxruntime.so"])
+def test_a_library_that_others_could_write_is_compiled_again(cc, cache, part):
+    folder = native_backends(cache)
+    (folder / part).chmod(0o775)
+
+    assert folder == native_backends(cache)
+    assert 2 == runs(cc)
+
+
+def test_what_is_compiled_under_a_umask_of_002_is_trusted(cc, cache):
+    before = os.umask(0o002)
+    try:
+        native_backends(cache)
+        native_backends(cache)
+    finally:
+        os.umask(before)
+
+    assert 1 == runs(cc)
 
 
 @pytest.mark.usefixtures("cc")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipway.model_config import parse_config
+from slipway.triton import CacheUnsafe
 from slipway.triton._gpu import Gpu
 from slipway.triton._tensorrt import asks_for_tensorrt, use_tensorrt
 
@@ -168,6 +169,27 @@ def test_a_cache_that_cannot_be_written_keeps_no_server_from_running(tmp_path):
     Server(tmp_path / "server", tmp_path / "cache").build()
 
     assert {} == Server(tmp_path / "second", tmp_path / "cache").found()
+
+
+def test_no_engine_is_loaded_from_a_cache_that_others_can_write(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path))
+    Server(tmp_path / "first", tmp_path / "cache").build()
+    tmp_path.chmod(0o777)
+
+    with pytest.raises(CacheUnsafe, match=r"mode 0777.*set SLIPWAY_CACHE to a folder of your own"):
+        Server(tmp_path / "second", tmp_path / "cache")
+
+
+def test_engines_that_others_could_write_are_built_again(tmp_path):
+    first = Server(tmp_path / "first", tmp_path / "cache")
+    first.build(b"planted")
+    first.engines.kept.chmod(0o777)
+    second = Server(tmp_path / "second", tmp_path / "cache")
+    before = second.found()
+    second.build()
+
+    assert {} == before
+    assert b"engine" == Server(tmp_path / "third", tmp_path / "cache").found()["part_sm90.engine"]
 
 
 def test_engines_of_models_that_were_not_served_for_long_are_forgotten(tmp_path):
