@@ -60,6 +60,7 @@ def test_help_loads_no_heavy_package():
 def test_ctrl_c_while_the_command_line_is_imported_ends_it_without_a_traceback():
     script = (
         "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # pytest itself may run under nohup
         "class InterruptedAtTyper:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
