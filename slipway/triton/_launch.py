@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from slipway.platform.cache import cache_folder
 from slipway.triton._arguments import AdminKey, arguments
-from slipway.triton._errors import FilesRemoved
+from slipway.triton._errors import FilesRemoved, ServeError
 from slipway.triton._gpu import Gpu, find_gpu
 from slipway.triton._models import servable_models, show_models
+from slipway.triton._own_cache import make_own, require_own
 from slipway.triton._ports import Ports, choose_ports, name_ports
 from slipway.triton._program import find_program
 from slipway.triton._tensorrt import Engines, asks_for_tensorrt, use_tensorrt
@@ -184,12 +185,19 @@ def prepare_to_print(settings: ServerSettings) -> Launch:
     Nothing is started, so a port that is in use now is named as well.
 
     Raises:
-        ServeError: See `prepare`.
+        ServeError: See `prepare`; or the cache cannot be written.
         RepositoryError: See `prepare`.
     """
     same = "\n".join([str(settings.repository.resolve()), *(settings.models or ()), settings.config_name or ""])
     folder = cache_folder() / "printed" / f"slipway-printed-{hashlib.sha256(os.fsencode(same)).hexdigest()[:12]}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700)
+    try:
+        make_own(folder.parent)
+        folder.mkdir(mode=0o700)
+    except OSError as exc:
+        raise ServeError(
+            f"cannot make the folder {folder} of the printed command: {exc.strerror}; name a writable folder in "
+            "SLIPWAY_CACHE, or print it again if another process prints the same"
+        ) from exc
+    require_own(cache_folder(), folder.parent)
     return prepare(settings, folder, ports=name_ports(settings))
