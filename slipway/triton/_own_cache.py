@@ -1,7 +1,7 @@
 """Folders of the cache from which a server loads programs: only this user and root may write them.
 
-A library, a Python file or a TensorRT engine runs with this user's rights. A digest beside it says nothing where
-somebody else can write both, as in a SLIPWAY_CACHE below /tmp that another user has made first.
+A library, a Python file or a TensorRT engine runs with this user's rights. A digest beside it proves nothing
+if another user can write both, for example in a SLIPWAY_CACHE below /tmp that this other user made first.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def make_own(folder: Path) -> None:
 
 
 def is_own(path: Path) -> bool:
-    """Whether it is there, and nobody but this user and root can write it."""
+    """Whether it exists and only this user and root can write it."""
     try:
         return _is_own(path.stat())
     except OSError:
@@ -42,10 +42,10 @@ def is_own(path: Path) -> bool:
 
 
 def require_own(cache: Path, *folders: Path) -> None:
-    """See that nobody else can put a file into the cache; what is not there yet is passed over.
+    """Check that no other user can put a file into the cache; missing folders are skipped.
 
-    A folder of this user's that Slipway has named itself is closed to others instead. A sticky cache, as /tmp is, lets
-    nobody replace what is another's.
+    A folder of this user's that Slipway has named itself is closed to others instead. In a sticky cache, such as /tmp,
+    users cannot replace each other's files.
 
     Args:
         cache: Folder of this user's caches.
