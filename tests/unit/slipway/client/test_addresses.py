@@ -8,14 +8,14 @@ import trustme
 
 from slipway.client import Classifier, RetryPolicy, ServerUnavailable, Tls
 from slipway.platform.ports import free_port
-from tests.unit.flavours import FLAVOURS, call
+from tests.unit.client_variants import VARIANTS, call
 
 ONCE = RetryPolicy(max_attempts=1)
 NAME = "127.0.0.2"  # gRPC's own resolver needs no name for it; what else it stands for is `several`'s business
 
 
-@pytest.fixture(params=FLAVOURS)
-def flavour(request):
+@pytest.fixture(params=VARIANTS)
+def variant(request):
     return request.param
 
 
@@ -38,14 +38,14 @@ def several(monkeypatch):
     return name
 
 
-def failed(flavour, url, **options):
+def failed(variant, url, **options):
     with pytest.raises(ServerUnavailable) as caught:
-        call(flavour, url, "contract", retry=ONCE, timeout_s=10, **options)
+        call(variant, url, "contract", retry=ONCE, timeout_s=10, **options)
     return str(caught.value)
 
 
 def test_an_untrusted_certificate_is_not_hidden_by_the_address_where_nothing_listens(
-    flavour, several, unserved, open_grpc, tmp_path
+    variant, several, unserved, open_grpc, tmp_path
 ):
     certificate = trustme.CA().issue_cert("localhost", NAME)
     other = tmp_path / "ca.pem"
@@ -54,7 +54,7 @@ def test_an_untrusted_certificate_is_not_hidden_by_the_address_where_nothing_lis
     port = open_grpc(unserved, grpc.ssl_server_credentials([pair])).rpartition(":")[2]
     several("127.0.0.1")
 
-    said = failed(flavour, f"grpcs://{NAME}:{port}", tls=Tls(ca_file=other))
+    said = failed(variant, f"grpcs://{NAME}:{port}", tls=Tls(ca_file=other))
 
     assert f"{NAME}:{port}: Connection refused; 127.0.0.1:{port}: " in said
     assert "CERTIFICATE_VERIFY_FAILED" in said
@@ -74,23 +74,23 @@ def test_a_certificate_of_the_name_is_taken_at_each_of_its_addresses(several, un
     assert f"127.0.0.1:{port}: the server responds" in said
 
 
-def test_addresses_that_fail_alike_are_named_with_one_reason(flavour, several):
+def test_addresses_that_fail_alike_are_named_with_one_reason(variant, several):
     port = free_port()
     several("127.0.0.3", "::1")
 
-    said = failed(flavour, f"grpc://{NAME}:{port}")
+    said = failed(variant, f"grpc://{NAME}:{port}")
 
     assert f"{NAME}:{port}, 127.0.0.3:{port}, [::1]:{port}: Connection refused; is the server running?" in said
 
 
-def test_an_address_that_never_answers_is_waited_for_no_longer_than_the_call(flavour, several):
+def test_an_address_that_never_answers_is_waited_for_no_longer_than_the_call(variant, several):
     with socket.socket() as silent:
         silent.bind(("127.0.0.3", 0))
         silent.listen()
         port = silent.getsockname()[1]
         several("127.0.0.3")
 
-        said = failed(flavour, f"grpc://{NAME}:{port}")
+        said = failed(variant, f"grpc://{NAME}:{port}")
 
     assert f"{NAME}:{port}: Connection refused; 127.0.0.3:{port}: no answer in time" in said
 
@@ -105,9 +105,9 @@ def test_calls_that_fail_one_after_the_other_look_once(several):
     assert [NAME] == asked
 
 
-def test_waiting_for_a_server_ends_with_each_address_or_with_the_last(flavour, several):
+def test_waiting_for_a_server_ends_with_each_address_or_with_the_last(variant, several):
     port = free_port()
     several("127.0.0.3")
 
     with pytest.raises(ServerUnavailable, match=f"{NAME}:{port}.*: Connection refused"):
-        call(flavour, f"grpc://{NAME}:{port}", "wait_ready", 0.5)
+        call(variant, f"grpc://{NAME}:{port}", "wait_ready", 0.5)

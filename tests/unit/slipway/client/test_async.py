@@ -1,4 +1,4 @@
-"""The asyncio flavour: the same answers and errors, and what only an event loop can do."""
+"""The asyncio variant: the same answers and errors, and what only an event loop can do."""
 
 import asyncio
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from slipway.client import DeadlineExceeded, KeepAlive, RetryPolicy, ServerUnavailable
+from tests.unit.client_variants import VARIANTS, call, using
 from tests.unit.fake_triton import HttpDoor, HttpServer
-from tests.unit.flavours import FLAVOURS, call, using
 from tests.unit.relay import Relay
 
 ONCE = RetryPolicy(max_attempts=1)
 
 
-@pytest.fixture(params=FLAVOURS)
-def flavour(request):
+@pytest.fixture(params=VARIANTS)
+def variant(request):
     return request.param
 
 
@@ -79,19 +79,19 @@ def say_nothing(_, over):
 
 
 @pytest.mark.parametrize("say", [drip_headers, continue_for_ever, drip_body, say_nothing])
-def test_server_that_never_comes_to_an_end_is_given_up_at_the_deadline(odd_server, say, flavour):
+def test_server_that_never_comes_to_an_end_is_given_up_at_the_deadline(odd_server, say, variant):
     with pytest.raises(DeadlineExceeded, match=r"no answer within 0\.3 s"):
-        call(flavour, odd_server(say), "contract", timeout_s=0.3)
+        call(variant, odd_server(say), "contract", timeout_s=0.3)
 
 
 @pytest.mark.parametrize("scheme", ["https", "grpcs", "grpc"])
-def test_handshake_without_an_end_is_given_up_at_the_deadline(odd_server, scheme, flavour):
+def test_handshake_without_an_end_is_given_up_at_the_deadline(odd_server, scheme, variant):
     url = odd_server(say_nothing).replace("http", scheme).replace("httpss", "https")
     with pytest.raises(DeadlineExceeded):
-        call(flavour, url, "contract", timeout_s=0.3, retry=ONCE)
+        call(variant, url, "contract", timeout_s=0.3, retry=ONCE)
 
 
-def test_name_that_is_looked_up_for_ever_is_given_up_at_the_deadline(monkeypatch, flavour):
+def test_name_that_is_looked_up_for_ever_is_given_up_at_the_deadline(monkeypatch, variant):
     over, waited_to_its_end = threading.Event(), []
     real = socket.getaddrinfo
 
@@ -107,7 +107,7 @@ def test_name_that_is_looked_up_for_ever_is_given_up_at_the_deadline(monkeypatch
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     try:
         with pytest.raises(DeadlineExceeded):
-            call(flavour, "http://models.example:8000", "contract", timeout_s=0.3, retry=ONCE)
+            call(variant, "http://models.example:8000", "contract", timeout_s=0.3, retry=ONCE)
     finally:
         over.set()
 
@@ -158,54 +158,54 @@ def name_of(addresses, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
-def test_dead_addresses_behind_one_name_share_the_deadline(dead_addresses, monkeypatch, flavour):
+def test_dead_addresses_behind_one_name_share_the_deadline(dead_addresses, monkeypatch, variant):
     name_of(dead_addresses, monkeypatch)
     with pytest.raises(DeadlineExceeded):
-        call(flavour, f"http://models.example:{dead_addresses[0][1]}", "contract", timeout_s=0.5, retry=ONCE)
+        call(variant, f"http://models.example:{dead_addresses[0][1]}", "contract", timeout_s=0.5, retry=ONCE)
 
 
-def test_address_behind_dead_ones_is_reached_in_time(dead_addresses, living_address, monkeypatch, flavour):
+def test_address_behind_dead_ones_is_reached_in_time(dead_addresses, living_address, monkeypatch, variant):
     name_of([*dead_addresses, living_address], monkeypatch)
     url = f"http://models.example:{living_address[1]}"
 
-    assert "mnist" == call(flavour, url, "contract", timeout_s=5).name
+    assert "mnist" == call(variant, url, "contract", timeout_s=5).name
 
 
-def test_each_address_of_a_name_says_why_it_failed(monkeypatch, flavour):
+def test_each_address_of_a_name_says_why_it_failed(monkeypatch, variant):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         name_of([("127.0.0.1", unused.getsockname()[1]), ("255.255.255.255", 1)], monkeypatch)
         with pytest.raises(ServerUnavailable, match=r"127\.0\.0\.1:\d+: Connection refused.*255\.255\.255\.255:1: "):
-            call(flavour, "http://models.example:8000", "contract", retry=ONCE)
+            call(variant, "http://models.example:8000", "contract", retry=ONCE)
 
 
 @pytest.mark.parametrize("timeout_s", [None, math.inf, 1e12, np.float32(30), 7])
-def test_long_time_and_no_limit_are_taken(fake, digits, flavour, timeout_s):
-    with_none = call(flavour, fake.url, "predict", digits([1]), timeout_s=timeout_s)
+def test_long_time_and_no_limit_are_taken(fake, digits, variant, timeout_s):
+    with_none = call(variant, fake.url, "predict", digits([1]), timeout_s=timeout_s)
     in_call = using(
-        flavour, fake.url, lambda ask: (ask("wait_ready", timeout_s), ask("predict", digits([2]), timeout_s=timeout_s))
+        variant, fake.url, lambda ask: (ask("wait_ready", timeout_s), ask("predict", digits([2]), timeout_s=timeout_s))
     )
 
     assert (("1",), ("2",)) == (with_none.labels, in_call[1].labels)
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, math.nan, True, "5", b"6", [5], -math.inf, 1j])
-def test_time_that_is_none_is_refused(fake, digits, flavour, timeout_s):
+def test_time_that_is_none_is_refused(fake, digits, variant, timeout_s):
     with pytest.raises(ValueError, match="timeout_s: expected seconds > 0"):
-        call(flavour, fake.url, "predict", digits([1]), timeout_s=timeout_s)
+        call(variant, fake.url, "predict", digits([1]), timeout_s=timeout_s)
     with pytest.raises(ValueError, match="timeout_s: expected seconds > 0"):
-        using(flavour, fake.url, lambda ask: ask("predict", digits([1]), timeout_s=timeout_s))
+        using(variant, fake.url, lambda ask: ask("predict", digits([1]), timeout_s=timeout_s))
 
     assert {} == fake.asked
 
 
-def test_no_limit_is_told_to_no_server(fake, digits, flavour):
-    call(flavour, fake.url, "predict", digits([1]), timeout_s=None)
+def test_no_limit_is_told_to_no_server(fake, digits, variant):
+    call(variant, fake.url, "predict", digits([1]), timeout_s=None)
 
     assert [0] == fake.timeouts_us
 
 
-def test_connection_that_was_forgotten_on_the_way_is_replaced(fake, digits, flavour):
+def test_connection_that_was_forgotten_on_the_way_is_replaced(fake, digits, variant):
     relay = Relay(urlsplit(fake.url).port)
 
     def use(ask):
@@ -218,7 +218,7 @@ def test_connection_that_was_forgotten_on_the_way_is_replaced(fake, digits, flav
 
     try:
         failures, labels = using(
-            flavour, fake.url.replace(str(relay.upstream), str(relay.port)), use, retry=ONCE, max_contract_age_s=None
+            variant, fake.url.replace(str(relay.upstream), str(relay.port)), use, retry=ONCE, max_contract_age_s=None
         )
     finally:
         relay.close()
@@ -227,7 +227,7 @@ def test_connection_that_was_forgotten_on_the_way_is_replaced(fake, digits, flav
     assert ("2",) == labels
 
 
-def test_call_without_limit_notices_that_its_connection_was_forgotten(unserved, open_grpc, digits, flavour):
+def test_call_without_limit_notices_that_its_connection_was_forgotten(unserved, open_grpc, digits, variant):
     relay = Relay(urlsplit(open_grpc(unserved)).port)
 
     def use(ask):
@@ -236,7 +236,7 @@ def test_call_without_limit_notices_that_its_connection_was_forgotten(unserved, 
         return ask("predict", digits([2]), timeout_s=math.inf).labels
 
     try:
-        labels = using(flavour, f"grpc://127.0.0.1:{relay.port}", use, keepalive=KeepAlive(interval_s=1, timeout_s=1))
+        labels = using(variant, f"grpc://127.0.0.1:{relay.port}", use, keepalive=KeepAlive(interval_s=1, timeout_s=1))
     finally:
         relay.close()
 

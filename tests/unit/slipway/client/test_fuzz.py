@@ -16,7 +16,7 @@ from slipway.client._transports.http_messages import HttpResponse
 from slipway.client._transports.http_transport import decode
 from slipway.client.wire import grpc_response, parse_address
 from slipway.model_config import ContractUnreadable, read_contract
-from tests.unit.flavours import FLAVOURS, call
+from tests.unit.client_variants import VARIANTS, call
 
 ONCE = RetryPolicy(max_attempts=1)
 ALPHABET = [
@@ -69,12 +69,12 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", OPTIONS)
-def test_odd_option_is_refused_before_anything_is_sent_and_a_secret_is_not_repeated(fake, name, flavour):
+def test_odd_option_is_refused_before_anything_is_sent_and_a_secret_is_not_repeated(fake, name, variant):
     for value in OPTIONS[name]:
         with pytest.raises((ValueError, TypeError), match=name) as caught:
-            call(flavour, fake.url, "contract", **{"model": "mnist", name: value})
+            call(variant, fake.url, "contract", **{"model": "mnist", name: value})
         if name == "token" and value:
             assert str(value) not in str(caught.value)
     assert {} == fake.asked
@@ -84,15 +84,15 @@ def failing():
     raise RuntimeError("the vault is closed")
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     "token",
     [failing, lambda: None, lambda: "é", lambda: "", lambda: "a\r\nb", lambda: b"x"],
     ids=["fails", "none", "no-ascii", "empty", "two-lines", "bytes"],
 )
-def test_function_that_gives_no_token_is_an_error_of_ours(fake, token, flavour):
+def test_function_that_gives_no_token_is_an_error_of_ours(fake, token, variant):
     with pytest.raises(ClientError, match="no usable token, nothing was sent"):
-        call(flavour, fake.url, "contract", token=token)
+        call(variant, fake.url, "contract", token=token)
 
     assert {} == fake.asked
 
@@ -176,9 +176,9 @@ def raw_server():
     thread.join()
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("scheme", ["http", "grpc", "https", "grpcs"])
-def test_any_bytes_on_the_wire_are_an_error_of_ours(raw_server, scheme, flavour):
+def test_any_bytes_on_the_wire_are_an_error_of_ours(raw_server, scheme, variant):
     random_ = random.Random(1)
     contents = [
         b"",
@@ -193,7 +193,7 @@ def test_any_bytes_on_the_wire_are_an_error_of_ours(raw_server, scheme, flavour)
     ]
     for content in contents:
         with pytest.raises(ClientError) as caught:
-            call(flavour, f"{scheme}://127.0.0.1:{raw_server(content)}", "contract", retry=ONCE, timeout_s=5)
+            call(variant, f"{scheme}://127.0.0.1:{raw_server(content)}", "contract", retry=ONCE, timeout_s=5)
 
         assert str(caught.value).isprintable()
         assert "s3cret" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What a gateway, a certificate or another server of the protocol needs: the same for both protocols and flavours."""
+"""What a gateway, a certificate or another server of the protocol needs: the same for both protocols and variants."""
 
 import datetime as dt
 import gzip
@@ -17,19 +17,19 @@ from slipway.client import (
     Tls,
     UnsupportedModel,
 )
+from tests.unit.client_variants import VARIANTS, call
 from tests.unit.fake_triton import HttpDoor
-from tests.unit.flavours import FLAVOURS, call
 
 ONCE = RetryPolicy(max_attempts=1)
 
 
-@pytest.fixture(params=FLAVOURS)
-def flavour(request):
+@pytest.fixture(params=VARIANTS)
+def variant(request):
     return request.param
 
 
-def test_headers_and_authority_travel_with_every_question(fake, digits, flavour):
-    call(flavour, fake.url, "predict", digits([1]), headers={"X-Team": "vision"}, authority="models.example:80")
+def test_headers_and_authority_travel_with_every_question(fake, digits, variant):
+    call(variant, fake.url, "predict", digits([1]), headers={"X-Team": "vision"}, authority="models.example:80")
 
     assert [("vision", "models.example:80")] * 2 == [(asked["x-team"], asked["host"]) for asked in fake.headers]
 
@@ -60,27 +60,27 @@ def authority(tmp_path):
     return authority
 
 
-def test_certificate_file_may_be_a_string(secured, authority, tmp_path, digits, flavour):
+def test_certificate_file_may_be_a_string(secured, authority, tmp_path, digits, variant):
     url = secured(authority.issue_cert("127.0.0.1"))
 
-    assert ("5",) == call(flavour, url, "predict", digits([5]), tls=Tls(ca_file=str(tmp_path / "ca.pem"))).labels
+    assert ("5",) == call(variant, url, "predict", digits([5]), tls=Tls(ca_file=str(tmp_path / "ca.pem"))).labels
 
 
-def test_certificate_must_carry_the_authority(secured, authority, tmp_path, digits, flavour):
+def test_certificate_must_carry_the_authority(secured, authority, tmp_path, digits, variant):
     url = secured(authority.issue_cert("models.example"))
     tls = Tls(ca_file=tmp_path / "ca.pem")
     with pytest.raises(ServerUnavailable, match="its certificate is for another name") as caught:
-        call(flavour, url, "contract", tls=tls)
+        call(variant, url, "contract", tls=tls)
 
     assert 1 == len(caught.value.attempts)
-    assert ("5",) == call(flavour, url, "predict", digits([5]), tls=tls, authority="models.example").labels
+    assert ("5",) == call(variant, url, "predict", digits([5]), tls=tls, authority="models.example").labels
 
 
-def test_certificate_that_has_expired_is_said_to_have(secured, authority, tmp_path, flavour):
+def test_certificate_that_has_expired_is_said_to_have(secured, authority, tmp_path, variant):
     past = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
     url = secured(authority.issue_cert("127.0.0.1", not_after=past))
     with pytest.raises(ServerUnavailable, match="has expired: renew it there") as caught:
-        call(flavour, url, "contract", tls=Tls(ca_file=tmp_path / "ca.pem"))
+        call(variant, url, "contract", tls=Tls(ca_file=tmp_path / "ca.pem"))
 
     assert 1 == len(caught.value.attempts)
 
@@ -105,27 +105,27 @@ def test_files_that_are_no_certificates_are_refused(authority, tmp_path):
 
 
 @pytest.mark.parametrize("status", [(grpc.StatusCode.UNIMPLEMENTED, 404), (grpc.StatusCode.UNIMPLEMENTED, 405)])
-def test_server_without_a_configuration_is_read_by_its_metadata(fake, digits, status, flavour):
+def test_server_without_a_configuration_is_read_by_its_metadata(fake, digits, status, variant):
     fake.config_fault, fake.metadata_fault = (*status, "no such route"), None
-    single = call(flavour, fake.url, "predict", digits([3, 4]))
-    pair = call(flavour, fake.url, "predict", digits([3, 4]), max_batch_size=2)
+    single = call(variant, fake.url, "predict", digits([3, 4]))
+    pair = call(variant, fake.url, "predict", digits([3, 4]), max_batch_size=2)
 
     assert ("3", "4") == single.labels == pair.labels
     assert [1, 1, 2] == [len(batch) for batch in fake.batches]
 
 
-def test_metadata_of_another_kind_of_model_are_refused_by_name(fake, flavour):
+def test_metadata_of_another_kind_of_model_are_refused_by_name(fake, variant):
     fake.config_fault, fake.metadata_fault = (grpc.StatusCode.UNIMPLEMENTED, 405, "no such route"), None
     fake.metadata = lambda: ([("x", "FP32", [-1, 3])], [("y", "FP32", [-1, 1])])
     with pytest.raises(UnsupportedModel, match=r"expected one input image UINT8 .* got \['x FP32 \[-1, 3\]'\]"):
-        call(flavour, fake.url, "contract")
+        call(variant, fake.url, "contract")
 
 
-def test_model_that_nobody_knows_stays_unknown_without_a_configuration(fake, flavour):
+def test_model_that_nobody_knows_stays_unknown_without_a_configuration(fake, variant):
     fake.config_fault = fake.metadata_fault = (grpc.StatusCode.NOT_FOUND, 404, "unknown model")
     fake.states = []
     with pytest.raises(ModelNotFound, match="it has: none at all"):
-        call(flavour, fake.url, "contract")
+        call(variant, fake.url, "contract")
 
 
 class Gateway(HttpDoor):
@@ -152,8 +152,8 @@ def through(unserved, open_http, monkeypatch):
     return start
 
 
-def test_answer_that_a_gateway_compresses_is_read(through, digits, flavour):
-    assert ("4",) == call(flavour, through("gzip"), "predict", digits([4])).labels
+def test_answer_that_a_gateway_compresses_is_read(through, digits, variant):
+    assert ("4",) == call(variant, through("gzip"), "predict", digits([4])).labels
 
 
 SAID = {
@@ -175,9 +175,9 @@ SAID = {
 
 @pytest.mark.parametrize(("coding", "message"), SAID.values(), ids=SAID)
 @pytest.mark.parametrize("method", ["contract", "wait_ready"])
-def test_what_came_instead_of_an_answer_is_said(through, coding, message, method, flavour):
+def test_what_came_instead_of_an_answer_is_said(through, coding, message, method, variant):
     with pytest.raises(ServerError) as caught:
-        call(flavour, through(coding), method, retry=ONCE)
+        call(variant, through(coding), method, retry=ONCE)
 
     assert message in str(caught.value)
     assert "s3cret" not in str(caught.value)
@@ -194,7 +194,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_configuration_is_refused_before_anything_is_allocated(fake, hostile, flavour):
+def test_hostile_configuration_is_refused_before_anything_is_allocated(fake, hostile, variant):
     config = fake.config()
     if "dims" in hostile:
         config.input[0].dims[:] = hostile["dims"]
@@ -205,12 +205,12 @@ def test_hostile_configuration_is_refused_before_anything_is_allocated(fake, hos
         config.parameters["labels"].string_value = hostile["labels"]
     fake.config = lambda: config
     with pytest.raises(ClientError, match="expected") as caught:
-        call(flavour, fake.url, "contract", timeout_s=30)
+        call(variant, fake.url, "contract", timeout_s=30)
 
     assert 600 > len(str(caught.value))
 
 
-def test_answer_of_more_bytes_than_the_model_gives_is_not_taken(fake, digits, flavour):
+def test_answer_of_more_bytes_than_the_model_gives_is_not_taken(fake, digits, variant):
     fake.mangle = lambda _: np.full((1, 100_000), 1e-5, np.float32)
     with pytest.raises(ServerError, match="expected an answer of at most 65576 bytes, got"):
-        call(flavour, fake.url, "predict", digits([1]))
+        call(variant, fake.url, "predict", digits([1]))

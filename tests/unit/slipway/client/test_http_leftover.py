@@ -2,27 +2,27 @@
 
 import pytest
 
-from tests.unit.flavours import FLAVOURS, using
+from tests.unit.client_variants import VARIANTS, using
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_second_answer_to_one_question_is_not_the_answer_to_the_next(unserved, open_http, digits, flavour):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_second_answer_to_one_question_is_not_the_answer_to_the_next(unserved, open_http, digits, variant):
     unserved.answers = 2
 
     def use(ask):
         return [ask("predict", digits([digit])).labels for digit in (3, 7, 5)]
 
-    assert [("3",), ("7",), ("5",)] == using(flavour, open_http(unserved), use)
+    assert [("3",), ("7",), ("5",)] == using(variant, open_http(unserved), use)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_second_answer_that_comes_through_a_proxy_is_not_one_either(unserved, through_proxy, digits, flavour):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_second_answer_that_comes_through_a_proxy_is_not_one_either(unserved, through_proxy, digits, variant):
     unserved.answers = 2
 
     def use(ask):
         return [ask("predict", digits([digit])).labels for digit in (3, 7)]
 
-    assert [("3",), ("7",)] == using(flavour, through_proxy, use)
+    assert [("3",), ("7",)] == using(variant, through_proxy, use)
 
 
 @pytest.fixture

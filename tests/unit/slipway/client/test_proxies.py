@@ -8,7 +8,7 @@ import pytest
 
 from slipway.client import Classifier, ClientError, InvalidAddress, RetryPolicy
 from slipway.client.wire import parse_address, proxy_for
-from tests.unit.flavours import FLAVOURS, call
+from tests.unit.client_variants import VARIANTS, call
 
 VARIABLES = [f"{name}_proxy" for name in ("http", "https", "all", "no", "grpc")]
 ONCE = RetryPolicy(max_attempts=1)
@@ -86,7 +86,7 @@ def proxy():
         thread.join(10)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     ("url", "first"),
     [
@@ -96,11 +96,11 @@ def proxy():
         ("grpcs://models.example:8001", "CONNECT models.example:8001 HTTP/1.1"),
     ],
 )
-def test_both_protocols_and_both_flavours_go_through_the_proxy_and_keep_its_password(clean, proxy, url, first, flavour):
+def test_both_protocols_and_both_variants_go_through_the_proxy_and_keep_its_password(clean, proxy, url, first, variant):
     proxy_url, heard = proxy
     clean.setenv("ALL_PROXY", proxy_url)
     with pytest.raises(ClientError) as caught:
-        call(flavour, url, "contract", retry=ONCE, timeout_s=10)
+        call(variant, url, "contract", retry=ONCE, timeout_s=10)
 
     assert first == heard[0].splitlines()[0]
     assert f"proxy-authorization: basic {base64.b64encode(b'me:s3cret').decode()}".lower() in heard[0].lower()

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from slipway.client import ClientError, RetryPolicy
-from tests.unit.flavours import FLAVOURS, call
+from tests.unit.client_variants import VARIANTS, call
 
 TOKEN, KEY = "eyJhbGciOi.c2VjcmV0", "team-key-31337"
 ONCE = RetryPolicy(max_attempts=1)
@@ -69,26 +69,26 @@ def grpc_echo():
     server.stop(grace=None).wait()
 
 
-def text_of(url, flavour, token):
+def text_of(url, variant, token):
     """Everything that a program shows of the error: its text, its tries, its traceback."""
     with pytest.raises(ClientError) as raised:
-        call(flavour, url, "contract", token=token, headers={"X-Key": KEY}, retry=ONCE, timeout_s=20)
+        call(variant, url, "contract", token=token, headers={"X-Key": KEY}, retry=ONCE, timeout_s=20)
     return "".join(traceback.format_exception(raised.value)) + repr(vars(raised.value))
 
 
 @pytest.mark.parametrize("token", [TOKEN, lambda: TOKEN], ids=["text", "function"])
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_what_http_sends_back_of_a_secret_is_hidden(echo, flavour, token):
-    shown = text_of(echo, flavour, token)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_http_sends_back_of_a_secret_is_hidden(echo, variant, token):
+    shown = text_of(echo, variant, token)
 
     assert TOKEN not in shown
     assert TOKEN[:9] not in shown
     assert KEY not in shown
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_what_grpc_sends_back_of_a_secret_is_hidden(grpc_echo, flavour):
-    shown = text_of(grpc_echo, flavour, TOKEN)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_grpc_sends_back_of_a_secret_is_hidden(grpc_echo, variant):
+    shown = text_of(grpc_echo, variant, TOKEN)
 
     assert "refused: " in shown
     assert TOKEN not in shown

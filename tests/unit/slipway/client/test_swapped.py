@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from slipway.client import Classifier, ClientError, InvalidImage, RetryPolicy
+from tests.unit.client_variants import VARIANTS, call, using
 from tests.unit.fake_triton import FakeTriton, grpc_door
-from tests.unit.flavours import FLAVOURS, call, using
 from tests.unit.relay import Relay
 
 PATIENT = RetryPolicy(max_attempts=20, base_backoff_s=0.05, max_backoff_s=0.1, budget_burst=1000)
@@ -62,14 +62,14 @@ def swap(protocol, opened, unserved, letters):
     swap.close()
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_answer_is_read_with_the_labels_of_who_gave_it(swap, digits, flavour):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_answer_is_read_with_the_labels_of_who_gave_it(swap, digits, variant):
     def use(ask):
         before = ask("predict", digits([1])).labels
         swap.to(1)
         return before, ask("predict", digits([1])).labels, ask("contract").labels
 
-    before, after, contract = using(flavour, swap.url, use, retry=PATIENT, timeout_s=20)
+    before, after, contract = using(variant, swap.url, use, retry=PATIENT, timeout_s=20)
 
     assert (("1",), ("i",)) == (before, after)
     assert LETTERS == contract
@@ -95,8 +95,8 @@ def test_server_that_starts_again_on_its_port_is_another_server(unserved, letter
     assert (("1",), ("i",)) == (before, after)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_images_are_checked_again_for_another_server(swap, digits, flavour):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_images_are_checked_again_for_another_server(swap, digits, variant):
     swap.second.contract = dataclasses.replace(swap.second.contract, image_shape=(14, 14, 1))
 
     def use(ask):
@@ -105,11 +105,11 @@ def test_images_are_checked_again_for_another_server(swap, digits, flavour):
         return ask("predict", digits([1]))
 
     with pytest.raises(InvalidImage, match=r"expected uint8 \(14, 14, 1\)"):
-        using(flavour, swap.url, use, retry=PATIENT, timeout_s=20)
+        using(variant, swap.url, use, retry=PATIENT, timeout_s=20)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_more_classes_of_another_server_are_read_with_its_labels(swap, digits, flavour):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_more_classes_of_another_server_are_read_with_its_labels(swap, digits, variant):
     swap.second.contract = dataclasses.replace(swap.second.contract, labels=(*LETTERS, "k"))
 
     def use(ask):
@@ -117,7 +117,7 @@ def test_more_classes_of_another_server_are_read_with_its_labels(swap, digits, f
         swap.to(1)
         return ask("predict", digits([0])).labels
 
-    assert ("k",) == using(flavour, swap.url, use, retry=PATIENT, timeout_s=20)
+    assert ("k",) == using(variant, swap.url, use, retry=PATIENT, timeout_s=20)
 
 
 def test_no_answer_is_ever_read_with_the_labels_of_another_server(swap, digits):
@@ -155,24 +155,24 @@ def test_no_answer_is_ever_read_with_the_labels_of_another_server(swap, digits):
     assert set(answered) & set("0123456789")
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_contract_is_read_again_after_its_time(fake, digits, flavour):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_contract_is_read_again_after_its_time(fake, digits, variant):
     def use(ask):
         before = ask("predict", digits([1])).labels
         fake.contract = dataclasses.replace(fake.contract, labels=LETTERS)  # over the same connection
         threading.Event().wait(0.3)
         return before, ask("predict", digits([1])).labels
 
-    assert (("1",), ("b",)) == using(flavour, fake.url, use, max_contract_age_s=0.2)
+    assert (("1",), ("b",)) == using(variant, fake.url, use, max_contract_age_s=0.2)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_contract_of_one_connection_is_read_once(fake, digits, flavour):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_contract_of_one_connection_is_read_once(fake, digits, variant):
     def use(ask):
         for _ in range(5):
             ask("predict", digits([1]))
 
-    using(flavour, fake.url, use, max_contract_age_s=None)
+    using(variant, fake.url, use, max_contract_age_s=None)
 
     assert {"config": 1, "infer": 5} == fake.asked
 
@@ -187,11 +187,11 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("count", [2, 40])
 @pytest.mark.parametrize("mangle", BROKEN.values(), ids=BROKEN)
-def test_numbers_that_are_no_probabilities_are_an_error_and_no_prediction(fake, digits, mangle, count, flavour):
+def test_numbers_that_are_no_probabilities_are_an_error_and_no_prediction(fake, digits, mangle, count, variant):
     fake.contract = dataclasses.replace(fake.contract, max_batch_size=64)
     fake.mangle = mangle
     with pytest.raises(ClientError, match="expected probabilities that add up to 1, got"):
-        call(flavour, fake.url, "predict", digits([1, 2] * (count // 2)))
+        call(variant, fake.url, "predict", digits([1, 2] * (count // 2)))

@@ -1,4 +1,4 @@
-"""The two flavours of the client, called alike: what one does, the other does."""
+"""The two variants of the client, called alike: what one does, the other does."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 
 from slipway.client import AsyncClassifier, Classifier
 
-FLAVOURS = ("sync", "async")
+VARIANTS = ("sync", "async")
 
 
-def call(flavour, url, method, *arguments, model="mnist", **options):
+def call(variant, url, method, *arguments, model="mnist", **options):
     """Make a client, call one method of it, and close it."""
-    return using(flavour, url, lambda ask: ask(method, *arguments), model=model, **options)
+    return using(variant, url, lambda ask: ask(method, *arguments), model=model, **options)
 
 
-def using(flavour, url, use, *, model="mnist", **options):
-    """Run `use(ask)` with one client; `ask("predict", images)` calls it, blocking, whatever the flavour."""
-    if flavour == "sync":
+def using(variant, url, use, *, model="mnist", **options):
+    """Run `use(ask)` with one client; `ask("predict", images)` calls it, blocking, whatever the variant."""
+    if variant == "sync":
         with Classifier(url, model=model, **options) as classifier:
             return use(lambda method, *arguments, **more: getattr(classifier, method)(*arguments, **more))
     with asyncio.Runner() as runner:
