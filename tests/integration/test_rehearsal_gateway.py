@@ -16,18 +16,18 @@ from rehearsal.cluster.gateway.services import Endpoint, PathMatch, Rule, Servic
 from slipway.client import Classifier, RetryPolicy
 from tests.integration.envoy_stats import envoy_stats
 from tests.unit import clusters
-from tests.unit.fake_triton import FakeTriton, HttpDoor, HttpServer, grpc_door
+from tests.unit.fake_triton import FakeTriton, HttpHandler, HttpServer, grpc_handler
 
 
 @contextmanager
 def running_pod(address):
     """A FakeTriton on a pod's two ports."""
     fake = FakeTriton()
-    web = HttpServer((address, 8080), type("Door", (HttpDoor,), {"fake": fake}))
+    web = HttpServer((address, 8080), type("Handler", (HttpHandler,), {"fake": fake}))
     thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     rpc = grpc.server(futures.ThreadPoolExecutor(20))
-    rpc.add_generic_rpc_handlers((grpc_door(fake),))
+    rpc.add_generic_rpc_handlers((grpc_handler(fake),))
     rpc.add_insecure_port(f"{address}:9000")
     rpc.start()
     try:

@@ -17,7 +17,7 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.unit.fake_triton import FakeTriton, HttpDoor, HttpServer, grpc_door
+from tests.unit.fake_triton import FakeTriton, HttpHandler, HttpServer, grpc_handler
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def open_grpc():
 
     def start(fake, credentials=None):
         server = grpc.server(futures.ThreadPoolExecutor(80))
-        server.add_generic_rpc_handlers((grpc_door(fake),))
+        server.add_generic_rpc_handlers((grpc_handler(fake),))
         if credentials is None:
             url = f"grpc://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         else:
@@ -54,7 +54,7 @@ def open_http():
     running = []
 
     def start(fake, context=None):
-        server = HttpServer(("127.0.0.1", 0), type("Door", (HttpDoor,), {"fake": fake}))
+        server = HttpServer(("127.0.0.1", 0), type("Handler", (HttpHandler,), {"fake": fake}))
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -131,7 +131,7 @@ class FakeTriton:
         return self.mangle(np.eye(classes, dtype=np.float32)[images[:, 0, 0, 0] % classes])
 
 
-def grpc_door(fake):
+def grpc_handler(fake):
     """The service `inference.GRPCInferenceService`, answered by `fake`."""
     methods = {
         "ModelConfig": (pb.ModelConfigRequest, lambda _: pb.ModelConfigResponse(config=fake.config())),
@@ -185,7 +185,7 @@ def grpc_inference(fake, request):
     return response
 
 
-class HttpDoor(BaseHTTPRequestHandler):
+class HttpHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet per answer
     fake: FakeTriton

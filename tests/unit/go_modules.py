@@ -89,7 +89,7 @@ class ModuleProxy:
             f"{base}.mod": GO_MOD.encode(),
             f"{base}.zip": _archive(files),
         }
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Door", (_Door,), {"proxy": self}))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -104,7 +104,7 @@ class ModuleProxy:
         self._server.server_close()
 
 
-class _Door(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     proxy: ModuleProxy
 
     def do_GET(self):

@@ -11,7 +11,7 @@ import pytest
 
 from slipway.client import DeadlineExceeded, KeepAlive, RetryPolicy, ServerUnavailable
 from tests.unit.client_variants import VARIANTS, call, using
-from tests.unit.fake_triton import HttpDoor, HttpServer
+from tests.unit.fake_triton import HttpHandler, HttpServer
 from tests.unit.relay import Relay
 
 ONCE = RetryPolicy(max_attempts=1)
@@ -136,7 +136,7 @@ def dead_addresses():
 def living_address(dead_addresses, unserved):
     """One more, at the same port, where a FakeTriton answers."""
     port = dead_addresses[0][1]
-    server = HttpServer(("127.0.0.8", port), type("Door", (HttpDoor,), {"fake": unserved}))
+    server = HttpServer(("127.0.0.8", port), type("Handler", (HttpHandler,), {"fake": unserved}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server.server_address

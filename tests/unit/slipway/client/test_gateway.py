@@ -18,7 +18,7 @@ from slipway.client import (
     UnsupportedModel,
 )
 from tests.unit.client_variants import VARIANTS, call
-from tests.unit.fake_triton import HttpDoor
+from tests.unit.fake_triton import HttpHandler
 
 ONCE = RetryPolicy(max_attempts=1)
 
@@ -128,7 +128,7 @@ def test_model_that_nobody_knows_stays_unknown_without_a_configuration(fake, var
         call(variant, fake.url, "contract")
 
 
-class Gateway(HttpDoor):
+class Gateway(HttpHandler):
     """Compresses or replaces what FakeTriton answers."""
 
     def answer(self, body):
@@ -143,7 +143,7 @@ class Gateway(HttpDoor):
 @pytest.fixture
 def through(unserved, open_http, monkeypatch):
     """A FakeTriton behind a gateway: `through(coding)` returns its URL."""
-    monkeypatch.setattr("tests.unit.conftest.HttpDoor", Gateway)
+    monkeypatch.setattr("tests.unit.conftest.HttpHandler", Gateway)
 
     def start(coding):
         unserved.coding = coding

@@ -57,12 +57,12 @@ def grpc_echo():
         told = " | ".join(f"{name}: {value}" for name, value in context.invocation_metadata())
         context.abort(grpc.StatusCode.UNAUTHENTICATED, f"refused: {told}")
 
-    class Door(grpc.GenericRpcHandler):
+    class Handler(grpc.GenericRpcHandler):
         def service(self, _details):
             return grpc.unary_unary_rpc_method_handler(refuse)
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
-    server.add_generic_rpc_handlers((Door(),))
+    server.add_generic_rpc_handlers((Handler(),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield f"grpc://127.0.0.1:{port}"

@@ -11,7 +11,7 @@ import pytest
 
 from slipway.client import Classifier, ClientError, InvalidImage, RetryPolicy
 from tests.unit.client_variants import VARIANTS, call, using
-from tests.unit.fake_triton import FakeTriton, grpc_door
+from tests.unit.fake_triton import FakeTriton, grpc_handler
 from tests.unit.relay import Relay
 
 PATIENT = RetryPolicy(max_attempts=20, base_backoff_s=0.05, max_backoff_s=0.1, budget_burst=1000)
@@ -79,7 +79,7 @@ def test_answer_is_read_with_the_labels_of_who_gave_it(swap, digits, variant):
 def test_server_that_starts_again_on_its_port_is_another_server(unserved, letters, digits):
     def serve(fake, port):
         server = grpc.server(futures.ThreadPoolExecutor(8))
-        server.add_generic_rpc_handlers((grpc_door(fake),))
+        server.add_generic_rpc_handlers((grpc_handler(fake),))
         port = server.add_insecure_port(f"127.0.0.1:{port}")
         server.start()
         return server, port
