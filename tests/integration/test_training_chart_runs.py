@@ -20,7 +20,7 @@ from slipway.repository import pull, verify
 from tests.chart.training_release import arguments, containers, environment_of, job
 from tests.integration.forked_slipway import run_slipway
 from tests.unit.api_server import api_server, write_kubeconfig
-from tests.unit.s3_store import s3_bucket, s3_door
+from tests.unit.s3_store import s3_bucket, s3_interceptor
 
 RECIPE = {
     "model": "bars",
@@ -36,8 +36,8 @@ RECIPE = {
 
 @pytest.fixture(scope="module")
 def s3():
-    with pytest.MonkeyPatch.context() as monkeypatch, s3_door() as door:
-        yield s3_bucket(door, monkeypatch, "training-chart")
+    with pytest.MonkeyPatch.context() as monkeypatch, s3_interceptor() as interceptor:
+        yield s3_bucket(interceptor, monkeypatch, "training-chart")
 
 
 def node(folder):

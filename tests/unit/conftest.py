@@ -112,20 +112,20 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def door():
+def interceptor():
     """The S3 server."""
-    from tests.unit.s3_store import s3_door  # moto is slow to import
+    from tests.unit.s3_store import s3_interceptor  # moto is slow to import
 
-    with s3_door() as opened:
+    with s3_interceptor() as opened:
         yield opened
 
 
 @pytest.fixture
-def s3(door, monkeypatch, tmp_path):
+def s3(interceptor, monkeypatch, tmp_path):
     """An empty bucket of it."""
     from tests.unit.s3_store import s3_bucket
 
-    return s3_bucket(door, monkeypatch, "".join(c for c in tmp_path.name.lower() if c.isalnum()))
+    return s3_bucket(interceptor, monkeypatch, "".join(c for c in tmp_path.name.lower() if c.isalnum()))
 
 
 @pytest.fixture(params=["s3", "file"])

@@ -32,7 +32,7 @@ def slow_writes(s3):
     def wait(_path):
         time.sleep(chance.choice((0.0, 0.0, 0.01, 0.03)))
 
-    s3.door.after = wait
+    s3.interceptor.after = wait
     return s3
 
 
@@ -75,10 +75,10 @@ def test_a_push_that_was_overtaken_is_told_and_harms_nothing(tmp_path, s3, monke
 
     def overtake(path):
         if path.endswith(moment):
-            s3.door.after = None
+            s3.interceptor.after = None
             push(tmp_path / "rival", s3.url)
 
-    s3.door.after = overtake
+    s3.interceptor.after = overtake
 
     with pytest.raises(VersionTaken, match="published by another push meanwhile"):
         push(tmp_path / "sleepy", s3.url)
@@ -94,12 +94,12 @@ def test_a_push_beside_a_live_one_is_refused_and_says_until_when(tmp_path, s3):
 
     def try_as_well(path):
         if path.endswith("model.onnx"):
-            s3.door.after = None
+            s3.interceptor.after = None
             with pytest.raises(RemoteFailed) as refused:
                 push(tmp_path / "rival", s3.url)
             refusals.append(str(refused.value))
 
-    s3.door.after = try_as_well
+    s3.interceptor.after = try_as_well
 
     (pushed,) = push(tmp_path / "desk", s3.url)
 
@@ -112,11 +112,11 @@ def test_a_push_beside_a_live_one_is_refused_and_says_until_when(tmp_path, s3):
 
 def killed_push(s3, root, at):
     """Push, and stop like a killed process at a write: nothing is tidied up."""
-    s3.door.open()
-    s3.door.refuse_from = at
+    s3.interceptor.reset()
+    s3.interceptor.refuse_from = at
     with pytest.raises(RemoteFailed):
         push(root, s3.url)
-    s3.door.open()
+    s3.interceptor.reset()
     assert CLAIM in s3.names()
 
 
@@ -150,10 +150,10 @@ def test_what_is_damaged_while_it_is_published_is_said_and_taken_back(tmp_path, 
 
     def spoil(path):
         if path.endswith(f"/1/{MANIFEST}"):
-            s3.door.after = None
+            s3.interceptor.after = None
             s3.files.pipe_file(f"{s3.root}/digits/1/model.onnx", b"two")
 
-    s3.door.after = spoil
+    s3.interceptor.after = spoil
 
     with pytest.raises(RemoteFailed, match=r"model\.onnx is changed, read back after .* manifest was removed"):
         push(tmp_path / "desk", s3.url)
@@ -164,7 +164,7 @@ def test_what_is_damaged_while_it_is_published_is_said_and_taken_back(tmp_path, 
 
 def test_a_store_without_conditional_writes_is_named(tmp_path, s3):
     publish_text(tmp_path / "desk", "one")
-    s3.door.ignores_conditions = True
+    s3.interceptor.ignores_conditions = True
     with (tmp_path / "said").open("w") as said:
         push(tmp_path / "desk", s3.url, console=Console(file=said, width=400))
 
@@ -179,10 +179,10 @@ def test_a_push_that_is_told_to_end_gives_its_claim_back(tmp_path, s3):
 
     def evict(path):
         if path.endswith("model.onnx"):
-            s3.door.after = None
+            s3.interceptor.after = None
             os.kill(os.getpid(), signal.SIGTERM)
 
-    s3.door.after = evict
+    s3.interceptor.after = evict
     before = signal.getsignal(signal.SIGTERM)
 
     result = CliRunner().invoke(app, ["models", "push", s3.url, "-r", str(tmp_path / "evicted")])

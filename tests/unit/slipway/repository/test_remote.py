@@ -71,7 +71,7 @@ def test_the_manifest_is_the_last_thing_that_is_written(tmp_path, s3):
     push(tmp_path, s3.url)
 
     assert below(1) == s3.names()
-    assert s3.door.published()[-1].endswith(f"/digits/1/{MANIFEST}")
+    assert s3.interceptor.published()[-1].endswith(f"/digits/1/{MANIFEST}")
 
 
 def test_the_next_training_takes_the_next_number_without_the_bytes_of_the_versions(tmp_path, s3):

@@ -24,19 +24,19 @@ from tests.unit.s3_store import below
 def test_a_push_that_stops_at_any_write_leaves_no_version_and_the_next_one_completes_it(tmp_path, s3):
     publish_text(tmp_path / "desk", "one")
     push(tmp_path / "desk", f"{s3.url}/whole")
-    until_published = [path.endswith(f"/1/{MANIFEST}") for path in s3.door.writes].index(True) + 1
+    until_published = [path.endswith(f"/1/{MANIFEST}") for path in s3.interceptor.writes].index(True) + 1
     for n in range(until_published):
-        s3.door.open()
-        s3.door.refuse_from = n
+        s3.interceptor.reset()
+        s3.interceptor.refuse_from = n
         with pytest.raises(RemoteFailed, match="permission denied"):
             push(tmp_path / "desk", f"{s3.url}/{n}")
-        s3.door.open()
+        s3.interceptor.reset()
         there = {name.removeprefix(f"{n}/") for name in s3.names() if name.startswith(f"{n}/")}
 
         assert () == pull(tmp_path / f"reader-{n}", f"{s3.url}/{n}", complete=True)
         (pushed,) = push(tmp_path / "desk", f"{s3.url}/{n}")
         assert (1,) == pushed.new
-        assert [] == [p for p in s3.door.published() if p.partition(f"/{n}/")[2] in there], "sent again"
+        assert [] == [p for p in s3.interceptor.published() if p.partition(f"/{n}/")[2] in there], "sent again"
         (pulled,) = pull(tmp_path / f"reader-{n}", f"{s3.url}/{n}", complete=True)
         assert (1,) == pulled.complete
 
@@ -77,10 +77,10 @@ def test_of_two_that_push_one_number_at_once_one_is_told_and_stops(tmp_path, s3,
 
     def rival_is_faster(path):
         if path.endswith(moment):
-            s3.door.after = None
+            s3.interceptor.after = None
             s3.files.pipe_file(f"{s3.root}/digits/1/{MANIFEST}", b"the rival's")
 
-    s3.door.after = rival_is_faster
+    s3.interceptor.after = rival_is_faster
 
     with pytest.raises(VersionTaken, match="published by another push meanwhile"):
         push(tmp_path, s3.url)
@@ -93,10 +93,10 @@ def test_a_store_that_keeps_other_bytes_is_found_out_before_the_version_counts(t
 
     def spoil(path):
         if path.endswith("model.onnx"):
-            s3.door.after = None
+            s3.interceptor.after = None
             s3.files.pipe_file(f"{s3.root}/digits/1/model.onnx", b"two")
 
-    s3.door.after = spoil
+    s3.interceptor.after = spoil
 
     with pytest.raises(RemoteFailed, match=r"read back .* push again"):
         push(tmp_path, s3.url)
@@ -153,7 +153,7 @@ def test_a_place_that_nobody_may_write_to_is_found_out_before_training(s3):
     check_pushable(s3.url)
     assert set() == s3.names()
 
-    s3.door.refuse_from = 0
+    s3.interceptor.refuse_from = 0
 
     with pytest.raises(RemoteFailed, match="list, read, write and delete"):
         check_pushable(s3.url)
