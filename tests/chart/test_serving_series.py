@@ -101,7 +101,7 @@ def test_failures_have_the_reasons_that_the_rules_know(recording):
     assert set(REASONS) == {match[1] for match in reasons}
 
 
-def test_requests_refused_at_the_door_are_in_no_counter(slow_server):
+def test_requests_refused_on_arrival_are_in_no_counter(slow_server):
     before = scrape(slow_server.metrics_url)
     with triton_grpc.InferenceServerClient(slow_server.grpc_url.removeprefix("grpc://")) as client:
         wrong = np.zeros((1, 28, 28, 2), dtype=np.uint8)

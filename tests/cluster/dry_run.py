@@ -25,7 +25,7 @@ def refusals(kubeconfig: Path, objects: Sequence[dict[str, Any]]) -> list[str]:
 
 
 async def _ask(kubeconfig: Path, objects: Sequence[dict[str, Any]]) -> list[str]:
-    door = asyncio.Semaphore(_AT_ONCE)
+    slots = asyncio.Semaphore(_AT_ONCE)
     async with ApiClient.from_kubeconfig(kubeconfig) as api:
         groups = {root: await _kinds(api, root) for root in {_root(each) for each in objects}}
 
@@ -41,7 +41,7 @@ async def _ask(kubeconfig: Path, objects: Sequence[dict[str, Any]]) -> list[str]
                 timeout=CHANGE_S,
             )
             try:
-                async with door:
+                async with slots:
                     await api.send(request)
             except ApiError as exc:
                 there = exc.status == _CONFLICT and exc.said.endswith("already exists")

@@ -244,8 +244,8 @@ class HttpHandler(BaseHTTPRequestHandler):
 
     def metadata(self):
         names = ("name", "datatype", "shape")
-        doors = zip(("inputs", "outputs"), self.fake.metadata(), strict=True)
-        told = {door: [dict(zip(names, line, strict=True)) for line in lines] for door, lines in doors}
+        tensors = zip(("inputs", "outputs"), self.fake.metadata(), strict=True)
+        told = {kind: [dict(zip(names, line, strict=True)) for line in lines] for kind, lines in tensors}
         return 200, {"Content-Type": "application/json"}, json.dumps({"name": "mnist", **told}).encode()
 
     def inference(self, body):

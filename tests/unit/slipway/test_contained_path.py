@@ -75,13 +75,13 @@ COLLISIONS = {
 
 @pytest.mark.parametrize("name", REFUSED.values(), ids=REFUSED.keys())
 def test_a_path_that_could_leave_its_folder_is_refused_in_one_printable_line(tmp_path, name):
-    for door in (
+    for check in (
         check_relative,
         lambda path: contained_path(tmp_path, path),
         lambda path: open_contained(tmp_path, path),
     ):
         with pytest.raises(UnsafePath) as refusal:
-            door(name)
+            check(name)
 
         assert str(refusal.value).isprintable()
         assert len(str(refusal.value)) < 500

@@ -1,4 +1,4 @@
-"""Whatever comes in at a public door, from the caller or from the server, only errors of ours come out. Fixed seeds."""
+"""Whatever a caller or a server passes to a public function, only errors of ours come out. Fixed seeds."""
 
 import contextlib
 import json

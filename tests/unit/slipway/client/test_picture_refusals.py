@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from slipway.client import Classifier, InvalidImage, PictureWarning
-from slipway.client import _open_picture as door
+from slipway.client import Classifier, InvalidImage, PictureWarning, _open_picture
 from tests.unit.pictures import ORIENTATION, SEVERAL, encoded, seven
 
 
@@ -56,7 +55,7 @@ def test_file_objects_that_give_no_picture_are_refused(refused, tmp_path):
 
 
 def test_a_stream_without_end_is_refused(refused, monkeypatch):
-    monkeypatch.setattr(door, "LARGEST_FILE_BYTES", 100_000)
+    monkeypatch.setattr(_open_picture, "LARGEST_FILE_BYTES", 100_000)
 
     assert "expected at most 100,000 bytes, got more" == refused(Stream(bytes(1000)))
 

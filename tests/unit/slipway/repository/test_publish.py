@@ -90,7 +90,7 @@ def test_failed_fill_leaves_the_repository_untouched(tmp_path):
     assert [] == [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_changed_door_is_refused_and_a_larger_batch_is_not(tmp_path):
+def test_a_changed_interface_is_refused_and_a_larger_batch_is_not(tmp_path):
     publish_text(tmp_path, "one")
     larger = ModelContract(name="digits", image_shape=(28, 28, 1), labels=DIGITS.labels, max_batch_size=64)
     letters = ModelContract(name="digits", image_shape=(28, 28, 1), labels=tuple("abcdefghij"), max_batch_size=16)

@@ -91,7 +91,7 @@ def test_the_next_training_takes_the_next_number_without_the_bytes_of_the_versio
     assert below(1) | below(2) == s3.names()
 
 
-def test_a_pull_refuses_the_other_door_before_anything_is_trained(tmp_path, s3):
+def test_a_pull_refuses_another_interface_before_anything_is_trained(tmp_path, s3):
     publish_text(tmp_path / "desk", "one")
     push(tmp_path / "desk", s3.url)
     letters = ModelContract(name="digits", image_shape=(28, 28, 1), labels=tuple("abcdefghij"), max_batch_size=16)
@@ -102,7 +102,7 @@ def test_a_pull_refuses_the_other_door_before_anything_is_trained(tmp_path, s3):
         publish(tmp_path / "job", letters, model_files(letters, cpu=CPU, gpu=GPU), holding("letters"))
 
 
-def test_a_push_refuses_the_other_door_too(tmp_path, s3):
+def test_a_push_refuses_another_interface_too(tmp_path, s3):
     letters = ModelContract(name="digits", image_shape=(28, 28, 1), labels=tuple("abcdefghij"), max_batch_size=16)
     publish_text(tmp_path / "desk", "one")
     push(tmp_path / "desk", s3.url)

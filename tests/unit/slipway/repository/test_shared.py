@@ -90,7 +90,7 @@ def test_an_edit_by_hand_is_refused_until_it_is_sealed_and_a_publication_keeps_i
         (lambda model: (model / "configs" / "gpu.pbtxt").write_text("name: 'digits'"), "expected one input"),
         (lambda model: (model / "labels.txt").write_text("a\nb\n"), "labels"),
         (lambda model: rename(model / "config.pbtxt", "letters"), "name"),
-        (lambda model: other_door(model / "configs" / "gpu.pbtxt"), "the same inputs and outputs"),
+        (lambda model: other_inputs(model / "configs" / "gpu.pbtxt"), "the same inputs and outputs"),
         (lambda model: (model / "config.pbtxt").write_bytes(b"\xff\xfe"), "cannot be read"),
         (lambda model: swap(model / "config.pbtxt", '"onnxruntime"', '"python"'), 'backend: "python"'),
         (lambda model: append(model / "configs" / "gpu.pbtxt", "runtime: 'model.py'"), 'runtime: "model.py"'),
@@ -108,7 +108,7 @@ def test_an_edit_by_hand_is_refused_until_it_is_sealed_and_a_publication_keeps_i
         "no classifier",
         "other labels",
         "another model",
-        "two doors",
+        "other inputs",
         "no text",
         "python",
         "runtime",
@@ -149,7 +149,7 @@ def rename(path, name):
     swap(path, 'name: "digits"', f'name: "{name}"')
 
 
-def other_door(path):
+def other_inputs(path):
     path.write_text(path.read_text().replace("dims: 28", "dims: 32"))
 
 

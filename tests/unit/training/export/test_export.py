@@ -37,7 +37,7 @@ def operators(onnx_bytes):
     return [node.op_type for node in graph_of(onnx_bytes).node]
 
 
-def door(value):
+def tensor_of(value):
     tensor = value.type.tensor_type
     return value.name, tensor.elem_type, [dim.dim_param or dim.dim_value for dim in tensor.shape.dim]
 
@@ -47,11 +47,11 @@ def _seeded():
     keras.utils.set_random_seed(7)
 
 
-def test_the_door_is_the_contract(exported):
+def test_inputs_and_outputs_are_those_of_the_contract(exported):
     graph = graph_of(exported.onnx_bytes)
 
-    assert [("image", onnx.TensorProto.UINT8, ["batch", 28, 28, 1])] == [door(value) for value in graph.input]
-    assert [("probabilities", onnx.TensorProto.FLOAT, ["batch", 10])] == [door(value) for value in graph.output]
+    assert [("image", onnx.TensorProto.UINT8, ["batch", 28, 28, 1])] == [tensor_of(value) for value in graph.input]
+    assert [("probabilities", onnx.TensorProto.FLOAT, ["batch", 10])] == [tensor_of(value) for value in graph.output]
 
 
 @pytest.mark.parametrize("opset", [13, 17])
@@ -84,7 +84,7 @@ def test_images_of_three_channels_keep_parity():
     onnx_bytes = export_onnx(model, contract)
     parity = measure_parity(model, onnx_bytes, digits(60, contract.image_shape), max_batch_size=4)
 
-    assert ["batch", 12, 16, 3] == door(graph_of(onnx_bytes).input[0])[2]
+    assert ["batch", 12, 16, 3] == tensor_of(graph_of(onnx_bytes).input[0])[2]
     assert "Mul" not in operators(onnx_bytes)
     assert CLOSE > parity.max_abs_difference
 
