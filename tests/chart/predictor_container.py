@@ -44,7 +44,7 @@ class Container:
         return f"http://127.0.0.1:{self.ports[port]}{path}"
 
     def probe(self, name):
-        """Status that a probe gets; 0 if nobody answers."""
+        """Status that a probe gets; 0 if no server answers."""
         action = self.spec[name]["httpGet"]
         return status(self.url(action["path"], action["port"]))
 
@@ -111,7 +111,7 @@ def running(container):
 
 
 def status(url, *, method="GET", headers=None):
-    """HTTP status of one request; 0 if nobody answers."""
+    """HTTP status of one request; 0 if no server answers."""
     try:
         return httpx.request(method, url, headers=headers, timeout=5, trust_env=False).status_code
     except httpx.TransportError:

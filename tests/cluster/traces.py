@@ -23,7 +23,7 @@ def processes(folder: Path, *, named: str = "") -> list[str]:
 
 
 def listeners(network: str) -> list[str]:
-    """Addresses of a cluster's network that somebody listens on."""
+    """Addresses of a cluster's network that a program listens on."""
     connections = psutil.net_connections(kind="tcp")
     open_ = [one for one in connections if one.status == psutil.CONN_LISTEN and one.laddr]
     return [f"{one.laddr[0]}:{one.laddr[1]}" for one in open_ if one.laddr[0].startswith(f"{network}.")]

@@ -66,7 +66,7 @@ def failed(new_cluster):
 
 @pytest.fixture(scope="module")
 def undecided(new_cluster):
-    """Runs that never begin: one of two workers stays away, or nobody answers."""
+    """Runs that never begin: one of two workers stays away, or no server answers."""
     return started(
         new_cluster,
         few=({"workers": 2, "wait_s": 4}, {"come": 1}),

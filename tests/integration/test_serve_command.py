@@ -93,8 +93,8 @@ def test_a_damaged_model_is_named_and_the_others_are_served(own_repository):
 
 
 def test_a_taken_port_is_one_line_and_exit_code_1(published_repository):
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        taken = somebody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
         result = refused(published_repository, *ANY_PORTS, "--http-port", str(taken))
 
     assert 1 == result.returncode
@@ -110,8 +110,8 @@ def test_nothing_published_says_what_publishes(tmp_path):
 
 
 def test_print_command_starts_nothing_and_wants_no_free_port(published_repository):
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        taken = somebody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
         result = refused(published_repository, *ANY_PORTS, "--print-command", "--http-port", str(taken))
 
     assert 0 == result.returncode

@@ -180,8 +180,8 @@ def test_a_restarted_server_has_the_same_files_ports_and_key(own_repository):
 
 def test_a_free_port_that_is_lost_before_its_use_is_replaced(published_repository, monkeypatch):
     choose_ports = slipway.triton._launch.choose_ports
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        lost = somebody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        lost = other.getsockname()[1]
         chosen = []
 
         def slow_choice(settings):
@@ -196,8 +196,8 @@ def test_a_free_port_that_is_lost_before_its_use_is_replaced(published_repositor
 
 
 def test_a_given_port_that_is_taken_is_named_before_anything_starts(published_repository):
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        taken = somebody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
         server = TritonServer(ServerSettings(repository=published_repository, grpc_port=taken))
         with pytest.raises(PortTaken, match=rf"^grpc port {taken} on 127\.0\.0\.1 is taken") as caught:
             server.start()

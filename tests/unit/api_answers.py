@@ -20,7 +20,7 @@ class Api:
 
     def __call__(self, request):
         if self.away:
-            raise httpx.ConnectError("nobody listens", request=request)
+            raise httpx.ConnectError("no server listens", request=request)
         kind = request.url.path.rpartition("/")[2]
         if request.method != "GET":
             content = json.loads(request.content) if request.content else None

@@ -9,7 +9,7 @@ from rehearsal.cluster.nodes.pools import load_nodes
 
 
 def connection(folder=Path("/nowhere"), *, network="127.64", **other):
-    """Return the ClusterConnection of a cluster in a folder; nobody listens at its addresses."""
+    """Return the ClusterConnection of a cluster in a folder; no server listens at its addresses."""
     facts = {
         "kubeconfig": folder / "kubeconfig",
         "apiserver_url": f"https://{network}.0.1:6443",

@@ -93,7 +93,7 @@ def grpc_fake(unserved, open_grpc):
 
 @pytest.fixture(params=["grpc", "http"])
 def silent_url(request):
-    """The URL of an address where nobody listens."""
+    """The URL of an address where no server listens."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         yield f"{request.param}://127.0.0.1:{unused.getsockname()[1]}"

@@ -135,16 +135,16 @@ def picture(tmp_path):
 
 
 @pytest.fixture
-def nobody():
+def no_server():
     """An address where connections are refused."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         yield f"grpc://127.0.0.1:{unused.getsockname()[1]}"
 
 
-def test_a_server_that_does_not_answer_ends_with_1_where_there_is_no_verdict(ends_with, picture, nobody):
-    assert 1 == ends_with("predict", picture, "--url", nobody, "--timeout-s", "0.2")
-    assert 1 == ends_with("check", nobody, "--wait-s", "0.2", "--timeout-s", "0.2")
+def test_a_server_that_does_not_answer_ends_with_1_where_there_is_no_verdict(ends_with, picture, no_server):
+    assert 1 == ends_with("predict", picture, "--url", no_server, "--timeout-s", "0.2")
+    assert 1 == ends_with("check", no_server, "--wait-s", "0.2", "--timeout-s", "0.2")
 
 
 def test_an_interrupted_command_ends_with_130(ends_with, picture, monkeypatch):

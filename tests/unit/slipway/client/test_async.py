@@ -62,7 +62,7 @@ def test_asyncio_client_refuses_an_image_before_it_is_sent(fake):
     assert 0 == fake.asked["infer"]
 
 
-def test_asyncio_client_says_that_nobody_listens(silent_url, digits):
+def test_asyncio_client_says_that_the_connection_is_refused(silent_url, digits):
     with pytest.raises(ServerUnavailable, match="is the server running"):
         in_loop(silent_url, lambda classifier: classifier.predict(digits([1])), retry=QUICK)
 

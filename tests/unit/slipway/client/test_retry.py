@@ -107,7 +107,7 @@ def test_fault_that_a_repeat_cannot_cure_is_raised_at_once(fake, digits, fault, 
     assert 1 == fake.asked["infer"] == len(caught.value.attempts)
 
 
-def test_nobody_listening_is_said_with_the_way_out(silent_url, digits):
+def test_a_refused_connection_is_said_with_the_way_out(silent_url, digits):
     with (
         Classifier(silent_url, model="mnist", retry=QUICK) as classifier,
         pytest.raises(

@@ -36,7 +36,7 @@ def secure(request, authority, unserved, open_grpc, open_http):
                 root_certificates=authority.cert_pem.bytes() if client_certificates else None,
                 require_client_auth=client_certificates,
             )
-            # By address: of a name with two addresses gRPC may report the one where nobody listens.
+            # By address: of a name with two addresses gRPC may report the one where no server listens.
             return open_grpc(unserved, credentials).replace("localhost", "127.0.0.1")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)

@@ -80,7 +80,7 @@ def test_server_that_shows_no_list_is_asked_for_itself(fake, monkeypatch):
         classifier.wait_ready(timeout_s=20)
 
 
-def test_nobody_listening_is_said_after_the_wait(silent_url):
+def test_a_refused_connection_is_said_after_the_wait(silent_url):
     with (
         Classifier(silent_url, model="mnist") as classifier,
         pytest.raises(ServerUnavailable, match=r"Connection refused; is the server running\? .*waited"),

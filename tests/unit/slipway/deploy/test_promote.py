@@ -80,7 +80,7 @@ def test_an_api_server_in_trouble_is_asked_again_by_the_job(api):
     assert 1 == refused.value.exit_status
 
 
-def test_nobody_at_the_address_names_the_way_out(kubeconfig):
+def test_an_address_without_a_server_names_the_way_out(kubeconfig):
     with api_server() as closed:
         port = closed.server_port
     write_kubeconfig(kubeconfig, port)
@@ -166,7 +166,7 @@ def test_a_check_tells_a_wrong_name_or_a_missing_right_before_anything_is_traine
     assert 2 == refused.value.exit_status
 
 
-def test_a_check_that_nobody_answers_is_tried_again_by_the_job(kubeconfig):
+def test_a_check_without_an_answer_is_tried_again_by_the_job(kubeconfig):
     with api_server() as closed:
         port = closed.server_port
     write_kubeconfig(kubeconfig, port)

@@ -73,7 +73,7 @@ def test_a_refused_certificate_is_asked_once(tmp_path, monkeypatch):
         assert 1 == server.server.connections
 
 
-def test_nobody_at_the_address_is_tried_as_often_as_for_other_stores(tmp_path, monkeypatch, caplog):
+def test_an_address_without_a_server_is_tried_as_often_as_for_other_stores(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("slipway.repository._store.remote_store._PAUSES_S", (0.0,))
     with web_server(page(200)) as server:
         gone = server.url

@@ -101,7 +101,7 @@ def test_a_web_server_is_not_pushed_to(tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["http", "s3"])
-def test_nobody_at_the_address_is_an_error(tmp_path, s3_at, monkeypatch, scheme):
+def test_an_address_without_a_server_is_an_error(tmp_path, s3_at, monkeypatch, scheme):
     monkeypatch.setattr("slipway.repository._store.remote_store._PAUSES_S", (0.0,))
     with web_server(page(200)) as server:
         gone = server.url

@@ -28,8 +28,8 @@ def test_a_given_port_is_kept():
 
 
 def test_a_taken_port_is_named_with_a_way_out():
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        port = somebody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
         with pytest.raises(
             PortTaken, match=rf"^grpc port {port} on 127\.0\.0\.1 is taken: .*0 for a free one"
         ) as caught:

@@ -88,7 +88,7 @@ def test_one_rehearsal_at_a_time_has_the_cluster(up):
 def test_logs_are_kept_beside_the_report_where_a_rehearsal_cannot_be_carried_out(up):
     (up / "logs" / "pods").mkdir(parents=True)
     (up / "logs" / "etcd.log").write_text("no space left on device")
-    with pytest.raises(ClusterError):  # nobody answers where the supervisor should
+    with pytest.raises(ClusterError):  # no supervisor answers at its address
         carried_out(up)
 
     assert "no space left on device" == (up / "report" / "logs" / "etcd.log").read_text()
@@ -178,7 +178,7 @@ def test_a_report_that_is_there_is_overwritten_only_when_that_is_said(up):
 
     with pytest.raises(ReportExists, match="overwrite it with --force, or choose another with --report-dir"):
         carried_out(up)
-    with pytest.raises(ClusterError):  # nobody answers where the supervisor should
+    with pytest.raises(ClusterError):  # no supervisor answers at its address
         carried_out(up, force=True)
     assert "an earlier one" == report.read_text()
 

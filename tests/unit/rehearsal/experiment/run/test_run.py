@@ -109,7 +109,7 @@ def metrics(request):
 
 
 def silence(request):
-    raise httpx.ConnectError("nobody listens", request=request)
+    raise httpx.ConnectError("no server listens", request=request)
 
 
 def test_a_look_sees_replicas_pods_and_metrics():
@@ -172,7 +172,7 @@ def test_an_observer_that_fails_ends_the_rehearsal_with_the_reason(tmp_path):
     async def work(_api, _window_start_s):
         raise ValueError("no such thing")
 
-    write_kubeconfig(tmp_path / "kubeconfig", 1)  # nobody listens there
+    write_kubeconfig(tmp_path / "kubeconfig", 1)  # no server listens there
     thread = ObservationThread(context(connection(tmp_path)), work)
 
     def watch():
