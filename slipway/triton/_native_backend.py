@@ -55,13 +55,14 @@ def native_backends(cache: Path) -> Path:
         NativeUnavailable: It cannot be compiled, or not be kept; says the way out.
         CacheUnsafe: Another user can write the cache.
     """
-    prebuilt = PREBUILT / _key(None)
+    sources = _described_sources()
+    prebuilt = PREBUILT / _key(sources, None)
     if _is_whole(prebuilt):
         return prebuilt
     require_own(cache.parent, cache)
     failures = []
     for compiler in find_compilers():
-        folder = cache / _key(compiler)
+        folder = cache / _key(sources, compiler)
         try:
             _build_once(compiler, folder)
         except CompilerFailed as exc:
@@ -90,7 +91,7 @@ def prebuild(parent: Path) -> Path:
         CompilerFailed: The first of them failed.
         OSError: The folder cannot be written.
     """
-    folder = parent / _key(None)
+    folder = parent / _key(_described_sources(), None)
     parent.mkdir(parents=True, exist_ok=True)
     for compiler in find_compilers():
         _build(compiler, folder)
@@ -135,16 +136,17 @@ def _least_onnxruntime() -> tuple[int, int]:
     return (1, 0)
 
 
-def _key(compiler: Compiler | None) -> str:
+def _key(sources: str, compiler: Compiler | None) -> str:
     """Other sources, which declare the versions of both interfaces, another compiler or machine: another key."""
-    digest = hashlib.sha256()
-    for path in _sources("*.[ch]"):
-        digest.update(f"{path.name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     machine = [platform.machine()]
     if compiler is not None:
         machine += [os.confstr("CS_GNU_LIBC_VERSION") or "", compiler.identity]
-    digest.update("\n".join(machine).encode())
-    return digest.hexdigest()[:16]
+    return hashlib.sha256((sources + "\n".join(machine)).encode()).hexdigest()[:16]
+
+
+def _described_sources() -> str:
+    """The name and digest of each file."""
+    return "".join(f"{path.name}\n{_sha256(path)}\n" for path in _sources("*.[ch]"))
 
 
 def _sources(pattern: str) -> tuple[Path, ...]:
@@ -210,7 +212,8 @@ def _require_executable(folder: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
