@@ -23,7 +23,7 @@ from typing import IO, TypeAlias
 
 from slipway.platform.launcher import launch_command
 
-__all__ = ["ChildProcess", "Stream", "signal_group", "signal_name"]
+__all__ = ["ChildProcess", "Stream", "prepended", "signal_group", "signal_name"]
 
 Stream: TypeAlias = IO[bytes] | int
 """An open file, or its descriptor."""
@@ -167,6 +167,12 @@ class ChildProcess:
         except BaseException:  # Ctrl-C: the child would be orphaned
             started.add_done_callback(_end_unknown)
             raise
+
+
+def prepended(variable: str, directories: Sequence[Path]) -> str:
+    """A search path such as LD_LIBRARY_PATH for a child: these directories, then those of this process's variable."""
+    inherited = os.environ.get(variable)
+    return os.pathsep.join([*map(str, directories), *([inherited] if inherited else [])])
 
 
 def signal_name(number: int) -> str:

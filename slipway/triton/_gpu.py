@@ -19,7 +19,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from slipway.distribution import install_hint
-from slipway.platform.processes import ChildProcess
+from slipway.platform.processes import ChildProcess, prepended
 from slipway.printable import printable
 from slipway.triton._errors import GpuLibraryMissing, GpuNotFound
 
@@ -70,11 +70,11 @@ def find_gpu(*, tensorrt: bool) -> Gpu:
     _require_device()
     wheel = _gpu_wheel()
     parts = (_SHARED, _CUDA, *((_TENSORRT,) if tensorrt else ()))
-    files = None if wheel is None else [_part(wheel, part) for part in parts]
+    libraries = [] if wheel is None else [*(str(_part(wheel, part)) for part in parts), _CUDNN]
     directories = _library_directories()
-    found = _probe([*map(str, files or ()), _CUDNN] if files else [], directories)
+    found = _probe(libraries, directories)
     names = _usable_gpus(found["driver"])
-    if wheel is None or files is None:
+    if wheel is None:
         raise GpuLibraryMissing(
             f"the GPU build of ONNX Runtime is not installed in {sys.prefix} (package {_GPU_WHEEL}): "
             f"{install_hint('serve-gpu')}, best in an environment of its own"
@@ -150,8 +150,7 @@ def _library_directories() -> tuple[Path, ...]:
 
 
 def _probe(libraries: list[str], directories: tuple[Path, ...]) -> dict[str, Any]:
-    inherited = os.environ.get("LD_LIBRARY_PATH")
-    search = os.pathsep.join([*map(str, directories), *([inherited] if inherited else [])])
+    search = prepended("LD_LIBRARY_PATH", directories)
     with TemporaryFile() as output, TemporaryFile() as errors:
         process = ChildProcess(
             [sys.executable, "-I", "-S", str(_PROBE), *libraries],

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.platform.cache import cache_folder
+from slipway.platform.processes import prepended
 from slipway.telemetry import quiet_environment
 from slipway.triton._errors import NativeUnavailable, SettingsInvalid, TritonNotFound
 from slipway.triton._gpu import Gpu, find_gpu, find_gpu_names
@@ -144,7 +145,7 @@ def _with_gpu(triton: EmbeddedTriton, backend: Backend | None, *, tensorrt: bool
         raise SettingsInvalid(f"{_VARIABLE}: expected 'native' for a GPU: the Python backend uses none")
     gpu = find_gpu(tensorrt=tensorrt)
     program = _native(triton, gpu.onnxruntime)
-    search = {"LD_LIBRARY_PATH": _prepend(gpu.library_directories, "LD_LIBRARY_PATH")}
+    search = {"LD_LIBRARY_PATH": prepended("LD_LIBRARY_PATH", gpu.library_directories)}
     return replace(program, environment={**program.environment, **search}, gpu_metrics=True, gpu=gpu)
 
 
@@ -169,8 +170,8 @@ def _with_python(triton: EmbeddedTriton) -> Program:
         backends=backends,
         environment={
             **quiet_environment(),
-            "LD_LIBRARY_PATH": _prepend(parts.library_directories, "LD_LIBRARY_PATH"),
-            "PATH": _prepend((parts.bin_directory,), "PATH"),
+            "LD_LIBRARY_PATH": prepended("LD_LIBRARY_PATH", parts.library_directories),
+            "PATH": prepended("PATH", [parts.bin_directory]),
         },
         # The stub puts its working directory first on sys.path: a model.py there would be taken for the backend.
         directory=backends / "onnxruntime",
@@ -178,8 +179,3 @@ def _with_python(triton: EmbeddedTriton) -> Program:
         onnx_only=True,
         backend="python",
     )
-
-
-def _prepend(directories: tuple[Path, ...], variable: str) -> str:
-    inherited = os.environ.get(variable)
-    return os.pathsep.join([*map(str, directories), *([inherited] if inherited else [])])
