@@ -28,7 +28,7 @@ from slipway.platform.atomic_write import fsync
 from slipway.platform.file_lock import FileLock
 from slipway.triton._compiler import Compiler, CompilerFailed, compile_library, find_compilers
 from slipway.triton._errors import NativeUnavailable
-from slipway.triton._own_cache import is_own, make_own, require_own
+from slipway.triton._own_cache import SCRATCH, is_own, make_own, remove_old_scratch, require_own
 
 __all__ = ["ONNXRUNTIME_VARIABLE", "PREBUILT", "native_backends", "onnxruntime_library", "prebuild"]
 
@@ -39,8 +39,6 @@ PREBUILT = _PACKAGE / "prebuilt"
 _LIBRARY = Path("onnxruntime", "libtriton_onnxruntime.so")  # where Triton looks for a backend of that name
 _DIGEST = "sha256"
 _API = re.compile(r"^#define ORT_API_VERSION (\d+)", re.MULTILINE)
-_NEW = ".new-"
-_NEW_LASTS_S = 3600.0
 _OTHERS_BUILD_S = 330.0  # longer than a compiler may take
 _POLL_S = 0.05
 
@@ -162,12 +160,12 @@ def _build_once(compiler: Compiler, folder: Path) -> None:
     make_own(folder.parent)
     with _one_at_a_time(folder.parent):
         if not _is_own_and_whole(folder):  # or another process has built it meanwhile
-            _remove_abandoned(folder.parent)
+            remove_old_scratch(folder.parent)
             _build(compiler, folder)
 
 
 def _build(compiler: Compiler, folder: Path) -> None:
-    scratch = folder.with_name(f"{_NEW}{secrets.token_hex(6)}")
+    scratch = folder.with_name(f"{SCRATCH}{secrets.token_hex(6)}")
     try:
         library = scratch / "whole" / _LIBRARY
         library.parent.mkdir(parents=True)
@@ -225,11 +223,3 @@ def _one_at_a_time(parent: Path) -> Iterator[None]:
             while not lock.try_acquire() and time.monotonic() < deadline:
                 time.sleep(_POLL_S)
         yield
-
-
-def _remove_abandoned(parent: Path) -> None:
-    """What builds that were killed have left."""
-    for scratch in parent.glob(f"{_NEW}*"):
-        with suppress(OSError):
-            if time.time() - scratch.stat().st_mtime > _NEW_LASTS_S:
-                shutil.rmtree(scratch, ignore_errors=True)

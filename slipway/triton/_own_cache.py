@@ -7,7 +7,10 @@ if another user can write both, for example in a SLIPWAY_CACHE below /tmp that t
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from slipway.triton._errors import CacheUnsafe
@@ -15,8 +18,11 @@ from slipway.triton._errors import CacheUnsafe
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["is_own", "make_own", "require_own"]
+__all__ = ["SCRATCH", "is_own", "make_own", "remove_old_scratch", "require_own"]
 
+SCRATCH = ".new-"
+"""What the name of a folder begins with until it is complete and renamed."""
+_SCRATCH_LASTS_S = 3600.0
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -67,6 +73,14 @@ def require_own(cache: Path, *folders: Path) -> None:
                 f"{state.st_uid} with mode {stat.S_IMODE(state.st_mode):04o}: another user could replace programs in "
                 "it; set SLIPWAY_CACHE to a folder of your own, or make this one so (chown, chmod go-w)"
             )
+
+
+def remove_old_scratch(parent: Path) -> None:
+    """Remove the scratch folders of processes that were killed: those that are an hour old."""
+    for scratch in parent.glob(f"{SCRATCH}*"):
+        with suppress(OSError):
+            if time.time() - scratch.stat().st_mtime > _SCRATCH_LASTS_S:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _is_own(state: os.stat_result, *, sticky_is_enough: bool = False) -> bool:

@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from slipway.platform.file_lock import FileLock
 from slipway.triton._backend_processes import end_orphans
 from slipway.triton._errors import ServeError
-from slipway.triton._own_cache import make_own, require_own
+from slipway.triton._own_cache import SCRATCH, make_own, remove_old_scratch, require_own
 
 __all__ = ["RunFolder", "forget_shared_memory"]
 
 _PREFIX = "slipway-"
-_NEW = ".new-"
-_NEW_LASTS_S = 3600.0
 _LOCK = "lock"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel has it
 
@@ -48,7 +45,7 @@ class RunFolder:
             make_own(parent)
             require_own(cache, parent)
             _remove_abandoned(parent)
-            scratch = parent / f"{_NEW}{name}"
+            scratch = parent / f"{SCRATCH}{name}"
             scratch.mkdir(mode=0o700)
             self._lock = FileLock(scratch / _LOCK)
             with suppress(OSError):  # a file system without locks: it is never considered abandoned
@@ -84,10 +81,7 @@ def _remove_abandoned(parent: Path) -> None:
         if _is_abandoned(folder):
             end_orphans(folder.name)
             _remove(folder)
-    for folder in parent.glob(f"{_NEW}*"):
-        with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > _NEW_LASTS_S:
-                _remove(folder)
+    remove_old_scratch(parent)
 
 
 def _is_abandoned(folder: Path) -> bool:
