@@ -1,6 +1,5 @@
 """The processes and the shared memory of a tritonserver, as the kernel lists them."""
 
-import time
 from pathlib import Path
 
 
@@ -20,13 +19,6 @@ def group_of(pid):
 
 def shared_memory_of(group):
     return [Path("/dev/shm", word) for words in group.values() for word in words if word.startswith("slipway-")]
-
-
-def eventually(condition, timeout_s=30):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.05)
 
 
 def stubs_of(pid):

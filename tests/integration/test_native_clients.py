@@ -23,7 +23,7 @@ import tritonclient.grpc as triton_grpc
 
 from tests.integration.native_server import LIBRARY, native_server
 from tests.integration.onnx_models import lookup
-from tests.integration.server_processes import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.triton
 

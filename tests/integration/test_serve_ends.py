@@ -16,7 +16,8 @@ import tritonclient.grpc as triton_grpc
 
 from tests.children import started
 from tests.integration.serve_command import ANY_PORTS, BUSY_CONFIG, SLIPWAY, busy_model, child_of, serving
-from tests.integration.server_processes import eventually, group_of, shared_memory_of
+from tests.integration.server_processes import group_of, shared_memory_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.triton
 

@@ -21,7 +21,8 @@ from slipway.triton import (
     prepare,
     prepare_to_print,
 )
-from tests.integration.server_processes import eventually, group_of, shared_memory_of, stubs_of
+from tests.integration.server_processes import group_of, shared_memory_of, stubs_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.triton
 

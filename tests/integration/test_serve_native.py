@@ -14,7 +14,8 @@ from slipway.client import Classifier
 from slipway.triton import ServerSettings, TritonServer
 from tests.children import started
 from tests.integration.serve_command import ANY_PORTS, SLIPWAY, serving
-from tests.integration.server_processes import eventually, group_of
+from tests.integration.server_processes import group_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.triton
 

@@ -11,7 +11,8 @@ import pytest
 
 from slipway.client import Classifier
 from tests.integration.serve_command import child_of, serving
-from tests.integration.server_processes import eventually, stubs_of
+from tests.integration.server_processes import stubs_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.triton
 
